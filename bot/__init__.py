@@ -1,0 +1,1 @@
+"""Countersign: the rooms behind the Slack door."""

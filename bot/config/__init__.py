@@ -1,0 +1,1 @@
+"""The configuration file as types, its loading and its checks."""

@@ -1,0 +1,73 @@
+"""Every error of ours, in two families by what happens next.
+
+CountersignError
+├── Refused                the answer is no; the person is told why, nothing has changed
+│   ├── BadInput           what was typed or configured cannot be understood
+│   ├── NotAllowed         this person, or anyone right now, may not do it
+│   ├── NotFound           what was named does not exist
+│   ├── Stale              it was possible a moment ago
+│   └── CannotProve        something would have to be guessed, so it is refused
+└── Broken                 the machinery failed; stop and raise the alarm
+    ├── TargetDown         the target cannot be reached, is locked or read-only
+    ├── StorageDown        the backup store cannot be written or read
+    ├── NotOurs            a backup, a key or a log is not what it claims to be
+    └── Halted             stopped or frozen at a safe point
+
+An error carries a key of the text catalogue and its parameters. ``str(error)`` is the key alone: an engine or
+a log that stores the text of an exception must never get a name, an address or a value with it.
+"""
+
+from collections.abc import Mapping
+
+
+class CountersignError(Exception):
+    """Root of the tree. ``key`` names a text of the catalogue, ``params`` fill it."""
+
+    def __init__(self, key: str, **params: str | int) -> None:
+        super().__init__(key)
+        self.key = key
+        self.params: Mapping[str, str | int] = params
+
+
+class Refused(CountersignError):  # noqa: N818 - a refusal is an answer, not a fault
+    """The answer is no."""
+
+
+class BadInput(Refused):
+    """What was typed or configured cannot be understood."""
+
+
+class NotAllowed(Refused):
+    """This person, or anyone right now, may not do it."""
+
+
+class NotFound(Refused):
+    """What was named does not exist, or is not unique."""
+
+
+class Stale(Refused):
+    """It was possible a moment ago."""
+
+
+class CannotProve(Refused):
+    """Something would have to be guessed."""
+
+
+class Broken(CountersignError):  # noqa: N818 - reads as a state, like Refused
+    """The machinery failed; stop and raise the alarm."""
+
+
+class TargetDown(Broken):
+    """The target cannot be reached, is locked or read-only."""
+
+
+class StorageDown(Broken):
+    """The backup store cannot be written or read."""
+
+
+class NotOurs(Broken):
+    """A backup, a key or a log is not what it claims to be."""
+
+
+class Halted(Broken):
+    """Stopped or frozen at a safe point; nothing was changed."""

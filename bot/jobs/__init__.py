@@ -1,0 +1,1 @@
+"""Durable execution: the engine, the worker and its gate."""

@@ -1,0 +1,1 @@
+"""What is done to a target: plan and run, readable from top to bottom."""
