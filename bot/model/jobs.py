@@ -1,0 +1,76 @@
+"""A job, its steps, and the backup it made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """Where the execution of a permitted request stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMMITTING = "committing"
+    COMMITTED = "committed"
+    DONE = "done"
+    TURNED_AWAY = "turned-away"
+    DRIFTED = "drifted"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class StepState(StrEnum):
+    """Where one step stands."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One execution. ``facts`` are counts and checksums for the receipt, never personal values."""
+
+    id: str
+    request_id: int
+    revision: int
+    target: str
+    state: JobState
+    backup_id: str | None
+    transaction: str | None
+    facts: Mapping[str, Any]
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a job; ``name`` is a catalogue key such as ``step.lock``."""
+
+    job_id: str
+    position: int
+    name: str
+    state: StepState
+    started_at: datetime
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A backup in our books. ``state``: sealed (not yet relied on), kept, deleting, gone."""
+
+    id: str
+    request_id: int
+    target: str
+    record: str | None
+    sha256: str
+    size: int
+    rows: int
+    state: str
+    reference: str
+    created_at: datetime
+    keep_until: datetime
+    test_restore_ms: int

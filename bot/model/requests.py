@@ -1,0 +1,161 @@
+"""A request and what is decided about it. Nothing here is personal: labels and reasons live apart."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Operation(StrEnum):
+    """What can be asked."""
+
+    DELETE_RECORDS = "delete-records"
+    RESTORE = "restore"
+    UNFREEZE = "unfreeze"
+
+
+class State(StrEnum):
+    """Where a request stands; the moves between them are in ``bot.approvals.states``."""
+
+    PLANNING = "planning"
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    HELD = "held"
+
+
+#: A request in one of these is over: its personal texts are erased and its messages redrawn without them.
+CLOSED = frozenset(
+    {
+        State.SUCCEEDED,
+        State.REFUSED,
+        State.REJECTED,
+        State.EXPIRED,
+        State.CANCELLED,
+        State.STOPPED,
+        State.FAILED,
+    }
+)
+
+
+class Choice(StrEnum):
+    """What a vote says."""
+
+    APPROVE = "approve"
+    DENY = "deny"
+
+
+class Proof(StrEnum):
+    """How a vote was given."""
+
+    REACTION = "reaction"
+    CLICK = "click"
+
+
+@dataclass(frozen=True)
+class Request:
+    """One person's wish for one operation on one target.
+
+    ``id`` is internal; ``number`` is what people read (#42), given when planning has succeeded.
+    ``outcome`` is a catalogue key with ``outcome_params`` (no personal values) that says how it ended or why it
+    waits.
+    """
+
+    id: int
+    number: int | None
+    operation: Operation
+    target: str
+    record: str | None
+    backup_id: str | None
+    requester: str
+    origin_channel: str
+    channel: str
+    state: State
+    revision: int
+    created_at: datetime
+    expires_at: datetime | None
+    starts_at: datetime | None
+    denied_by: str | None
+    denied_until: datetime | None
+    closed_at: datetime | None
+    outcome: str | None
+    outcome_params: Mapping[str, str | int]
+
+
+@dataclass(frozen=True)
+class SlotSpec:
+    """How many people of one role must agree."""
+
+    count: int
+    role: str
+
+
+@dataclass(frozen=True)
+class RuleSpec:
+    """The rule a revision was filed under, frozen with it: a later policy can only make it harder.
+
+    Durations are in seconds.
+    """
+
+    name: str
+    request: tuple[str, ...]
+    approve: tuple[SlotSpec, ...]
+    expires: int
+    cooling_off: int
+    drift_rows: int
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One plan of a request, with the rule it must satisfy. ``plan`` is canonical JSON data."""
+
+    request_id: int
+    revision: int
+    digest: str
+    plan: Mapping[str, Any]
+    rule: RuleSpec
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Vote:
+    """One person's word on one revision."""
+
+    request_id: int
+    revision: int
+    user: str
+    choice: Choice
+    proof: Proof
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Permit:
+    """The single-use right to run one revision."""
+
+    id: int
+    request_id: int
+    revision: int
+    digest: str
+    state: str
+    expires_at: datetime
+    nonce: str | None
+    job_id: str | None
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """A target on which nothing may start."""
+
+    target: str
+    by: str
+    at: datetime
