@@ -2,7 +2,8 @@
 
 Rule 1: every move is in one of the two tables below; nothing else changes a state.
 Rule 2: this file is pure: it knows no clock, no database and no people.
-Rule 3: an illegal move raises and changes nothing. The picture in docs/states.md is generated from these tables.
+Rule 3: an illegal move raises and changes nothing. The picture in docs/states.md is
+        generated from these tables.
 """
 
 from collections.abc import Mapping

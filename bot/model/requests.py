@@ -66,8 +66,8 @@ class Request:
     """One person's wish for one operation on one target.
 
     ``id`` is internal; ``number`` is what people read (#42), given when planning has succeeded.
-    ``outcome`` is a catalogue key with ``outcome_params`` (no personal values) that says how it ended or why it
-    waits.
+    ``outcome`` is a catalogue key with ``outcome_params`` (no personal values) that says how it ended or why
+    it waits. A ``preview`` is planned and shown to one person, and never decided.
     """
 
     id: int
@@ -89,6 +89,7 @@ class Request:
     closed_at: datetime | None
     outcome: str | None
     outcome_params: Mapping[str, str | int]
+    preview: bool
 
 
 @dataclass(frozen=True)
@@ -159,3 +160,20 @@ class Freeze:
     target: str
     by: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One approval that counts, and the role it fills."""
+
+    role: str
+    user: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the votes amount to, explained: who fills what, and what is still missing."""
+
+    reached: bool
+    filled: tuple[Filled, ...]
+    missing: tuple[SlotSpec, ...]

@@ -73,6 +73,7 @@ requests = Table(
     Column("closed_at", Instant),
     Column("outcome", String(100)),
     Column("outcome_params", JSON, nullable=False),
+    Column("preview", Boolean, nullable=False),
     Column("nonce", String(64)),
     Index("ix_requests_state", "state"),
 )

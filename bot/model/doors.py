@@ -1,0 +1,111 @@
+"""What passes between the Slack door and the rooms behind it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bot.model.jobs import Backup, Job, Step
+from bot.model.requests import Freeze, Operation, Request, Revision, Verdict, Vote
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One payload that Slack handed over: ``key`` is its event id or trigger id, ``channel`` where to answer."""
+
+    key: str
+    channel: str | None
+    user: str
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for, as understood from the text or the form.
+
+    For a restore, either ``reference`` or ``number`` names the backup. ``preview`` shows the plan and files
+    nothing.
+    """
+
+    operation: Operation
+    target: str | None
+    record: str | None
+    values: tuple[str, ...]
+    reason: str
+    reference: str | None = None
+    number: int | None = None
+    preview: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One private sentence: a catalogue key and what fills it.
+
+    ``button`` names a button under it that the door knows how to draw (``deny-reason``), with ``value``.
+    """
+
+    key: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    button: str | None = None
+    value: str | None = None
+
+
+@dataclass(frozen=True)
+class Personal:
+    """The erasable texts of a request; all empty once it is closed."""
+
+    label: str | None = None
+    values: tuple[str, ...] = ()
+    reason: str | None = None
+    deny_reason: str | None = None
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """Everything a message about one request is rendered from.
+
+    ``head`` is the signed head of the log (``seq:hash``) at the time the job finished.
+    """
+
+    request: Request
+    revision: Revision | None
+    personal: Personal
+    votes: tuple[Vote, ...]
+    verdict: Verdict | None
+    job: Job | None
+    steps: tuple[Step, ...]
+    backup: Backup | None
+    frozen: Freeze | None
+    worker_alive: bool
+    support: str | None
+    environment: str | None
+    head: str | None
+
+
+@dataclass(frozen=True)
+class OutboxItem:
+    """One message that should be in Slack and look like its subject.
+
+    ``kind`` is card, plan, ballot, note, receipt or private. ``wanted`` counts the changes, ``shown`` the
+    last one that Slack has; ``state`` is new, posting (a first post whose answer is not known), posted, gone.
+    """
+
+    subject: str
+    kind: str
+    request_id: int | None
+    revision: int | None
+    channel: str
+    user: str | None
+    ts: str | None
+    wanted: int
+    shown: int
+    state: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class RosterQuestion:
+    """Whom the worker wants to know about."""
+
+    nonce: str
+    users: tuple[str, ...]
+    groups: tuple[str, ...]
+    asked_at: datetime
