@@ -241,13 +241,6 @@ processes = Table(
     Column("facts", JSON, nullable=False),
 )
 
-counters = Table(
-    "counters",
-    metadata,
-    Column("name", String(32), primary_key=True),
-    Column("value", BigInteger, nullable=False),
-)
-
 audit_log = Table(
     "audit_log",
     metadata,

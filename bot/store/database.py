@@ -1,0 +1,112 @@
+"""Connections to our own database: one way to write, one way to read."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.errors import BadInput, Broken
+
+BUSY_MS = 30_000
+_DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
+
+
+class Database:
+    """Our own database by URL: ``sqlite:///file`` or ``postgresql://…``.
+
+    On SQLite a write transaction begins with BEGIN IMMEDIATE, so that read, decide and save are one step, and
+    writers of this process queue on a lock; readers see a snapshot and never wait.
+    """
+
+    def __init__(self, url: str) -> None:
+        parsed = make_url(url)
+        if parsed.drivername not in _DRIVERS:
+            raise BadInput("store.scheme", scheme=parsed.drivername)
+        self.is_sqlite = parsed.drivername == "sqlite"
+        self.url = parsed.set(drivername=_DRIVERS[parsed.drivername])
+        self._lock = threading.RLock()
+        if self.is_sqlite:
+            assert self.url.database is not None
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.writer = self._engine("BEGIN IMMEDIATE")
+        self.reader = self._engine("BEGIN")
+
+    def _engine(self, begin: str) -> Engine:
+        if not self.is_sqlite:
+            return create_engine(self.url, hide_parameters=True, pool_size=40, pool_pre_ping=True)
+        engine = create_engine(self.url, hide_parameters=True, pool_size=40, max_overflow=20)
+
+        @event.listens_for(engine, "connect")
+        def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+            # pysqlite's own transaction handling would begin only at the first write: votes would be lost.
+            connection.isolation_level = None
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                f"busy_timeout={BUSY_MS}",
+                "foreign_keys=ON",
+                "secure_delete=ON",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return engine
+
+    @contextmanager
+    def transact(self) -> Iterator[Connection]:
+        """One write transaction; commits when the block ends well, rolls back when it raises."""
+        if self.is_sqlite:
+            with self._lock, self.writer.begin() as connection:
+                yield connection
+        else:
+            with self.writer.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent look; never waits for writers."""
+        with self.reader.connect() as connection:
+            yield connection
+
+    def alive(self) -> bool:
+        """Whether a trivial query gets an answer."""
+        try:
+            with self.read() as connection:
+                connection.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Empty the write-ahead log, so that what was erased is gone from the disk too."""
+        if self.is_sqlite:
+            with self._lock, self.writer.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert raw is not None
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.writer.dispose()
+        self.reader.dispose()
+
+
+def reachable(database: Database) -> None:
+    """Say in one sentence that our own database cannot be used.
+
+    Raises:
+        Broken: it cannot be opened, read or written.
+    """
+    try:
+        with database.transact() as connection:
+            connection.execute(text("SELECT 1"))
+    except SQLAlchemyError as error:
+        raise Broken("store.unusable", code=type(error).__name__) from None

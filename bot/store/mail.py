@@ -1,0 +1,325 @@
+"""Inbox, outbox, erasable texts, roster questions and heartbeats: what the two processes tell each other."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, delete, exists, func, insert, or_, select, update
+
+from bot.model.doors import OutboxItem, RosterQuestion
+from bot.model.people import PersonFacts, RosterFacts
+from bot.model.requests import State
+from bot.store import tables as t
+
+THREAD_KINDS = ("plan", "ballot", "note", "receipt")
+_RANK = {"private": 0, "card": 1, "plan": 2, "note": 3, "ballot": 4, "receipt": 5}
+
+
+class Inbox:
+    """What Slack handed over, by event or trigger id. ``state``: new, done, given-up."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def accept(self, key: str, kind: str, now: datetime) -> bool:
+        """Write a delivery down; False when it was seen before."""
+        if self._connection.execute(select(t.inbox.c.key).where(t.inbox.c.key == key)).first():
+            return False
+        self._connection.execute(
+            insert(t.inbox).values(key=key, kind=kind, state="new", attempts=0, received_at=now)
+        )
+        return True
+
+    def kind_if_new(self, key: str) -> str | None:
+        """The kind of a delivery nobody has settled yet."""
+        query = select(t.inbox.c.kind).where(t.inbox.c.key == key, t.inbox.c.state == "new")
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def claim(self, key: str) -> bool:
+        """Mark a delivery done; False when it already was: its change must not happen twice."""
+        result = self._connection.execute(
+            update(t.inbox).where(t.inbox.c.key == key, t.inbox.c.state == "new").values(state="done")
+        )
+        return result.rowcount == 1
+
+    def attempt(self, key: str) -> int:
+        """Count one more try; returns how many there were."""
+        result = self._connection.execute(
+            update(t.inbox)
+            .where(t.inbox.c.key == key)
+            .values(attempts=t.inbox.c.attempts + 1)
+            .returning(t.inbox.c.attempts)
+        )
+        return int(result.scalar_one())
+
+    def waiting(self, older_than: datetime) -> list[str]:
+        """Deliveries that nobody has settled."""
+        query = (
+            select(t.inbox.c.key)
+            .where(t.inbox.c.state == "new", t.inbox.c.received_at <= older_than)
+            .order_by(t.inbox.c.received_at)
+            .limit(100)
+        )
+        return list(self._connection.execute(query).scalars())
+
+    def prune(self, before: datetime) -> list[str]:
+        """Forget deliveries older than ``before``; returns their keys."""
+        keys = list(
+            self._connection.execute(select(t.inbox.c.key).where(t.inbox.c.received_at < before)).scalars()
+        )
+        self._connection.execute(delete(t.inbox).where(t.inbox.c.received_at < before))
+        return keys
+
+
+class Erasable:
+    """Every personal text, under the subject it belongs to."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def put(self, subject: str, name: str, value: Any, salt: bytes, now: datetime) -> None:
+        """Keep one text (any JSON value) under a subject, replacing an earlier one."""
+        self._connection.execute(
+            delete(t.erasable).where(t.erasable.c.subject == subject, t.erasable.c.name == name)
+        )
+        self._connection.execute(
+            insert(t.erasable).values(
+                subject=subject,
+                name=name,
+                salt=salt,
+                text=json.dumps(value, ensure_ascii=False),
+                created_at=now,
+            )
+        )
+
+    def get(self, subject: str, name: str) -> Any:
+        """One text, or None when it is erased or never was."""
+        query = select(t.erasable.c.text).where(t.erasable.c.subject == subject, t.erasable.c.name == name)
+        text = self._connection.execute(query).scalar_one_or_none()
+        return None if text is None else json.loads(text)
+
+    def erase(self, subject: str) -> None:
+        """Forget a subject, salts included: what commits to it can no longer be guessed."""
+        self._connection.execute(delete(t.erasable).where(t.erasable.c.subject == subject))
+
+    def prune(self, before: datetime) -> None:
+        """Forget payloads and private sentences that outlived their day."""
+        self._connection.execute(
+            delete(t.erasable).where(
+                t.erasable.c.created_at < before,
+                or_(t.erasable.c.subject.like("inbox:%"), t.erasable.c.subject.like("private:%")),
+            )
+        )
+
+
+class Outbox:
+    """Messages that should look like their subjects."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def want(  # noqa: PLR0913 - a message has this many coordinates
+        self,
+        subject: str,
+        kind: str,
+        channel: str,
+        now: datetime,
+        *,
+        request_id: int | None = None,
+        revision: int | None = None,
+        user: str | None = None,
+    ) -> None:
+        """The message for ``subject`` must be posted, or shown anew."""
+        changed = self._connection.execute(
+            update(t.outbox)
+            .where(t.outbox.c.subject == subject, t.outbox.c.state != "gone")
+            .values(wanted=t.outbox.c.wanted + 1)
+        )
+        if changed.rowcount or self.known(subject):
+            return
+        self._connection.execute(
+            insert(t.outbox).values(
+                subject=subject,
+                kind=kind,
+                request_id=request_id,
+                revision=revision,
+                channel=channel,
+                user=user,
+                wanted=1,
+                shown=0,
+                state="new",
+                attempts=0,
+                next_try_at=now,
+                created_at=now,
+            )
+        )
+
+    def redraw(self, request_id: int, kinds: tuple[str, ...]) -> None:
+        """Existing messages of a request must be shown anew."""
+        self._connection.execute(
+            update(t.outbox)
+            .where(
+                t.outbox.c.request_id == request_id,
+                t.outbox.c.kind.in_(kinds),
+                t.outbox.c.state != "gone",
+            )
+            .values(wanted=t.outbox.c.wanted + 1)
+        )
+
+    def known(self, subject: str) -> bool:
+        """Whether the subject was ever wanted."""
+        query = select(t.outbox.c.subject).where(t.outbox.c.subject == subject)
+        return self._connection.execute(query).first() is not None
+
+    def due(self, now: datetime, limit: int) -> list[OutboxItem]:
+        """What to send next; a reply only once its card is there."""
+        card = t.outbox.alias("card")
+        has_card = exists().where(
+            card.c.request_id == t.outbox.c.request_id, card.c.kind == "card", card.c.ts.is_not(None)
+        )
+        query = (
+            select(t.outbox)
+            .where(
+                t.outbox.c.wanted > t.outbox.c.shown,
+                t.outbox.c.state != "gone",
+                t.outbox.c.next_try_at <= now,
+                or_(t.outbox.c.kind.not_in(THREAD_KINDS), has_card),
+            )
+            .order_by(case(_RANK, value=t.outbox.c.kind, else_=9), t.outbox.c.created_at, t.outbox.c.subject)
+            .limit(limit)
+        )
+        return [_item(row) for row in self._connection.execute(query)]
+
+    def at(self, channel: str, ts: str) -> OutboxItem | None:
+        """Which of our messages this is."""
+        query = select(t.outbox).where(t.outbox.c.channel == channel, t.outbox.c.ts == ts)
+        row = self._connection.execute(query).first()
+        return None if row is None else _item(row)
+
+    def card_ts(self, request_id: int) -> str | None:
+        """Where the thread of a request begins."""
+        query = select(t.outbox.c.ts).where(t.outbox.c.request_id == request_id, t.outbox.c.kind == "card")
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def set(self, subject: str, **changes: Any) -> None:
+        """Note what happened to a message."""
+        self._connection.execute(update(t.outbox).where(t.outbox.c.subject == subject).values(**changes))
+
+    def later(self, subject: str, next_try_at: datetime) -> None:
+        """Try again at a time; counts the attempt."""
+        self.set(subject, next_try_at=next_try_at, attempts=t.outbox.c.attempts + 1)
+
+    def ballots(self) -> list[OutboxItem]:
+        """Posted ballots that still count."""
+        query = (
+            select(t.outbox)
+            .join(
+                t.requests,
+                and_(t.requests.c.id == t.outbox.c.request_id, t.requests.c.revision == t.outbox.c.revision),
+            )
+            .where(
+                t.outbox.c.kind == "ballot",
+                t.outbox.c.state == "posted",
+                t.requests.c.state.in_([State.PENDING, State.APPROVED, State.DENIED]),
+            )
+        )
+        return [_item(row) for row in self._connection.execute(query)]
+
+    def notes(self, request_id: int) -> int:
+        """How many notes a thread has."""
+        query = (
+            select(func.count())
+            .select_from(t.outbox)
+            .where(t.outbox.c.request_id == request_id, t.outbox.c.kind == "note")
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+
+class Roster:
+    """Questions of the worker about people, and the bot's answers."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def ask(self, nonce: str, users: tuple[str, ...], groups: tuple[str, ...], now: datetime) -> None:
+        """Put a question; the nonce ties the answer to it."""
+        self._connection.execute(
+            insert(t.roster_questions).values(
+                nonce=nonce, users=list(users), groups=list(groups), asked_at=now
+            )
+        )
+
+    def questions(self) -> list[RosterQuestion]:
+        """Unanswered questions, newest first."""
+        query = (
+            select(t.roster_questions)
+            .where(t.roster_questions.c.answered_at.is_(None))
+            .order_by(t.roster_questions.c.asked_at.desc())
+            .limit(20)
+        )
+        return [
+            RosterQuestion(row.nonce, tuple(row.users), tuple(row.groups), row.asked_at)
+            for row in self._connection.execute(query)
+        ]
+
+    def answer(self, nonce: str, facts: RosterFacts, now: datetime) -> None:
+        """Answer a question once."""
+        data = {
+            "people": {user: {**vars(person), "name": ""} for user, person in facts.people.items()},
+            "groups": {group: list(users) for group, users in facts.groups.items()},
+        }
+        self._connection.execute(
+            update(t.roster_questions)
+            .where(t.roster_questions.c.nonce == nonce, t.roster_questions.c.answered_at.is_(None))
+            .values(answer=data, answered_at=now)
+        )
+
+    def answered(self, nonce: str) -> tuple[RosterFacts, datetime] | None:
+        """The answer to a question and when it was read; None while there is none."""
+        query = select(t.roster_questions).where(t.roster_questions.c.nonce == nonce)
+        row = self._connection.execute(query).one_or_none()
+        if row is None or row.answered_at is None:
+            return None
+        people = {user: PersonFacts(**facts) for user, facts in row.answer["people"].items()}
+        groups = {group: tuple(users) for group, users in row.answer["groups"].items()}
+        return RosterFacts(people, groups), row.answered_at
+
+    def open_since(self, nonce: str) -> datetime | None:
+        """When a question that is still open was put; None when it is answered or gone."""
+        query = select(t.roster_questions.c.asked_at).where(
+            t.roster_questions.c.nonce == nonce, t.roster_questions.c.answered_at.is_(None)
+        )
+        return self._connection.execute(query).scalar_one_or_none()
+
+    def prune(self, before: datetime) -> None:
+        """Forget old questions."""
+        self._connection.execute(delete(t.roster_questions).where(t.roster_questions.c.asked_at < before))
+
+
+class Processes:
+    """Who is alive."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def beat(self, kind: str, process_id: str, facts: Mapping[str, Any], now: datetime) -> None:
+        """I am here."""
+        self._connection.execute(
+            delete(t.processes).where(t.processes.c.kind == kind, t.processes.c.id == process_id)
+        )
+        self._connection.execute(
+            insert(t.processes).values(kind=kind, id=process_id, facts=dict(facts), seen_at=now)
+        )
+
+    def alive(self, kind: str, now: datetime, within: timedelta) -> list[Mapping[str, Any]]:
+        """Facts of the processes seen lately."""
+        query = select(t.processes.c.facts).where(
+            t.processes.c.kind == kind, t.processes.c.seen_at >= now - within
+        )
+        return [dict(facts) for facts in self._connection.execute(query).scalars()]
+
+
+def _item(row: Row[Any]) -> OutboxItem:
+    values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public mapping of a row
+    return OutboxItem(**{name: values[name] for name in OutboxItem.__dataclass_fields__})
