@@ -129,7 +129,7 @@ class Revision:
 
 @dataclass(frozen=True)
 class Vote:
-    """One person's word on one revision."""
+    """One person's word on one revision, with the roles held when it was given."""
 
     request_id: int
     revision: int
@@ -137,6 +137,7 @@ class Vote:
     choice: Choice
     proof: Proof
     at: datetime
+    roles: tuple[str, ...]
 
 
 @dataclass(frozen=True)

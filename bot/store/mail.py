@@ -184,7 +184,7 @@ class Outbox:
                 t.outbox.c.wanted > t.outbox.c.shown,
                 t.outbox.c.state != "gone",
                 t.outbox.c.next_try_at <= now,
-                or_(t.outbox.c.kind.not_in(THREAD_KINDS), has_card),
+                or_(t.outbox.c.kind.not_in(THREAD_KINDS), t.outbox.c.request_id.is_(None), has_card),
             )
             .order_by(case(_RANK, value=t.outbox.c.kind, else_=9), t.outbox.c.created_at, t.outbox.c.subject)
             .limit(limit)

@@ -127,7 +127,7 @@ class Votes:
     def put(self, vote: Vote) -> None:
         """Set one person's word, replacing an earlier one on the same revision."""
         self.drop(vote.request_id, vote.revision, vote.user)
-        self._connection.execute(insert(t.votes).values(asdict(vote)))
+        self._connection.execute(insert(t.votes).values({**asdict(vote), "roles": list(vote.roles)}))
 
     def drop(self, request_id: int, revision: int, user: str) -> bool:
         """Take one person's word back; False when there was none."""
@@ -197,4 +197,7 @@ def _revision(row: Row[Any]) -> Revision:
 
 def _vote(row: Row[Any]) -> Vote:
     values = dict(row._mapping)  # noqa: SLF001 - SQLAlchemy's public mapping of a row
-    return Vote(**{**values, "choice": Choice(values["choice"]), "proof": Proof(values["proof"])})
+    values["choice"] = Choice(values["choice"])
+    values["proof"] = Proof(values["proof"])
+    values["roles"] = tuple(values["roles"])
+    return Vote(**values)

@@ -98,6 +98,7 @@ votes = Table(
     Column("choice", String(16), nullable=False),
     Column("proof", String(16), nullable=False),
     Column("at", Instant, nullable=False),
+    Column("roles", JSON, nullable=False),
 )
 
 #: What Slack shows on a ballot, by the latest event we know; repairs compare Slack with this, not with votes.

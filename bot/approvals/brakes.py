@@ -1,0 +1,113 @@
+"""Cancel, stop, freeze: what always works."""
+
+from datetime import datetime
+
+from bot.approvals.filing import check_person
+from bot.approvals.ground import Ground
+from bot.approvals.states import move_job
+from bot.errors import NotAllowed, NotFound, Stale
+from bot.model.doors import Answer
+from bot.model.jobs import Job, JobState
+from bot.model.people import Actor
+from bot.model.requests import CLOSED, Operation, Request, State
+from bot.store.unit_of_work import Work
+
+
+def cancel(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
+    """The requester takes the request back.
+
+    Raises:
+        Refused: somebody else's request, or it is over, or it runs.
+    """
+    request = _locked(ground, work, number)
+    check_person(actor, ground.config)
+    if request.requester != actor.user:
+        raise NotAllowed("brake.not-yours", number=number, user=request.requester)
+    if request.state is State.RUNNING:
+        raise Stale("brake.cancel-running", number=number)
+    ground.change(work, request, "cancel", now, outcome="outcome.cancelled")
+    return Answer("brake.cancelled", {"number": number})
+
+
+def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
+    """Halt an approved or running request before its point of no return.
+
+    Raises:
+        Refused: the person holds no role, or there is nothing left to stop.
+    """
+    request = _locked(ground, work, number)
+    check_person(actor, ground.config)
+    if not actor.roles and request.requester != actor.user:
+        raise NotAllowed("brake.no-role")
+    if request.state in CLOSED:
+        raise Stale("brake.over", number=number)
+    if request.state is State.RUNNING:
+        job = work.jobs.latest(request.id)
+        if job is None or job.state is not JobState.RUNNING:
+            raise Stale("brake.too-late", number=number)
+        _stop_job(work, job, now)
+    elif request.state not in (State.APPROVED, State.HELD):
+        raise Stale("brake.not-running", number=number)
+    ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
+    ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
+    return Answer("brake.stopped", {"number": number})
+
+
+def freeze(
+    ground: Ground, work: Work, target: str, reason: str | None, actor: Actor, now: datetime
+) -> Answer:
+    """Nothing starts on a target until it is unfrozen; what runs halts at its next safe point.
+
+    Raises:
+        Refused: the person holds no role, the target is unknown or frozen already.
+    """
+    check_person(actor, ground.config)
+    if target not in ground.config.targets:
+        raise NotFound("filing.unknown-target", target=target, known=", ".join(sorted(ground.config.targets)))
+    if not actor.roles:
+        raise NotAllowed("brake.no-role")
+    already = work.targets.lock(target)
+    if already is not None:
+        raise Stale("brake.frozen-already", target=target, user=already.by)
+    work.targets.set(target, actor.user, now)
+    body = {"target": target, "by": actor.user}
+    if reason:
+        body["reason"] = ground.keep(work, f"freeze:{target}", "reason", reason, now)
+    ground.log(work, "target-frozen", None, body, now)
+    halted = _halt_running(ground, work, target, actor, now)
+    for request in work.requests.in_states([State.PENDING, State.APPROVED, State.DENIED]):
+        if request.target == target:
+            ground.redraw(work, request)
+    ground.announce(work, ground.channel_for(target), "note.frozen", now, target=target, user=actor.user)
+    return Answer("brake.frozen", {"target": target, "n": halted})
+
+
+def _halt_running(ground: Ground, work: Work, target: str, actor: Actor, now: datetime) -> int:
+    halted = 0
+    for request in work.requests.in_states([State.RUNNING]):
+        if request.target != target or request.operation is not Operation.DELETE_RECORDS:
+            continue
+        job = work.jobs.latest(request.id)
+        locked = work.requests.lock(request.id)
+        if job is None or locked is None or job.state is not JobState.RUNNING:
+            continue
+        _stop_job(work, job, now)
+        ground.change(
+            work, locked, "stop", now, outcome="outcome.frozen", outcome_params={"user": actor.user}
+        )
+        ground.note(work, locked, "note.stopped-by-freeze", now, user=actor.user, requester=request.requester)
+        halted += 1
+    return halted
+
+
+def _stop_job(work: Work, job: Job, now: datetime) -> None:
+    after = move_job(job.state, "stop")
+    if not work.jobs.save(job.id, job.state, state=after, ended_at=now):
+        raise Stale("brake.too-late-now")
+
+
+def _locked(ground: Ground, work: Work, number: int) -> Request:
+    request = work.requests.by_number(number)
+    if request is None:
+        raise NotFound("request.no-number", number=number)
+    return ground.lock(work, request.id)

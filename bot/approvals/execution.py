@@ -1,0 +1,182 @@
+"""What the worker tells the request: planned, refused, ended. The gate itself is in bot.jobs.permit."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.approvals import quorum
+from bot.approvals.filing import role_refusal
+from bot.approvals.ground import Ground, subject
+from bot.config.types import Config, Rule
+from bot.errors import CountersignError, NotAllowed, Refused
+from bot.model.doors import Answer
+from bot.model.people import RosterFacts
+from bot.model.requests import Request, Revision, RuleSpec, SlotSpec, State
+from bot.policy import rules
+from bot.store.unit_of_work import Work
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A finished plan: canonical data and digest for everybody, label and subject for the erasable table."""
+
+    target: str
+    data: Mapping[str, Any]
+    digest: str
+    rows: int
+    label: str | None
+    subject: Mapping[str, Any]
+    backup_id: str | None = None
+
+
+def asked(config: Config, request: Request, rows: int | None) -> rules.Asked:
+    """The question that policy answers, for this request."""
+    known = config.targets.get(request.target)
+    return rules.Asked(
+        operation=str(request.operation),
+        target=request.target,
+        environment=known.environment if known else None,
+        record=request.record,
+        rows=rows,
+    )
+
+
+def spec(rule: Rule) -> RuleSpec:
+    """A rule as it is frozen with a revision."""
+    return RuleSpec(
+        name=rule.name,
+        request=tuple(rule.request),
+        approve=tuple(SlotSpec(slot.count, slot.role) for slot in rule.approve),
+        expires=int(rule.expires.total_seconds()),
+        cooling_off=int(rule.cooling_off.total_seconds()),
+        drift_rows=rule.drift.rows,
+    )
+
+
+def rule_for(config: Config, request: Request, rows: int, roster: RosterFacts) -> RuleSpec:
+    """The rule that decides, when this requester may ask under it and its slots can be filled.
+
+    Raises:
+        Refused: no rule, the role is missing, or the quorum can never be reached.
+    """
+    rule = rules.match(config.rules, asked(config, request, rows))
+    if rule is None:
+        raise NotAllowed("filing.no-rule")
+    check_requester(config, request, rule, roster)
+    holders: dict[str, set[str]] = {}
+    for slot in rule.approve:
+        for user in rules.people_of(config.roles[slot.role], roster.groups):
+            person = roster.people.get(user)
+            if person is None or quorum.cannot_be(person, config.workspace) is None:
+                holders.setdefault(user, set()).add(slot.role)
+    missing = quorum.unreachable(spec(rule).approve, holders, request.requester)
+    if missing:
+        needed = ", ".join(f"{slot.count} × {slot.role}" for slot in missing)  # noqa: RUF001 - a multiplication sign
+        raise NotAllowed("filing.unreachable", rule=rule.name, missing=needed)
+    return spec(rule)
+
+
+def check_requester(config: Config, request: Request, rule: Rule, roster: RosterFacts) -> None:
+    """The requester is a live person of this workspace who may ask under the rule.
+
+    Raises:
+        NotAllowed: otherwise.
+    """
+    person = roster.people.get(request.requester)
+    if person is None:
+        raise NotAllowed("person.unknown")
+    why = quorum.cannot_be(person, config.workspace)
+    if why is not None:
+        raise NotAllowed(why)
+    roles = rules.roles_of(config.roles, request.requester, roster.groups)
+    if not rules.may_request(rule, roles):
+        raise role_refusal(rules.Refusal(tuple(rule.request), _owners(config, rule.request)))
+
+
+def _owners(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
+    owners = [config.roles[name].owner for name in names]
+    return tuple(dict.fromkeys(owner for owner in owners if owner))
+
+
+def accept_plan(
+    ground: Ground, work: Work, request: Request, plan: Planned, roster: RosterFacts, now: datetime
+) -> None:
+    """A plan is ready: match the rule exactly, number the request, open the ballot.
+
+    Raises:
+        Refused: policy says no; the caller refuses the request.
+    """
+    rule = rule_for(ground.config, request, plan.rows, roster)
+    number = request.revision + 1
+    work.requests.add_revision(Revision(request.id, number, plan.digest, plan.data, rule, now))
+    place = subject(request.id)
+    if plan.label is not None:
+        ground.keep(work, place, "label", plan.label, now)
+    ground.keep(work, place, "subject", dict(plan.subject), now)
+    if request.preview:
+        work.requests.save(request.id, State.PLANNING, revision=number)
+        work.outbox.want(
+            f"preview:{request.id}",
+            "plan-preview",
+            request.origin_channel,
+            now,
+            request_id=request.id,
+            revision=number,
+            user=request.requester,
+        )
+        return
+    body = {"digest": plan.digest, "rows": plan.rows, "rule": rule.name, "revision": number}
+    ground.log(work, "plan", request, body, now)
+    changed = ground.change(
+        work,
+        request,
+        "planned",
+        now,
+        number=request.number or work.requests.next_number(),
+        revision=number,
+        target=plan.target,
+        channel=ground.channel_for(plan.target),
+        backup_id=plan.backup_id,
+        expires_at=now + timedelta(seconds=rule.expires),
+        starts_at=None,
+        outcome=None,
+        outcome_params={},
+    )
+    for kind, name in (("card", ""), ("plan", f":{number}"), ("ballot", f":{number}")):
+        work.outbox.want(
+            f"{kind}:{request.id}{name}", kind, changed.channel, now, request_id=request.id, revision=number
+        )
+
+
+def refuse(ground: Ground, work: Work, request: Request, refusal: CountersignError, now: datetime) -> None:
+    """Planning ended in a no: a log entry and a private sentence; the thread hears of it if there is one."""
+    ground.change(work, request, "refuse", now, outcome=refusal.key)
+    told = Answer(refusal.key, refusal.params)
+    ground.tell(work, request.requester, request.origin_channel, told, now)
+    if request.number is not None:
+        ground.note(work, request, "note.refused-again", now, requester=request.requester)
+
+
+def end(
+    ground: Ground, work: Work, request: Request, event: str, now: datetime, error: CountersignError | None
+) -> Request:
+    """A job ended without success: the request says why and whom it concerns."""
+    key = error.key if error else f"outcome.{event}"
+    params = dict(error.params) if error else {}
+    ended = ground.change(work, request, event, now, outcome=key, outcome_params=params)
+    ground.note(work, request, f"note.{event}", now, requester=request.requester)
+    return ended
+
+
+__all__ = [
+    "Planned",
+    "Refused",
+    "accept_plan",
+    "asked",
+    "check_requester",
+    "end",
+    "refuse",
+    "rule_for",
+    "spec",
+]

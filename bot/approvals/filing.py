@@ -1,0 +1,155 @@
+"""Asking: who may, for what, and what is written down."""
+
+from datetime import datetime
+
+from bot.approvals import quorum
+from bot.approvals.ground import Ground, subject
+from bot.config.types import Config
+from bot.errors import BadInput, NotAllowed, NotFound
+from bot.model.doors import Answer, Wish
+from bot.model.people import Actor
+from bot.model.requests import Operation
+from bot.policy import rules
+from bot.store.unit_of_work import Work
+
+MAX_REASON = 500
+MAX_VALUES = 100
+
+
+def check_person(actor: Actor, config: Config) -> None:
+    """Bots, guests, outsiders and deactivated people may do nothing here.
+
+    Raises:
+        NotAllowed: with the sentence for the first reason that holds.
+    """
+    why = quorum.cannot_be(actor.facts, config.workspace)
+    if why is not None:
+        raise NotAllowed(why)
+
+
+def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now: datetime) -> Answer:
+    """Write a wish down for the worker to plan.
+
+    Args:
+        ground: configuration and randomness.
+        work: the open transaction.
+        wish: what is asked.
+        actor: who asks.
+        channel: where the command was typed; the private answers go there.
+        now: the time.
+
+    Raises:
+        Refused: the role, the freeze, the target or the words do not allow it.
+    """
+    check_person(actor, ground.config)
+    if not wish.preview:
+        _check_reason(wish.reason)
+    target, backup_id = _target_of(ground, work, wish)
+    _check_record(ground.config, wish, target)
+    _check_role(ground.config, wish, target, actor)
+    _check_freeze(work, wish, target)
+    request_id = work.requests.add(
+        operation=wish.operation,
+        target=target,
+        record=wish.record,
+        backup_id=backup_id,
+        requester=actor.user,
+        origin_channel=channel,
+        channel=ground.channel_for(target),
+        created_at=now,
+        preview=wish.preview,
+    )
+    request = work.requests.get(request_id)
+    assert request is not None
+    place = subject(request_id)
+    body = {
+        "operation": str(wish.operation),
+        "target": target,
+        "record": wish.record,
+        "by": actor.user,
+        "values": ground.keep(work, place, "values", list(wish.values), now),
+        "reason": ground.keep(work, place, "reason", wish.reason, now),
+        "preview": wish.preview,
+    }
+    if wish.reference is not None:
+        ground.keep(work, place, "reference", wish.reference, now)
+    ground.log(work, "request-filed", request, body, now)
+    if wish.preview:
+        return Answer("filing.preview", {"target": target})
+    return Answer("filing.accepted", {"channel": request.channel})
+
+
+def _check_reason(reason: str) -> None:
+    if not reason.strip():
+        raise BadInput("filing.no-reason")
+    if len(reason) > MAX_REASON:
+        raise BadInput("filing.long-reason", limit=MAX_REASON, length=len(reason))
+
+
+def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, str | None]:
+    """The target's name and the backup; a restore by a reference that is not in our books has neither yet."""
+    if wish.operation is not Operation.RESTORE:
+        return _known_target(ground.config, wish.target or ""), None
+    backup = None
+    if wish.number is not None:
+        source = work.requests.by_number(wish.number)
+        backup = work.backups.of_request(source.id) if source else None
+        if backup is None:
+            raise NotFound("filing.no-backup", number=wish.number)
+    else:
+        backup = next((one for one in work.backups.all() if one.reference == wish.reference), None)
+    target = backup.target if backup else ""
+    if wish.target and wish.target != target:
+        _known_target(ground.config, wish.target)
+        if target:
+            raise BadInput("filing.other-target", target=target)
+    return target, backup.id if backup else None
+
+
+def _known_target(config: Config, name: str) -> str:
+    if name not in config.targets:
+        raise NotFound("filing.unknown-target", target=name, known=", ".join(sorted(config.targets)))
+    return name
+
+
+def _check_record(config: Config, wish: Wish, target: str) -> None:
+    if wish.operation is not Operation.DELETE_RECORDS:
+        return
+    known = config.targets[target].records
+    if wish.record not in known:
+        names = ", ".join(sorted(known)) or "-"
+        raise NotFound("filing.unknown-record", record=wish.record or "", target=target, known=names)
+    if not 1 <= len(wish.values) <= MAX_VALUES:
+        raise BadInput("filing.how-many", n=len(wish.values), limit=MAX_VALUES)
+
+
+def _check_role(config: Config, wish: Wish, target: str, actor: Actor) -> None:
+    known = config.targets.get(target)
+    asked = rules.Asked(
+        operation=str(wish.operation),
+        target=target or None,
+        environment=known.environment if known else None,
+        record=wish.record,
+        rows=None,
+    )
+    refusal = rules.refusal_while_filing(config.rules, asked, actor.roles, config.roles)
+    if refusal is None:
+        return
+    raise role_refusal(refusal)
+
+
+def role_refusal(refusal: rules.Refusal) -> NotAllowed:
+    """The sentence that says which role is needed and whom to ask for it."""
+    if not refusal.roles:
+        return NotAllowed("filing.no-rule")
+    if not refusal.owners:
+        return NotAllowed("filing.no-role-no-owner", roles=", ".join(refusal.roles))
+    return NotAllowed("filing.no-role", roles=", ".join(refusal.roles), users=",".join(refusal.owners))
+
+
+def _check_freeze(work: Work, wish: Wish, target: str) -> None:
+    frozen = work.targets.frozen(target)
+    if wish.operation is Operation.DELETE_RECORDS and frozen and not wish.preview:
+        raise NotAllowed("filing.frozen", target=target, user=frozen.by)
+    if wish.operation is Operation.UNFREEZE and not frozen:
+        raise NotAllowed("filing.not-frozen", target=target)

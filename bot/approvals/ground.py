@@ -1,0 +1,119 @@
+"""What every decision stands on: one way to change a state, one way to tell somebody, one way to log."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.approvals import states
+from bot.audit.chain import commitment
+from bot.config.types import Config
+from bot.errors import Stale
+from bot.model.doors import Answer
+from bot.model.requests import CLOSED, Request
+from bot.store.unit_of_work import Work
+
+ALL_KINDS = ("card", "plan", "ballot", "receipt")
+
+
+def subject(request_id: int) -> str:
+    """Where the personal texts of a request lie."""
+    return f"request:{request_id}"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The configuration and a source of randomness (``entropy(n)`` gives n bytes)."""
+
+    config: Config
+    entropy: Callable[[int], bytes]
+
+    def log(
+        self, work: Work, kind: str, request: Request | None, body: Mapping[str, Any], now: datetime
+    ) -> None:
+        """One entry of the audit log: Slack ids, counts and commitments only."""
+        work.audit.append(kind, now, request.id if request else None, body)
+
+    def keep(self, work: Work, place: str, name: str, value: Any, now: datetime) -> str:
+        """Keep one personal text where it can be erased; returns the commitment that the log may hold."""
+        salt = self.entropy(32)
+        work.erasable.put(place, name, value, salt, now)
+        return commitment(salt, json.dumps(value, ensure_ascii=False))
+
+    def change(self, work: Work, request: Request, event: str, now: datetime, **changes: Any) -> Request:
+        """Move a locked request, log it, redraw its messages; a closed one forgets its personal texts.
+
+        Raises:
+            Stale: the move is not possible from where the request stands.
+        """
+        after = states.move(request.state, event)
+        if after in CLOSED:
+            changes["closed_at"] = now
+        if not work.requests.save(request.id, request.state, state=after, **changes):
+            raise Stale("request.moved-on", state=str(request.state))
+        if after in CLOSED:
+            work.permits.void(request.id)
+            work.erasable.erase(subject(request.id))
+        self.redraw(work, request)
+        outcome = changes.get("outcome")
+        self.log(work, f"request-{event}", request, {"to": str(after), "outcome": outcome}, now)
+        changed = work.requests.get(request.id)
+        assert changed is not None
+        return changed
+
+    def redraw(self, work: Work, request: Request) -> None:
+        """Everything shown about a request must be shown anew."""
+        work.outbox.redraw(request.id, ALL_KINDS)
+
+    def tell(
+        self,
+        work: Work,
+        user: str,
+        channel: str | None,
+        answer: Answer,
+        now: datetime,
+        once: str | None = None,
+    ) -> None:
+        """A private sentence. With ``once``, the same thing is told only once."""
+        place = f"private:{once or self.entropy(9).hex()}"
+        if work.outbox.known(place):
+            return
+        content = {
+            "key": answer.key,
+            "params": dict(answer.params),
+            "button": answer.button,
+            "value": answer.value,
+        }
+        work.erasable.put(place, "answer", content, b"", now)
+        work.outbox.want(place, "private", channel or "", now, user=user)
+
+    def note(self, work: Work, request: Request, key: str, now: datetime, **params: str | int) -> None:
+        """A sentence in the thread of a request. Its parameters are never personal."""
+        place = f"note:{request.id}:{work.outbox.notes(request.id) + 1}"
+        work.erasable.put(place, "answer", {"key": key, "params": params}, b"", now)
+        work.outbox.want(
+            place, "note", request.channel, now, request_id=request.id, revision=request.revision
+        )
+
+    def announce(self, work: Work, channel: str, key: str, now: datetime, **params: str | int) -> None:
+        """A sentence in a channel that belongs to no request."""
+        place = f"note:{self.entropy(9).hex()}"
+        work.erasable.put(place, "answer", {"key": key, "params": params}, b"", now)
+        work.outbox.want(place, "note", channel, now)
+
+    def lock(self, work: Work, request_id: int) -> Request:
+        """The request, locked until the transaction ends.
+
+        Raises:
+            Stale: there is no such request.
+        """
+        request = work.requests.lock(request_id)
+        if request is None:
+            raise Stale("request.unknown")
+        return request
+
+    def channel_for(self, target: str) -> str:
+        """Where requests on a target are decided."""
+        known = self.config.targets.get(target)
+        return (known.channel if known else None) or self.config.channel

@@ -1,0 +1,99 @@
+"""What is shown: everything about a request, gathered in one consistent look."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from bot.approvals.ground import Ground, subject
+from bot.approvals.voting import verdict
+from bot.model.doors import Answer, Personal, RequestView
+from bot.model.requests import CLOSED, Request, State
+from bot.store.unit_of_work import Store, Work
+
+ALIVE_WITHIN = timedelta(seconds=15)
+_OPEN = [state for state in State if state not in CLOSED]
+
+
+class Reading:
+    """Read-only views; never waits for a writer."""
+
+    def __init__(self, store: Store, ground: Ground, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._ground = ground
+        self._clock = clock
+
+    def view(self, request_id: int) -> RequestView | None:
+        """One request with all that belongs to it."""
+        with self._store.read() as work:
+            request = work.requests.get(request_id)
+            return None if request is None else self._view(work, request)
+
+    def by_number(self, number: int) -> RequestView | None:
+        """The request that people call #number."""
+        with self._store.read() as work:
+            request = work.requests.by_number(number)
+            return None if request is None else self._view(work, request)
+
+    def open_requests(self) -> list[RequestView]:
+        """Requests that are not over, newest first, at most 20."""
+        with self._store.read() as work:
+            found = [one for one in work.requests.in_states(_OPEN) if one.number is not None]
+            return [self._view(work, request) for request in reversed(found[-20:])]
+
+    def private_text(self, place: str) -> Answer | None:
+        """The content of a private sentence or a note; None once it is erased."""
+        with self._store.read() as work:
+            content = work.erasable.get(place, "answer")
+        if content is None:
+            return None
+        return Answer(content["key"], content["params"], content.get("button"), content.get("value"))
+
+    def frozen(self) -> Mapping[str, str]:
+        """Frozen targets and who froze them."""
+        with self._store.read() as work:
+            found = {name: work.targets.frozen(name) for name in self._ground.config.targets}
+        return {name: freeze.by for name, freeze in found.items() if freeze is not None}
+
+    def worker_alive(self) -> bool:
+        """Whether a worker was seen lately."""
+        with self._store.read() as work:
+            return bool(work.processes.alive("worker", self._clock(), ALIVE_WITHIN))
+
+    def health(self) -> Mapping[str, Any]:
+        """What /readyz is decided from."""
+        if not self._store.database.alive():
+            return {"database": False, "worker": False}
+        return {"database": True, "worker": self.worker_alive()}
+
+    def _view(self, work: Work, request: Request) -> RequestView:
+        revision = work.requests.revision(request.id, request.revision)
+        votes = work.votes.of(request.id, request.revision)
+        job = work.jobs.latest(request.id)
+        target = self._ground.config.targets.get(request.target)
+        return RequestView(
+            request=request,
+            revision=revision,
+            personal=_personal(work, request),
+            votes=votes,
+            verdict=verdict(revision, votes) if revision else None,
+            job=job,
+            steps=work.jobs.steps(job.id) if job else (),
+            backup=work.backups.get(request.backup_id)
+            if request.backup_id
+            else work.backups.of_request(request.id),
+            frozen=work.targets.frozen(request.target),
+            worker_alive=bool(work.processes.alive("worker", self._clock(), ALIVE_WITHIN)),
+            support=target.support if target else None,
+            environment=target.environment if target else None,
+            head=job.facts.get("head") if job else None,
+        )
+
+
+def _personal(work: Work, request: Request) -> Personal:
+    place = subject(request.id)
+    return Personal(
+        label=work.erasable.get(place, "label"),
+        values=tuple(work.erasable.get(place, "values") or ()),
+        reason=work.erasable.get(place, "reason"),
+        deny_reason=work.erasable.get(place, "deny_reason"),
+    )

@@ -1,0 +1,70 @@
+"""Durable execution: the only file that knows DBOS.
+
+One queue, one job at a time per target. A workflow gets a job id and nothing else: no name or value reaches the
+engine's tables. Steps are JSON strings; a step that was in flight when the process died runs again.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from sqlalchemy import Connection, create_engine
+
+from bot.store.database import Database
+
+#: Pinned, so that a new build takes up the work of an older one.
+VERSION = "1"
+QUEUE = "jobs"
+WORKFLOW = "run-job"
+
+Step = Callable[[str, Callable[[], str]], str]
+
+
+class Engine:
+    """The worker's side: runs ``body(job_id, step)`` once per enqueued job, across restarts."""
+
+    def __init__(self, database: Database, executor: str, body: Callable[[str, Step], None]) -> None:
+        self._own = create_engine(database.url, hide_parameters=True, **_options(database))
+        self._client = DBOSClient(system_database_engine=self._own, serializer=DBOSPortableJSONSerializer())
+        config: DBOSConfig = {
+            "name": "countersign",
+            "system_database_url": database.url.render_as_string(hide_password=False),
+            "system_database_engine": self._own,
+            "application_version": VERSION,
+            "executor_id": executor,
+            "serializer": DBOSPortableJSONSerializer(),
+            "log_level": "ERROR",
+        }
+        DBOS(config=config)
+
+        @DBOS.workflow(name=WORKFLOW)
+        def _run(job_id: str) -> None:
+            body(job_id, lambda name, work: DBOS.run_step({"name": name}, work))
+
+    def launch(self) -> None:
+        """Take up what an earlier process of the same executor left, then listen."""
+        DBOS.launch()
+        DBOS.register_queue(QUEUE, worker_concurrency=4, partition_concurrency=1, polling_interval_sec=0.1)
+
+    def enqueue(self, connection: Connection, job_id: str, target: str) -> None:
+        """Hand a job over inside the caller's transaction; the same id twice is one job."""
+        options: Any = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": job_id,
+            "queue_partition_key": target,
+            "app_version": VERSION,
+        }
+        self._client.enqueue_in_transaction(connection, options, job_id)
+
+    def stop(self, seconds: int = 10) -> None:
+        """Let running steps finish, up to a bound."""
+        DBOS.destroy(workflow_completion_timeout_sec=seconds)
+        self._client.destroy()
+        self._own.dispose()
+
+
+def _options(database: Database) -> dict[str, Any]:
+    if database.is_sqlite:
+        return {"connect_args": {"timeout": 30}, "pool_size": 20, "max_overflow": 20}
+    return {"pool_size": 20, "pool_pre_ping": True}

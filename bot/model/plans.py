@@ -1,0 +1,300 @@
+"""What would happen, computed beforehand: the plan people approve, whom it is about, whether it still holds.
+
+Pure. A plan holds counts, names of tables and keyed hashes, never a value out of a row; the subject is
+personal and lives in erasable places only.
+"""
+
+import hashlib
+import hmac
+import json
+import struct
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bot.model.backups import InvalidText, Value
+from bot.model.requests import Operation
+
+FORMAT = 1
+
+#: The exact cells that identify one row of a table.
+Key = tuple[Value, ...]
+
+
+def mark(hash_key: bytes, table: str, key: Key) -> str:
+    """A keyed hash of one row's key: 32 hex digits, useless without ``hash_key``."""
+    text = json.dumps([table, *map(pack, key)], ensure_ascii=True)
+    return hmac.new(hash_key, text.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def hash_marks(hash_key: bytes, marks: Iterable[str]) -> str:
+    """One keyed hash over the marks of a set of rows, whatever their order: 64 hex digits."""
+    return hmac.new(hash_key, "\n".join(sorted(marks)).encode(), hashlib.sha256).hexdigest()
+
+
+def pack(value: Value) -> list[str]:
+    """A cell as JSON data, exactly: its kind and its text.
+
+    Raises:
+        TypeError: not a value of a database.
+    """
+    match value:
+        case None:
+            return ["null"]
+        case bool():
+            raise TypeError
+        case int():
+            return ["integer", str(value)]
+        case float():
+            return ["real", struct.pack(">d", value).hex()]
+        case str():
+            return ["text", value]
+        case bytes():
+            return ["blob", value.hex()]
+        case InvalidText():
+            return ["bad-text", value.raw.hex()]
+
+
+def unpack(cell: Sequence[str]) -> Value:
+    """The value that ``pack`` wrote.
+
+    Raises:
+        ValueError: ``pack`` did not write it.
+    """
+    match cell:
+        case ["null"]:
+            return None
+        case ["integer", text]:
+            return int(text)
+        case ["real", text]:
+            number: float = struct.unpack(">d", bytes.fromhex(text))[0]
+            return number
+        case ["text", text]:
+            return text
+        case ["blob", text]:
+            return bytes.fromhex(text)
+        case ["bad-text", text]:
+            return InvalidText(bytes.fromhex(text))
+    raise ValueError
+
+
+@dataclass(frozen=True)
+class Told:
+    """One thing a person should know: a catalogue key and what fills it."""
+
+    key: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of one table, or references of one link: how many, and the keyed hash of their keys."""
+
+    name: str
+    rows: int
+    keys: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved operation, in the order people read it.
+
+    ``tables``: parents first. ``nullified``: links that will be emptied (on a restore: put back), by
+    ``child.column -> parent.column``. ``roots``: the keyed hash of the rows that were asked for.
+    ``backup`` and ``sha256`` name the archive a restore reads.
+    """
+
+    operation: Operation
+    target: str
+    record: str | None
+    tables: tuple[Part, ...]
+    nullified: tuple[Part, ...]
+    roots: str
+    fingerprint: str
+    warnings: tuple[Told, ...]
+    steps: tuple[str, ...]
+    way_back: str
+    backup: str | None = None
+    sha256: str | None = None
+
+    @property
+    def rows(self) -> int:
+        """All rows of all tables, without the nullified links."""
+        return sum(part.rows for part in self.tables)
+
+    def to_data(self) -> dict[str, Any]:
+        """The plan as JSON data; ``from_data`` reads it back."""
+        return {
+            "format": FORMAT,
+            "operation": str(self.operation),
+            "target": self.target,
+            "record": self.record,
+            "rows": self.rows,
+            "tables": [[part.name, part.rows, part.keys] for part in self.tables],
+            "nullified": [[part.name, part.rows, part.keys] for part in self.nullified],
+            "roots": self.roots,
+            "fingerprint": self.fingerprint,
+            "warnings": [[told.key, dict(told.params)] for told in self.warnings],
+            "steps": list(self.steps),
+            "way_back": self.way_back,
+            "backup": self.backup,
+            "sha256": self.sha256,
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Plan":
+        """The plan that ``to_data`` wrote.
+
+        Raises:
+            ValueError: written by another version.
+        """
+        if data.get("format") != FORMAT:
+            raise ValueError
+        return cls(
+            operation=Operation(data["operation"]),
+            target=data["target"],
+            record=data["record"],
+            tables=tuple(Part(*part) for part in data["tables"]),
+            nullified=tuple(Part(*part) for part in data["nullified"]),
+            roots=data["roots"],
+            fingerprint=data["fingerprint"],
+            warnings=tuple(Told(key, params) for key, params in data["warnings"]),
+            steps=tuple(data["steps"]),
+            way_back=data["way_back"],
+            backup=data["backup"],
+            sha256=data["sha256"],
+        )
+
+    def canonical(self) -> bytes:
+        """The plan as canonical JSON: sorted keys, no blanks, no floats, NFC, UTF-8."""
+        text = json.dumps(self.to_data(), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return unicodedata.normalize("NFC", text).encode()
+
+    def digest(self) -> str:
+        """SHA-256 of the canonical form, 64 hex digits: what votes are bound to."""
+        return hashlib.sha256(self.canonical()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom a deletion is about. Personal: keep it where it can be erased.
+
+    ``roots`` are the keys of the rows that were asked for. ``marks`` are the keyed hashes of all keys by
+    table or link, kept so that a rule which allows a few more rows can be judged exactly; None when there are
+    too many, and then nothing may change.
+    """
+
+    record: str
+    values: tuple[str, ...]
+    label: str
+    table: str
+    roots: tuple[Key, ...]
+    marks: Mapping[str, tuple[str, ...]] | None = None
+
+    def to_json(self) -> str:
+        """The subject as JSON; ``from_json`` reads it back exactly."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "record": self.record,
+                "values": list(self.values),
+                "label": self.label,
+                "table": self.table,
+                "roots": [[pack(cell) for cell in key] for key in self.roots],
+                "marks": None
+                if self.marks is None
+                else {name: list(part) for name, part in self.marks.items()},
+            },
+            ensure_ascii=True,
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> "Subject":
+        """The subject that ``to_json`` wrote.
+
+        Raises:
+            ValueError: written by another version.
+        """
+        data = json.loads(text)
+        if data.get("format") != FORMAT:
+            raise ValueError
+        marks = data["marks"]
+        return cls(
+            record=data["record"],
+            values=tuple(data["values"]),
+            label=data["label"],
+            table=data["table"],
+            roots=tuple(tuple(unpack(cell) for cell in key) for key in data["roots"]),
+            marks=None if marks is None else {name: tuple(part) for name, part in marks.items()},
+        )
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Whether what was approved still holds. ``differences`` say what changed, also when it is allowed."""
+
+    drifted: bool
+    differences: tuple[Told, ...]
+
+
+def judge(
+    approved: Plan,
+    found: Plan,
+    allowance: int = 0,
+    before: Mapping[str, tuple[str, ...]] | None = None,
+    after: Mapping[str, tuple[str, ...]] | None = None,
+) -> Drift:
+    """Compare the approved plan with the one computed under the lock.
+
+    ``allowance`` is how many rows that hang off the roots may have come or gone. It is used only when the
+    marks ``before`` (which must belong to the approved plan) and ``after`` are there: a count alone cannot
+    tell one new row from one row swapped for two others.
+    """
+    differences: list[Told] = []
+    strict = approved.target != found.target or approved.operation != found.operation
+    if strict or (approved.backup, approved.sha256) != (found.backup, found.sha256):
+        return Drift(drifted=True, differences=(Told("drift.other"),))
+    if approved.fingerprint != found.fingerprint:
+        strict = True
+        differences.append(Told("drift.schema", {"target": approved.target}))
+    if approved.roots != found.roots:
+        strict = True
+        differences.append(Told("drift.roots"))
+    links = _differing(approved.nullified, found.nullified)
+    differences += [Told("drift.link", _counts(one, "link")) for one in links]
+    tables = _differing(approved.tables, found.tables)
+    changed = 0
+    for one in tables:
+        differences.append(Told("drift.table", _counts(one, "table")))
+        changed += _moved(one[0], before, after, allowance)
+    return Drift(strict or bool(links) or changed > allowance, tuple(differences))
+
+
+_Pair = tuple[str, Part, Part]
+
+
+def _differing(approved: Sequence[Part], found: Sequence[Part]) -> list[_Pair]:
+    old, new = ({part.name: part for part in parts} for parts in (approved, found))
+    pairs = (
+        (name, old.get(name, Part(name, 0, "")), new.get(name, Part(name, 0, "")))
+        for name in sorted({*old, *new})
+    )
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _counts(pair: _Pair, kind: str) -> dict[str, str | int]:
+    name, old, new = pair
+    return {kind: name, "before": old.rows, "after": new.rows}
+
+
+def _moved(
+    name: str,
+    before: Mapping[str, tuple[str, ...]] | None,
+    after: Mapping[str, tuple[str, ...]] | None,
+    allowance: int,
+) -> int:
+    """How many rows of a table came or went; more than allowed when that cannot be known."""
+    if before is None or after is None:
+        return allowance + 1
+    return len(set(before.get(name, ())) ^ set(after.get(name, ())))
