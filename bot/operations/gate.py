@@ -1,0 +1,85 @@
+"""What an operation asks of whoever runs it, and the orders it takes."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bot.config.types import Target
+from bot.model.backups import SealedBackup
+from bot.model.plans import Plan, Subject
+
+
+class Gate(Protocol):
+    """The way back to the requests: every step is seen, and the last word is not ours."""
+
+    def step(self, name: str) -> AbstractContextManager[object]:
+        """Around each step; ``name`` is a catalogue key such as ``step.lock``."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Rows done within the step; called now and then."""
+
+    def check(self) -> None:
+        """A safe point.
+
+        Raises:
+            Halted: stopped, frozen, or past the deadline.
+        """
+
+    def backup_started(self, backup_id: str) -> None:
+        """Note it before the first byte is stored, so that an orphan can be found after a crash."""
+
+    def committing(self, transaction: str, backup_id: str, sha256: str) -> None:
+        """The point of no return: note durably that COMMIT comes next. Empty ids when there is no new backup.
+
+        Raises:
+            Halted: *Stop* was faster; nothing will be committed.
+        """
+
+
+@dataclass(frozen=True)
+class DeleteOrder:
+    """A permitted deletion. ``backup_id`` is fresh for every attempt.
+
+    ``allowance`` is the rule's ``drift.rows``; ``facts`` go into the backup's manifest (no personal values).
+    """
+
+    plan: Plan
+    subject: Subject
+    spec: Target
+    backup_id: str
+    hash_key: bytes
+    allowance: int = 0
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DeleteOutcome:
+    """What a deletion did. ``sums`` are the checksums of the backed-up rows by table."""
+
+    rows: Mapping[str, int]
+    nullified: Mapping[str, int]
+    sums: Mapping[str, str]
+    backup: SealedBackup
+    transaction: str
+    test_restore_seconds: float
+
+
+@dataclass(frozen=True)
+class RestoreOrder:
+    """A permitted restore of one backup into the target it came from."""
+
+    plan: Plan
+    backup_id: str
+    sha256: str
+    hash_key: bytes
+
+
+@dataclass(frozen=True)
+class RestoreOutcome:
+    """What a restore did: rows brought back by table, links put back by label, checksums by table."""
+
+    rows: Mapping[str, int]
+    nullified: Mapping[str, int]
+    sums: Mapping[str, str]
+    transaction: str

@@ -1,0 +1,244 @@
+"""What every target of records promises. The operations know this file and no driver.
+
+Three kinds of sets live on a session's own connection, in work tables that nobody else sees and that are gone
+when the session ends: the *keys* of rows of a table, the *links* (rows that stay but point at keys), and the
+*stages* (rows that came out of a backup). All work on sets of rows happens inside the database.
+
+Every method raises, besides what it names: ``TargetDown`` (unreachable, locked, read-only, too slow, out of
+space, damaged) and ``CannotProve`` (the engine refused a statement for a reason of its own, such as a rule of
+the schema). No error carries a value of a row; driver errors are never chained.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from bot.model.backups import Value
+
+Row = tuple[Value, ...]
+
+#: What the database does to a child when its parent goes; ``soft``: a link only the configuration knows.
+Action = Literal["cascade", "no action", "restrict", "set null", "set default", "soft"]
+
+
+@dataclass(frozen=True)
+class TableColumn:
+    """One column. ``type`` is the declared type; ``codec`` writes its values into a backup."""
+
+    name: str
+    type: str
+    codec: str
+    not_null: bool
+    has_default: bool
+    generated: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """One ordinary table.
+
+    ``key`` identifies a row: the primary key, else a unique key without NULL; empty when there is none.
+    ``definition`` is everything about the schema whose change must be noticed. ``triggers`` are the names of
+    those that fire on a deletion or an update.
+    """
+
+    name: str
+    columns: tuple[TableColumn, ...]
+    key: tuple[str, ...]
+    definition: str
+    triggers: tuple[str, ...]
+
+    @property
+    def stored(self) -> tuple[TableColumn, ...]:
+        """The columns that hold something of their own: all but the generated ones."""
+        return tuple(column for column in self.columns if not column.generated)
+
+    def column(self, name: str) -> TableColumn | None:
+        """The column of exactly that name."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True)
+class Edge:
+    """A link from a child table to a parent table. ``where`` narrows a soft link: SQL over the child.
+
+    ``indexed``: the child can be searched by these columns without reading all of it. ``sound``: the parent
+    columns are unique, so that the link means one row.
+    """
+
+    child: str
+    child_columns: tuple[str, ...]
+    parent: str
+    parent_columns: tuple[str, ...]
+    action: Action
+    where: str = ""
+    indexed: bool = True
+    sound: bool = True
+
+    @property
+    def label(self) -> str:
+        """``child.column -> parent.column``."""
+        return f"{self.child}.{_join(self.child_columns)} -> {self.parent}.{_join(self.parent_columns)}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
+
+    tables: Mapping[str, Table]
+    edges: tuple[Edge, ...]
+
+
+class Session(Protocol):
+    """One consistent look at the target. Nothing but the session's own work tables can be written."""
+
+    def catalogue(self) -> Catalogue:
+        """The schema as this session sees it."""
+
+    def check(self, edge: Edge) -> Edge:
+        """A soft link as the database understands it, with ``indexed`` filled in.
+
+        Raises:
+            BadInput: its condition is not valid SQL for the child.
+        """
+
+    def size(self, table: str) -> int:
+        """How many rows the table has."""
+
+    def find(self, table: str, column: str, text: str, limit: int) -> list[Row]:
+        """The keys, at most ``limit``, of rows whose column is exactly what was typed.
+
+        Case counts; wildcards are characters; a number matches only in its plain form (``12``, not ``1e1``).
+        """
+
+    def seed(self, table: str, keys: Iterable[Row]) -> int:
+        """Add the rows with these keys to the table's key set, as round 0; how many of them exist."""
+
+    def grow(self, edge: Edge, found: int) -> int:
+        """Add to the child's key set all children of parents found in round ``found``; how many are new.
+
+        New keys belong to round ``found`` + 1. Writing sessions hold a lock on them.
+
+        Raises:
+            CannotProve: a row's key holds NULL, so that nothing identifies it.
+        """
+
+    def pointing(self, edge: Edge) -> int:
+        """How many rows of the child point at the parent's key set and are not in the child's own."""
+
+    def note(self, edge: Edge) -> int:
+        """Fix the link set of an edge: rows outside the key sets that point into them; how many."""
+
+    def keys(self, table: str) -> Iterator[Row]:
+        """The key set of a table, any order; empty when nothing was added."""
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """The stored columns of the rows in the key set, in the order of ``Table.stored``."""
+
+    def links(self, edge: Edge) -> Iterator[Row]:
+        """The link set of an edge: key, then the old values of the child columns."""
+
+    def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """Load rows into a work table of the same types; ``columns`` must hold the table's key. How many."""
+
+    def staged(self, label: str) -> Iterator[Row]:
+        """The rows of a stage as the database gives them back."""
+
+    def pairs(self, label: str) -> Iterator[tuple[Row, Row | None]]:
+        """Every staged row beside the same columns of the live row with its key, if there is one."""
+
+    def clashes(self, label: str) -> int:
+        """How many staged, not live rows share a unique key with some live row."""
+
+    def orphans(self, edge: Edge, label: str) -> int:
+        """How many staged, not live children of an edge have a parent that is neither live nor staged.
+
+        ``label`` is the child's stage; the parent's stage is looked up by table.
+        """
+
+
+class Writing(Session, Protocol):
+    """A transaction that holds the target's lock and sees the newest committed state.
+
+    It ends with ``commit`` or changes nothing at all. Deletions, updates and inserts never rely on what the
+    database does by itself (cascades); a trigger does fire.
+    """
+
+    def delete(self, component: Sequence[str]) -> Mapping[str, int]:
+        """Delete the key sets of tables that may point at each other; rows the database says it deleted."""
+
+    def unlink(self, edge: Edge) -> int:
+        """Set the child columns of an edge's link set to NULL; how many rows."""
+
+    def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
+        """Insert the staged rows that are not live, of tables that may point at each other; how many."""
+
+    def relink(self, label: str, columns: Sequence[str]) -> int:
+        """Put ``columns`` of the staged rows back where the live row is empty there; how many rows."""
+
+    def changes(self) -> int:
+        """How many rows this connection has changed so far, by itself, by trigger or by cascade.
+
+        Only differences mean something. Loading work tables may count; ``delete``, ``unlink``, ``insert`` and
+        ``relink`` count exactly the rows of real tables.
+        """
+
+    def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
+        """Rows of these tables whose foreign key points nowhere, by label of the edge; absent: none."""
+
+    def left(self, edge: Edge, label: str) -> int:
+        """How many rows of the child still point at a staged parent row, though that was deleted."""
+
+    def transaction(self) -> str:
+        """A name for this transaction; where the server has one, its own."""
+
+    def extend(self) -> None:
+        """Check ``max_lock``, then give the statements that follow the same time again.
+
+        Raises:
+            TargetDown: the lock has been held longer than ``max_lock``.
+        """
+
+    def commit(self) -> None:
+        """Make it durable.
+
+        Raises:
+            TargetDown: the database refused; whether it happened must be looked up.
+        """
+
+
+class RecordTarget(Protocol):
+    """A configured database. Opening it reads nothing; each session is a connection of its own."""
+
+    @property
+    def name(self) -> str:
+        """The target's name in the configuration."""
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """Which server and which database this is, resolved, without credentials."""
+
+    @property
+    def warnings(self) -> Sequence[tuple[str, Mapping[str, str | int]]]:
+        """What a plan must say about this kind of target, such as what its lock blocks."""
+
+    def reading(self) -> AbstractContextManager[Session]:
+        """A read-only session on one snapshot; its statements are bounded by ``max_lock``.
+
+        Raises:
+            TargetDown: missing, unreachable, locked, damaged, or not writable (a plan for it would be a lie).
+        """
+
+    def writing(self) -> AbstractContextManager[Writing]:
+        """A transaction that begins with the target's lock, waited for a bounded time.
+
+        Leaving without ``commit`` rolls back.
+
+        Raises:
+            TargetDown: as ``reading``.
+        """
+
+
+def _join(columns: Sequence[str]) -> str:
+    return columns[0] if len(columns) == 1 else f"({', '.join(columns)})"
