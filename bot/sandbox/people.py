@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from bot.sandbox.slack.core import Core, slack_clock
+from bot.sandbox.slack.core import Core
 from bot.sandbox.slack.workspace import Channel, Group, User, Workspace
+from bot.schedules import clock
 
 TEAM = "T0ACME"
 OTHER_TEAM = "T0OTHER"
@@ -37,7 +38,7 @@ def seeded(
     scopes: frozenset[str] | None = None,
     events: frozenset[str] | None = None,
     commands: frozenset[str] | None = None,
-    now: Callable[[], datetime] = slack_clock,
+    now: Callable[[], datetime] = clock.now,
     trigger_life: float = 3.0,
 ) -> Core:
     """The workspace with everybody in it, ready for :class:`bot.sandbox.slack.server.Slack`.

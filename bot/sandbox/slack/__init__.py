@@ -1,1 +1,1 @@
-"""A Slack on loopback: Web API, Socket Mode and the hands of the people, in one process, without an account."""
+"""A Slack on loopback: Web API, Socket Mode and the people's hands, in one process, without an account."""

@@ -9,20 +9,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 from bot.sandbox.slack.workspace import ApiError, Json, Message, Workspace
+from bot.schedules import clock
 
 #: The app as the workspace knows it.
 APP_ID = "A0COUNTERSIGN"
 BOT_TOKEN = "xoxb-sandbox-countersign"  # noqa: S105 - opens nothing but this loopback server
 APP_TOKEN = "xapp-sandbox-countersign"  # noqa: S105 - same
-
-
-def slack_clock() -> datetime:
-    """The time on Slack's machine, which is another machine than ours."""
-    return datetime.fromtimestamp(time.time_ns() / 1e9, UTC)
 
 
 @dataclass(frozen=True)
@@ -116,7 +112,7 @@ class Core:
         scopes: frozenset[str] | None = None,
         events: frozenset[str] | None = None,
         commands: frozenset[str] | None = None,
-        now: Callable[[], datetime] = slack_clock,
+        now: Callable[[], datetime] = clock.now,
         trigger_life: float = 3.0,
         reaction_preview: int = 25,
     ) -> None:

@@ -60,9 +60,8 @@ def inputs(body: Json) -> Iterator[tuple[Json, Json]]:
         if block["type"] == "input":
             yield block, block["element"]
         for element in (*block.get("elements", ()), block.get("accessory")):
-            if isinstance(element, dict) and element.get("type") not in (None, "button", "image", "mrkdwn"):
-                if "action_id" in element:
-                    yield block, element
+            if isinstance(element, dict) and "action_id" in element and element["type"] != "button":
+                yield block, element
 
 
 def initial(element: Json) -> Json:

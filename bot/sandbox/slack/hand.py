@@ -6,48 +6,16 @@ What a person could not do in Slack (a button that is not there, a channel one i
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from bot.errors import NotAllowed, NotFound
 from bot.sandbox.slack import forms, methods_rooms, methods_views, payloads, responses
-from bot.sandbox.slack.core import Core, Delivery, Happening, Notice, View
+from bot.sandbox.slack.core import Core, Delivery, Happening, View
+from bot.sandbox.slack.screen import Answer, Sight, look, ordered
 from bot.sandbox.slack.workspace import ApiError, Json, Message
 
 #: Longer than any ack may take, so that waiting for a delivery always ends.
 PATIENCE = 30.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """How the app answered: acked in time or not, what it said, and the complaints of a form by block id."""
-
-    acked: bool
-    error: str = ""
-    latency: float | None = None
-    payload: Json = field(default_factory=dict)
-    errors: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What one person sees: copies, oldest first."""
-
-    channels: dict[str, list[Message]]
-    direct: list[Message]
-    ephemerals: list[Message]
-    views: list[View]
-    home: View | None
-    notices: list[Notice]
-
-    @property
-    def text(self) -> str:
-        """Everything readable in one text, for a quick look."""
-        rooms = [message for room in self.channels.values() for message in room]
-        shown = [responses.shown_text(message) for message in (*rooms, *self.direct, *self.ephemerals)]
-        shown += [text for view in self.views for text in responses.texts_of(view.body)]
-        shown += [text for text in responses.texts_of((self.home.body if self.home else {}).get("blocks"))]
-        return "\n".join(shown)
 
 
 class Person:
@@ -198,36 +166,23 @@ class Person:
     def sees(self) -> Sight:
         """Everything on this person's screen right now."""
         with self._core.changed:
-            workspace = self._core.workspace
-            rooms = list(workspace.shared_channels(self.id))
-            shown = {room.id: _ordered(workspace.messages.get(room.id, {}).values()) for room in rooms}
-            direct = [message for room in rooms if room.is_im for message in shown.pop(room.id)]
-            return Sight(
-                channels=shown,
-                direct=direct,
-                ephemerals=_ordered(one for one in workspace.ephemerals if one.only_for == self.id),
-                views=copy.deepcopy(self._core.views.get(self.id, [])),
-                home=copy.deepcopy(self._core.homes.get(self.id)),
-                notices=[notice for notice in self._core.notices if notice.user == self.id],
-            )
+            return look(self._core, self.id)
 
     def private(self) -> list[Message]:
         """What the app told this person alone, by ephemeral or direct message, oldest first."""
         sight = self.sees()
-        return _ordered([*sight.ephemerals, *(one for one in sight.direct if one.user != self.id)])
+        return ordered([*sight.ephemerals, *(one for one in sight.direct if one.user != self.id)])
 
     def wait_for_private(self, text: str = "", *, newer_than: str = "", timeout: float = 5.0) -> Message:
         """The newest private message that shows ``text``; TimeoutError if none comes."""
-        found: list[Message] = []
 
-        def look() -> bool:
-            found[:] = [
-                one for one in self.private() if text in responses.shown_text(one) and one.ts > newer_than
-            ]
-            return bool(found)
+        def told() -> list[Message]:
+            lately = (one for one in self.private() if one.ts > newer_than)
+            return [one for one in lately if text in responses.shown_text(one)]
 
         with self._core.changed:
-            if not self._core.changed.wait_for(look, timeout):
+            found = self._core.changed.wait_for(told, timeout)
+            if not found:
                 said = [responses.shown_text(one) for one in self.private()[-3:]]
                 raise TimeoutError(f"{self.id} was not told {text!r}; lately: {said}")
         return found[-1]
@@ -235,15 +190,14 @@ class Person:
     def wait_for_view(self, title: str = "", *, timeout: float = 5.0) -> View:
         """The form on top whose title holds ``title``; TimeoutError if none opens."""
 
-        def look() -> View | None:
-            stack = self._core.views.get(self.id) or []
-            return stack[-1] if stack and title in stack[-1].title else None
+        def opened() -> list[View]:
+            return [view for view in self.sees().views[-1:] if title in view.title]
 
         with self._core.changed:
-            view = self._core.changed.wait_for(look, timeout)
-            if view is None:
+            found = self._core.changed.wait_for(opened, timeout)
+            if not found:
                 raise TimeoutError(f"no form {title!r} opened for {self.id}")
-            return copy.deepcopy(view)
+        return found[0]
 
     def _click(self, message: Message, action_id: str, value: str | None) -> Answer:
         with self._core.changed:
@@ -284,8 +238,8 @@ class Person:
 
     def _view(self, view_id: str) -> View:
         home = self._core.homes.get(self.id)
-        for view in (*self._core.views.get(self.id, ()), *([home] if home else [])):
-            if view.id == view_id:
+        for view in (*self._core.views.get(self.id, []), home):
+            if view is not None and view.id == view_id:
                 return view
         raise NotFound("sandbox.no_such_form")
 
@@ -311,10 +265,6 @@ class Person:
             self._core.tell(Happening("view_closed", user=self.id, view=view))
         else:
             self._drop(view)
-
-
-def _ordered(messages: Any) -> list[Message]:
-    return sorted(copy.deepcopy(list(messages)), key=lambda message: message.ts)
 
 
 def _action(blocks: list[Json], action_id: str, value: Any) -> Json:

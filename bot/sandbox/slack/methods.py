@@ -43,10 +43,7 @@ def call(core: Core, name: str, token: str, arguments: Mapping[str, Any]) -> Jso
     with core.changed:
         core.calls.append((name, dict(arguments)))
         try:
-            method = METHODS.get(name)
-            if method is None:
-                core.violations.append(f"{name}: no such method in this Slack")
-                raise ApiError("unknown_method", req_method=name)
+            method = _method(core, name)
             _check_token(method, token)
             _check_arguments(core, name, method, arguments)
             require_scope(core, method.scopes)
@@ -63,6 +60,13 @@ def require_scope(core: Core, any_of: frozenset[str]) -> None:
         raise ApiError(
             "missing_scope", needed=",".join(sorted(any_of)), provided=",".join(sorted(core.scopes))
         )
+
+
+def _method(core: Core, name: str) -> Method:
+    if name not in METHODS:
+        core.violations.append(f"{name}: no such method in this Slack")
+        raise ApiError("unknown_method", req_method=name)
+    return METHODS[name]
 
 
 def _check_token(method: Method, token: str) -> None:

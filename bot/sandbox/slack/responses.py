@@ -7,6 +7,13 @@ from bot.sandbox.slack.core import Core, Happening
 from bot.sandbox.slack.methods_chat import publish, with_ids
 from bot.sandbox.slack.workspace import Json, Message
 
+#: Where blocks hold text, and where they hold more blocks or elements; in reading order.
+LEAVES = ("title", "subtitle", "text", "alt_text", "label", "hint")
+BRANCHES = (
+    *("fields", "elements", "element", "accessory", "tasks", "details", "output"),
+    *("child_blocks", "blocks", "rows"),
+)
+
 
 def respond(core: Core, key: str, body: Json) -> str:
     """Use a response address once; gives an error code, or an empty text."""
@@ -57,13 +64,13 @@ def texts_of(node: Any) -> list[str]:
     if not isinstance(node, Mapping):
         return []
     found: list[str] = []
-    for key in ("title", "text", "alt_text", "label", "hint"):
+    for key in LEAVES:
         value = node.get(key)
         if isinstance(value, str):
             found.append(value)
         else:
             found += texts_of(value)
-    for key in ("fields", "elements", "element", "accessory", "tasks", "details", "output", "child_blocks"):
+    for key in BRANCHES:
         found += texts_of(node.get(key))
     return found
 

@@ -120,27 +120,23 @@ class Message:
     def public(self, *, preview: int | None, metadata: bool) -> Json:
         """The message object; each reaction shows at most ``preview`` users (None: all of them)."""
         shown: Json = {"type": "message", "user": self.user, "ts": self.ts, "text": self.text}
-        if self.bot_id:
-            shown |= {"bot_id": self.bot_id, "app_id": "A0COUNTERSIGN"}
-        if self.blocks:
-            shown["blocks"] = copy.deepcopy(self.blocks)
-        if self.thread_ts:
-            shown["thread_ts"] = self.thread_ts
-        if self.reply_broadcast:
-            shown["subtype"] = "thread_broadcast"
-        if self.tombstone:
-            shown["subtype"] = "tombstone"
-        if self.edited_ts:
-            shown["edited"] = {"user": self.user, "ts": self.edited_ts}
-        if self.files:
-            shown["files"] = copy.deepcopy(self.files)
-        if self.metadata is not None and metadata:
-            shown["metadata"] = copy.deepcopy(self.metadata)
-        if self.reactions:
-            shown["reactions"] = [
-                {"name": name, "users": users[:preview], "count": len(users)}
-                for name, users in self.reactions.items()
-            ]
+        reactions = [
+            {"name": name, "users": users[:preview], "count": len(users)}
+            for name, users in self.reactions.items()
+        ]
+        subtype = "tombstone" if self.tombstone else "thread_broadcast" if self.reply_broadcast else ""
+        extras: Json = {
+            "bot_id": self.bot_id,
+            "app_id": "A0COUNTERSIGN" if self.bot_id == "B0COUNTERSIGN" else "",
+            "blocks": self.blocks,
+            "thread_ts": self.thread_ts,
+            "subtype": subtype,
+            "edited": {"user": self.user, "ts": self.edited_ts} if self.edited_ts else None,
+            "files": self.files,
+            "metadata": self.metadata if metadata else None,
+            "reactions": reactions,
+        }
+        shown |= copy.deepcopy({key: value for key, value in extras.items() if value})
         return shown
 
 
