@@ -1,0 +1,188 @@
+"""The configuration as types: frozen, complete, and nothing that this version does not carry out.
+
+A name that is mapped to a value is the key of the mapping; a rule carries its own. Lists are tuples, mappings
+are read-only. What is wrong with a value is said with a key of the catalogue (``bot.config.values``);
+``bot.config.load`` adds file and line.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Annotated, Self, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from bot.config import values
+from bot.model.requests import SlotSpec
+
+#: One slot of a rule: ``count`` distinct people of ``role``.
+Slot = SlotSpec
+
+Value = TypeVar("Value")
+
+Name = Annotated[str, AfterValidator(values.name)]
+Text = Annotated[str, AfterValidator(values.text)]
+Column = Annotated[str, AfterValidator(values.column)]
+User = Annotated[str, AfterValidator(values.user)]
+Group = Annotated[str, AfterValidator(values.usergroup)]
+Channel = Annotated[str, AfterValidator(values.channel)]
+Workspace = Annotated[str, AfterValidator(values.workspace)]
+Language = Annotated[str, AfterValidator(values.language)]
+OperationName = Annotated[str, AfterValidator(values.operation)]
+Template = Annotated[str, AfterValidator(values.template)]
+Duration = Annotated[timedelta, BeforeValidator(values.duration)]
+PositiveDuration = Annotated[timedelta, BeforeValidator(values.duration), AfterValidator(values.positive)]
+Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
+Many = Annotated[tuple[Value, ...], BeforeValidator(values.one_or_many), Field(min_length=1)]
+Table = Annotated[Mapping[Name, Value], AfterValidator(lambda table: MappingProxyType(dict(table)))]
+
+
+class Frozen(BaseModel):
+    """A part of the file: no other keys than these, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Role(Frozen):
+    """Who holds a role: people by Slack id, a user group, or both. ``owner`` is whom to ask for it."""
+
+    users: tuple[User, ...] = ()
+    usergroup: Group | None = None
+    owner: User | None = None
+
+    @model_validator(mode="after")
+    def _somebody(self) -> Self:
+        if not self.users and self.usergroup is None:
+            raise PydanticCustomError("config.role-empty", "config.role-empty")
+        return self
+
+
+class Database(Frozen):
+    """Where a target's rows are. Holds a secret once it is resolved, so it is never printed."""
+
+    url: Annotated[str, Field(repr=False), AfterValidator(values.text)]
+
+
+class Record(Frozen):
+    """A kind of record: its table, the columns it is found by, and a template that names it for people."""
+
+    table: Column
+    find_by: Annotated[tuple[Column, ...], Field(min_length=1)]
+    label: Template | None = None
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns that the label mentions, in order."""
+        return values.columns_of(self.label or "")
+
+
+class SoftReference(Frozen):
+    """A link that no foreign key declares: ``from_`` and ``to`` are table and column, ``where`` is SQL."""
+
+    from_: Annotated[str, Field(alias="from"), AfterValidator(values.place)]
+    to: Annotated[str, AfterValidator(values.place)]
+    where: Text | None = None
+
+    @property
+    def child(self) -> tuple[str, str]:
+        """Table and column that hold the link."""
+        table, _, column = self.from_.rpartition(".")
+        return table, column
+
+    @property
+    def parent(self) -> tuple[str, str]:
+        """Table and column that the link means."""
+        table, _, column = self.to.rpartition(".")
+        return table, column
+
+
+class Target(Frozen):
+    """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``."""
+
+    name: str = ""
+    environment: Name | None = None
+    support: Text | None = None
+    channel: Channel | None = None
+    max_lock: PositiveDuration = timedelta(seconds=30)
+    database: Database
+    records: Table[Record] = Field(default_factory=lambda: MappingProxyType({}))
+    soft_references: tuple[SoftReference, ...] = ()
+
+
+class RowLimit(Frozen):
+    """How many rows an operation may touch for a rule to match, roots and everything that hangs off them."""
+
+    at_most: Count
+
+
+class When(Frozen):
+    """What a rule is about. None means any; an empty list is an error."""
+
+    operation: Many[OperationName]
+    target: Many[Name] | None = None
+    record: Many[Name] | None = None
+    environment: Many[Name] | None = None
+    rows: RowLimit | None = None
+
+
+class Drift(Frozen):
+    """How many more child rows than planned an execution may find. Roots never drift."""
+
+    rows: Count = 0
+
+
+class Rule(Frozen):
+    """Who may ask and who must agree. The first rule that matches decides."""
+
+    name: Text
+    when: When
+    request: Annotated[tuple[Name, ...], Field(min_length=1)]
+    approve: Annotated[
+        tuple[Annotated[SlotSpec, BeforeValidator(values.slot)], ...],
+        Field(min_length=1),
+    ]
+    expires: PositiveDuration = timedelta(hours=24)
+    cooling_off: Duration = timedelta(seconds=10)
+    drift: Drift = Drift()
+
+
+class Backups(Frozen):
+    """Where backups lie (``file:`` and a folder; None is ``backups/`` in the data directory) and how long."""
+
+    store: Annotated[str, AfterValidator(values.text)] | None = None
+    keep: PositiveDuration = timedelta(days=30)
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of the store, absolute after loading."""
+        return self.store.removeprefix("file:") if self.store else None
+
+
+def _named(targets: Mapping[str, Target]) -> Mapping[str, Target]:
+    return MappingProxyType(
+        {name: target.model_copy(update={"name": name}) for name, target in targets.items()}
+    )
+
+
+class Config(Frozen):
+    """The whole file."""
+
+    workspace: Workspace
+    channel: Channel
+    language: Language = "en"
+    roles: Annotated[Table[Role], Field(min_length=1)]
+    targets: Annotated[Table[Target], Field(min_length=1), AfterValidator(_named)]
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
+    backups: Backups = Backups()
+
+    @property
+    def usergroups(self) -> tuple[str, ...]:
+        """The user groups that roles name, sorted: the only ones anybody may ask Slack about."""
+        return tuple(sorted({role.usergroup for role in self.roles.values() if role.usergroup}))
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """The people that roles name, owners included, sorted."""
+        named = {user for role in self.roles.values() for user in role.users}
+        return tuple(sorted(named | {role.owner for role in self.roles.values() if role.owner}))

@@ -1,0 +1,173 @@
+"""What one value of the file may look like: pure functions that return the value or say what is wrong.
+
+Each raises ``PydanticCustomError`` whose type is a catalogue key and whose context fills the sentence.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from pydantic_core import PydanticCustomError
+
+from bot.model.requests import Operation, SlotSpec
+from bot.texts import languages
+
+MAX_TEXT = 500
+MAX_NAME = 60
+#: What a later version will know; naming it is told apart from a slip of the pen.
+LATER_OPERATIONS = frozenset({"teardown", "policy", "hold"})
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_LONGEST = timedelta(days=36500)
+_DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_SLOT = re.compile(r"([0-9]{1,3}) +of +(\S.*)")
+_NAME = re.compile(r"\w[\w.-]*")
+_COLUMN_IN_LABEL = re.compile(r"\{([^{}.\[\]!:]+)\}")
+
+
+def _wrong(key: str, **params: str | int) -> NoReturn:
+    raise PydanticCustomError(key, key, params)
+
+
+def short(value: object, limit: int = MAX_NAME) -> str:
+    """A value as it may stand in a sentence: one line, cut."""
+    shown = " ".join(str(value).split())
+    return shown if len(shown) <= limit else f"{shown[: limit - 1]}…"
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that was probably meant."""
+    folded = {one.casefold(): one for one in known}
+    close = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return folded[close[0]] if close else None
+
+
+def text(value: str) -> str:
+    """A text on one line, neither empty nor endless."""
+    if not value.strip():
+        _wrong("config.blank")
+    if len(value) > MAX_TEXT:
+        _wrong("config.long", limit=MAX_TEXT, length=len(value))
+    if not value.isprintable():
+        _wrong("config.control")
+    return value
+
+
+def name(value: str) -> str:
+    """A name people type in a command: letters, digits, dot, dash and underscore."""
+    if len(value) > MAX_NAME or not _NAME.fullmatch(value):
+        _wrong("config.name", value=short(value))
+    return value
+
+
+def column(value: str) -> str:
+    """A table or column, exactly as the database spells it."""
+    return text(value)
+
+
+def place(value: str) -> str:
+    """A table and a column with a dot between them."""
+    table, _, last = text(value).rpartition(".")
+    if not table.strip(". ") or not last.strip():
+        _wrong("config.place", value=short(value))
+    return value
+
+
+def _slack_id(value: str, letters: str, key: str) -> str:
+    if not re.fullmatch(f"[{letters}][A-Z0-9]{{1,20}}", value):
+        _wrong(key, value=short(value))
+    return value
+
+
+def user(value: str) -> str:
+    """A Slack user id."""
+    return _slack_id(value, "UW", "config.user-id")
+
+
+def usergroup(value: str) -> str:
+    """A Slack user group id."""
+    return _slack_id(value, "S", "config.usergroup-id")
+
+
+def channel(value: str) -> str:
+    """A Slack channel id; a direct message is no channel."""
+    return _slack_id(value, "CG", "config.channel-id")
+
+
+def workspace(value: str) -> str:
+    """A Slack workspace id, or that of the enterprise."""
+    return _slack_id(value, "TE", "config.workspace-id")
+
+
+def language(value: str) -> str:
+    """A language that has a catalogue."""
+    if value not in languages():
+        _wrong("config.language", value=short(value), known=", ".join(languages()))
+    return value
+
+
+def operation(value: str) -> str:
+    """An operation that this version carries out."""
+    known = [str(one) for one in Operation]
+    if value in known:
+        return value
+    if value in LATER_OPERATIONS:
+        _wrong("config.later-operation", value=value, known=", ".join(known))
+    meant = nearest(value, known)
+    if meant:
+        _wrong("config.operation-meant", value=short(value), meant=meant)
+    _wrong("config.operation", value=short(value), known=", ".join(known))
+
+
+def template(value: str) -> str:
+    """A label: text with columns in braces, and nothing cleverer."""
+    rest = _COLUMN_IN_LABEL.sub("", text(value))
+    if "{" in rest or "}" in rest or not _COLUMN_IN_LABEL.search(value):
+        _wrong("config.label", value=short(value))
+    return value
+
+
+def columns_of(label: str) -> tuple[str, ...]:
+    """The columns that a label mentions, in order."""
+    return tuple(dict.fromkeys(_COLUMN_IN_LABEL.findall(label)))
+
+
+def duration(value: Any) -> timedelta:
+    """``30s``, ``10m``, ``4h``, ``30d``, or 0."""
+    if isinstance(value, timedelta):
+        return value
+    if value == 0 and not isinstance(value, bool):
+        return timedelta(0)
+    found = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        _wrong("config.duration", value=short(value))
+    length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if length > _LONGEST:
+        _wrong("config.duration-long", value=short(value))
+    return length
+
+
+def positive(value: timedelta) -> timedelta:
+    """A duration that is not nothing."""
+    if value <= timedelta(0):
+        _wrong("config.duration-zero")
+    return value
+
+
+def slot(value: Any) -> SlotSpec:
+    """``1 of dba``."""
+    if isinstance(value, SlotSpec):
+        return value
+    found = _SLOT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        _wrong("config.slot", value=short(value))
+    if int(found[1]) < 1:
+        _wrong("config.slot-zero", value=short(value))
+    return SlotSpec(int(found[1]), name(found[2]))
+
+
+def one_or_many(value: Any) -> Any:
+    """A list may be written as its only element."""
+    return (value,) if isinstance(value, str) else value
