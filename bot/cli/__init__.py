@@ -1,54 +1,11 @@
 """The command line: one file per group of commands."""
 
-import os
 import sys
-import traceback
-from collections.abc import Sequence
-
-import typer
-
-from bot.cli.application import app
-from bot.cli.console import DONE, INTERNAL, complain, exit_code
-from bot.errors import CountersignError
-
-_INTERRUPTED = 130
 
 
 def main() -> None:
     """The entry point ``countersign``."""
+    # Late, so that a single file of this package can be imported without all that stands behind the commands.
+    from bot.cli.entry import run  # noqa: PLC0415
+
     sys.exit(run(sys.argv[1:]))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run one command; returns the exit code: 0 done, 1 no, 2 bad usage or configuration, 70 internal.
-
-    ``--debug`` may stand anywhere and shows the trace of an unexpected error.
-    """
-    debug = "--debug" in arguments
-    plain = [argument for argument in arguments if argument != "--debug"]
-    try:
-        return _run(plain)
-    except CountersignError as error:
-        if debug:
-            traceback.print_exc()
-        complain(error.key, **error.params)
-        return exit_code(error)
-    except KeyboardInterrupt:
-        return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone; Python would complain once more when it flushes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return DONE
-    except Exception as error:  # noqa: BLE001 - the last line of defence: its text may hold a secret
-        if debug:
-            traceback.print_exc()
-        complain("cli.internal", error=type(error).__name__)
-        return INTERNAL
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        result = typer.main.get_command(app).main(arguments, "countersign", standalone_mode=True)
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else DONE
-    return result if isinstance(result, int) else DONE

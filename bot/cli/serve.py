@@ -91,7 +91,10 @@ def _chosen(targets: str | None, known: Mapping[str, object]) -> None:
 
 
 def _check_slack(known: Settings) -> None:
-    for name, value in (("SLACK_BOT_TOKEN", known.slack_bot_token), ("SLACK_APP_TOKEN", known.slack_app_token)):
+    for name, value in (
+        ("SLACK_BOT_TOKEN", known.slack_bot_token),
+        ("SLACK_APP_TOKEN", known.slack_app_token),
+    ):
         if value is None:
             raise BadInput("cli.serve.variable", name=name)
 
