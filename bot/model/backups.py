@@ -87,7 +87,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Table:
-    """One table on its way out of an archive. ``rows`` can be read once, before the next table is asked for."""
+    """One table on its way out of an archive. ``rows`` is read once, before the next table is asked for."""
 
     summary: TableSummary
     rows: Iterator[tuple[Value, ...]]

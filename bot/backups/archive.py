@@ -1,0 +1,160 @@
+"""Writing an archive: a tar of zstd-compressed CSV parts with its manifest last, as a stream.
+
+``bot.backups.unarchive`` reads it; the vault puts age around both.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import IO
+
+import zstandard
+
+from bot.backups import manifest as manifests
+from bot.backups import tarball
+from bot.backups.cells import codec
+from bot.backups.readme import readme
+from bot.backups.rows import RowSum, write_row
+from bot.errors import BadInput
+from bot.model.backups import (
+    Cell,
+    Column,
+    Kind,
+    Manifest,
+    Member,
+    TableSummary,
+    Value,
+)
+
+#: Plain bytes after which a part ends; the compressed part is held in memory because a tar needs sizes first.
+PART = 16 * 1024 * 1024
+
+README = "README.txt"
+MANIFEST = "MANIFEST.json"
+_LEVEL = 1
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
+_BATCH = 64 * 1024
+_NAME = 120
+
+
+def folder_of(name: str) -> str:
+    """``rows/`` and the table's name in a form any file system takes; different names, different forms."""
+    raw = name.encode("utf-8", "surrogatepass")
+    safe = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in raw)
+    if safe.startswith("."):
+        safe = "%2E" + safe[1:]
+    if len(safe) > _NAME:
+        safe = f"{safe[:_NAME]}~{hashlib.sha256(raw).hexdigest()[:16]}"
+    return f"rows/{safe or '%'}"
+
+
+class ArchiveWriter:
+    """Writes one archive into ``out``. Nothing is valid before ``finish``.
+
+    Args:
+        out: where the tar goes.
+        backup_id: its id.
+        part: plain bytes per part.
+    """
+
+    def __init__(self, out: IO[bytes], backup_id: str, part: int = PART) -> None:
+        self._out = out
+        self._backup_id = backup_id
+        self._part = part
+        self._members: list[Member] = []
+        self._tables: list[TableSummary] = []
+        self._folders: set[str] = set()
+        self._add(README, readme(backup_id).encode())
+
+    def table(
+        self, kind: Kind, name: str, columns: Sequence[Column], rows: Iterable[Sequence[Value]]
+    ) -> TableSummary:
+        """Write one table as the rows come.
+
+        Raises:
+            BadInput: no column, two of one name, or the table was already written.
+            CannotProve: a value has no exact encoding.
+        """
+        names = [codec("text-1").encode(column.name) for column in columns]
+        known = {(table.kind, table.name) for table in self._tables}
+        if not names or len(set(names)) != len(names) or (kind, name) in known:
+            raise BadInput("backups.table_twice")
+        encoders = [codec(column.codec).encode for column in columns]
+        folder = self._new_folder(kind, name)
+        total = RowSum()
+        parts = 0
+        encoded = ([encode(value) for encode, value in zip(encoders, row, strict=True)] for row in rows)
+        for parts, data in enumerate(_parts(names, encoded, total, self._part), start=1):
+            self._add(f"{folder}/{parts:05d}.csv.zst", data)
+        summary = TableSummary(kind, name, folder, tuple(columns), total.rows, total.sum, parts)
+        self._tables.append(summary)
+        return summary
+
+    def finish(self, extra: Mapping[str, object]) -> Manifest:
+        """Write the manifest and the end of the tar.
+
+        Raises:
+            CannotProve: ``extra`` is not plain JSON.
+        """
+        manifest = Manifest(self._backup_id, tuple(self._tables), tuple(self._members), dict(extra))
+        self._add(MANIFEST, manifests.dump(manifest))
+        tarball.write_end(self._out)
+        return manifest
+
+    def _new_folder(self, kind: Kind, name: str) -> str:
+        if kind == "nullified":
+            return f"nullified/{1 + sum(table.kind == kind for table in self._tables)}"
+        folder = plain = folder_of(name)
+        number = 1
+        while folder.lower() in self._folders:
+            number += 1
+            folder = f"{plain}~{number}"
+        self._folders.add(folder.lower())
+        return folder
+
+    def _add(self, name: str, data: bytes | bytearray) -> None:
+        self._members.append(Member(name, len(data), hashlib.sha256(data).hexdigest()))
+        tarball.write_member(self._out, name, memoryview(data))
+
+
+def _parts(
+    header: Sequence[Cell], rows: Iterable[Sequence[Cell]], total: RowSum, limit: int
+) -> Iterator[bytearray]:
+    """Compressed parts of about ``limit`` plain bytes; the first begins with the header."""
+    part = _Part()
+    part.write(write_row(header))
+    for cells in rows:
+        if part.plain >= limit:
+            yield part.close()
+            part = _Part()
+        total.add(cells)
+        part.write(write_row(cells))
+    yield part.close()
+
+
+class _Part:
+    """One zstd frame in memory."""
+
+    def __init__(self) -> None:
+        self.plain = 0
+        self._lines: list[bytes] = []
+        self._waiting = 0
+        self._data = bytearray()
+        self._zstd = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+
+    def write(self, line: str) -> None:
+        raw = line.encode()
+        self.plain += len(raw)
+        self._waiting += len(raw)
+        self._lines.append(raw)
+        if self._waiting >= _BATCH:
+            self._flush()
+
+    def close(self) -> bytearray:
+        self._flush()
+        self._data += self._zstd.flush()
+        return self._data
+
+    def _flush(self) -> None:
+        self._data += self._zstd.compress(b"".join(self._lines))
+        self._lines.clear()
+        self._waiting = 0
