@@ -52,6 +52,8 @@ def call(core: Core, name: str, token: str, arguments: Mapping[str, Any]) -> Jso
             return {"ok": True, **FUNCTIONS[name](core, dict(arguments))}
         except ApiError as refusal:
             return {"ok": False, "error": refusal.code, **refusal.more}
+        finally:
+            core.changed.notify_all()
 
 
 def require_scope(core: Core, any_of: frozenset[str]) -> None:
