@@ -1,7 +1,7 @@
 """What the worker tells the request: planned, refused, ended. The gate itself is in bot.jobs.permit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,11 +22,12 @@ class Planned:
     """A finished plan: canonical data and digest for everybody, label and subject for the erasable table."""
 
     target: str
+    record: str | None
     data: Mapping[str, Any]
     digest: str
     rows: int
     label: str | None
-    subject: Mapping[str, Any]
+    subject: str
     backup_id: str | None = None
 
 
@@ -91,12 +92,7 @@ def check_requester(config: Config, request: Request, rule: Rule, roster: Roster
         raise NotAllowed(why)
     roles = rules.roles_of(config.roles, request.requester, roster.groups)
     if not rules.may_request(rule, roles):
-        raise role_refusal(rules.Refusal(tuple(rule.request), _owners(config, rule.request)))
-
-
-def _owners(config: Config, names: tuple[str, ...]) -> tuple[str, ...]:
-    owners = [config.roles[name].owner for name in names]
-    return tuple(dict.fromkeys(owner for owner in owners if owner))
+        raise role_refusal(rules.refusal([rule], config.roles))
 
 
 def accept_plan(
@@ -107,13 +103,14 @@ def accept_plan(
     Raises:
         Refused: policy says no; the caller refuses the request.
     """
-    rule = rule_for(ground.config, request, plan.rows, roster)
+    resolved = replace(request, target=plan.target, record=plan.record)
+    rule = rule_for(ground.config, resolved, plan.rows, roster)
     number = request.revision + 1
     work.requests.add_revision(Revision(request.id, number, plan.digest, plan.data, rule, now))
     place = subject(request.id)
     if plan.label is not None:
         ground.keep(work, place, "label", plan.label, now)
-    ground.keep(work, place, "subject", dict(plan.subject), now)
+    ground.keep(work, place, "subject", plan.subject, now)
     if request.preview:
         work.requests.save(request.id, State.PLANNING, revision=number)
         work.outbox.want(
@@ -136,6 +133,7 @@ def accept_plan(
         number=request.number or work.requests.next_number(),
         revision=number,
         target=plan.target,
+        record=plan.record,
         channel=ground.channel_for(plan.target),
         backup_id=plan.backup_id,
         expires_at=now + timedelta(seconds=rule.expires),

@@ -99,7 +99,7 @@ def _decide(
 ) -> Gate:
     job, request, revision, permit = case
     config = ground.config
-    rule = rules.match(config.rules, execution.asked(config, request, int(revision.plan["total_rows"])))
+    rule = rules.match(config.rules, execution.asked(config, request, int(revision.plan["rows"])))
     try:
         if rule is None:
             raise Refused("filing.no-rule")

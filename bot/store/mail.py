@@ -312,6 +312,12 @@ class Processes:
             insert(t.processes).values(kind=kind, id=process_id, facts=dict(facts), seen_at=now)
         )
 
+    def leave(self, kind: str, process_id: str) -> None:
+        """I am going."""
+        self._connection.execute(
+            delete(t.processes).where(t.processes.c.kind == kind, t.processes.c.id == process_id)
+        )
+
     def alive(self, kind: str, now: datetime, within: timedelta) -> list[Mapping[str, Any]]:
         """Facts of the processes seen lately."""
         query = select(t.processes.c.facts).where(

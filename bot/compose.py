@@ -1,0 +1,212 @@
+"""The one place where concrete parts meet."""
+
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.approvals.desk import Desk
+from bot.approvals.ground import Ground
+from bot.approvals.lifecycle import Lifecycle
+from bot.approvals.reading import Reading
+from bot.audit.opening import open_log
+from bot.audit.signing import public_key
+from bot.backups import keys
+from bot.backups.storage import Storage, open_store
+from bot.backups.vault import Vault, any_backup_exists
+from bot.config.load import load
+from bot.config.types import Config
+from bot.jobs.crew import Crew
+from bot.jobs.dispatch import Dispatcher
+from bot.jobs.engine import Engine
+from bot.jobs.lock import WorkerLock
+from bot.jobs.work_orders import Hands
+from bot.schedules import sweeps
+from bot.schedules.clock import now
+from bot.schedules.runner import Ticker
+from bot.settings import Settings
+from bot.store import schema
+from bot.store.database import Database, reachable
+from bot.store.ports import InboxPort, OutboxPort, RosterPort
+from bot.store.unit_of_work import Store
+
+TICK = 0.1
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the Slack door gets from behind it. Holds no secret of a target and no key."""
+
+    config: Config
+    clock: Callable[[], datetime]
+    desk: Desk
+    lifecycle: Lifecycle
+    reading: Reading
+    inbox: InboxPort
+    outbox: OutboxPort
+    roster: RosterPort
+    store: Store
+    process_id: str
+
+    def beat(self, facts: Mapping[str, Any]) -> None:
+        """The bot is here."""
+        with self.store.transact() as work:
+            work.processes.beat("bot", self.process_id, facts, self.clock())
+
+    def health(self) -> Mapping[str, Any]:
+        """What /readyz is decided from, the sockets apart."""
+        return self.reading.health()
+
+
+def open_database(settings: Settings) -> Database:
+    """Our own database.
+
+    Raises:
+        Refused: the URL is of an unknown kind.
+    """
+    return Database(settings.database_url)
+
+
+def load_configuration(settings: Settings, resolve: bool) -> Config:
+    """The configuration; ``resolve`` replaces ``${…}``, which only the worker and ``check`` do.
+
+    Raises:
+        BadInput: with every problem of the file.
+    """
+    return load(settings.config_file, settings.variables if resolve else None)
+
+
+def backup_store(settings: Settings, config: Config) -> Storage:
+    """Where backups lie."""
+    url = config.backups.store or f"file:{settings.data_dir / 'backups'}"
+    return open_store(url, settings.config_file.parent)
+
+
+def open_vault(settings: Settings, config: Config) -> Vault:
+    """The backups, with a master key that exists already.
+
+    Raises:
+        Broken: the key cannot be read.
+    """
+    return Vault(backup_store(settings, config), keys.load(settings.master_key_file), config.workspace)
+
+
+def signing_key(settings: Settings) -> bytes:
+    """The key that signs heads of the log."""
+    return keys.load_or_create_secret(settings.worker_dir / "audit.key")
+
+
+def bot_services(settings: Settings) -> Services:
+    """Everything for the bot process; the worker must have prepared the database."""
+    config = load_configuration(settings, resolve=False)
+    store = Store(open_database(settings))
+    ground = Ground(config, secrets.token_bytes)
+    return Services(
+        config=config,
+        clock=now,
+        desk=Desk(store, ground, now),
+        lifecycle=Lifecycle(ground),
+        reading=Reading(store, ground, now),
+        inbox=InboxPort(store),
+        outbox=OutboxPort(store),
+        roster=RosterPort(store),
+        store=store,
+        process_id=f"{socket.gethostname()}-{secrets.token_hex(4)}",
+    )
+
+
+def is_prepared(settings: Settings) -> bool:
+    """Whether a worker has brought the database up to date and opened the log."""
+    database = open_database(settings)
+    try:
+        if not schema.is_current(database):
+            return False
+        with Store(database).read() as work:
+            return work.audit.head() is not None
+    finally:
+        database.close()
+
+
+class Worker:
+    """The worker process: lock, keys, database, engine, sweeps, in this order."""
+
+    def __init__(
+        self, settings: Settings, targets: tuple[str, ...] | None, tell: Callable[[str, str], None]
+    ) -> None:
+        self._config = load_configuration(settings, resolve=True)
+        self._lock = WorkerLock(settings.data_dir)
+        database = open_database(settings)
+        reachable(database)
+        storage = backup_store(settings, self._config)
+        master, created = keys.load_or_create(
+            settings.master_key_file, any_backup_exists=any_backup_exists(storage)
+        )
+        if created:
+            tell("worker.new-master-key", str(settings.master_key_file))
+        vault = Vault(storage, master, self._config.workspace)
+        vault.check_master()
+        self._sign_key = signing_key(settings)
+        hash_key = keys.load_or_create_secret(settings.worker_dir / "hash.key")
+        schema.upgrade(database)
+        self._store = Store(database)
+        self._ground = Ground(self._config, secrets.token_bytes)
+        with self._store.transact() as work:
+            open_log(work.audit, public_key(self._sign_key), now())
+        hands = Hands(self._store, self._ground, vault, storage, hash_key, now)
+        crew = Crew(self._store, self._ground, hands, self._sign_key, now)
+        self._engine = Engine(database, "slot-0", crew.run)
+        self._dispatcher = Dispatcher(
+            self._store,
+            self._ground,
+            hands.plan,
+            lambda work, job, target: self._engine.enqueue(work.connection, job, target),
+            targets,
+        )
+        self._vault = vault
+        self._served = targets or tuple(self._config.targets)
+        self._ticker = Ticker()
+
+    def start(self) -> None:
+        """Take up what an earlier worker left, then look for work."""
+        self._beat()
+        self._engine.launch()
+        tick = self._ticker.every
+        tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
+        tick(TICK, lambda: self._dispatcher.start_due(now), "start")
+        tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
+        tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
+        tick(2, self._beat, "beat")
+        tick(2, lambda: sweeps.sign(self._store, self._sign_key, now()), "sign")
+        tick(60, lambda: sweeps.prune(self._store, now()), "prune")
+        tick(10, lambda: sweeps.shred(self._store, self._ground, self._vault, now()), "shred")
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Let steps that run finish, then let go."""
+        self._ticker.stop()
+        self._dispatcher.close()
+        self._engine.stop()
+        with self._store.transact() as work:
+            work.processes.leave("worker", "slot-0")
+        self._store.database.close()
+        self._lock.release()
+
+    def _beat(self) -> None:
+        with self._store.transact() as work:
+            work.processes.beat("worker", "slot-0", {"targets": list(self._served)}, now())
+
+
+def run_worker(settings: Settings, targets: tuple[str, ...] | None, tell: Callable[[str, str], None]) -> int:
+    """Run a worker until SIGTERM or SIGINT. ``tell(key, path)`` hears what a person must know."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    worker = Worker(settings, targets, tell)
+    worker.start()
+    ended.wait()
+    worker.stop()
+    return 0

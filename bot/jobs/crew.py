@@ -1,0 +1,216 @@
+"""What a job does, step by step. Every step may run again after a crash, and then finds out how far it came.
+
+The steps of the engine are coarse: the gate, the one transaction on the target, the last word. What happens
+inside the transaction is noted step by step in our own tables, for people to watch.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from bot.approvals import execution
+from bot.approvals.ground import Ground
+from bot.approvals.states import move_job
+from bot.audit.opening import sign_log
+from bot.errors import Broken, CountersignError, Halted
+from bot.jobs import permit
+from bot.jobs.engine import Step
+from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.work_orders import Hands, Result
+from bot.model.jobs import Job, JobState
+from bot.model.requests import Operation, Request, State
+from bot.operations.gate import Drifted
+from bot.store.unit_of_work import Store, Work
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """The worker's hands and what they need. ``sign_key`` signs the log's head for the receipt."""
+
+    store: Store
+    ground: Ground
+    hands: Hands
+    sign_key: bytes
+    clock: Callable[[], datetime]
+
+    def run(self, job_id: str, step: Step) -> None:
+        """One job from the gate to the last word."""
+        if step("permit", lambda: self.permit(job_id)) != permit.Gate.GO:
+            return
+        step("execute", lambda: self.execute(job_id))
+        step("tell", lambda: self.tell(job_id))
+
+    def permit(self, job_id: str) -> str:
+        """Take the permit; whoever is turned away may come again with a new question."""
+        with self.store.transact() as work:
+            gate = permit.take(self.ground, work, job_id, self.clock())
+            job = work.jobs.get(job_id)
+            ready = work.permits.ready(job.request_id) if job else None
+            if gate is not permit.Gate.GO and ready is not None:
+                work.permits.ask(ready.id, None)
+        return str(gate)
+
+    def execute(self, job_id: str) -> str:
+        """The operation itself, or what a crash left of it."""
+        job, request = self._load(job_id)
+        try:
+            if job.state is JobState.COMMITTING:
+                job = self._settle(job, request)
+            if job.state is JobState.RUNNING:
+                self._attempt(job, request)
+        except Halted:
+            self._halted(job_id)
+        except Drifted as drifted:
+            self._drifted(job_id, drifted)
+        except CountersignError as error:
+            self._failed(job_id, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request must say so
+            log.error("job failed", action="job-failed", job=job_id, error=type(error).__name__)  # noqa: TRY400 - no values
+            self._failed(job_id, Broken("job.broken", code=type(error).__name__))
+        return str(self._load(job_id)[0].state)
+
+    def tell(self, job_id: str) -> str:
+        """The last word: the request ends, the log is signed, the receipt goes out."""
+        job, request = self._load(job_id)
+        if job.state is not JobState.COMMITTED:
+            return str(job.state)
+        now = self.clock()
+        with self.store.transact() as work:
+            body = {"job": job.id, "backup": job.backup_id, "rows": job.facts.get("rows", {})}
+            self.ground.log(work, "job-done", request, body, now)
+            head = sign_log(work.audit, self.sign_key, now)
+            locked = self.ground.lock(work, request.id)
+            facts = {**job.facts, "head": head}
+            after = move_job(job.state, "finish")
+            work.jobs.save(job.id, job.state, state=after, facts=facts, ended_at=now)
+            self.ground.change(work, locked, "succeed", now, outcome="outcome.done")
+            work.outbox.want(
+                f"receipt:{request.id}",
+                "receipt",
+                request.channel,
+                now,
+                request_id=request.id,
+                revision=request.revision,
+            )
+        self.store.database.forget()
+        return str(JobState.DONE)
+
+    def _load(self, job_id: str) -> tuple[Job, Request]:
+        with self.store.read() as work:
+            job = work.jobs.get(job_id)
+            request = work.requests.get(job.request_id) if job else None
+        if job is None or request is None:
+            raise Broken("job.broken", code="missing")
+        return job, request
+
+    def _attempt(self, job: Job, request: Request) -> None:
+        """One go at the operation; an attempt that a crash cut short is cleared away first."""
+        self.hands.clear(job)
+        with self.store.transact() as work:
+            work.jobs.forget_steps(job.id)
+            revision = work.requests.revision(request.id, job.revision)
+        if revision is None:
+            raise Broken("job.broken", code="revision")
+        gate = Gatekeeper(self.store, self.ground, self.clock, job)
+        gate.check()
+        if request.operation is Operation.UNFREEZE:
+            self._unfreeze(job, request)
+            return
+        result = self.hands.carry_out(job, request, revision, gate)
+        self._committed(job.id, request, result)
+
+    def _unfreeze(self, job: Job, request: Request) -> None:
+        now = self.clock()
+        with self.store.transact() as work:
+            work.targets.lock(request.target)
+            work.targets.set(request.target, None, None)
+            work.erasable.erase(f"freeze:{request.target}")
+            work.jobs.save(job.id, JobState.RUNNING, state=JobState.COMMITTING)
+            work.jobs.save(job.id, JobState.COMMITTING, state=JobState.COMMITTED)
+            self.ground.log(work, "target-unfrozen", request, {"target": request.target}, now)
+            self.ground.announce(work, request.channel, "note.unfrozen", now, target=request.target)
+            for other in work.requests.in_states([State.PENDING, State.APPROVED, State.DENIED]):
+                if other.target == request.target:
+                    self.ground.redraw(work, other)
+
+    def _settle(self, job: Job, request: Request) -> Job:
+        """COMMIT was the last thing noted: the target itself says whether it happened."""
+        verdict, result = self.hands.look(job, request)
+        if verdict == "committed" and result is not None:
+            self._committed(job.id, request, result)
+        elif verdict == "not-committed":
+            with self.store.transact() as work:
+                work.jobs.save(job.id, job.state, state=move_job(job.state, "not-committed"))
+                self.ground.log(work, "not-committed", request, {"job": job.id}, self.clock())
+        else:
+            self._held(job.id, Broken("job.unclear", target=request.target))
+        return self._load(job.id)[0]
+
+    def _committed(self, job_id: str, request: Request, result: Result) -> None:
+        now = self.clock()
+        with self.store.transact() as work:
+            job = work.jobs.get(job_id)
+            assert job is not None
+            after = move_job(job.state, "committed")
+            if not work.jobs.save(job_id, job.state, state=after, facts={**job.facts, **result.facts}):
+                return
+            if result.backup is not None and work.backups.get(result.backup.id) is None:
+                work.backups.add(result.backup)
+            body = {"job": job_id, "backup": result.backup.id if result.backup else None}
+            self.ground.log(work, "committed", request, body, now)
+
+    def _halted(self, job_id: str) -> None:
+        """Stopped or frozen: the brake has already moved the request, unless the freeze came in between."""
+        job, _ = self._load(job_id)
+        self.hands.clear(job)
+        if job.state is JobState.RUNNING:
+            with self.store.transact() as work:
+                self._end(work, job, "stop", "stop", None)
+
+    def _drifted(self, job_id: str, drifted: Drifted) -> None:
+        job, request = self._load(job_id)
+        self.hands.clear(job)
+        now = self.clock()
+        with self.store.transact() as work:
+            work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
+            locked = self.ground.lock(work, request.id)
+            self.ground.change(work, locked, "drift", now, starts_at=None)
+            self.ground.note(work, locked, "note.drift", now)
+            for told in drifted.differences:
+                self.ground.note(work, locked, told.key, now, **told.params)
+
+    def _failed(self, job_id: str, error: CountersignError) -> None:
+        """Nothing was changed, or it cannot be told: then it stands still and a person decides."""
+        job, request = self._load(job_id)
+        if job.state is JobState.COMMITTING:
+            verdict, result = self.hands.look(job, request)
+            if verdict == "committed" and result is not None:
+                self._committed(job_id, request, result)
+                return
+            if verdict != "not-committed":
+                self._held(job_id, Broken("job.unclear", target=request.target))
+                return
+            with self.store.transact() as work:
+                work.jobs.save(job.id, job.state, state=move_job(job.state, "not-committed"))
+            job = self._load(job_id)[0]
+        self.hands.clear(job)
+        if job.state is JobState.RUNNING:
+            with self.store.transact() as work:
+                self._end(work, job, "fail", "fail", error)
+
+    def _held(self, job_id: str, error: CountersignError) -> None:
+        job, _ = self._load(job_id)
+        log.error("job held", action="job-held", job=job_id, why=error.key)
+        with self.store.transact() as work:
+            self._end(work, job, "hold", "hold", error)
+
+    def _end(self, work: Work, job: Job, move: str, event: str, error: CountersignError | None) -> None:
+        now = self.clock()
+        work.jobs.save(job.id, job.state, state=move_job(job.state, move), ended_at=now)
+        request = self.ground.lock(work, job.request_id)
+        if request.state is State.RUNNING:
+            execution.end(self.ground, work, request, event, now, error)

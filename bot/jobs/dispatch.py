@@ -1,0 +1,143 @@
+"""From an open request to a running job: ask who is who, plan, and enqueue when everything is there.
+
+No network call happens inside a transaction: the worker writes a question about people, the bot answers it,
+and the next turn of the sweep goes on with the answer.
+"""
+
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import structlog
+
+from bot.approvals import execution
+from bot.approvals.ground import Ground
+from bot.errors import Broken, CountersignError
+from bot.jobs.permit import ROSTER_FRESH, fresh_roster, whom_to_ask
+from bot.model.jobs import JobState
+from bot.model.people import RosterFacts
+from bot.model.requests import Operation, Request, State
+from bot.store.unit_of_work import Store, Work
+
+log = structlog.get_logger(__name__)
+
+PLANNING_ROSTER_FRESH = timedelta(minutes=5)
+Plan = Callable[[Request], execution.Planned]
+Enqueue = Callable[[Work, str, str], None]
+
+
+class Dispatcher:
+    """The worker's sweep over requests that wait for it."""
+
+    def __init__(
+        self, store: Store, ground: Ground, plan: Plan, enqueue: Enqueue, serves: Collection[str] | None
+    ) -> None:
+        self._store = store
+        self._ground = ground
+        self._plan = plan
+        self._enqueue = enqueue
+        self._serves = serves
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="plan")
+        self._planning: set[int] = set()
+
+    def close(self) -> None:
+        """Wait for plans that are being made."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def plan_waiting(self, clock: Callable[[], datetime]) -> None:
+        """Start to plan whatever waits for a plan and knows who is who."""
+        for request in self._waiting(State.PLANNING):
+            if request.id in self._planning or (request.preview and request.revision):
+                continue
+            roster = self._roster_for(request, clock())
+            if roster is None:
+                continue
+            self._planning.add(request.id)
+            self._pool.submit(self._plan_one, request, roster, clock)
+
+    def start_due(self, clock: Callable[[], datetime]) -> None:
+        """Enqueue a job for every approved request whose time has come and whose question is answered."""
+        for request in self._waiting(State.APPROVED):
+            now = clock()
+            if request.starts_at is not None and request.starts_at <= now:
+                self._start_one(request, now)
+
+    def _waiting(self, state: State) -> list[Request]:
+        with self._store.read() as work:
+            found = work.requests.in_states([state])
+        return [one for one in found if self._serves is None or not one.target or one.target in self._serves]
+
+    def _roster_for(self, request: Request, now: datetime) -> RosterFacts | None:
+        with self._store.read() as work:
+            nonce = work.requests.nonce(request.id)
+            answered = work.roster.answered(nonce) if nonce else None
+        if answered is not None and now - answered[1] <= PLANNING_ROSTER_FRESH:
+            return answered[0]
+        if nonce is None or answered is not None:
+            with self._store.transact() as work:
+                work.requests.set_nonce(request.id, self._ask(work, request, now))
+        return None
+
+    def _ask(self, work: Work, request: Request, now: datetime) -> str:
+        nonce = self._ground.entropy(16).hex()
+        users, groups = whom_to_ask(self._ground, work, request)
+        work.roster.ask(nonce, users, groups, now)
+        return nonce
+
+    def _plan_one(self, request: Request, roster: RosterFacts, clock: Callable[[], datetime]) -> None:
+        try:
+            try:
+                plan: execution.Planned | CountersignError = self._plan(request)
+            except CountersignError as error:
+                plan = error
+            self._save_plan(request, plan, roster, clock())
+        except Exception as error:
+            log.exception("planning failed", action="plan-failed", request=request.id, exc_info=None)
+            self._save_plan(request, Broken("plan.broken", code=type(error).__name__), roster, clock())
+        finally:
+            self._planning.discard(request.id)
+
+    def _save_plan(
+        self, request: Request, plan: execution.Planned | CountersignError, roster: RosterFacts, now: datetime
+    ) -> None:
+        with self._store.transact() as work:
+            locked = work.requests.lock(request.id)
+            if locked is None or locked.state is not State.PLANNING:
+                return
+            work.requests.set_nonce(request.id, None)
+            refusal = plan if isinstance(plan, CountersignError) else None
+            if isinstance(plan, execution.Planned):
+                try:
+                    with work.savepoint():
+                        execution.accept_plan(self._ground, work, locked, plan, roster, now)
+                except CountersignError as error:
+                    refusal = error
+            if refusal is not None:
+                execution.refuse(self._ground, work, locked, refusal, now)
+
+    def _start_one(self, request: Request, now: datetime) -> None:
+        with self._store.transact() as work:
+            locked = work.requests.lock(request.id)
+            permit = work.permits.ready(request.id)
+            if locked is None or locked.state is not State.APPROVED or permit is None:
+                return
+            if not self._free(work, locked):
+                return
+            if fresh_roster(work, permit, now) is None:
+                asked_at = work.roster.open_since(permit.nonce) if permit.nonce else None
+                if asked_at is None or now - asked_at > ROSTER_FRESH:
+                    work.permits.ask(permit.id, self._ask(work, locked, now))
+                return
+            job_id = f"job-{locked.id}-{work.jobs.count(locked.id) + 1:03}"
+            work.jobs.add(job_id, locked.id, locked.revision, locked.target)
+            self._enqueue(work, job_id, locked.target)
+
+    @staticmethod
+    def _free(work: Work, request: Request) -> bool:
+        """Nothing else touches the target, it is not frozen, and no job of this request waits already."""
+        latest = work.jobs.latest(request.id)
+        if latest is not None and latest.state is JobState.QUEUED:
+            return False
+        if request.operation is Operation.DELETE_RECORDS and work.targets.frozen(request.target):
+            return False
+        return not work.jobs.active_on(request.target)

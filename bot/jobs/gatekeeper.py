@@ -1,0 +1,103 @@
+"""The job's side of an operation: its steps are noted, and stop, freeze and time are asked at each safe point."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from bot.approvals.ground import Ground
+from bot.approvals.states import move_job
+from bot.errors import Halted, Stale
+from bot.model.jobs import Job, JobState, StepState
+from bot.model.requests import Operation
+from bot.store.unit_of_work import Store, Work
+
+STEP_KINDS = ("card",)
+
+
+class Gatekeeper:
+    """Implements what ``bot.operations.gate.Gate`` asks, for one job."""
+
+    def __init__(self, store: Store, ground: Ground, clock: Callable[[], datetime], job: Job) -> None:
+        self._store = store
+        self._ground = ground
+        self._clock = clock
+        self._job = job
+        self._position = 0
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Note the beginning and the end of a step, and show them."""
+        with self._store.transact() as work:
+            self._position = work.jobs.begin_step(self._job.id, name, self._clock())
+            self._show(work)
+        try:
+            yield
+        except BaseException:
+            self._end(StepState.FAILED)
+            raise
+        self._end(StepState.DONE)
+
+    def _end(self, state: StepState) -> None:
+        with self._store.transact() as work:
+            work.jobs.end_step(self._job.id, self._position, state, self._clock())
+            self._show(work)
+
+    def _show(self, work: Work) -> None:
+        work.outbox.redraw(self._job.request_id, STEP_KINDS)
+
+    def progress(self, done: int, total: int) -> None:
+        """Rows done within the step; the card shows steps only."""
+
+    def check(self) -> None:
+        """A safe point.
+
+        Raises:
+            Halted: somebody stopped the job or froze the target.
+        """
+        with self._store.read() as work:
+            job = work.jobs.get(self._job.id)
+            frozen = work.targets.frozen(self._job.target)
+            request = work.requests.get(self._job.request_id)
+        if job is None or job.state is not JobState.RUNNING:
+            raise Halted("job.stopped")
+        if frozen and request and request.operation is Operation.DELETE_RECORDS:
+            raise Halted("job.frozen", target=self._job.target)
+
+    def backup_started(self, backup_id: str) -> None:
+        """Remember the attempt, so that a crash leaves no orphan."""
+        with self._store.transact() as work:
+            if not work.jobs.save(self._job.id, JobState.RUNNING, backup_id=backup_id):
+                raise Halted("job.stopped")
+
+    def committing(self, transaction: str, backup_id: str, sha256: str) -> None:
+        """The point of no return: from here *Stop* comes too late.
+
+        Raises:
+            Halted: *Stop* or a freeze was faster.
+        """
+        self.check()
+        with self._store.transact() as work:
+            request = work.requests.lock(self._job.request_id)
+            frozen = work.targets.lock(self._job.target)
+            if frozen and request and request.operation is Operation.DELETE_RECORDS:
+                raise Halted("job.frozen", target=self._job.target)
+            job = work.jobs.get(self._job.id)
+            if job is None:
+                raise Halted("job.stopped")
+            try:
+                after = move_job(job.state, "commit")
+            except Stale:
+                raise Halted("job.stopped") from None
+            changes = {"transaction": transaction, "facts": {**job.facts, "sha256": sha256}}
+            if backup_id:
+                changes["backup_id"] = backup_id
+            if not work.jobs.save(job.id, job.state, state=after, **changes):
+                raise Halted("job.stopped")
+            self._ground.log(
+                work,
+                "committing",
+                request,
+                {"job": job.id, "backup": backup_id, "sha256": sha256},
+                self._clock(),
+            )
+            self._show(work)

@@ -1,0 +1,216 @@
+"""From a request to an order of ``bot.operations`` and back to what our books need."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from bot.approvals.execution import Planned
+from bot.approvals.ground import Ground, subject
+from bot.backups.ids import backup_id
+from bot.backups.storage import Storage
+from bot.backups.vault import Vault
+from bot.errors import BadInput, Broken, NotFound, Stale
+from bot.jobs.gatekeeper import Gatekeeper
+from bot.model.backups import Manifest, SealedBackup
+from bot.model.jobs import Backup, Job
+from bot.model.plans import Plan, Subject
+from bot.model.requests import Operation, Request, Revision
+from bot.operations import delete_records, restore
+from bot.operations.gate import DeleteOrder, RestoreOrder
+from bot.store.unit_of_work import Store
+from bot.targets import open_target
+from bot.targets.base import RecordTarget
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a committed job adds to the books: facts for the receipt, and the backup it relied on."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    backup: Backup | None = None
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Everything that touches a target or the backup store on behalf of a request."""
+
+    store: Store
+    ground: Ground
+    vault: Vault
+    storage: Storage
+    hash_key: bytes
+    clock: Callable[[], datetime]
+
+    def plan(self, request: Request) -> Planned:
+        """Compute, read-only, what a request would do.
+
+        Raises:
+            Refused: it cannot be done, or not exactly.
+            Broken: the target or the store cannot be reached.
+        """
+        if request.operation is Operation.DELETE_RECORDS:
+            return self._plan_deletion(request)
+        if request.operation is Operation.RESTORE:
+            return self._plan_restore(request)
+        plan = Plan(
+            operation=Operation.UNFREEZE,
+            target=request.target,
+            record=None,
+            tables=(),
+            nullified=(),
+            roots="",
+            fingerprint="",
+            warnings=(),
+            steps=("step.unfreeze",),
+            way_back="way-back.freeze",
+        )
+        return Planned(request.target, None, plan.to_data(), plan.digest(), 0, None, "")
+
+    def carry_out(self, job: Job, request: Request, revision: Revision, gate: Gatekeeper) -> Result:
+        """One attempt; everything or nothing.
+
+        Raises:
+            Halted: stopped or frozen.
+            Drifted: the plan no longer holds.
+            Refused: a rule of the target forbids it.
+            Broken: the machinery failed; nothing was changed unless the job is committing.
+        """
+        plan = Plan.from_data(revision.plan)
+        if request.operation is Operation.RESTORE:
+            return self._restore(request, plan, gate)
+        return self._delete(job, request, revision, plan, gate)
+
+    def look(self, job: Job, request: Request) -> tuple[str, Result | None]:
+        """After a crash around COMMIT: ``committed``, ``not-committed`` or ``unclear``, by the manifest's keys."""
+        target = self._target(request.target)
+        sha256 = str(job.facts.get("sha256", "")) or None
+        if job.backup_id is None:
+            return "unclear", None
+        with self.vault.open(job.backup_id, sha256) as opened:
+            if request.operation is Operation.RESTORE:
+                return restore.settle(target, opened), Result(_facts_of(opened.manifest))
+            verdict = delete_records.settle(target, opened)
+            size = self.storage.size(f"{job.backup_id}.age")
+            sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
+        return verdict, Result(_facts_of(opened.manifest), self._book(request, sealed, 0.0))
+
+    def clear(self, job: Job) -> None:
+        """Remove the backup of an attempt that changed nothing; one in our books stays."""
+        if job.backup_id is None:
+            return
+        with self.store.read() as work:
+            request = work.requests.get(job.request_id)
+            booked = work.backups.get(job.backup_id) is not None
+        if booked or request is None or request.operation is not Operation.DELETE_RECORDS:
+            return
+        try:
+            self.vault.shred(job.backup_id)
+        except NotFound:
+            return
+
+    def _target(self, name: str) -> RecordTarget:
+        spec = self.ground.config.targets.get(name)
+        if spec is None:
+            raise NotFound(
+                "filing.unknown-target", target=name, known=", ".join(sorted(self.ground.config.targets))
+            )
+        return open_target(name, spec.database.url, spec.max_lock)
+
+    def _personal(self, request: Request, name: str) -> Any:
+        with self.store.read() as work:
+            return work.erasable.get(subject(request.id), name)
+
+    def _plan_deletion(self, request: Request) -> Planned:
+        spec = self.ground.config.targets[request.target]
+        values = self._personal(request, "values")
+        if not values or request.record is None:
+            raise Stale("request.unknown")
+        plan, who = delete_records.plan(
+            self._target(request.target), spec, request.record, values, self.hash_key
+        )
+        return Planned(
+            request.target, request.record, plan.to_data(), plan.digest(), plan.rows, who.label, who.to_json()
+        )
+
+    def _plan_restore(self, request: Request) -> Planned:
+        backup_id, sha256 = request.backup_id, None
+        reference = self._personal(request, "reference")
+        if reference is not None:
+            payload = self.vault.unseal(reference)
+            backup_id, sha256 = payload.backup_id, payload.sha256
+        if backup_id is None:
+            raise BadInput("filing.no-reference")
+        with self.vault.open(backup_id, sha256) as opened:
+            extra = opened.manifest.extra
+            name, record = str(extra["target"]), extra.get("record")
+            if request.target and request.target != name:
+                raise BadInput("filing.other-target", target=name)
+            plan, _ = restore.plan(self._target(name), opened, self.hash_key)
+        return Planned(
+            name,
+            record,
+            plan.to_data(),
+            plan.digest(),
+            plan.rows,
+            None,
+            "",
+            backup_id,
+        )
+
+    def _delete(self, job: Job, request: Request, revision: Revision, plan: Plan, gate: Gatekeeper) -> Result:
+        who = self._personal(request, "subject")
+        if not who:
+            raise Broken("job.broken", code="subject")
+        order = DeleteOrder(
+            plan=plan,
+            subject=Subject.from_json(who),
+            spec=self.ground.config.targets[request.target],
+            backup_id=backup_id(self.clock(), self.ground.entropy(8)),
+            hash_key=self.hash_key,
+            allowance=revision.rule.drift_rows,
+            facts={"request": request.number or 0, "job": job.id, "plan": revision.digest},
+        )
+        done = delete_records.run(order, self._target(request.target), self.vault, gate)
+        facts = {
+            "rows": dict(done.rows),
+            "nullified": dict(done.nullified),
+            "sums": dict(done.sums),
+            "test_restore_ms": int(done.test_restore_seconds * 1000),
+        }
+        return Result(facts, self._book(request, done.backup, done.test_restore_seconds))
+
+    def _restore(self, request: Request, plan: Plan, gate: Gatekeeper) -> Result:
+        if plan.backup is None or plan.sha256 is None:
+            raise Broken("job.broken", code="backup")
+        order = RestoreOrder(plan, plan.backup, plan.sha256, self.hash_key)
+        done = restore.run(order, self._target(request.target), self.vault, gate)
+        return Result({"rows": dict(done.rows), "nullified": dict(done.nullified), "sums": dict(done.sums)})
+
+    def _book(self, request: Request, sealed: SealedBackup, seconds: float) -> Backup:
+        now = self.clock()
+        return Backup(
+            id=sealed.backup_id,
+            request_id=request.id,
+            target=request.target,
+            record=request.record,
+            sha256=sealed.sha256,
+            size=sealed.size,
+            rows=sealed.manifest.rows,
+            state="kept",
+            reference=self.vault.reference(sealed),
+            created_at=now,
+            keep_until=now + self.ground.config.backups.keep,
+            test_restore_ms=int(seconds * 1000),
+        )
+
+
+def _facts_of(manifest: Manifest) -> dict[str, Any]:
+    """Counts and checksums of a job whose own memory was lost in a crash."""
+    rows = [table for table in manifest.tables if table.kind == "rows"]
+    links = [table for table in manifest.tables if table.kind == "nullified"]
+    return {
+        "rows": {table.name: table.rows for table in rows},
+        "nullified": {table.name: table.rows for table in links},
+        "sums": {table.name: table.sum for table in rows},
+    }
