@@ -5,15 +5,25 @@ are read-only. What is wrong with a value is said with a key of the catalogue (`
 ``bot.config.load`` adds file and line.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    StrictInt,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from bot.config import values
+from bot.config.problems import Source
 from bot.model.requests import SlotSpec
 
 #: One slot of a rule: ``count`` distinct people of ``role``.
@@ -56,6 +66,11 @@ class Role(Frozen):
         if not self.users and self.usergroup is None:
             raise PydanticCustomError("config.role-empty", "config.role-empty")
         return self
+
+    def people(self, groups: Mapping[str, Collection[str]]) -> frozenset[str]:
+        """Everybody who holds the role. A user group that is not in ``groups`` is unknown: nobody."""
+        members = groups.get(self.usergroup, ()) if self.usergroup is not None else ()
+        return frozenset(self.users) | frozenset(members)
 
 
 class Database(Frozen):
@@ -175,6 +190,19 @@ class Config(Frozen):
     targets: Annotated[Table[Target], Field(min_length=1), AfterValidator(_named)]
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     backups: Backups = Backups()
+
+    _source: Source = PrivateAttr(default=Source())
+
+    @property
+    def source(self) -> Source:
+        """Where everything stands in the file."""
+        return self._source
+
+    def with_source(self, source: Source) -> Self:
+        """The same configuration, knowing where it stands."""
+        config = self.model_copy()
+        config._source = source  # noqa: SLF001 - its own copy, not handed out yet
+        return config
 
     @property
     def usergroups(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Who may ask and who must agree.
 
-Pure: no clock, no database, no Slack. The first rule that matches decides; none matches = refused. A fact that
-is not known yet (None) makes a rule *possible*, never a match: doubt means no.
+Pure: no clock, no database, no Slack. The first rule that matches decides; none matches = refused. A fact
+that is not known yet (None) makes a rule *possible*, never a match: doubt means no.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -101,8 +101,7 @@ def roles_of(
 
 def people_of(role: Role, groups: Mapping[str, Collection[str]]) -> frozenset[str]:
     """Everybody who holds a role. A user group that is not in ``groups`` is unknown: nobody."""
-    members = groups.get(role.usergroup, ()) if role.usergroup is not None else ()
-    return frozenset(role.users) | frozenset(members)
+    return role.people(groups)
 
 
 def _fits(when: When, asked: Asked) -> bool | None:
