@@ -1,16 +1,18 @@
 """Durable execution: the only file that knows DBOS.
 
-One queue, one job at a time per target. A workflow gets a job id and nothing else: no name or value reaches the
-engine's tables. Steps are JSON strings; a step that was in flight when the process died runs again.
+One queue, one job at a time per target. A workflow gets a job id and nothing else: no name or value reaches
+the engine's tables. Steps are JSON strings; a step that was in flight when the process died runs again.
 """
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Engine as SqlEngine
 
-from bot.store.database import Database
+from bot.store.database import BUSY_MS, Database
 
 #: Pinned, so that a new build takes up the work of an older one.
 VERSION = "1"
@@ -24,7 +26,7 @@ class Engine:
     """The worker's side: runs ``body(job_id, step)`` once per enqueued job, across restarts."""
 
     def __init__(self, database: Database, executor: str, body: Callable[[str, Step], None]) -> None:
-        self._own = create_engine(database.url, hide_parameters=True, **_options(database))
+        self._own = _engine(database)
         self._client = DBOSClient(system_database_engine=self._own, serializer=DBOSPortableJSONSerializer())
         config: DBOSConfig = {
             "name": "countersign",
@@ -64,7 +66,16 @@ class Engine:
         self._own.dispose()
 
 
-def _options(database: Database) -> dict[str, Any]:
-    if database.is_sqlite:
-        return {"connect_args": {"timeout": 30}, "pool_size": 20, "max_overflow": 20}
-    return {"pool_size": 20, "pool_pre_ping": True}
+def _engine(database: Database) -> SqlEngine:
+    """An engine of DBOS' own: its transactions are not ours."""
+    if not database.is_sqlite:
+        return create_engine(database.url, hide_parameters=True, pool_size=20, pool_pre_ping=True)
+    engine = create_engine(database.url, hide_parameters=True, pool_size=20, max_overflow=20)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: sqlite3.Connection, _: Any) -> None:
+        connection.isolation_level = "IMMEDIATE"
+        for pragma in (f"busy_timeout={BUSY_MS}", "foreign_keys=ON", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
