@@ -34,10 +34,14 @@ class Finding(ConfigProblem):
 
 @dataclass(frozen=True)
 class Source:
-    """Where every value of the configuration stands in its file."""
+    """Where every value of the configuration stands in its file.
+
+    ``clear_passwords`` are the targets whose URL holds a password that is no variable.
+    """
 
     file: str = "countersign.yml"
     lines: Mapping[Place, int] = field(default_factory=dict)
+    clear_passwords: frozenset[str] = frozenset()
 
     def line(self, place: Place) -> int | None:
         """The line of a value, or of the nearest thing around it."""

@@ -1,0 +1,122 @@
+"""Variables and paths: the two values that a worker resolves, and nobody else.
+
+``${NAME}`` may stand in a database URL and in the store of the backups. Anywhere else it is an error: what
+the bot process reads must not depend on secrets, and what is shown to people must not contain them.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bot.config.lines import Sheet
+from bot.config.problems import Place, spoken
+from bot.config.values import short
+
+#: The databases that this version works on.
+DATABASES = ("sqlite",)
+
+_PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def variables_in(tree: Any) -> frozenset[str]:
+    """The names that the file mentions where a variable may stand."""
+    texts = (text for place, text in _texts(tree, ()) if _may_hold_variables(place))
+    return frozenset(
+        name for text in texts for name in _PLACEHOLDER.findall(text) if _VARIABLE.fullmatch(name)
+    )
+
+
+def resolve_variables(sheet: Sheet, resolve: Mapping[str, str] | None) -> None:
+    """Fill in the variables, unless ``resolve`` is None; report the missing and the misplaced."""
+    for place, text in list(_texts(sheet.tree, ())):
+        if "${" not in text:
+            continue
+        if not _may_hold_variables(place):
+            sheet.report(place, "config.variable-place", key=short(spoken(place)))
+        elif _placeholders_are_sound(sheet, place, text) and resolve is not None:
+            _fill(sheet, place, text, resolve)
+
+
+def resolve_paths(sheet: Sheet, folder: Path) -> None:
+    """Make relative paths start at the folder of the file; report what this version cannot open."""
+    targets = sheet.tree.get("targets")
+    for name, target in targets.items() if isinstance(targets, dict) else ():
+        database = target.get("database") if isinstance(target, dict) else None
+        if isinstance(database, dict) and _is_plain(database.get("url")):
+            _resolve_url(sheet, ("targets", name, "database", "url"), database, folder)
+    backups = sheet.tree.get("backups")
+    if isinstance(backups, dict) and _is_plain(backups.get("store")):
+        _resolve_store(sheet, ("backups", "store"), backups, folder)
+
+
+def password_in_clear(url: str) -> bool:
+    """Whether a URL, as it stands in the file, holds a password that is no variable."""
+    found = re.match(r"[^:/]+://[^/@:]*:(.*)@", url)
+    return found is not None and _PLACEHOLDER.sub("", found[1]) != ""
+
+
+def _texts(tree: Any, place: Place) -> Iterator[tuple[Place, str]]:
+    if isinstance(tree, str):
+        yield place, tree
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from _texts(value, (*place, key))
+    elif isinstance(tree, list):
+        for number, value in enumerate(tree):
+            yield from _texts(value, (*place, number))
+
+
+def _may_hold_variables(place: Place) -> bool:
+    if place == ("backups", "store"):
+        return True
+    return len(place) == 4 and place[0] == "targets" and place[2:] == ("database", "url")
+
+
+def _placeholders_are_sound(sheet: Sheet, place: Place, text: str) -> bool:
+    names = _PLACEHOLDER.findall(text)
+    if "${" in _PLACEHOLDER.sub("", text) or not all(_VARIABLE.fullmatch(name) for name in names):
+        sheet.report(place, "config.variable-form", key=short(spoken(place)))
+        return False
+    return True
+
+
+def _fill(sheet: Sheet, place: Place, text: str, resolve: Mapping[str, str]) -> None:
+    missing = [name for name in _PLACEHOLDER.findall(text) if not resolve.get(name)]
+    for name in dict.fromkeys(missing):
+        sheet.report(place, "config.variable-missing", name=name)
+    if not missing:
+        holder = sheet.tree
+        for part in place[:-1]:
+            holder = holder[part]  # type: ignore[index]  # a place is made of mappings down to its text
+        holder[place[-1]] = _PLACEHOLDER.sub(lambda found: resolve[found[1]], text)  # type: ignore[index]  # same
+
+
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, str) and "${" not in value
+
+
+def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:
+    kind, mark, rest = holder["url"].partition("://")
+    if not mark:
+        sheet.report(place, "config.url")
+    elif kind not in DATABASES:
+        sheet.report(place, "config.database-kind")
+    elif not rest.startswith("/") or rest[1:].startswith((":memory:", "file:", "?")) or rest == "/":
+        sheet.report(place, "config.database-file")
+    else:
+        holder["url"] = f"{kind}:///{folder / rest[1:]}"
+
+
+def _resolve_store(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:
+    kind, mark, rest = holder["store"].partition(":")
+    if (
+        kind != "file"
+        or not mark
+        or not rest.strip()
+        or (rest.startswith("//") and not rest.startswith("///"))
+    ):
+        sheet.report(place, "config.store")
+        return
+    holder["store"] = f"file:{folder / re.sub('^/+', '/', rest)}"

@@ -1,0 +1,91 @@
+"""Names that rules mention and nothing carries: each is an error, with the name that was probably meant."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from bot.config.lines import Sheet
+from bot.config.problems import Place
+from bot.config.values import nearest, short
+
+
+def check_names(sheet: Sheet) -> None:
+    """Report unknown roles, targets, records and environments of rules, and two rules of one name.
+
+    Works on the tree as read, so that it also reports when other parts of the file are wrong.
+    """
+    roles = _mapping(sheet.tree.get("roles"))
+    targets = _mapping(sheet.tree.get("targets"))
+    seen: dict[str, int] = {}
+    for number, rule in enumerate(_list(sheet.tree.get("rules"))):
+        if not isinstance(rule, dict):
+            continue
+        place: Place = ("rules", number)
+        _check_rule_name(sheet, place, rule, seen)
+        _check_roles(sheet, place, rule, roles)
+        _check_when(sheet, (*place, "when"), _mapping(rule.get("when")), targets)
+
+
+def _check_rule_name(sheet: Sheet, place: Place, rule: dict[str, Any], seen: dict[str, int]) -> None:
+    name = rule.get("name")
+    if not isinstance(name, str):
+        return
+    if name in seen:
+        sheet.report((*place, "name"), "config.rule-twice", name=short(name), first=seen[name])
+    seen.setdefault(name, sheet.source.line((*place, "name")) or 0)
+
+
+def _check_roles(sheet: Sheet, place: Place, rule: dict[str, Any], roles: dict[str, Any]) -> None:
+    for number, role in enumerate(_list(rule.get("request"))):
+        _check(sheet, (*place, "request", number), "role", role, roles)
+    for number, slot in enumerate(_list(rule.get("approve"))):
+        count, _, role = slot.partition(" of ") if isinstance(slot, str) else ("", "", "")
+        if count.strip().isdigit():
+            _check(sheet, (*place, "approve", number), "role", role.strip(), roles)
+
+
+def _check_when(sheet: Sheet, place: Place, when: dict[str, Any], targets: dict[str, Any]) -> None:
+    for here, name in _named(when, place, "target"):
+        _check(sheet, here, "target", name, targets)
+    chosen = [name for _, name in _named(when, place, "target") if name in targets]
+    looked_at = [_mapping(targets[name]) for name in chosen or targets]
+    records = [name for target in looked_at for name in _mapping(target.get("records"))]
+    for here, name in _named(when, place, "record"):
+        _check(sheet, here, "record", name, records)
+    environments = [str(target["environment"]) for target in looked_at if target.get("environment")]
+    for here, name in _named(when, place, "environment"):
+        _check(sheet, here, "environment", name, environments)
+    operations = {name for _, name in _named(when, place, "operation")}
+    if "record" in when and operations & {"restore", "unfreeze"}:
+        sheet.report((*place, "record"), "config.record-where")
+    if "rows" in when and "unfreeze" in operations:
+        sheet.report((*place, "rows"), "config.rows-where")
+
+
+def _check(sheet: Sheet, place: Place, kind: str, name: Any, known: Iterable[str]) -> None:
+    names = list(dict.fromkeys(known))
+    if not isinstance(name, str) or name in names:
+        return
+    meant = nearest(name, names)
+    if meant:
+        sheet.report(place, f"config.unknown-{kind}-meant", name=short(name), meant=short(meant))
+    elif names:
+        sheet.report(place, f"config.unknown-{kind}", name=short(name), known=short(", ".join(names), 300))
+    else:
+        sheet.report(place, f"config.unknown-{kind}-none", name=short(name))
+
+
+def _named(when: dict[str, Any], place: Place, key: str) -> list[tuple[Place, str]]:
+    value = when.get(key)
+    if isinstance(value, str):
+        return [((*place, key), value)]
+    return [
+        ((*place, key, number), name) for number, name in enumerate(_list(value)) if isinstance(name, str)
+    ]
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

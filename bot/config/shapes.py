@@ -1,0 +1,169 @@
+"""Which keys may stand where, and how each is written; what pydantic found, as problems of ours."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from bot.config import types
+from bot.config.lines import Sheet
+from bot.config.problems import Place, spoken
+from bot.config.values import nearest, short
+
+#: The type at each place; ``*`` is any name or position.
+SHAPES: Mapping[Place, type[BaseModel]] = {
+    (): types.Config,
+    ("roles", "*"): types.Role,
+    ("targets", "*"): types.Target,
+    ("targets", "*", "database"): types.Database,
+    ("targets", "*", "records", "*"): types.Record,
+    ("targets", "*", "soft_references", "*"): types.SoftReference,
+    ("rules", "*"): types.Rule,
+    ("rules", "*", "when"): types.When,
+    ("rules", "*", "when", "rows"): types.RowLimit,
+    ("rules", "*", "drift"): types.Drift,
+    ("backups",): types.Backups,
+}
+
+#: How each key is written.
+EXAMPLES: Mapping[str, str] = {
+    "workspace": "workspace: T0ACME",
+    "channel": "channel: C0DELETIONS",
+    "language": "language: en",
+    "roles": "roles: {dba: {users: [U0DAVE], owner: U0CAROL}}",
+    "users": "users: [U0ALICE, U0BOB]",
+    "usergroup": "usergroup: S0DBA",
+    "owner": "owner: U0CAROL",
+    "targets": 'targets: {crm: {database: {url: "${CRM_DATABASE_URL}"}}}',
+    "environment": "environment: production",
+    "support": 'support: "Example CRM Ltd, +49 30 1234, 24x7"',
+    "max_lock": "max_lock: 30s",
+    "database": 'database: {url: "${CRM_DATABASE_URL}"}',
+    "url": 'url: "${CRM_DATABASE_URL}"',
+    "records": "records: {customer: {table: customers, find_by: [id, email]}}",
+    "table": "table: customers",
+    "find_by": "find_by: [id, email]",
+    "label": 'label: "{name}"',
+    "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",
+    "from": "from: notes.subject_id",
+    "to": "to: customers.id",
+    "where": "where: \"subject_type = 'customer'\"",
+    "rules": "rules: [{name: restore, when: {operation: restore}, request: [dba], approve: [1 of dba]}]",
+    "name": "name: small erasure",
+    "when": "when: {operation: delete-records, target: crm}",
+    "operation": "operation: delete-records",
+    "target": "target: crm",
+    "record": "record: customer",
+    "rows": "rows: {at_most: 5000} in “when”, or rows: 5 in “drift”",
+    "at_most": "at_most: 5000",
+    "request": "request: [support]",
+    "approve": "approve: [1 of dba, 1 of data-owner]",
+    "expires": "expires: 4h",
+    "cooling_off": "cooling_off: 10s",
+    "drift": "drift: {rows: 5}",
+    "backups": 'backups: {store: "file:./backups", keep: 30d}',
+    "store": 'store: "file:./backups"',
+    "keep": "keep: 30d",
+}
+
+#: Keys of the design that this version does not carry out.
+LATER_KEYS = frozenset({"services", "files", "checks", "proof", "window", "veto", "holds", "edges"})
+
+_KINDS: Mapping[str, str] = {
+    "string_type": "config.need-text",
+    "int_type": "config.need-number",
+    "float_type": "config.need-number",
+    "tuple_type": "config.need-list",
+    "mapping_type": "config.need-mapping",
+    "dict_type": "config.need-mapping",
+    "model_type": "config.need-mapping",
+    "model_attributes_type": "config.need-mapping",
+    "too_short": "config.empty-list",
+    "greater_than_equal": "config.need-number",
+    "less_than_equal": "config.need-number",
+}
+
+
+def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
+    """The keys that may stand there, as the file spells them."""
+    named = ((field.alias or name) for name, field in model.model_fields.items())
+    return tuple(key for key in named if (model, key) != (types.Target, "name"))
+
+
+def shape_at(place: Place) -> type[BaseModel] | None:
+    """The type of the mapping at a place, if it is one of ours and not a mapping of names."""
+    for pattern, model in SHAPES.items():
+        if len(pattern) == len(place) and all(a in ("*", b) for a, b in zip(pattern, place, strict=True)):
+            return model
+    return None
+
+
+def drop_unknown_keys(sheet: Sheet, tree: Any, place: Place = ()) -> Any:
+    """A copy of the tree without the keys that nothing reads; each is reported."""
+    if isinstance(tree, list):
+        return [drop_unknown_keys(sheet, item, (*place, number)) for number, item in enumerate(tree)]
+    if not isinstance(tree, dict):
+        return tree
+    model = shape_at(place)
+    kept = {}
+    for key, value in tree.items():
+        if model is not None and key not in keys_of(model):
+            _unknown(sheet, (*place, key), key, keys_of(model))
+        else:
+            kept[key] = drop_unknown_keys(sheet, value, (*place, key))
+    return kept
+
+
+def _unknown(sheet: Sheet, place: Place, key: str, known: Iterable[str]) -> None:
+    where = spoken(place[:-1])
+    if key in LATER_KEYS:
+        sheet.report(place, "config.later-key", key=key)
+        return
+    meant = nearest(key, known)
+    if meant:
+        sheet.report(place, "config.unknown-key-meant", key=short(key), meant=meant)
+        sheet.broken.add((*place[:-1], meant))
+        return
+    shown = ", ".join(known)
+    if where:
+        sheet.report(place, "config.unknown-key", key=short(key), where=short(where), known=shown)
+    else:
+        sheet.report(place, "config.unknown-top-key", key=short(key), known=shown)
+
+
+def report_errors(sheet: Sheet, errors: Iterable[Mapping[str, Any]]) -> None:
+    """What pydantic found. An error that only follows from another one is left out."""
+    found = [(_place_of(error), error) for error in errors]
+    places = [place for place, _ in found] + list(sheet.broken)
+    for place, error in found:
+        follows = any(len(deeper) > len(place) and deeper[: len(place)] == place for deeper in places)
+        repeats = any(place[: len(broken)] == broken for broken in sheet.broken)
+        if not follows and not repeats:
+            _report(sheet, place, error)
+
+
+def _place_of(error: Mapping[str, Any]) -> Place:
+    return tuple(part for part in error["loc"] if part != "[key]")
+
+
+def _report(sheet: Sheet, place: Place, error: Mapping[str, Any]) -> None:
+    key = next((part for part in reversed(place) if isinstance(part, str)), "")
+    example = EXAMPLES.get(key, "countersign.example.yml")
+    kind = str(error["type"])
+    if kind.startswith("config."):
+        params = {"key": key, "example": example, **error.get("ctx", {})}
+        sheet.report(place, kind, **params)
+    elif kind == "missing":
+        where = spoken(place[:-1])
+        if where:
+            sheet.report(place, "config.missing", key=key, where=short(where), example=example)
+        else:
+            sheet.report(place, "config.missing-top", key=key, example=example)
+    else:
+        sheet.report(place, _KINDS.get(kind, "config.wrong"), key=short(key), example=_named(place, example))
+
+
+def _named(place: Place, example: str) -> str:
+    """For a value under a name of the user's own, how the whole section is written."""
+    named = place[-1] if place else ""
+    return EXAMPLES.get(str(place[0]), example) if named not in EXAMPLES and len(place) > 1 else example
