@@ -1,13 +1,16 @@
-"""What stands behind the commands. Imported late: most commands need only a part of it."""
+"""What the commands open: settings, configuration, database, backups."""
 
 from pathlib import Path
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
+from bot import compose
+from bot.backups.vault import Vault
+from bot.config.load import variables
+from bot.config.types import Config
 from bot.errors import BadInput, Broken
 from bot.settings import Settings, read_environment
-from bot.store.database import Database
 from bot.store.schema import is_current
 from bot.store.unit_of_work import Store
 
@@ -30,7 +33,7 @@ def open_store(known: Settings) -> Store:
         raise BadInput("cli.database-url") from None
     if url.drivername == "sqlite" and not Path(url.database or "").is_file():
         raise BadInput("cli.no-database", path=str(url.database))
-    database = Database(known.database_url)
+    database = compose.open_database(known)
     try:
         current = is_current(database)
     except SQLAlchemyError as error:
@@ -38,3 +41,26 @@ def open_store(known: Settings) -> Store:
     if not current:
         raise BadInput("cli.database-version")
     return Store(database)
+
+
+def load(known: Settings, resolve: bool) -> Config:
+    """The configuration; with ``resolve`` the ``${…}`` are replaced.
+
+    Raises:
+        BadInput: with every problem of the file.
+    """
+    return compose.load_configuration(known, resolve)
+
+
+def open_vault(known: Settings, config: Config) -> Vault:
+    """The backups, for who may read the worker's secrets.
+
+    Raises:
+        Broken: the master key cannot be read.
+    """
+    return compose.open_vault(known, config)
+
+
+def config_variables(known: Settings) -> frozenset[str]:
+    """The names of the variables that the configuration mentions; only the worker may see them."""
+    return variables(known.config_file)

@@ -9,6 +9,7 @@ import typer
 
 from bot.cli.application import app
 from bot.cli.console import DONE, INTERNAL, complain, exit_code
+from bot.config.problems import ConfigInvalid
 from bot.errors import CountersignError
 
 _INTERRUPTED = 130
@@ -26,7 +27,7 @@ def run(arguments: Sequence[str]) -> int:
     except CountersignError as error:
         if debug:
             traceback.print_exc()
-        complain(error.key, **error.params)
+        _explain(error)
         return exit_code(error)
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -39,6 +40,12 @@ def run(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         complain("cli.internal", error=type(error).__name__)
         return INTERNAL
+
+
+def _explain(error: CountersignError) -> None:
+    for sentence in error.sentences() if isinstance(error, ConfigInvalid) else ():
+        complain("cli.sentence", text=sentence)
+    complain(error.key, **error.params)
 
 
 def _run(arguments: list[str]) -> int:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bot.cli.behind import load, settings
-from bot.cli.bot_process import run_bot
+from bot import compose
+from bot.cli.behind import config_variables, load, settings
 from bot.cli.children import Part, Patience, Supervisor
 from bot.cli.console import tell
 from bot.errors import BadInput
@@ -43,11 +43,11 @@ def serve(
 ) -> None:
     """Run until a signal. ``stand_in`` is a script that is run in place of the parts, for tests."""
     known = settings()
-    config = load(known, resolve=False)
+    config, variables = load(known, resolve=False), config_variables(known)
     _chosen(targets, config.targets)
     names = (only,) if only else _ORDER
     parts = [
-        Part(name, _command(name, targets, stand_in), environment_for(name, known, config.variables))
+        Part(name, _command(name, targets, stand_in), environment_for(name, known, variables))
         for name in names
     ]
     if PartName.BOT in names:
@@ -61,11 +61,11 @@ def serve_part(
     """What a child process runs."""
     known = settings()
     if part is PartName.BOT:
-        raise typer.Exit(run_bot(known))
-    from bot.jobs.worker import run_worker  # noqa: PLC0415 - the bot process never loads the worker's code
+        from bot.cli.bot_process import run_bot  # noqa: PLC0415 - parent and worker never load Slack's library
 
+        raise typer.Exit(run_bot(known))
     names = None if targets is None else _names(targets)
-    raise typer.Exit(run_worker(known, names))
+    raise typer.Exit(compose.run_worker(known, names, lambda key, path: tell(key, path=path)))
 
 
 def _command(name: PartName, targets: str | None, stand_in: Path | None) -> Sequence[str]:

@@ -1,0 +1,181 @@
+"""What ``check`` tries out on this machine: systems, backup store, keys, database. Changes nothing."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot import compose
+from bot.backups import keys
+from bot.backups.vault import any_backup_exists
+from bot.cli.behind import open_store
+from bot.config.types import Config, Record, SoftReference, Target
+from bot.errors import CountersignError
+from bot.settings import Settings
+from bot.targets import open_target
+from bot.targets.base import Catalogue, Edge, Session
+from bot.texts import say
+
+_PROBE = "check-probe"
+
+
+class Level(StrEnum):
+    """How much a finding matters; the first two make the answer no."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+    OK = "ok"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing that ``check`` says."""
+
+    level: Level
+    text: str
+    file: str | None = None
+    line: int | None = None
+
+
+def item(level: Level, key: str, **params: str | int) -> Item:
+    """An item from the catalogue."""
+    return Item(level, say(key, "en", **params))
+
+
+def attempt(probe: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+    """What a probe says; an error of ours is one more item."""
+    try:
+        yield from probe()
+    except CountersignError as error:
+        yield item(Level.ERROR, error.key, **error.params)
+
+
+def of_target(name: str, target: Target) -> Iterator[Item]:
+    """Open one system read-only and look for what the configuration names."""
+    with open_target(name, target.database.url, target.max_lock).reading() as session:
+        catalogue = session.catalogue()
+        problems = [*_records(name, target, catalogue), *_soft_references(name, target, session, catalogue)]
+        yield from problems
+    if not problems:
+        yield item(
+            Level.OK,
+            "cli.check.target",
+            target=name,
+            tables=len(catalogue.tables),
+            records=len(target.records),
+        )
+
+
+def of_store(settings: Settings, config: Config) -> Iterator[Item]:
+    """Begin to write into the backup store, and leave no trace."""
+    store = compose.backup_store(settings, config)
+    with store.put_new(_PROBE) as upload:
+        upload.write(b"probe")
+    yield item(Level.OK, "cli.check.store")
+
+
+def of_master_key(settings: Settings, config: Config) -> Iterator[Item]:
+    """Read the master key and open the newest backup's key file with it."""
+    path = str(settings.master_key_file)
+    storage = compose.backup_store(settings, config)
+    if not settings.master_key_file.exists() and not any_backup_exists(storage):
+        yield item(Level.NOTE, "cli.check.key-later", path=path)
+        return
+    keys.load(settings.master_key_file)
+    compose.open_vault(settings, config).check_master()
+    yield item(Level.OK, "cli.check.key", path=path)
+
+
+def of_database(settings: Settings) -> Iterator[Item]:
+    """Look at our own database, if a worker has made it."""
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        yield item(Level.ERROR, "cli.database-url")
+        return
+    if url.drivername == "sqlite" and not Path(url.database or "").is_file():
+        yield item(Level.NOTE, "cli.check.database-later")
+        return
+    open_store(settings).database.close()
+    yield item(Level.OK, "cli.check.database")
+
+
+def _records(name: str, target: Target, catalogue: Catalogue) -> Iterator[Item]:
+    for record, spec in target.records.items():
+        yield from _columns(name, record, spec, catalogue)
+
+
+def _columns(name: str, record: str, spec: Record, catalogue: Catalogue) -> Iterator[Item]:
+    table = catalogue.tables.get(spec.table)
+    if table is None:
+        yield item(
+            Level.ERROR,
+            "cli.check.no-table",
+            target=name,
+            what=record,
+            table=spec.table,
+            known=_known(catalogue),
+        )
+        return
+    if not table.key:
+        yield item(Level.ERROR, "cli.check.no-key", target=name, what=record, table=spec.table)
+    for column in (*spec.find_by, *spec.label_columns):
+        if table.column(column) is None:
+            yield _no_column(name, record, spec.table, column, catalogue)
+
+
+def _soft_references(name: str, target: Target, session: Session, catalogue: Catalogue) -> Iterator[Item]:
+    for reference in target.soft_references:
+        missing = [*_ends(name, reference, catalogue)]
+        yield from missing
+        if not missing:
+            yield from _condition(reference, session)
+
+
+def _ends(name: str, reference: SoftReference, catalogue: Catalogue) -> Iterator[Item]:
+    for table, column in (reference.child, reference.parent):
+        what = f"{reference.from_} -> {reference.to}"
+        if table not in catalogue.tables:
+            yield item(
+                Level.ERROR,
+                "cli.check.no-table",
+                target=name,
+                what=what,
+                table=table,
+                known=_known(catalogue),
+            )
+        elif catalogue.tables[table].column(column) is None:
+            yield _no_column(name, what, table, column, catalogue)
+
+
+def _condition(reference: SoftReference, session: Session) -> Iterator[Item]:
+    (child, column), (parent, key) = reference.child, reference.parent
+    edge = Edge(child, (column,), parent, (key,), "soft", reference.where or "")
+    try:
+        checked = session.check(edge)
+    except CountersignError as error:
+        yield item(Level.ERROR, error.key, **error.params)
+        return
+    if not checked.indexed:
+        yield item(Level.NOTE, "cli.check.no-index", link=edge.label)
+
+
+def _no_column(name: str, what: str, table: str, column: str, catalogue: Catalogue) -> Item:
+    known = ", ".join(one.name for one in catalogue.tables[table].columns)
+    return item(
+        Level.ERROR,
+        "cli.check.no-column",
+        target=name,
+        what=what,
+        table=table,
+        column=column,
+        known=known[:300],
+    )
+
+
+def _known(catalogue: Catalogue) -> str:
+    return ", ".join(sorted(catalogue.tables))[:300] or "-"

@@ -1,0 +1,131 @@
+"""``countersign request``: look at requests. Personal texts are not shown here: they belong into Slack."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from bot.cli.behind import open_store, settings
+from bot.cli.console import as_json, table, tell
+from bot.errors import NotFound
+from bot.model.jobs import Backup, Step
+from bot.model.requests import CLOSED, Request, Revision, State, Vote
+from bot.store.unit_of_work import Work
+from bot.texts import say
+
+group = typer.Typer(help=say("cli.help.request"), no_args_is_help=True)
+
+_LIST = ("number", "operation", "target", "record", "state", "requester", "created_at")
+_SHOW = (*_LIST, "rule", "rows", "expires_at", "starts_at", "closed_at", "outcome", "backup", "digest")
+_VOTES = ("user", "choice", "proof", "at")
+_STEPS = ("position", "name", "state", "started_at", "ended_at")
+
+
+@group.command("list", help=say("cli.help.request.list"))
+def list_requests(
+    everything: Annotated[bool, typer.Option("--all", help=say("cli.help.request.all"))] = False,
+    json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
+) -> None:
+    """List the requests."""
+    states = [state for state in State if everything or state not in CLOSED]
+    with open_store(settings()).read() as work:
+        found = [one for one in reversed(work.requests.in_states(states)) if not one.preview]
+    rows = [_line(request) for request in found]
+    if json:
+        as_json(rows)
+    elif rows:
+        table(_LIST, rows)
+    else:
+        tell("cli.request.none")
+
+
+@group.command("show", help=say("cli.help.request.show"))
+def show(
+    number: Annotated[str, typer.Argument(help=say("cli.help.request.number"))],
+    json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
+) -> None:
+    """Show one request."""
+    with open_store(settings()).read() as work:
+        whole = _whole(work, number)
+    if json:
+        as_json(whole)
+        return
+    for field in _SHOW:
+        if whole.get(field) is not None:
+            tell("cli.field", name=say(f"cli.column.{field}"), value=_shown(whole, field))
+    for columns, key in ((_VOTES, "votes"), (_STEPS, "steps")):
+        if whole[key]:
+            tell(f"cli.request.{key}")
+            table(columns, whole[key])
+
+
+def _whole(work: Work, number: str) -> dict[str, Any]:
+    digits = number.strip().lstrip("#")
+    request = work.requests.by_number(int(digits)) if digits.isascii() and digits.isdigit() else None
+    if request is None:
+        raise NotFound("cli.request.unknown", number=digits)
+    revision = work.requests.revision(request.id, request.revision)
+    job = work.jobs.latest(request.id)
+    backup = work.backups.get(request.backup_id) if request.backup_id else work.backups.of_request(request.id)
+    return {
+        **_line(request),
+        "revision": request.revision,
+        "expires_at": request.expires_at,
+        "starts_at": request.starts_at,
+        "closed_at": request.closed_at,
+        "outcome": request.outcome,
+        "outcome_text": _outcome(request),
+        **_of_revision(revision),
+        "backup": _of_backup(backup),
+        "votes": [_vote(vote) for vote in work.votes.of(request.id, request.revision)],
+        "steps": [_step(step) for step in work.jobs.steps(job.id)] if job else [],
+    }
+
+
+def _line(request: Request) -> dict[str, Any]:
+    return {
+        "number": request.number,
+        "operation": str(request.operation),
+        "target": request.target,
+        "record": request.record,
+        "state": str(request.state),
+        "requester": request.requester,
+        "created_at": request.created_at,
+    }
+
+
+def _of_revision(revision: Revision | None) -> dict[str, Any]:
+    if revision is None:
+        return {"rule": None, "digest": None}
+    return {"rule": revision.rule.name, "digest": revision.digest}
+
+
+def _of_backup(backup: Backup | None) -> str | None:
+    return None if backup is None else backup.id
+
+
+def _vote(vote: Vote) -> dict[str, Any]:
+    return {"user": vote.user, "choice": str(vote.choice), "proof": str(vote.proof), "at": vote.at}
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "position": step.position + 1,
+        "name": step.name,
+        "state": str(step.state),
+        "started_at": step.started_at,
+        "ended_at": step.ended_at,
+    }
+
+
+def _outcome(request: Request) -> str | None:
+    if request.outcome is None:
+        return None
+    try:
+        return say(request.outcome, "en", **request.outcome_params)
+    except KeyError:
+        return request.outcome
+
+
+def _shown(whole: Mapping[str, Any], field: str) -> str:
+    return str(whole["outcome_text"] if field == "outcome" else whole[field])

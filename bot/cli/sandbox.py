@@ -1,0 +1,22 @@
+"""``countersign sandbox``: everything on this machine, without a Slack account."""
+
+from typing import Annotated
+
+import typer
+
+from bot.texts import say
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("sandbox", help=say("cli.help.sandbox"))(sandbox)
+
+
+def sandbox(
+    script: Annotated[bool, typer.Option("--script", help=say("cli.help.sandbox.script"))] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help=say("cli.help.sandbox.port"))] = 0,
+) -> None:
+    """Start the sandbox."""
+    from bot.sandbox.run import run_sandbox  # noqa: PLC0415 - a production process never loads the sandbox
+
+    raise typer.Exit(run_sandbox(script=script, port=port))
