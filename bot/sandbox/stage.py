@@ -1,0 +1,111 @@
+"""A whole Countersign on this machine: a Slack on loopback, a sample CRM, the real ``serve`` as a process."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bot.errors import Broken
+from bot.sandbox import crm
+from bot.sandbox.people import installed, seeded
+from bot.sandbox.slack.server import Slack
+from bot.settings import PLAIN_VARIABLES, read_environment
+
+START_WITHIN = 60.0
+STOP_WITHIN = 15.0
+LINKS = 2
+
+
+class Stage:
+    """``with Stage(port) as stage:``: when it is entered, people can type commands.
+
+    Everything lies in one temporary folder, which goes at the end: configuration, CRM, keys, backups, log.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        grants = installed()
+        core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
+        self.slack = Slack(core, port=port)
+        self.folder = Path(tempfile.mkdtemp(prefix="countersign-sandbox-"))
+        self.crm = self.folder / "crm.db"
+        self.log = self.folder / "serve.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        crm.create(self.crm)
+        config = resources.files("bot.sandbox").joinpath("sandbox.yml").read_text(encoding="utf-8")
+        (self.folder / "countersign.yml").write_text(config, encoding="utf-8")
+        self.slack.start()
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        self.stop()
+        self.slack.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What ``countersign …`` needs to work on this stage."""
+        return {
+            "COUNTERSIGN_CONFIG": str(self.folder / "countersign.yml"),
+            "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
+            "COUNTERSIGN_HTTP": "127.0.0.1:0",
+            "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
+            **self.slack.environment(),
+        }
+
+    def start(self) -> None:
+        """Start ``serve`` and wait until both sockets are open.
+
+        Raises:
+            Broken: it did not come up; the log says why.
+        """
+        plain = {
+            name: value for name, value in read_environment().variables.items() if name in PLAIN_VARIABLES
+        }
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bot", "serve"],
+                env={**plain, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        try:
+            self.slack.wait_for(lambda: self.slack.links.count >= LINKS or self._ended(), START_WITHIN)
+        except TimeoutError:
+            raise Broken("sandbox.not_up", log=self._tail()) from None
+        if self._ended():
+            raise Broken("sandbox.not_up", log=self._tail())
+
+    def stop(self) -> None:
+        """Stop ``serve``, gently and then not."""
+        if self._process is None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_WITHIN)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(STOP_WITHIN)
+        self._process = None
+
+    def _ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _tail(self) -> str:
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
