@@ -1,0 +1,45 @@
+"""What works as written, but hardly as meant: findings about the policy, as warnings.
+
+Pure given the facts: what is not known is not guessed, so without a roster nothing is said about user groups.
+"""
+
+from collections.abc import Iterator
+
+from bot.config.check_people import Crowd, role_findings, shown_person
+from bot.config.check_rules import quorum_findings, rule_findings, target_findings
+from bot.config.problems import Finding
+from bot.config.types import Config
+from bot.model.people import RosterFacts
+
+__all__ = ["findings", "shown_person"]
+
+
+def findings(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
+    """Everything worth a warning, in the order of the file.
+
+    Args:
+        config: as loaded.
+        roster: everybody whom the configuration names and all members of its user groups; None if Slack was
+            not asked.
+    """
+    crowd = Crowd(config, roster)
+    found = [
+        *role_findings(config, crowd),
+        *target_findings(config),
+        *_database_findings(config),
+        *rule_findings(config),
+        *quorum_findings(config, crowd),
+    ]
+    return tuple(sorted(found, key=lambda one: one.line or 0))
+
+
+def _database_findings(config: Config) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for name, target in config.targets.items():
+        place = ("targets", name, "database", "url")
+        if name in config.source.clear_passwords:
+            yield config.source.finding(place, "finding.password-in-clear", target=name)
+        if target.database.url in seen:
+            other = seen[target.database.url]
+            yield config.source.finding(place, "finding.same-database", target=name, other=other)
+        seen.setdefault(target.database.url, name)
