@@ -14,7 +14,7 @@ from bot.approvals import execution
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
-from bot.errors import Broken, CountersignError, Halted
+from bot.errors import Broken, CountersignError, Halted, Refused
 from bot.jobs import permit
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
@@ -139,7 +139,7 @@ class Crew:
 
     def _settle(self, job: Job, request: Request) -> Job:
         """COMMIT was the last thing noted: the target itself says whether it happened."""
-        verdict, result = self.hands.look(job, request)
+        verdict, result = self._fate(job, request, Broken("job.broken", code="restart"))
         if verdict == "committed" and result is not None:
             self._committed(job.id, request, result)
         elif verdict == "not-committed":
@@ -180,14 +180,14 @@ class Crew:
             locked = self.ground.lock(work, request.id)
             self.ground.change(work, locked, "drift", now, starts_at=None)
             self.ground.note(work, locked, "note.drift", now)
-            for told in drifted.differences:
+            for told in drifted.drift.differences:
                 self.ground.note(work, locked, told.key, now, **told.params)
 
     def _failed(self, job_id: str, error: CountersignError) -> None:
         """Nothing was changed, or it cannot be told: then it stands still and a person decides."""
         job, request = self._load(job_id)
         if job.state is JobState.COMMITTING:
-            verdict, result = self.hands.look(job, request)
+            verdict, result = self._fate(job, request, error)
             if verdict == "committed" and result is not None:
                 self._committed(job_id, request, result)
                 return
@@ -201,6 +201,17 @@ class Crew:
         if job.state is JobState.RUNNING:
             with self.store.transact() as work:
                 self._end(work, job, "fail", "fail", error)
+
+    def _fate(self, job: Job, request: Request, error: CountersignError) -> tuple[str, Result | None]:
+        """An operation removes its backup only when it surely was not committed."""
+        if error.key == "operations.unclear":
+            return "unclear", None
+        try:
+            return self.hands.look(job, request)
+        except Refused:
+            return "not-committed", None
+        except Broken:
+            return "unclear", None
 
     def _held(self, job_id: str, error: CountersignError) -> None:
         job, _ = self._load(job_id)

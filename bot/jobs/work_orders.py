@@ -14,7 +14,7 @@ from bot.errors import BadInput, Broken, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job
-from bot.model.plans import Plan, Subject
+from bot.model.plans import Plan, Subject, Told
 from bot.model.requests import Operation, Request, Revision
 from bot.operations import delete_records, restore
 from bot.operations.gate import DeleteOrder, RestoreOrder
@@ -125,6 +125,7 @@ class Hands:
         spec = self.ground.config.targets[request.target]
         values = self._personal(request, "values")
         if not values or request.record is None:
+            # Cancelled meanwhile: its texts are erased.
             raise Stale("request.unknown")
         plan, who = delete_records.plan(
             self._target(request.target), spec, request.record, values, self.hash_key
@@ -177,6 +178,7 @@ class Hands:
             "nullified": dict(done.nullified),
             "sums": dict(done.sums),
             "test_restore_ms": int(done.test_restore_seconds * 1000),
+            "problem": _told(done.problem),
         }
         return Result(facts, self._book(request, done.backup, done.test_restore_seconds))
 
@@ -203,6 +205,10 @@ class Hands:
             keep_until=now + self.ground.config.backups.keep,
             test_restore_ms=int(seconds * 1000),
         )
+
+
+def _told(problem: Told | None) -> list[Any] | None:
+    return None if problem is None else [problem.key, dict(problem.params)]
 
 
 def _facts_of(manifest: Manifest) -> dict[str, Any]:
