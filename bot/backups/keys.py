@@ -98,11 +98,12 @@ def load_or_create_secret(path: Path) -> bytes:
 
 def _exists(path: Path) -> bool:
     try:
-        return stat.S_ISREG(path.lstat().st_mode) or path.is_symlink()
+        path.lstat()
     except FileNotFoundError:
         return False
     except OSError as error:
         raise _unreadable(path, error) from None
+    return True
 
 
 def _create(path: Path, text: str) -> bool:
@@ -149,13 +150,15 @@ def _read(path: Path) -> str:
         if path.is_symlink():
             raise NotOurs("backups.secret_link", path=str(path)) from None
         raise _unreadable(path, error) from None
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor with its own flags
+    try:
         state = os.fstat(descriptor)
         if not stat.S_ISREG(state.st_mode):
             raise NotOurs("backups.secret_link", path=str(path))
         if state.st_mode & 0o077 or state.st_uid not in (0, os.geteuid()):
             raise NotOurs("backups.secret_readable", path=str(path))
-        raw = file.read(_LIMIT + 1)
+        raw = os.read(descriptor, _LIMIT + 1)
+    finally:
+        os.close(descriptor)
     try:
         return raw.decode("ascii") if len(raw) <= _LIMIT else ""
     except UnicodeDecodeError:

@@ -1,0 +1,131 @@
+"""Our CSV: what goes in comes out, in pieces of any size, and anything else is refused."""
+
+import csv
+import io
+import random
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import IO
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bot.backups.rows import RowSum, read_rows, sum_rows, write_row
+from bot.errors import NotOurs
+from bot.model.backups import Cell
+
+from tests.fakes.backups import HARD_COLUMNS, HARD_ROWS
+
+CELLS = st.one_of(st.none(), st.text(st.one_of(st.sampled_from('",\n\r\0'), st.characters(codec="utf-8"))))
+ROWS = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(CELLS, min_size=width, max_size=width)))
+
+
+class Dribble(io.RawIOBase):
+    """Returns a few bytes at a time, whatever is asked for."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self._inner = io.BytesIO(data)
+        self._step = step
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._inner.read(self._step)
+
+
+def stream(data: bytes, step: int) -> IO[bytes]:
+    return Dribble(data, step)  # type: ignore[return-value]  # only read is used
+
+
+@given(ROWS, st.integers(1, 9))
+@example([[None], [""], [None, None], ['"'], ['""'], ["\n"]], 1)
+def test_rows_come_back_whatever_the_size_of_the_pieces(rows: list[list[Cell]], step: int) -> None:
+    data = "".join(write_row(row) for row in rows).encode()
+    assert [list(row) for row in read_rows(stream(data, step))] == rows
+
+
+@given(ROWS)
+def test_other_readers_see_the_same_text_with_null_as_empty(rows: list[list[Cell]]) -> None:
+    data = "".join(write_row(row) for row in rows)
+    if "\0" in data or "\r" in data or any(row == [None] for row in rows):
+        return
+    assert list(csv.reader(io.StringIO(data, newline=""))) == [[cell or "" for cell in row] for row in rows]
+
+
+MALFORMED = {
+    "an unquoted cell": b'a,"b"\n',
+    "something after the quotes": b'"a"b\n',
+    "a space after the quotes": b'"a" ,"b"\n',
+    "a quote that never closes": b'"a\n',
+    "a lone quote inside": b'"a"b"c"\n',
+    "no end of line": b'"a"',
+    "no end of line after a comma": b'"a",',
+    "a carriage return": b'"a"\r\n',
+    "a byte-order mark": b'\xef\xbb\xbf"a"\n',
+    "bytes that are not UTF-8": b'"\xff"\n',
+    "a surrogate": b'"\xed\xa0\x80"\n',
+    "a character cut off": b'"a"\n"\xe4\xb8',
+    "a NUL between cells": b'"a"\0\n',
+}
+
+
+@pytest.mark.parametrize("step", [1, 100])
+@pytest.mark.parametrize("case", MALFORMED)
+def test_what_we_would_not_write_is_refused(case: str, step: int) -> None:
+    with pytest.raises(NotOurs):
+        list(read_rows(stream(MALFORMED[case], step)))
+
+
+def test_a_cell_of_many_megabytes_is_read_in_reasonable_time() -> None:
+    row = ['"' * 3_000_000, None, "x" * 9_000_000]
+    assert [list(found) for found in read_rows(io.BytesIO(write_row(row).encode()))] == [row]
+
+
+def total(rows: Sequence[Sequence[Cell]]) -> tuple[int, str]:
+    found = RowSum()
+    for row in rows:
+        found.add(row)
+    return found.rows, found.sum
+
+
+@given(ROWS, st.randoms())
+def test_the_sum_does_not_depend_on_order(rows: list[list[Cell]], chance: random.Random) -> None:
+    shuffled = chance.sample(rows, len(rows))
+    assert total(rows) == total(shuffled)
+
+
+@given(ROWS, ROWS)
+def test_two_sets_of_rows_share_a_sum_only_when_they_are_the_same(
+    one: list[list[Cell]], other: list[list[Cell]]
+) -> None:
+    def key(row: list[Cell]) -> list[tuple[bool, str]]:
+        return [(cell is not None, cell or "") for cell in row]
+
+    assert (total(one) == total(other)) == (sorted(map(key, one)) == sorted(map(key, other)))
+
+
+DIFFERENT: dict[str, tuple[list[list[Cell]], list[list[Cell]]]] = {
+    "a duplicate more": ([["a"]], [["a"], ["a"]]),
+    "two duplicates of another row": ([["a"], ["a"]], [["b"], ["b"]]),
+    "NULL and the empty string": ([[None]], [[""]]),
+    "text moved between cells": ([["ab", "c"]], [["a", "bc"]]),
+    "values swapped between rows": ([["1", "2"], ["3", "4"]], [["1", "4"], ["3", "2"]]),
+    "a NULL cell more": ([["a"]], [["a", None]]),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_the_sum_tells_apart(case: str) -> None:
+    one, other = DIFFERENT[case]
+    assert total(one)[1] != total(other)[1]
+
+
+def test_the_sum_of_database_rows_is_that_of_their_cells_and_known() -> None:
+    found = sum_rows(HARD_COLUMNS, HARD_ROWS)
+    assert (found.rows, found.sum) == (6, "61e5df197bb0e91f6377a2f223cafff7f82474884a0e18d1c53c93ef402a3379")
+    assert RowSum().sum == "0" * 64
+
+
+def test_the_sum_is_the_one_of_the_format_document() -> None:
+    row = bytes.fromhex("00000003") + b"\0" + b"\1" + bytes(8) + b"\1" + (3).to_bytes(8, "big") + "中".encode()
+    expected = int.from_bytes(sha256(row).digest(), "big") * 3 % 2**256
+    assert total([[None, "", "中"]] * 3) == (3, f"{expected:064x}")
