@@ -134,6 +134,9 @@ def is_prepared(settings: Settings) -> bool:
 class Worker:
     """The worker process: lock, keys, database, engine, sweeps, in this order."""
 
+    #: What makes the crew; the kill tests put one here that dies at a chosen moment.
+    crew: Callable[..., Crew] = Crew
+
     def __init__(
         self, settings: Settings, targets: tuple[str, ...] | None, tell: Callable[[str, str], None]
     ) -> None:
@@ -157,7 +160,7 @@ class Worker:
         with self._store.transact() as work:
             open_log(work.audit, public_key(self._sign_key), now())
         hands = Hands(self._store, self._ground, vault, storage, hash_key, now)
-        crew = Crew(self._store, self._ground, hands, self._sign_key, now)
+        crew = self.crew(self._store, self._ground, hands, self._sign_key, now)
         self._engine = Engine(database, "slot-0", crew.run)
         self._dispatcher = Dispatcher(
             self._store,

@@ -36,6 +36,7 @@ class Crew:
     hands: Hands
     sign_key: bytes
     clock: Callable[[], datetime]
+    gatekeeper: Callable[[Store, Ground, Callable[[], datetime], Job], Gatekeeper] = Gatekeeper
 
     def run(self, job_id: str, step: Step) -> None:
         """One job from the gate to the last word."""
@@ -115,7 +116,7 @@ class Crew:
             revision = work.requests.revision(request.id, job.revision)
         if revision is None:
             raise Broken("job.broken", code="revision")
-        gate = Gatekeeper(self.store, self.ground, self.clock, job)
+        gate = self.gatekeeper(self.store, self.ground, self.clock, job)
         gate.check()
         if request.operation is Operation.UNFREEZE:
             self._unfreeze(job, request)
