@@ -1,0 +1,99 @@
+# Everything a person or a machine runs here. `make` alone lists it.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= python3.13 python3.12 python3.11 python3 python3.14
+ARGS ?=
+
+# Another environment's settings must not leak into ours.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+unexport SLACK_BOT_TOKEN SLACK_APP_TOKEN SLACK_SIGNING_SECRET SLACK_API_URL
+unexport COUNTERSIGN_CONFIG COUNTERSIGN_DATABASE_URL COUNTERSIGN_DATA_DIR COUNTERSIGN_MASTER_KEY_FILE
+unexport COUNTERSIGN_HTTP COUNTERSIGN_METRICS
+
+# A .venv whose Python has gone (an upgrade of the system, an interrupted start) is built again.
+ifneq ($(shell $(PY) -c 'import sys, pip; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
+.PHONY: $(VENV)/ready $(VENV)/ready-dev
+endif
+
+.PHONY: help
+help: ## List what can be made (this list)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: sandbox
+sandbox: $(VENV)/ready ## Play the whole story on a Slack of its own, then stay up for you to try
+	@$(PY) -m bot sandbox $(ARGS)
+
+.PHONY: test
+test: $(VENV)/ready-dev ## Set up what the tests need and run all of them
+	@$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+.PHONY: check
+check: lint types layers test ## Lint, types, import layers and tests: what CI runs
+
+.PHONY: lint
+lint: $(VENV)/ready-dev ## Style and formatting (ruff)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+.PHONY: types
+types: $(VENV)/ready-dev ## Types (mypy, strict)
+	@$(PY) -m mypy
+
+.PHONY: layers
+layers: $(VENV)/ready-dev ## Which room may import which (import-linter)
+	@$(PY) $(VENV)/bin/lint-imports
+
+.PHONY: fix
+fix: $(VENV)/ready-dev ## Repair what ruff can repair, and format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+.PHONY: docs
+docs: $(VENV)/ready-dev ## Draw docs/states.md again from the table in bot/approvals/states.py
+	@$(PY) docs/draw_states.py
+
+.PHONY: setup
+setup: $(VENV)/ready-dev ## Only set up .venv, with everything for development
+
+.PHONY: clean
+clean: ## Remove .venv and caches (never data or keys)
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+# The first Python that is new enough and can make an environment; one sentence when there is none.
+.PHONY: interpreter
+interpreter:
+	@for name in $(PYTHON); do \
+	  "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+	  if "$$name" -c 'import venv, ensurepip' 2>/dev/null; then echo "$$name"; exit 0; fi; \
+	  bare=$${bare:-$$name}; \
+	done; \
+	if [ -n "$$bare" ]; then \
+	  echo "$$bare cannot make an environment: run \"sudo apt-get install python3-venv\", then try again." >&2; \
+	else \
+	  echo "Python 3.11 or newer is needed: install it, or name it, as in \"make sandbox PYTHON=/opt/python3.13/bin/python3\"." >&2; \
+	fi; \
+	exit 1
+
+define INSTALL
+@set -e; python=$$($(MAKE) --no-print-directory --silent interpreter); \
+if ! $(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+  echo "Making $(VENV) with $$python …"; \
+  "$$python" -m venv --clear $(VENV); \
+fi; \
+echo "Installing what Countersign needs into $(VENV) (about a minute the first time) …"; \
+$(PY) -m pip install --quiet --disable-pip-version-check --editable "$(1)" || { \
+  echo "The installation did not finish: see pip's message above, then run the same command again." >&2; exit 1; }
+endef
+
+$(VENV)/ready: pyproject.toml
+	$(call INSTALL,.)
+	@touch $@
+
+$(VENV)/ready-dev: pyproject.toml
+	$(call INSTALL,.[dev])
+	@touch $(VENV)/ready $@
