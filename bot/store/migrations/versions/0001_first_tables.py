@@ -213,6 +213,7 @@ def upgrade() -> None:
         sa.Column("choice", sa.String(length=16), nullable=False),
         sa.Column("proof", sa.String(length=16), nullable=False),
         sa.Column("at", Instant(), nullable=False),
+        sa.Column("roles", sa.JSON(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_votes_request_id")),
         sa.PrimaryKeyConstraint("request_id", "revision", "user", name=op.f("pk_votes")),
     )
