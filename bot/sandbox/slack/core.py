@@ -10,11 +10,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from bot.sandbox.slack.workspace import ApiError, Json, Message, Workspace
 from bot.schedules import clock
 
+Result = TypeVar("Result")
+#: Seconds after which a waiting predicate is asked again although nothing changed here.
+GLANCE = 0.05
 #: The app as the workspace knows it.
 APP_ID = "A0COUNTERSIGN"
 BOT_TOKEN = "xoxb-sandbox-countersign"  # noqa: S105 - opens nothing but this loopback server
@@ -157,6 +160,20 @@ class Core:
             except Exception as error:  # noqa: BLE001 - a broken onlooker must not break Slack; it is reported
                 self.violations.append(f"subscriber: {type(error).__name__}: {error}")
         self.changed.notify_all()
+
+    def wait_until(self, predicate: Callable[[], Result], timeout: float) -> Result:
+        """Ask ``predicate`` after every change, and now and then, until it is true; its last value.
+
+        It is asked without the lock, so it may call this server or wait for somebody who does.
+        """
+        deadline = time.monotonic() + timeout
+        while not (value := predicate()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            with self.changed:
+                self.changed.wait(min(left, GLANCE))
+        return value
 
     def notice(self, user: str, code: str, about: str) -> None:
         """Slack itself tells ``user`` that something did not work."""

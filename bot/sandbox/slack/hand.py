@@ -180,11 +180,10 @@ class Person:
             lately = (one for one in self.private() if one.ts > newer_than)
             return [one for one in lately if text in responses.shown_text(one)]
 
-        with self._core.changed:
-            found = self._core.changed.wait_for(told, timeout)
-            if not found:
-                said = [responses.shown_text(one) for one in self.private()[-3:]]
-                raise TimeoutError(f"{self.id} was not told {text!r}; lately: {said}")
+        found = self._core.wait_until(told, timeout)
+        if not found:
+            said = [responses.shown_text(one) for one in self.private()[-3:]]
+            raise TimeoutError(f"{self.id} was not told {text!r}; lately: {said}")
         return found[-1]
 
     def wait_for_view(self, title: str = "", *, timeout: float = 5.0) -> View:
@@ -193,10 +192,9 @@ class Person:
         def opened() -> list[View]:
             return [view for view in self.sees().views[-1:] if title in view.title]
 
-        with self._core.changed:
-            found = self._core.changed.wait_for(opened, timeout)
-            if not found:
-                raise TimeoutError(f"no form {title!r} opened for {self.id}")
+        found = self._core.wait_until(opened, timeout)
+        if not found:
+            raise TimeoutError(f"no form {title!r} opened for {self.id}")
         return found[0]
 
     def _click(self, message: Message, action_id: str, value: str | None) -> Answer:

@@ -121,16 +121,15 @@ class Slack:
             self.core.subscribers.append(callback)
 
     def wait_for(self, predicate: Callable[[], Result], timeout: float = 5.0) -> Result:
-        """Wait until ``predicate()`` is true and give its value; it is asked after every change.
+        """Wait until ``predicate()`` is true and give its value; it is asked after every change, unlocked.
 
         Raises:
             TimeoutError: it stayed false for ``timeout`` seconds; says what happened last.
         """
-        with self.core.changed:
-            value = self.core.changed.wait_for(predicate, timeout)
-            if not value:
-                raise TimeoutError(self._lately())
-            return value
+        value = self.core.wait_until(predicate, timeout)
+        if not value:
+            raise TimeoutError(self._lately())
+        return value
 
     def wait_for_links(self, count: int = 1, timeout: float = 10.0) -> None:
         """Wait until the app has opened this many sockets."""

@@ -62,6 +62,11 @@ class Links:
         return ticket
 
     @property
+    def open(self) -> tuple[Link, ...]:
+        """The open links."""
+        return tuple(self._open)
+
+    @property
     def count(self) -> int:
         """How many links are open."""
         return len(self._open)

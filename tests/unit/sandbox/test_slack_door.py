@@ -30,7 +30,9 @@ def test_a_command_is_acked_and_answered_where_only_that_person_looks(slack: Sla
     @app.command("/delete-records")
     def ask(ack: Any, client: Any, command: Any) -> None:
         ack()
-        client.chat_postEphemeral(channel=command["channel_id"], user=command["user_id"], text=command["text"])
+        client.chat_postEphemeral(
+            channel=command["channel_id"], user=command["user_id"], text=command["text"]
+        )
 
     with connected(slack, app):
         alice = slack.as_user("U0ALICE")
@@ -118,8 +120,12 @@ def test_an_ack_lost_on_its_way_brings_the_event_again() -> None:
 def test_reactions_carry_the_message_the_author_and_the_skin_tone_but_no_thread(slack: Slack) -> None:
     app = new_app(slack)
     events: list[dict[str, Any]] = []
-    app.event("reaction_added")(lambda event: events.append(event))
-    app.event("reaction_removed")(lambda event: events.append(event))
+
+    def remember(event: dict[str, Any]) -> None:
+        events.append(event)
+
+    app.event("reaction_added")(remember)
+    app.event("reaction_removed")(remember)
     with connected(slack, app):
         parent = post(slack)
         ballot = post(slack, thread_ts=parent)
@@ -186,15 +192,18 @@ def test_a_form_is_filled_complained_about_corrected_and_closed(slack: Slack) ->
     @app.action("deny")
     def deny(ack: Any, client: Any, body: Any) -> None:
         ack()
-        client.views_open(trigger_id=body["trigger_id"], view=modal(field("reason", min_length=3), title="Deny"))
+        client.views_open(
+            trigger_id=body["trigger_id"], view=modal(field("reason", min_length=3), title="Deny")
+        )
 
     @app.view("form")
     def submitted(ack: Any, view: Any) -> None:
         reason = view["state"]["values"]["reason"]["typed"]["value"]
         if reason == "because":
-            return ack(response_action="errors", errors={"reason": "Say why."})
+            ack(response_action="errors", errors={"reason": "Say why."})
+            return
         reasons.append(reason)
-        return ack()
+        ack()
 
     with connected(slack, app):
         bob = slack.as_user("U0BOB")
@@ -202,7 +211,9 @@ def test_a_form_is_filled_complained_about_corrected_and_closed(slack: Slack) ->
         bob.click(DELETIONS, ts, "deny")
         view = bob.wait_for_view("Deny")
         assert bob.submit(view.id).errors == {"reason": "Please complete this required field."}
-        assert bob.submit(view.id, {"reason": "no"}).errors == {"reason": "Please enter 3 to 3000 characters."}
+        assert bob.submit(view.id, {"reason": "no"}).errors == {
+            "reason": "Please enter 3 to 3000 characters."
+        }
         assert bob.submit(view.id, {"typed": "because"}).errors == {"reason": "Say why."}
         assert [one.id for one in bob.sees().views] == [view.id]
         assert bob.submit(view.id, {"reason": "wrong customer"}).errors == {}
@@ -242,7 +253,9 @@ def test_the_home_tab_is_published_for_the_one_who_opens_it(slack: Slack) -> Non
 
     @app.event("app_home_opened")
     def home(client: Any, event: Any) -> None:
-        client.views_publish(user_id=event["user"], view={"type": "home", "blocks": [section("Your requests")]})
+        client.views_publish(
+            user_id=event["user"], view={"type": "home", "blocks": [section("Your requests")]}
+        )
 
     with connected(slack, app):
         slack.as_user("U0CAROL").open_home()
@@ -304,7 +317,7 @@ def test_a_trigger_works_once_and_not_for_long() -> None:
             alice = slack.as_user("U0ALICE")
             alice.command("/form", channel=DELETIONS)
             alice.wait_for_view()
-            slack.wait_for(lambda: len([name for name, _ in slack.core.calls if name == "views.open"]) == 3)
+            slack.wait_for(lambda: len(codes) == 2)
         assert codes == ["exchanged_trigger_id", "expired_trigger_id"]
 
 
