@@ -17,7 +17,9 @@ An error carries a key of the text catalogue and its parameters. ``str(error)`` 
 a log that stores the text of an exception must never get a name, an address or a value with it.
 """
 
+import traceback
 from collections.abc import Mapping
+from pathlib import Path
 
 
 class CountersignError(Exception):
@@ -71,3 +73,10 @@ class NotOurs(Broken):
 
 class Halted(Broken):
     """Stopped or frozen at a safe point; nothing was changed."""
+
+
+def whereabouts(error: BaseException) -> str:
+    """Where an unexpected error came from, for a log: its class and the innermost places, never its text."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"

@@ -14,7 +14,7 @@ from bot.approvals import execution
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
-from bot.errors import Broken, CountersignError, Halted, Refused
+from bot.errors import Broken, CountersignError, Halted, Refused, whereabouts
 from bot.jobs import permit
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
@@ -70,7 +70,8 @@ class Crew:
         except CountersignError as error:
             self._failed(job_id, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the request must say so
-            log.error("job failed", action="job-failed", job=job_id, error=type(error).__name__)  # noqa: TRY400 - no values
+            # The text of the error may hold values of rows.
+            log.error("job failed", action="job-failed", job=job_id, error=whereabouts(error))  # noqa: TRY400
             self._failed(job_id, Broken("job.broken", code=type(error).__name__))
         return str(self._load(job_id)[0].state)
 

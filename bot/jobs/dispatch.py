@@ -12,7 +12,7 @@ import structlog
 
 from bot.approvals import execution
 from bot.approvals.ground import Ground
-from bot.errors import Broken, CountersignError
+from bot.errors import Broken, CountersignError, whereabouts
 from bot.jobs.permit import ROSTER_FRESH, fresh_roster, whom_to_ask
 from bot.model.jobs import JobState
 from bot.model.people import RosterFacts
@@ -92,7 +92,8 @@ class Dispatcher:
                 plan = error
             self._save_plan(request, plan, roster, clock())
         except Exception as error:
-            log.exception("planning failed", action="plan-failed", request=request.id, exc_info=None)
+            # The text of the error may hold values of rows.
+            log.error("planning failed", action="plan-failed", request=request.id, error=whereabouts(error))  # noqa: TRY400
             self._save_plan(request, Broken("plan.broken", code=type(error).__name__), roster, clock())
         finally:
             self._planning.discard(request.id)

@@ -1,4 +1,4 @@
-"""The job's side of an operation: its steps are noted, and stop, freeze and time are asked at each safe point."""
+"""The job's side of an operation: its steps are noted; stop, freeze and time are asked at each safe point."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -82,18 +82,28 @@ class Hands:
         return self._delete(job, request, revision, plan, gate)
 
     def look(self, job: Job, request: Request) -> tuple[str, Result | None]:
-        """After a crash around COMMIT: ``committed``, ``not-committed`` or ``unclear``, by the manifest's keys."""
+        """After a crash around COMMIT: committed, not-committed or unclear, by the manifest's keys."""
         target = self._target(request.target)
+        if request.operation is Operation.RESTORE:
+            return self._look_at_restore(job, request, target)
         sha256 = str(job.facts.get("sha256", "")) or None
         if job.backup_id is None:
             return "unclear", None
         with self.vault.open(job.backup_id, sha256) as opened:
-            if request.operation is Operation.RESTORE:
-                return restore.settle(target, opened), Result(_facts_of(opened.manifest))
             verdict = delete_records.settle(target, opened)
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         return verdict, Result(_facts_of(opened.manifest), self._book(request, sealed, 0.0))
+
+    def _look_at_restore(self, job: Job, request: Request, target: RecordTarget) -> tuple[str, Result | None]:
+        with self.store.read() as work:
+            revision = work.requests.revision(request.id, job.revision)
+        if revision is None:
+            return "unclear", None
+        plan = Plan.from_data(revision.plan)
+        with self.vault.open(plan.backup or "", plan.sha256) as opened:
+            fate = restore.settle(target, opened, plan)
+        return fate, Result({"rows": {part.name: part.rows for part in plan.tables}})
 
     def clear(self, job: Job) -> None:
         """Remove the backup of an attempt that changed nothing; one in our books stays."""
@@ -135,19 +145,13 @@ class Hands:
         )
 
     def _plan_restore(self, request: Request) -> Planned:
-        backup_id, sha256 = request.backup_id, None
-        reference = self._personal(request, "reference")
-        if reference is not None:
-            payload = self.vault.unseal(reference)
-            backup_id, sha256 = payload.backup_id, payload.sha256
-        if backup_id is None:
-            raise BadInput("filing.no-reference")
+        backup_id, sha256 = self._named_backup(request)
         with self.vault.open(backup_id, sha256) as opened:
             extra = opened.manifest.extra
             name, record = str(extra["target"]), extra.get("record")
             if request.target and request.target != name:
                 raise BadInput("filing.other-target", target=name)
-            plan, _ = restore.plan(self._target(name), opened, self.hash_key)
+            plan, _ = restore.plan(self._target(name), opened, sha256, self.hash_key)
         return Planned(
             name,
             record,
@@ -158,6 +162,18 @@ class Hands:
             "",
             backup_id,
         )
+
+    def _named_backup(self, request: Request) -> tuple[str, str]:
+        """Which backup a restore means, and its checksum: by the reference, else by our books."""
+        reference = self._personal(request, "reference")
+        if reference is not None:
+            payload = self.vault.unseal(reference)
+            return payload.backup_id, payload.sha256
+        with self.store.read() as work:
+            booked = work.backups.get(request.backup_id or "")
+        if booked is None:
+            raise BadInput("filing.no-reference")
+        return booked.id, booked.sha256
 
     def _delete(self, job: Job, request: Request, revision: Revision, plan: Plan, gate: Gatekeeper) -> Result:
         who = self._personal(request, "subject")

@@ -27,6 +27,8 @@ class Ticker:
 
     def stop(self) -> None:
         """Let running sweeps finish, then stop."""
+        # Paused first: a tick that falls due during the shutdown would find no thread to run in.
+        self._scheduler.pause()
         self._scheduler.shutdown(wait=True)
 
 
