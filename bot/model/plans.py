@@ -231,6 +231,49 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class RowClasses:
+    """Rows of one table of a backup beside the live ones; counts.
+
+    ``parentless``: missing rows whose parent is not there; ``clashing``: missing rows that share a unique
+    value with a live row.
+    """
+
+    table: str
+    missing: int
+    identical: int
+    different: int
+    parentless: int
+    clashing: int
+
+
+@dataclass(frozen=True)
+class LinkClasses:
+    """Emptied links of a backup beside the live rows; counts.
+
+    ``empty``: still empty, can be put back. ``gone``: the row that held the link has been deleted since.
+    """
+
+    link: str
+    empty: int
+    identical: int
+    different: int
+    gone: int
+
+
+@dataclass(frozen=True)
+class RestorePreview:
+    """What a restore would meet, in the order of the backup."""
+
+    tables: tuple[RowClasses, ...]
+    links: tuple[LinkClasses, ...]
+
+    @property
+    def pending(self) -> int:
+        """Rows and links that would come back."""
+        return sum(one.missing for one in self.tables) + sum(one.empty for one in self.links)
+
+
+@dataclass(frozen=True)
 class Drift:
     """Whether what was approved still holds. ``differences`` say what changed, also when it is allowed."""
 

@@ -6,8 +6,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bot.config.types import Target
+from bot.errors import Stale
 from bot.model.backups import SealedBackup
-from bot.model.plans import Plan, Subject
+from bot.model.plans import Drift, Plan, Subject, Told
+
+
+class Drifted(Stale):
+    """What was approved no longer holds; nothing was changed. ``drift`` says what is different."""
+
+    def __init__(self, target: str, drift: Drift) -> None:
+        super().__init__("operations.drifted", target=target)
+        self.drift = drift
 
 
 class Gate(Protocol):
@@ -55,7 +64,10 @@ class DeleteOrder:
 
 @dataclass(frozen=True)
 class DeleteOutcome:
-    """What a deletion did. ``sums`` are the checksums of the backed-up rows by table."""
+    """What a deletion did; it is committed. ``sums`` are the checksums of the backed-up rows by table.
+
+    ``problem`` is why a look from a new connection could not confirm it, None when it could.
+    """
 
     rows: Mapping[str, int]
     nullified: Mapping[str, int]
@@ -63,6 +75,7 @@ class DeleteOutcome:
     backup: SealedBackup
     transaction: str
     test_restore_seconds: float
+    problem: Told | None
 
 
 @dataclass(frozen=True)
@@ -77,9 +90,13 @@ class RestoreOrder:
 
 @dataclass(frozen=True)
 class RestoreOutcome:
-    """What a restore did: rows brought back by table, links put back by label, checksums by table."""
+    """What a restore did; it is committed. Rows brought back by table, links put back by label.
+
+    ``sums`` and ``problem`` as in ``DeleteOutcome``.
+    """
 
     rows: Mapping[str, int]
     nullified: Mapping[str, int]
     sums: Mapping[str, str]
     transaction: str
+    problem: Told | None

@@ -1,1 +1,24 @@
-"""Systems that hold the records, behind one promise."""
+"""The systems that records are deleted from: one promise (``base``), one module per kind, one table."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from bot.errors import BadInput
+from bot.targets.base import RecordTarget
+from bot.targets.sqlite import SqliteTarget
+
+KINDS: Mapping[str, Callable[[str, str, timedelta], RecordTarget]] = {"sqlite": SqliteTarget}
+
+
+def open_target(name: str, url: str, max_lock: timedelta) -> RecordTarget:
+    """The target behind a database URL; nothing is read yet.
+
+    Raises:
+        BadInput: no implementation for this kind of URL, or the URL cannot be understood.
+    """
+    scheme, separator, _ = url.partition("://")
+    kind = KINDS.get(scheme.lower()) if separator else None
+    if kind is None:
+        known = ", ".join(f"{one}:///…" for one in KINDS)
+        raise BadInput("target.scheme", target=name, known=known)
+    return kind(name, url, max_lock)

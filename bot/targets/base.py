@@ -39,8 +39,7 @@ class Table:
     """One ordinary table.
 
     ``key`` identifies a row: the primary key, else a unique key without NULL; empty when there is none.
-    ``definition`` is everything about the schema whose change must be noticed. ``triggers`` are the names of
-    those that fire on a deletion or an update.
+    ``definition`` is everything about the schema whose change must be noticed; ``triggers`` are their names.
     """
 
     name: str
@@ -130,6 +129,9 @@ class Session(Protocol):
     def note(self, edge: Edge) -> int:
         """Fix the link set of an edge: rows outside the key sets that point into them; how many."""
 
+    def loose(self, edge: Edge) -> int:
+        """How many rows of the child's key set point nowhere already: the parent they name is not there."""
+
     def keys(self, table: str) -> Iterator[Row]:
         """The key set of a table, any order; empty when nothing was added."""
 
@@ -154,7 +156,7 @@ class Session(Protocol):
     def orphans(self, edge: Edge, label: str) -> int:
         """How many staged, not live children of an edge have a parent that is neither live nor staged.
 
-        ``label`` is the child's stage; the parent's stage is looked up by table.
+        ``label`` is the child's stage; the parent's stage is the one labelled with the parent's name.
         """
 
 

@@ -1,0 +1,153 @@
+"""What a deletion leaves in its backup besides rows, and how an opened backup meets the live tables again."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bot.backups.rows import sum_rows
+from bot.errors import CannotProve, NotOurs
+from bot.model.backups import Manifest, Table
+from bot.model.requests import Operation
+from bot.operations.compare import Links, Rows, classify_links, classify_rows
+from bot.targets import base
+from bot.targets.base import Edge, Session
+
+#: What became of a transaction whose end we did not see.
+Settled = Literal["committed", "not-committed", "unclear"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table as it was when backed up: its key, and name, declared type and NOT NULL of its columns."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[tuple[str, str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link that was emptied: which columns of which table, and how many columns of its archive are key."""
+
+    label: str
+    table: str
+    key: int
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Extra:
+    """The operation's part of a manifest: no personal values.
+
+    ``loose``: rows that pointed nowhere already, by label of the link; they may do so again.
+    """
+
+    target: str
+    record: str | None
+    plan: Mapping[str, Any]
+    shapes: Mapping[str, Shape]
+    links: Mapping[str, Link]
+    loose: Mapping[str, int]
+    facts: Mapping[str, object]
+
+    def to_json(self) -> dict[str, object]:
+        """For ``Sealing.finish``."""
+        return {
+            "operation": str(Operation.DELETE_RECORDS),
+            "format": _FORMAT,
+            "target": self.target,
+            "record": self.record,
+            "plan": dict(self.plan),
+            "shapes": [_listed(asdict(shape)) for shape in self.shapes.values()],
+            "links": [_listed(asdict(link)) for link in self.links.values()],
+            "loose": dict(self.loose),
+            "facts": dict(self.facts),
+        }
+
+
+def extra_of(manifest: Manifest) -> Extra:
+    """The operation's part of a manifest.
+
+    Raises:
+        NotOurs: not the backup of a deletion, or of a version this release does not know.
+    """
+    data = manifest.extra
+    try:
+        if (data["operation"], data["format"]) != (str(Operation.DELETE_RECORDS), _FORMAT):
+            raise NotOurs("operations.not-a-deletion", id=manifest.backup_id)
+        shapes = [
+            Shape(
+                one["name"],
+                tuple(one["key"]),
+                tuple((name, kind, solid) for name, kind, solid in one["columns"]),
+            )
+            for one in data["shapes"]
+        ]
+        links = [Link(one["label"], one["table"], one["key"], tuple(one["columns"])) for one in data["links"]]
+        return Extra(
+            target=data["target"],
+            record=data["record"],
+            plan=data["plan"],
+            shapes={shape.name: shape for shape in shapes},
+            links={link.label: link for link in links},
+            loose=data["loose"],
+            facts=data["facts"],
+        )
+    except (KeyError, TypeError, ValueError):
+        raise NotOurs("operations.not-a-deletion", id=manifest.backup_id) from None
+
+
+def shape_of(table: base.Table) -> Shape:
+    """The table as it is now."""
+    return Shape(
+        table.name,
+        table.key,
+        tuple((column.name, column.type, column.not_null) for column in table.stored),
+    )
+
+
+def link_of(table: base.Table, edge: Edge) -> Link:
+    """An emptied link, as it is archived."""
+    return Link(edge.label, edge.child, len(table.key), edge.child_columns)
+
+
+def load(session: Session, table: Table, links: Mapping[str, Link]) -> None:
+    """Stage one table of an archive, under its name or its link's label, and prove that it arrived unchanged.
+
+    Raises:
+        CannotProve: what the database gives back is not what the archive holds.
+    """
+    summary = table.summary
+    live = summary.name if summary.kind == "rows" else links[summary.name].table
+    columns = [column.name for column in summary.columns]
+    session.stage(summary.name, live, columns, table.rows)
+    total = sum_rows(summary.columns, session.staged(summary.name))
+    if (total.rows, total.sum) != (summary.rows, summary.sum):
+        raise CannotProve("operations.test-restore", table=summary.name)
+
+
+def rows_of(session: Session, name: str) -> Rows:
+    """A staged table beside the live one."""
+    return classify_rows(session.pairs(name))
+
+
+def links_of(session: Session, link: Link) -> Links:
+    """A staged link beside the live rows."""
+    return classify_links(link.key, session.pairs(link.label))
+
+
+def load_all(session: Session, tables: Iterable[Table], links: Mapping[str, Link]) -> None:
+    """Stage a whole archive; raises as ``load``."""
+    for table in tables:
+        load(session, table, links)
+
+
+def _listed(value: Any) -> Any:
+    """Tuples as lists, so that JSON gives back the same."""
+    if isinstance(value, dict):
+        return {key: _listed(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_listed(one) for one in value]
+    return value

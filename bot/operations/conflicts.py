@@ -1,0 +1,139 @@
+"""What stands between a backup and its return: the schema, live rows, parents, unique values. Counts only."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bot.errors import CannotProve
+from bot.model.backups import Manifest
+from bot.model.plans import Key, LinkClasses, RestorePreview, RowClasses
+from bot.operations.archived import Extra, Link, Shape
+from bot.operations.compare import link_state, same_row
+from bot.targets.base import Catalogue, Row, Session, Table
+
+
+class Conflict(CannotProve):
+    """The restore would have to overwrite or guess. ``preview`` has all the counts."""
+
+    def __init__(self, key: str, preview: RestorePreview, **params: str | int) -> None:
+        super().__init__(key, **params)
+        self.preview = preview
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """A staged backup beside the live tables.
+
+    ``missing`` and ``empty`` are the keys of rows that would come back, by table, and of links that would be
+    put back, by label.
+    """
+
+    preview: RestorePreview
+    missing: Mapping[str, tuple[Key, ...]]
+    empty: Mapping[str, tuple[Key, ...]]
+
+
+def require_schema(catalogue: Catalogue, target: str, extra: Extra, manifest: Manifest) -> None:
+    """The tables still take these rows.
+
+    Raises:
+        CannotProve: a table or column is gone or another, or a new column needs a value.
+    """
+    for shape in extra.shapes.values():
+        table = _table(catalogue, target, shape.name, shape.key)
+        _columns(table, target, shape)
+    for link in extra.links.values():
+        summary = manifest.table("nullified", link.label)
+        columns = [column.name for column in summary.columns] if summary else []
+        table = _table(catalogue, target, link.table, tuple(columns[: link.key]))
+        for name in link.columns:
+            if table.column(name) is None:
+                raise CannotProve("restore.column-gone", target=target, table=table.name, column=name)
+
+
+def meet(session: Session, extra: Extra) -> Meeting:
+    """Compare the staged backup with the live rows."""
+    edges = session.catalogue().edges
+    tables, links = [], []
+    missing: dict[str, tuple[Key, ...]] = {}
+    empty: dict[str, tuple[Key, ...]] = {}
+    for name, shape in extra.shapes.items():
+        counts, missing[name] = _rows(session, shape)
+        downward = [edge for edge in edges if edge.child == name and missing[name]]
+        without = [session.orphans(edge, name) - extra.loose.get(edge.label, 0) for edge in downward]
+        parentless = sum(count for count in without if count > 0)
+        clashing = session.clashes(name) if missing[name] else 0
+        tables.append(RowClasses(name, *counts, parentless, clashing))
+    for label, link in extra.links.items():
+        counts_of, empty[label] = _links(session, link)
+        links.append(LinkClasses(label, **counts_of))
+    return Meeting(RestorePreview(tuple(tables), tuple(links)), missing, empty)
+
+
+def refuse_conflicts(target: str, preview: RestorePreview) -> None:
+    """Nothing is overwritten and nothing guessed.
+
+    Raises:
+        Conflict: the first thing in the way, with its table or link and count.
+    """
+    for table in preview.tables:
+        for key, count in (
+            ("restore.different", table.different),
+            ("restore.parentless", table.parentless),
+            ("restore.clashing", table.clashing),
+        ):
+            if count:
+                raise Conflict(key, preview, target=target, table=table.table, n=count)
+    for link in preview.links:
+        if link.different:
+            raise Conflict("restore.link-different", preview, target=target, link=link.link, n=link.different)
+
+
+def _table(catalogue: Catalogue, target: str, name: str, key: tuple[str, ...]) -> Table:
+    table = catalogue.tables.get(name)
+    if table is None:
+        raise CannotProve("restore.table-gone", target=target, table=name)
+    if table.key != key:
+        raise CannotProve("restore.key-changed", target=target, table=name)
+    return table
+
+
+def _columns(table: Table, target: str, shape: Shape) -> None:
+    known = {name for name, _, _ in shape.columns}
+    for name, kind, _ in shape.columns:
+        column = table.column(name)
+        if column is None or column.generated:
+            raise CannotProve("restore.column-gone", target=target, table=table.name, column=name)
+        if column.type != kind:
+            raise CannotProve("restore.type-changed", target=target, table=table.name, column=name)
+    for column in table.stored:
+        if column.name not in known and column.not_null and not column.has_default:
+            raise CannotProve("restore.column-new", target=target, table=table.name, column=column.name)
+
+
+def _rows(session: Session, shape: Shape) -> tuple[tuple[int, int, int], tuple[Key, ...]]:
+    places = [[name for name, _, _ in shape.columns].index(name) for name in shape.key]
+    identical = different = 0
+    missing: list[Key] = []
+    for backed_up, live in session.pairs(shape.name):
+        if live is None:
+            missing.append(_cells(backed_up, places))
+        elif same_row(backed_up, live):
+            identical += 1
+        else:
+            different += 1
+    return (len(missing), identical, different), tuple(missing)
+
+
+def _links(session: Session, link: Link) -> tuple[dict[str, int], tuple[Key, ...]]:
+    counts = {"empty": 0, "identical": 0, "different": 0, "gone": 0}
+    empty: list[Key] = []
+    for backed_up, live in session.pairs(link.label):
+        state = link_state(link.key, backed_up, live)
+        counts[state] += 1
+        if state == "empty":
+            empty.append(backed_up[: link.key])
+    return counts, tuple(empty)
+
+
+def _cells(row: Row, places: Iterable[int]) -> Key:
+    return tuple(row[place] for place in places)

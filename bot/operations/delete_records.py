@@ -1,0 +1,349 @@
+"""Delete records and everything that hangs off them: plan, run, and settle after a crash.
+
+``run`` is one transaction on the target, top to bottom: lock, recompute, compare with what was approved, copy
+out, seal and read back, restore into scratch space and compare, delete, count, commit. Whatever fails before
+the commit leaves the target as it was and removes the attempt's backup.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from bot.backups.vault import OpenedBackup, Sealing, Vault
+from bot.config.types import Target
+from bot.errors import Broken, CannotProve, CountersignError, NotOurs
+from bot.model.backups import Column, SealedBackup, TableSummary
+from bot.model.plans import Key, Part, Plan, Subject, Told, hash_marks, judge, mark
+from bot.model.requests import Operation
+from bot.operations import archived
+from bot.operations.archived import Extra, Settled, link_of, shape_of
+from bot.operations.compare import Links, Rows
+from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
+from bot.operations.preflight import Closure, closure_of, fingerprint, survey, warnings
+from bot.operations.selecting import label_of, record_of, resolve
+from bot.targets.base import RecordTarget, Session, Table, Writing
+
+STEPS = (
+    "step.lock",
+    "step.compare",
+    "step.copy",
+    "step.seal",
+    "step.test-restore",
+    "step.delete",
+    "step.commit",
+    "step.verify",
+)
+
+
+def plan(
+    target: RecordTarget, spec: Target, record: str, values: Sequence[str], hash_key: bytes
+) -> tuple[Plan, Subject]:
+    """What deleting these records would mean, read-only.
+
+    Raises:
+        NotFound: a value means no row or several; the kind of record is unknown.
+        BadInput: the configuration or a value makes no sense for this database.
+        CannotProve: something could not be counted or identified exactly.
+        TargetDown: the database cannot be used.
+    """
+    kind = record_of(spec, record)
+    with target.reading() as session:
+        roots = resolve(session, target.name, kind, values)
+        ground = survey(session, target.name, kind.table, spec.soft_references)
+        session.seed(kind.table, roots)
+        label = label_of(kind, ground.catalogue.tables[kind.table], list(session.rows(kind.table)), values)
+        found = closure_of(session, ground, hash_key)
+        told = warnings(session, target, ground, found.measured)
+    made = _plan(target, record, found, _roots(hash_key, kind.table, roots), told)
+    return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few)
+
+
+def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> DeleteOutcome:
+    """Carry out a permitted deletion.
+
+    Raises:
+        Drifted: what was approved no longer holds.
+        Halted: stopped at a safe point.
+        CountersignError: anything else; the target is as it was, except with ``operations.unclear``: then
+            COMMIT was sent and its fate is unknown, the backup stays, and ``settle`` must be asked.
+    """
+    _genuine(order)
+    attempt = _Attempt()
+    try:
+        _transaction(order, target, vault, gate, attempt)
+    except BaseException as error:
+        _clean_up(error, attempt, target, vault)
+        if not attempt.committed:
+            raise
+    sealed = attempt.sealed
+    assert sealed is not None
+    with gate.step("step.verify"):
+        problem = _verify(target, vault, sealed)
+    return DeleteOutcome(
+        rows=attempt.rows,
+        nullified=attempt.nullified,
+        sums={table.name: table.sum for table in sealed.manifest.tables if table.kind == "rows"},
+        backup=sealed,
+        transaction=attempt.transaction,
+        test_restore_seconds=attempt.seconds,
+        problem=problem,
+    )
+
+
+def settle(target: RecordTarget, opened: OpenedBackup) -> Settled:
+    """Whether the deletion behind this backup was committed, found out under the target's lock.
+
+    Raises:
+        TargetDown: not now; ask again.
+        NotOurs: the backup is damaged or not of a deletion.
+    """
+    links = archived.extra_of(opened.manifest).links
+    with target.writing() as session:
+        archived.load_all(session, opened.tables(), links)
+        counts = [
+            archived.rows_of(session, table.name) for table in opened.manifest.tables if table.kind == "rows"
+        ]
+    if not any(one.identical or one.different for one in counts):
+        return "committed"
+    if not any(one.missing or one.different for one in counts):
+        return "not-committed"
+    return "unclear"
+
+
+def _transaction(
+    order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate, attempt: "_Attempt"
+) -> None:
+    with ExitStack() as stack:
+        with gate.step("step.lock"):
+            session = stack.enter_context(target.writing())
+        with gate.step("step.compare"):
+            found = _recompute(session, target, order)
+        gate.check()
+        gate.backup_started(order.backup_id)
+        with vault.sealing(order.backup_id) as sealing:
+            with gate.step("step.copy"):
+                _copy_out(session, found, sealing, gate)
+            with gate.step("step.seal"):
+                attempt.sealed = sealed = sealing.finish(_extra(session, order, found))
+        with gate.step("step.test-restore"):
+            attempt.seconds = _test_restore(session, found, sealed, vault)
+        gate.check()
+        with gate.step("step.delete"):
+            session.extend()
+            attempt.rows, attempt.nullified = _delete(session, found)
+        with gate.step("step.commit"):
+            attempt.transaction = session.transaction()
+            gate.check()
+            gate.committing(attempt.transaction, sealed.backup_id, sealed.sha256)
+            attempt.committing = True
+            session.commit()
+            attempt.committed = True
+
+
+@dataclass
+class _Attempt:
+    """How far a run has come, for whoever has to clean up after it."""
+
+    sealed: SealedBackup | None = None
+    seconds: float = 0.0
+    rows: Mapping[str, int] = field(default_factory=dict)
+    nullified: Mapping[str, int] = field(default_factory=dict)
+    transaction: str = ""
+    committing: bool = False
+    committed: bool = False
+
+
+def _clean_up(error: BaseException, attempt: _Attempt, target: RecordTarget, vault: Vault) -> None:
+    """After a failure: find out whether it was committed, and remove the backup when it surely was not."""
+    if attempt.sealed is None:
+        return
+    if attempt.committing and not attempt.committed:
+        if not isinstance(error, Exception):
+            return
+        fate = _fate(target, vault, attempt.sealed)
+        attempt.committed = fate == "committed"
+        if fate == "unclear":
+            raise Broken("operations.unclear", target=target.name) from None
+    if not attempt.committed:
+        # The first error says more than one about the clean-up.
+        with suppress(CountersignError):
+            vault.shred(attempt.sealed.backup_id)
+
+
+def _fate(target: RecordTarget, vault: Vault, sealed: SealedBackup) -> Settled:
+    try:
+        with vault.open(sealed.backup_id, sealed.sha256) as opened:
+            return settle(target, opened)
+    except CountersignError:
+        return "unclear"
+
+
+def _roots(hash_key: bytes, table: str, roots: Iterable[Key]) -> str:
+    return hash_marks(hash_key, [mark(hash_key, table, key) for key in roots])
+
+
+def _plan(target: RecordTarget, record: str, found: Closure, roots: str, told: tuple[Told, ...]) -> Plan:
+    return Plan(
+        operation=Operation.DELETE_RECORDS,
+        target=target.name,
+        record=record,
+        tables=found.measured.tables,
+        nullified=found.measured.links,
+        roots=roots,
+        fingerprint=fingerprint(target, found.ground),
+        warnings=told,
+        steps=STEPS,
+        way_back="way-back.delete-records",
+    )
+
+
+def _genuine(order: DeleteOrder) -> None:
+    """The subject lies in a table of its own; what was approved binds it.
+
+    Raises:
+        NotOurs: it is not the subject of this plan.
+    """
+    subject, key = order.subject, order.hash_key
+    altered = (
+        _roots(key, subject.table, subject.roots) != order.plan.roots or subject.record != order.plan.record
+    )
+    if subject.marks is not None:
+        marked = [Part(name, len(marks), hash_marks(key, marks)) for name, marks in subject.marks.items()]
+        altered |= {part.name: part for part in marked} != {part.name: part for part in order.plan.tables}
+    if altered:
+        raise NotOurs("operations.subject-altered", target=order.plan.target)
+
+
+def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Closure:
+    """Everything again, from the keys that were approved, under the lock.
+
+    Raises:
+        Drifted: it is not what was approved.
+    """
+    subject, key = order.subject, order.hash_key
+    ground = survey(session, target.name, subject.table, order.spec.soft_references)
+    session.seed(subject.table, subject.roots)
+    roots = _roots(key, subject.table, session.keys(subject.table))
+    found = closure_of(session, ground, key)
+    drift = judge(
+        order.plan,
+        _plan(target, subject.record, found, roots, ()),
+        order.allowance,
+        subject.marks,
+        found.measured.few,
+    )
+    if drift.drifted:
+        raise Drifted(target.name, drift)
+    return found
+
+
+def _copy_out(session: Session, found: Closure, sealing: Sealing, gate: Gate) -> None:
+    """Every row that will go, and the old value of every link that will be emptied, into the archive."""
+    tables = found.ground.catalogue.tables
+    done, total = 0, found.rows
+    for part in found.measured.tables:
+        columns = [Column(column.name, column.codec) for column in tables[part.name].stored]
+        _copied(sealing.table("rows", part.name, columns, session.rows(part.name)), part)
+        done += part.rows
+        gate.progress(done, total)
+    for edge, part in zip(found.emptied, found.measured.links, strict=True):
+        columns = [
+            _column(tables[edge.child], name) for name in (*tables[edge.child].key, *edge.child_columns)
+        ]
+        _copied(sealing.table("nullified", edge.label, columns, session.links(edge)), part)
+
+
+def _column(table: Table, name: str) -> Column:
+    column = table.column(name)
+    assert column is not None
+    return Column(name, column.codec)
+
+
+def _copied(summary: TableSummary, part: Part) -> None:
+    if summary.rows != part.rows:
+        raise CannotProve("operations.copied-less", table=part.name, expected=part.rows, found=summary.rows)
+
+
+def _extra(session: Session, order: DeleteOrder, found: Closure) -> dict[str, object]:
+    tables = found.ground.catalogue.tables
+    downward = [edge for edge in found.ground.catalogue.edges if edge.child in found.tables]
+    loose = {edge.label: session.loose(edge) for edge in downward}
+    return Extra(
+        target=order.plan.target,
+        record=order.plan.record,
+        plan=order.plan.to_data(),
+        shapes={name: shape_of(tables[name]) for name in found.tables},
+        links={edge.label: link_of(tables[edge.child], edge) for edge in found.emptied},
+        loose={label: count for label, count in loose.items() if count},
+        facts=order.facts,
+    ).to_json()
+
+
+def _test_restore(session: Session, found: Closure, sealed: SealedBackup, vault: Vault) -> float:
+    """Read the backup out of the store into scratch tables and compare with the locked rows; in seconds.
+
+    Raises:
+        CannotProve: a row would not come back as it is.
+    """
+    started = time.perf_counter()
+    with vault.open(sealed.backup_id, sealed.sha256) as opened:
+        links = archived.extra_of(opened.manifest).links
+        archived.load_all(session, opened.tables(), links)
+    for part in found.measured.tables:
+        if archived.rows_of(session, part.name) != Rows(identical=part.rows):
+            raise CannotProve("operations.test-restore", table=part.name)
+    for part in found.measured.links:
+        if archived.links_of(session, links[part.name]) != Links(identical=part.rows):
+            raise CannotProve("operations.test-restore", table=part.name)
+    return time.perf_counter() - started
+
+
+def _delete(session: Writing, found: Closure) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Empty the links, delete children first, and prove that this and nothing else has happened.
+
+    Raises:
+        CannotProve: a count differs, another row changed (a trigger), or something is left pointing nowhere.
+    """
+    watched = found.ground.watched
+    dangling, before = session.dangling(watched), session.changes()
+    nullified = {edge.label: session.unlink(edge) for edge in found.emptied}
+    rows: dict[str, int] = {}
+    for circle in reversed(found.measured.order):
+        rows |= session.delete(circle)
+    changed = session.changes() - before
+    for part, count in [
+        *((part, nullified[part.name]) for part in found.measured.links),
+        *((part, rows[part.name]) for part in found.measured.tables),
+    ]:
+        if count != part.rows:
+            raise CannotProve("operations.count", table=part.name, expected=part.rows, found=count)
+    others = changed - sum(nullified.values()) - sum(rows.values())
+    if others:
+        raise CannotProve("operations.others-changed", n=others)
+    _nothing_left(session, found, dangling)
+    return rows, nullified
+
+
+def _nothing_left(session: Writing, found: Closure, dangling: Mapping[str, int]) -> None:
+    for label, count in session.dangling(found.ground.watched).items():
+        if count > dangling.get(label, 0):
+            raise CannotProve("operations.left-dangling", link=label, n=count - dangling.get(label, 0))
+    for edge in found.edges_into():
+        left = session.left(edge, edge.parent)
+        if left:
+            raise CannotProve("operations.left-dangling", link=edge.label, n=left)
+
+
+def _verify(target: RecordTarget, vault: Vault, sealed: SealedBackup) -> Told | None:
+    """Look from a new connection: every row gone, every link empty. None when it is so."""
+    try:
+        with vault.open(sealed.backup_id, sealed.sha256) as opened, target.reading() as session:
+            links = archived.extra_of(opened.manifest).links
+            archived.load_all(session, opened.tables(), links)
+            tables = [table.name for table in opened.manifest.tables if table.kind == "rows"]
+            still = sum(archived.rows_of(session, name).identical for name in tables)
+            still += sum(archived.links_of(session, link).identical for link in links.values())
+    except CountersignError as error:
+        return Told(error.key, error.params)
+    return Told("operations.still-there", {"n": still}) if still else None

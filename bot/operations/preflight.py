@@ -1,0 +1,235 @@
+"""From a configuration and a row to everything that hangs off it, counted inside one session.
+
+``survey`` looks at the schema, ``walk`` at the rows, ``measure`` turns what was found into counts and keyed
+hashes. The same three run for the plan and, under the lock, for the execution.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bot.config.types import SoftReference
+from bot.errors import BadInput, CannotProve
+from bot.model.plans import FORMAT, Part, Told, hash_marks, mark
+from bot.operations.closure import Reach, components, reach
+from bot.targets.base import Catalogue, Edge, RecordTarget, Session, Table
+
+#: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.
+MARKED = 20_000
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The schema around one root table."""
+
+    target: str
+    root: str
+    catalogue: Catalogue
+    reach: Reach
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Tables with a foreign key to one that is touched: none of them may end up pointing nowhere."""
+        return watched(self.catalogue, self.reach.touched)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a walk found: tables parents first, links by label, and the marks behind the tables' hashes."""
+
+    tables: tuple[Part, ...]
+    links: tuple[Part, ...]
+    order: tuple[tuple[str, ...], ...]
+    marks: Mapping[str, tuple[str, ...]]
+
+    @property
+    def few(self) -> Mapping[str, tuple[str, ...]] | None:
+        """The marks, when they are few enough to keep."""
+        return self.marks if sum(map(len, self.marks.values())) <= MARKED else None
+
+
+@dataclass(frozen=True)
+class Closure:
+    """The rows of one session that hang together: schema, links to empty, counts."""
+
+    ground: Ground
+    emptied: tuple[Edge, ...]
+    measured: Measured
+
+    @property
+    def rows(self) -> int:
+        """All rows that go."""
+        return sum(part.rows for part in self.measured.tables)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Tables that lose rows, parents first."""
+        return tuple(part.name for part in self.measured.tables)
+
+    def edges_into(self) -> tuple[Edge, ...]:
+        """Every link to a table that loses rows."""
+        reach = self.ground.reach
+        return tuple(edge for edge in (*reach.followed, *reach.emptied) if edge.parent in self.tables)
+
+
+def watched(catalogue: Catalogue, touched: frozenset[str]) -> frozenset[str]:
+    """Tables with a foreign key to a touched one."""
+    return frozenset(edge.child for edge in catalogue.edges if edge.parent in touched)
+
+
+def find_table(catalogue: Catalogue, target: str, name: str, columns: Iterable[str] = ()) -> Table:
+    """A table that the configuration names.
+
+    Raises:
+        BadInput: no such table, or it lacks one of the columns.
+    """
+    table = catalogue.tables.get(name)
+    if table is None:
+        raise BadInput("operations.unknown-table", target=target, table=name)
+    for column in columns:
+        if table.column(column) is None:
+            raise BadInput("operations.unknown-column", target=target, table=name, column=column)
+    return table
+
+
+def survey(session: Session, target: str, root: str, soft: Iterable[SoftReference]) -> Ground:
+    """The schema around ``root``.
+
+    Raises:
+        BadInput: the configuration names what is not there.
+        CannotProve: rows of the root cannot be told apart, or a foreign key near it means no single row.
+    """
+    catalogue = session.catalogue()
+    if not find_table(catalogue, target, root).key:
+        raise CannotProve("operations.no-key", target=target, table=root)
+    softs = [session.check(_soft(catalogue, target, one)) for one in soft]
+    found = reach(root, [*catalogue.edges, *softs])
+    ground = Ground(target, root, catalogue, found)
+    near = found.touched | ground.watched
+    for edge in catalogue.edges:
+        if edge.child in near and not edge.sound:
+            raise CannotProve("operations.vague-link", target=target, link=edge.label)
+    return ground
+
+
+def walk(session: Session, ground: Ground) -> tuple[Edge, ...]:
+    """Let the session's key sets grow from the seeded roots, and fix the links to empty, which are returned.
+
+    Raises:
+        CannotProve: a row that would go, or whose link would be emptied, cannot be identified or changed.
+    """
+    fresh, number = {ground.root}, 0
+    while fresh:
+        grown = set()
+        for edge in ground.reach.followed:
+            if edge.parent in fresh and _grow(session, ground, edge, number):
+                grown.add(edge.child)
+        fresh, number = grown, number + 1
+    return tuple(edge for edge in ground.reach.emptied if _note(session, ground, edge))
+
+
+def measure(session: Session, ground: Ground, emptied: tuple[Edge, ...], hash_key: bytes) -> Measured:
+    """Counts and keyed hashes of what a walk found."""
+    rows: dict[str, tuple[str, ...]] = {}
+    for table in sorted(ground.reach.tables):
+        found = tuple(sorted(mark(hash_key, table, key) for key in session.keys(table)))
+        if found:
+            rows[table] = found
+    links: dict[str, tuple[str, ...]] = {}
+    for edge in emptied:
+        width = len(ground.catalogue.tables[edge.child].key)
+        links[edge.label] = tuple(
+            sorted(mark(hash_key, edge.child, row[:width]) for row in session.links(edge))
+        )
+    order = components(rows, (*ground.catalogue.edges, *ground.reach.followed))
+    return Measured(
+        tables=tuple(_part(hash_key, table, rows[table]) for circle in order for table in circle),
+        links=tuple(_part(hash_key, label, found) for label, found in links.items()),
+        order=order,
+        marks=rows,
+    )
+
+
+def closure_of(session: Session, ground: Ground, hash_key: bytes) -> Closure:
+    """Walk and measure, from the seeded roots; raises as ``walk``."""
+    emptied = walk(session, ground)
+    return Closure(ground, emptied, measure(session, ground, emptied, hash_key))
+
+
+def fingerprint(target: RecordTarget, ground: Ground) -> str:
+    """The hash of everything within reach."""
+    links = (*ground.reach.followed, *ground.reach.emptied)
+    return schema_hash(target, ground.catalogue, ground.reach.touched, links)
+
+
+def schema_hash(
+    target: RecordTarget, catalogue: Catalogue, tables: Iterable[str], links: Iterable[Edge] = ()
+) -> str:
+    """SHA-256 over which database this is, the schema of these tables, and the links that count."""
+    data = {
+        "format": FORMAT,
+        "identity": dict(target.identity),
+        "tables": {name: catalogue.tables[name].definition for name in sorted(tables)},
+        "links": sorted([edge.label, edge.action, edge.where] for edge in links),
+    }
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def warnings(session: Session, target: RecordTarget, ground: Ground, measured: Measured) -> tuple[Told, ...]:
+    """What the approvers should know beyond the counts."""
+    told = [Told(key, params) for key, params in target.warnings]
+    rows = {part.name for part in measured.tables}
+    changed = rows | {edge.child for edge in ground.reach.emptied if edge.parent in rows}
+    for edge in (*ground.reach.followed, *ground.reach.emptied):
+        if edge.parent in rows and not edge.indexed:
+            columns = ", ".join(edge.child_columns)
+            params: dict[str, str | int] = {
+                "table": edge.child,
+                "column": columns,
+                "rows": session.size(edge.child),
+            }
+            told.append(Told("told.no-index", params))
+    return (*told, *trigger_warnings(ground.catalogue, changed))
+
+
+def trigger_warnings(catalogue: Catalogue, tables: Iterable[str]) -> tuple[Told, ...]:
+    """The triggers that may fire when these tables change."""
+    return tuple(
+        Told("told.trigger", {"table": name, "trigger": trigger})
+        for name in sorted(tables)
+        for trigger in catalogue.tables[name].triggers
+    )
+
+
+def _soft(catalogue: Catalogue, target: str, reference: SoftReference) -> Edge:
+    (child, child_column), (parent, parent_column) = reference.child, reference.parent
+    find_table(catalogue, target, child, [child_column])
+    find_table(catalogue, target, parent, [parent_column])
+    return Edge(child, (child_column,), parent, (parent_column,), "soft", where=reference.where or "")
+
+
+def _grow(session: Session, ground: Ground, edge: Edge, number: int) -> int:
+    if ground.catalogue.tables[edge.child].key:
+        return session.grow(edge, number)
+    if session.pointing(edge):
+        raise CannotProve("operations.no-key", target=ground.target, table=edge.child)
+    return 0
+
+
+def _note(session: Session, ground: Ground, edge: Edge) -> int:
+    count = session.pointing(edge)
+    if not count:
+        return 0
+    table = ground.catalogue.tables[edge.child]
+    if not table.key:
+        raise CannotProve("operations.no-key", target=ground.target, table=edge.child)
+    for name in edge.child_columns:
+        column = table.column(name)
+        if column is None or column.not_null or column.generated or name in table.key:
+            raise CannotProve("operations.cannot-empty", target=ground.target, link=edge.label, n=count)
+    return session.note(edge)
+
+
+def _part(hash_key: bytes, name: str, marks: tuple[str, ...]) -> Part:
+    return Part(name, len(marks), hash_marks(hash_key, marks))

@@ -1,0 +1,276 @@
+"""Bring the rows of one backup back into the database they came from: plan, run, and settle after a crash.
+
+``run`` is one transaction on the target: lock, read the backup into scratch space and compare it with its
+manifest, meet the live rows again, insert parents first, put emptied links back, compare, commit. It never
+overwrites: a row that is there and different, a parent that is not there, a unique value that is taken, and
+nothing is done.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+
+from bot.backups.rows import sum_rows
+from bot.backups.vault import OpenedBackup, Vault
+from bot.errors import Broken, CannotProve, CountersignError, NotFound
+from bot.model.backups import Manifest
+from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, judge, mark
+from bot.model.requests import Operation
+from bot.operations import archived
+from bot.operations.archived import Extra, Settled, extra_of
+from bot.operations.closure import components
+from bot.operations.conflicts import Meeting, meet, refuse_conflicts, require_schema
+from bot.operations.gate import Drifted, Gate, RestoreOrder, RestoreOutcome
+from bot.operations.preflight import schema_hash, trigger_warnings, watched
+from bot.targets.base import RecordTarget, Session, Writing
+
+STEPS = ("step.lock", "step.unpack", "step.compare", "step.insert", "step.commit", "step.verify")
+
+
+def plan(
+    target: RecordTarget, opened: OpenedBackup, sha256: str, hash_key: bytes
+) -> tuple[Plan, RestorePreview]:
+    """What bringing this backup back would mean, read-only. ``sha256`` is the archive's.
+
+    Raises:
+        Conflict: a row differs, a parent is missing or a unique value is taken; it carries the preview.
+        NotFound: everything is there already.
+        CannotProve: the schema has changed, or it is the backup of another target.
+        NotOurs: not the backup of a deletion, or damaged.
+        TargetDown: the database cannot be used.
+    """
+    with target.reading() as session:
+        extra = _unpack(session, target, opened)
+        meeting = meet(session, extra)
+        refuse_conflicts(target.name, meeting.preview)
+        if not meeting.preview.pending:
+            raise NotFound("restore.nothing-missing", target=target.name)
+        told = _warnings(session, target, extra, meeting.preview)
+        made = _plan(session, target, _Source(opened.manifest, extra, sha256), meeting, hash_key)
+    return replace(made, warnings=told), meeting.preview
+
+
+def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> RestoreOutcome:
+    """Carry out a permitted restore.
+
+    Raises:
+        Drifted: what was approved no longer holds.
+        Halted: stopped at a safe point.
+        CountersignError: anything else; the target is as it was, except with ``operations.unclear``: then
+            COMMIT was sent and its fate is unknown, and ``settle`` must be asked.
+    """
+    attempt = _Attempt()
+    try:
+        _transaction(order, target, vault, gate, attempt)
+    except Exception:
+        if attempt.committing and not attempt.committed:
+            attempt.committed = _was_committed(order, target, vault)
+        if not attempt.committed:
+            raise
+    with gate.step("step.verify"):
+        problem = _verify(order, target, vault)
+    return RestoreOutcome(attempt.rows, attempt.links, attempt.sums, attempt.transaction, problem)
+
+
+def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan) -> Settled:
+    """Whether the restore with this plan was committed, found out under the target's lock.
+
+    Raises:
+        TargetDown: not now; ask again.
+        CannotProve: the schema has changed since.
+        NotOurs: the backup is damaged or not of a deletion.
+    """
+    with target.writing() as session:
+        preview = meet(session, _unpack(session, target, opened)).preview
+    different = any(one.different for one in preview.tables) or any(one.different for one in preview.links)
+    planned = {part.name: part.rows for part in (*plan.tables, *plan.nullified)}
+    pending = {one.table: one.missing for one in preview.tables} | {
+        one.link: one.empty for one in preview.links
+    }
+    if not different and not any(pending.values()):
+        return "committed"
+    if not different and {name: count for name, count in pending.items() if count} == planned:
+        return "not-committed"
+    return "unclear"
+
+
+def _transaction(
+    order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate, attempt: "_Attempt"
+) -> None:
+    with ExitStack() as stack:
+        with gate.step("step.lock"):
+            session = stack.enter_context(target.writing())
+        with gate.step("step.unpack"), vault.open(order.backup_id, order.sha256) as opened:
+            extra = _unpack(session, target, opened)
+            source = _Source(opened.manifest, extra, order.sha256)
+        with gate.step("step.compare"):
+            meeting = meet(session, extra)
+            drift = judge(order.plan, _plan(session, target, source, meeting, order.hash_key))
+            if drift.drifted:
+                raise Drifted(target.name, drift)
+            refuse_conflicts(target.name, meeting.preview)
+        gate.check()
+        with gate.step("step.insert"):
+            session.extend()
+            attempt.rows, attempt.links = _insert(session, extra, meeting)
+            attempt.sums = _compare(session, source)
+        with gate.step("step.commit"):
+            attempt.transaction = session.transaction()
+            gate.check()
+            gate.committing(attempt.transaction, "", "")
+            attempt.committing = True
+            session.commit()
+            attempt.committed = True
+
+
+@dataclass
+class _Attempt:
+    """How far a run has come."""
+
+    rows: Mapping[str, int] = field(default_factory=dict)
+    links: Mapping[str, int] = field(default_factory=dict)
+    sums: Mapping[str, str] = field(default_factory=dict)
+    transaction: str = ""
+    committing: bool = False
+    committed: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """The backup that is read: what it says about itself, and the archive's SHA-256."""
+
+    manifest: Manifest
+    extra: Extra
+    sha256: str
+
+
+def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Extra:
+    """Stage the whole backup, and prove that every row of it arrived.
+
+    Raises:
+        CannotProve: it belongs to another target, or its tables have changed.
+    """
+    extra = extra_of(opened.manifest)
+    if extra.target != target.name:
+        raise CannotProve("restore.other-target", target=target.name, origin=extra.target)
+    require_schema(session.catalogue(), target.name, extra, opened.manifest)
+    archived.load_all(session, opened.tables(), extra.links)
+    return extra
+
+
+def _plan(session: Session, target: RecordTarget, source: _Source, meeting: Meeting, hash_key: bytes) -> Plan:
+    extra, catalogue = source.extra, session.catalogue()
+    tables = [name for name in extra.shapes if meeting.missing[name]]
+    labels = [label for label, keys in meeting.empty.items() if keys]
+    touched = {*extra.shapes, *(link.table for link in extra.links.values())}
+    return Plan(
+        operation=Operation.RESTORE,
+        target=target.name,
+        record=extra.record,
+        tables=tuple(_part(hash_key, name, name, meeting.missing[name]) for name in tables),
+        nullified=tuple(
+            _part(hash_key, label, extra.links[label].table, meeting.empty[label]) for label in labels
+        ),
+        roots="",
+        fingerprint=schema_hash(target, catalogue, touched),
+        warnings=(),
+        steps=STEPS,
+        way_back="way-back.restore",
+        backup=source.manifest.backup_id,
+        sha256=source.sha256,
+    )
+
+
+def _part(hash_key: bytes, name: str, table: str, keys: tuple[Key, ...]) -> Part:
+    return Part(name, len(keys), hash_marks(hash_key, [mark(hash_key, table, key) for key in keys]))
+
+
+def _warnings(
+    session: Session, target: RecordTarget, extra: Extra, preview: RestorePreview
+) -> tuple[Told, ...]:
+    tables = {one.table for one in preview.tables if one.missing}
+    tables |= {extra.links[one.link].table for one in preview.links if one.empty}
+    return (
+        *(Told(key, params) for key, params in target.warnings),
+        *(
+            Told("told.already-there", {"table": one.table, "n": one.identical})
+            for one in preview.tables
+            if one.identical
+        ),
+        *(Told("told.referrer-gone", {"link": one.link, "n": one.gone}) for one in preview.links if one.gone),
+        *trigger_warnings(session.catalogue(), tables),
+    )
+
+
+def _insert(session: Writing, extra: Extra, meeting: Meeting) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Insert parents first, put links back, and prove that this and nothing else has happened.
+
+    Raises:
+        CannotProve: a count differs, another row changed (a trigger), or something points nowhere.
+    """
+    catalogue = session.catalogue()
+    near = watched(catalogue, frozenset(extra.shapes)) | {
+        *extra.shapes,
+        *(one.table for one in extra.links.values()),
+    }
+    dangling, before = session.dangling(near), session.changes()
+    rows: dict[str, int] = {}
+    for circle in components(extra.shapes, catalogue.edges):
+        rows |= session.insert(circle)
+    links = {label: session.relink(label, link.columns) for label, link in extra.links.items()}
+    for name, count, keys in [
+        *((name, count, meeting.missing[name]) for name, count in rows.items()),
+        *((label, count, meeting.empty[label]) for label, count in links.items()),
+    ]:
+        if count != len(keys):
+            raise CannotProve("restore.count", table=name, expected=len(keys), found=count)
+    others = session.changes() - before - sum(rows.values()) - sum(links.values())
+    if others:
+        raise CannotProve("restore.others-changed", n=others)
+    for label, count in session.dangling(near).items():
+        if count > dangling.get(label, 0) + extra.loose.get(label, 0):
+            raise CannotProve("restore.left-dangling", link=label, n=count)
+    return rows, links
+
+
+def _compare(session: Session, source: _Source) -> Mapping[str, str]:
+    """The live rows against the manifest, inside the transaction; their sums.
+
+    Raises:
+        CannotProve: a row did not come back as it was.
+    """
+    sums: dict[str, str] = {}
+    for table in source.manifest.tables:
+        if table.kind == "rows":
+            live = (row for _, row in session.pairs(table.name) if row is not None)
+            total = sum_rows(table.columns, live)
+            if (total.rows, total.sum) != (table.rows, table.sum):
+                raise CannotProve("restore.not-the-same", table=table.name)
+            sums[table.name] = total.sum
+    for link in source.extra.links.values():
+        found = archived.links_of(session, link)
+        if found.empty or found.different:
+            raise CannotProve("restore.not-the-same", table=link.label)
+    return sums
+
+
+def _was_committed(order: RestoreOrder, target: RecordTarget, vault: Vault) -> bool:
+    try:
+        with vault.open(order.backup_id, order.sha256) as opened:
+            fate = settle(target, opened, order.plan)
+    except CountersignError:
+        fate = "unclear"
+    if fate == "unclear":
+        raise Broken("operations.unclear", target=target.name) from None
+    return fate == "committed"
+
+
+def _verify(order: RestoreOrder, target: RecordTarget, vault: Vault) -> Told | None:
+    """Look from a new connection: every row there and identical. None when it is so."""
+    try:
+        with vault.open(order.backup_id, order.sha256) as opened, target.reading() as session:
+            extra = _unpack(session, target, opened)
+            _compare(session, _Source(opened.manifest, extra, order.sha256))
+    except CountersignError as error:
+        return Told(error.key, error.params)
+    return None

@@ -1,0 +1,98 @@
+"""From what a person typed to exactly one row each."""
+
+import re
+from collections.abc import Sequence
+
+from bot.config.types import Record, Target
+from bot.errors import BadInput, NotFound
+from bot.model.backups import InvalidText, Value
+from bot.model.plans import Key
+from bot.operations.preflight import find_table
+from bot.targets.base import Row, Session, Table
+
+#: No identifier is longer, in characters.
+LONGEST = 1000
+_MANY = 20
+_SHOWN = 200
+_COLUMN = re.compile(r"\{([^{}]+)\}")
+
+
+def record_of(spec: Target, name: str) -> Record:
+    """The kind of record that the configuration calls ``name``.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    record = spec.records.get(name)
+    if record is None:
+        raise NotFound("operations.unknown-record", target=spec.name, known=", ".join(sorted(spec.records)))
+    return record
+
+
+def resolve(session: Session, target: str, record: Record, values: Sequence[str]) -> tuple[Key, ...]:
+    """The key of the one row that each value means, every row once.
+
+    Raises:
+        BadInput: nothing was typed, or something that cannot be an identifier.
+        NotFound: a value means no row, or more than one.
+    """
+    table = find_table(session.catalogue(), target, record.table, [*record.find_by, *record.label_columns])
+    if not values:
+        raise BadInput("operations.no-value", target=target)
+    keys: dict[str, Key] = {}
+    for position, value in enumerate(values, start=1):
+        _usable(value, position)
+        candidates = _candidates(session, table, record, value)
+        if not candidates:
+            raise NotFound("operations.no-match", target=target, table=table.name, n=position)
+        if len(candidates) > 1:
+            raise NotFound(
+                "operations.ambiguous",
+                target=target,
+                table=table.name,
+                n=position,
+                candidates=f"{_MANY} or more" if len(candidates) >= _MANY else str(len(candidates)),
+            )
+        keys |= candidates
+    return tuple(keys.values())
+
+
+def label_of(record: Record, table: Table, rows: Sequence[Row], values: Sequence[str]) -> str:
+    """The rows as people know them, by the record's template; what was typed when there is none."""
+    if record.label is None:
+        return ", ".join(values)[:_SHOWN]
+    places = {column.name: place for place, column in enumerate(table.stored)}
+    labels = []
+    for row in rows:
+        texts = {name: _shown(row[place]) for name, place in places.items()}
+        labels.append(_COLUMN.sub(lambda found, texts=texts: texts.get(found[1], ""), record.label))  # type: ignore[misc]  # mypy cannot type a default in a lambda
+    return ", ".join(labels)[:_SHOWN]
+
+
+def _usable(value: str, position: int) -> None:
+    if not value or len(value) > LONGEST:
+        raise BadInput("operations.value-length", n=position, longest=LONGEST)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadInput("operations.value-unreadable", n=position) from None
+
+
+def _candidates(session: Session, table: Table, record: Record, value: str) -> dict[str, Key]:
+    """Rows by a text that is different for different keys."""
+    found: dict[str, Key] = {}
+    for column in record.find_by:
+        for key in session.find(table.name, column, value, _MANY):
+            found[repr(key)] = key
+    return found
+
+
+def _shown(value: Value) -> str:
+    match value:
+        case None:
+            return ""
+        case bytes():
+            return "…"
+        case InvalidText():
+            return value.raw.decode(errors="replace")
+    return str(value)

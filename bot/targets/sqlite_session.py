@@ -1,0 +1,287 @@
+"""A look at a SQLite file, and the work tables of a session. All of them live in ``temp``, which is memory.
+
+``k``: key sets (columns k0…, and the round). ``n``: link sets (k0…, v0…). ``s``: stages (c0…).
+Keys are compared with the table's own collation, for its index, and once more in binary, to be exact.
+"""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+import re
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from bot.errors import BadInput, CannotProve
+from bot.model.backups import InvalidText, Value
+from bot.targets import sqlite_sql as sql
+from bot.targets.base import Catalogue, Edge, Row, Table
+from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
+from bot.targets.sqlite_errors import translated
+from bot.targets.sqlite_sql import Stage, quote
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+_BATCH = 500
+
+
+class SqliteSession:
+    """See ``bot.targets.base.Session``. ``deadline`` is on the monotonic clock; statements stop there."""
+
+    def __init__(self, connection: sqlite3.Connection, target: str, max_lock: float) -> None:
+        self._connection = connection
+        self._target = target
+        self._max_lock = max_lock
+        self.deadline = time.monotonic() + max_lock
+        self._known: Catalogue | None = None
+        self._keys: dict[str, str] = {}
+        self._links: dict[Edge, str] = {}
+        self._stages: dict[str, Stage] = {}
+
+    def catalogue(self) -> Catalogue:
+        """See ``Session``."""
+        if self._known is None:
+            with translated(self._target):
+                self._known = read_catalogue(self._connection)
+        return self._known
+
+    def check(self, edge: Edge) -> Edge:
+        """See ``Session``."""
+        try:
+            with translated(self._target, edge.child):
+                self._connection.execute(f"SELECT 1 FROM {sql.children(edge, ())} c LIMIT 0").fetchall()
+                indexed = searchable(self._connection, edge.child, edge.child_columns)
+        except CannotProve:
+            raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
+        return replace(edge, indexed=indexed)
+
+    def size(self, table: str) -> int:
+        """See ``Session``."""
+        return self._number(f"SELECT count(*) FROM main.{quote(table)}", table)
+
+    def find(self, table: str, column: str, text: str, limit: int) -> list[Row]:
+        """See ``Session``."""
+        key = ", ".join(f"t.{quote(name)}" for name in self._table(table).key)
+        name = f"t.{quote(column)}"
+        # The column may hold numbers beside texts; what was typed is looked for as both.
+        branches = [(f"typeof({name}) = 'text' AND {name} = ? AND {name} = ? COLLATE BINARY", (text, text))]
+        if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+            branches.append((f"typeof({name}) = 'integer' AND {name} = ?", (int(text),)))  # type: ignore[arg-type]  # as many values as the branch has marks
+        found: list[Row] = []
+        for condition, values in branches:
+            query = f"SELECT {key} FROM main.{quote(table)} t WHERE {condition} LIMIT {int(limit)}"
+            found += self._read(query, table, values)
+        return found[:limit]
+
+    def seed(self, table: str, keys: Iterable[Row]) -> int:
+        """See ``Session``."""
+        name, columns = self._key_set(table), self._table(table).key
+        found = 0
+        for key in keys:
+            marks = sql.marks(key)
+            live = " AND ".join(
+                sql.same(f"t.{quote(one)}", mark) for one, mark in zip(columns, marks, strict=True)
+            )
+            statement = (
+                f"INSERT OR IGNORE INTO temp.{name} SELECT {sql.listed('t', columns)}, 0"
+                f" FROM main.{quote(table)} t WHERE {live}"
+            )
+            values = [raw(value) for value in key for _ in (0, 1)]
+            found += self._write(statement, table, values)
+        return found
+
+    def grow(self, edge: Edge, found: int) -> int:
+        """See ``Session``."""
+        child, parent = self._key_set(edge.child), self._key_set(edge.parent)
+        key = self._table(edge.child).key
+        new = self._write(
+            f"INSERT OR IGNORE INTO temp.{child} SELECT {sql.listed('c', key)}, {found + 1} FROM "
+            f"{sql.pointing(edge, parent, self._table(edge.parent).key, key)} WHERE k.r = {int(found)}",
+            edge.child,
+        )
+        if new:
+            self._solid(edge.child, child, len(key))
+        return new
+
+    def pointing(self, edge: Edge) -> int:
+        """See ``Session``."""
+        return self._number(f"SELECT count(*) FROM {self._outside(edge)}", edge.child)
+
+    def note(self, edge: Edge) -> int:
+        """See ``Session``."""
+        name = f"n{len(self._links)}"
+        key = self._table(edge.child).key
+        columns = [*sql.renamed("c", key, "k"), *sql.renamed("c", edge.child_columns, "v")]
+        self._run(
+            f"CREATE TEMP TABLE {name} AS SELECT {', '.join(columns)} FROM {self._outside(edge)}",
+            edge.child,
+        )
+        self._links[edge] = name
+        self._solid(edge.child, name, len(key))
+        return self._number(f"SELECT count(*) FROM temp.{name}", edge.child)
+
+    def loose(self, edge: Edge) -> int:
+        """See ``Session``."""
+        if edge.child not in self._keys:
+            return 0
+        pairs = list(zip(edge.parent_columns, edge.child_columns, strict=True))
+        live = " AND ".join(f"p.{quote(parent)} = c.{quote(child)}" for parent, child in pairs)
+        filled = " AND ".join(f"c.{quote(child)} IS NOT NULL" for _, child in pairs)
+        match = sql.matched("c", self._table(edge.child).key, "k", "k")
+        keys = self._keys[edge.child]
+        return self._number(
+            f"SELECT count(*) FROM temp.{keys} k CROSS JOIN main.{quote(edge.child)} c ON {match}"
+            f" WHERE {filled} AND NOT EXISTS (SELECT 1 FROM main.{quote(edge.parent)} p WHERE {live})",
+            edge.child,
+        )
+
+    def keys(self, table: str) -> Iterator[Row]:
+        """See ``Session``."""
+        if table not in self._keys:
+            return iter(())
+        columns = sql.numbered("k", len(self._table(table).key))
+        return self._read(f"SELECT {columns} FROM temp.{self._keys[table]}", table)
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """See ``Session``."""
+        if table not in self._keys:
+            return iter(())
+        about = self._table(table)
+        columns = sql.listed("t", [column.name for column in about.stored])
+        match = sql.matched("t", about.key, "k", "k")
+        return self._read(
+            f"SELECT {columns} FROM temp.{self._keys[table]} k CROSS JOIN main.{quote(table)} t ON {match}",
+            table,
+        )
+
+    def links(self, edge: Edge) -> Iterator[Row]:
+        """See ``Session``."""
+        return self._read(f"SELECT * FROM temp.{self._links[edge]}", edge.child)
+
+    def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """See ``Session``."""
+        stage = Stage(f"s{len(self._stages)}", table, tuple(columns), self._table(table).key)
+        origin = ", ".join(sql.renamed("t", columns, "c"))
+        # Made from the table itself, so that the columns treat values as the table does.
+        self._run(
+            f"CREATE TEMP TABLE {stage.name} AS SELECT {origin} FROM main.{quote(table)} t LIMIT 0", table
+        )
+        count = self._load(stage, rows)
+        self._run(f"CREATE INDEX temp.{stage.name}_k ON {stage.name} ({', '.join(stage.key_cells)})", table)
+        self._stages[label] = stage
+        return count
+
+    def staged(self, label: str) -> Iterator[Row]:
+        """See ``Session``."""
+        stage = self._stages[label]
+        return self._read(f"SELECT * FROM temp.{stage.name}", stage.table)
+
+    def pairs(self, label: str) -> Iterator[tuple[Row, Row | None]]:
+        """See ``Session``."""
+        stage = self._stages[label]
+        width = len(stage.columns)
+        query = (
+            f"SELECT s.*, t.{quote(stage.key[0])} IS NOT NULL, {sql.listed('t', stage.columns)}"
+            f" FROM temp.{stage.name} s LEFT JOIN main.{quote(stage.table)} t ON {stage.live}"
+        )
+        for row in self._read(query, stage.table):
+            yield row[:width], row[width + 1 :] if row[width] else None
+
+    def clashes(self, label: str) -> int:
+        """See ``Session``."""
+        stage = self._stages[label]
+        tests = []
+        with translated(self._target, stage.table):
+            known = indexes(self._connection, stage.table)
+        for index in known:
+            columns = [name for name in index.columns if name in stage.columns]
+            if index.unique and not index.partial and len(columns) == len(index.columns):
+                same = " AND ".join(f"u.{quote(name)} = s.{stage.cell(name)}" for name in columns if name)
+                tests.append(f"EXISTS (SELECT 1 FROM main.{quote(stage.table)} u WHERE {same})")
+        if not tests:
+            return 0
+        return self._number(f"SELECT count(*) FROM {stage.missing} AND ({' OR '.join(tests)})", stage.table)
+
+    def orphans(self, edge: Edge, label: str) -> int:
+        """See ``Session``."""
+        stage = self._stages[label]
+        cells = [f"s.{stage.cell(name)}" for name in edge.child_columns]
+        filled = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
+        live = " AND ".join(
+            f"p.{quote(name)} = {cell}" for name, cell in zip(edge.parent_columns, cells, strict=True)
+        )
+        query = (
+            f"SELECT count(*) FROM {stage.missing} AND {filled}"
+            f" AND NOT EXISTS (SELECT 1 FROM main.{quote(edge.parent)} p WHERE {live})"
+        )
+        parent = self._stages.get(edge.parent)
+        if parent and set(edge.parent_columns) <= set(parent.columns):
+            pairs = zip(edge.parent_columns, cells, strict=True)
+            staged = " AND ".join(f"q.{parent.cell(name)} = {cell}" for name, cell in pairs)
+            query += f" AND NOT EXISTS (SELECT 1 FROM temp.{parent.name} q WHERE {staged})"
+        return self._number(query, stage.table)
+
+    def _outside(self, edge: Edge) -> str:
+        """FROM and WHERE of the children of a key set that are in none themselves."""
+        key = self._table(edge.child).key
+        source = sql.pointing(edge, self._key_set(edge.parent), self._table(edge.parent).key, key)
+        own = self._keys.get(edge.child)
+        if own is None or not key:
+            return source
+        return (
+            f"{source} WHERE NOT EXISTS (SELECT 1 FROM temp.{own} x WHERE {sql.matched('c', key, 'x', 'k')})"
+        )
+
+    def _key_set(self, table: str) -> str:
+        if table not in self._keys:
+            name, key = f"k{len(self._keys)}", self._table(table).key
+            columns = ", ".join(sql.renamed("t", key, "k"))
+            self._run(
+                f"CREATE TEMP TABLE {name} AS SELECT {columns}, 0 AS r FROM main.{quote(table)} t LIMIT 0",
+                table,
+            )
+            self._run(f"CREATE UNIQUE INDEX temp.{name}_k ON {name} ({sql.numbered('k', len(key))})", table)
+            self._keys[table] = name
+        return self._keys[table]
+
+    def _solid(self, table: str, name: str, width: int) -> None:
+        empty = " OR ".join(f"k{position} IS NULL" for position in range(width))
+        if self._number(f"SELECT count(*) FROM temp.{name} WHERE {empty}", table):
+            raise CannotProve("operations.null-key", target=self._target, table=table)
+
+    def _load(self, stage: Stage, rows: Iterable[Row]) -> int:
+        count, plain = 0, f"INSERT INTO temp.{stage.name} VALUES ({', '.join('?' * len(stage.columns))})"
+        source = iter(rows)
+        while batch := list(islice(source, _BATCH)):
+            count += len(batch)
+            easy = [row for row in batch if not any(isinstance(value, InvalidText) for value in row)]
+            with translated(self._target, stage.table):
+                self._connection.executemany(plain, easy)
+            for row in batch:
+                if any(isinstance(value, InvalidText) for value in row):
+                    statement = f"INSERT INTO temp.{stage.name} VALUES ({', '.join(sql.marks(row))})"
+                    self._run(statement, stage.table, [raw(value) for value in row])
+        return count
+
+    def _table(self, name: str) -> Table:
+        return self.catalogue().tables[name]
+
+    def _run(self, statement: str, table: str, values: Sequence[Value] = ()) -> sqlite3.Cursor:
+        with translated(self._target, table):
+            return self._connection.execute(statement, values)
+
+    def _write(self, statement: str, table: str, values: Sequence[Value] = ()) -> int:
+        return self._run(statement, table, values).rowcount
+
+    def _read(self, query: str, table: str, values: Sequence[Value] = ()) -> Iterator[Row]:
+        cursor = self._run(query, table, values)
+        with translated(self._target, table):
+            yield from cursor
+
+    def _number(self, query: str, table: str) -> int:
+        with translated(self._target, table):
+            return int(self._connection.execute(query).fetchone()[0])
+
+
+def raw(value: Value) -> Value:
+    """The value as the driver binds it; for invalid text the statement says CAST(? AS TEXT)."""
+    return value.raw if isinstance(value, InvalidText) else value

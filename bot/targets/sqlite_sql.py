@@ -1,0 +1,109 @@
+"""Pieces of SQL for SQLite. Pure: names in, text out; every name is quoted, no value ever appears."""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.model.backups import InvalidText, Value
+from bot.targets.base import Edge
+
+
+def quote(name: str) -> str:
+    """An identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def listed(alias: str, columns: Sequence[str]) -> str:
+    """``t."a", t."b"``."""
+    return ", ".join(f"{alias}.{quote(name)}" for name in columns)
+
+
+def renamed(alias: str, columns: Sequence[str], letter: str) -> list[str]:
+    """``t."a" AS c0``, and so on."""
+    return [f"{alias}.{quote(name)} AS {letter}{position}" for position, name in enumerate(columns)]
+
+
+def numbered(letter: str, width: int) -> str:
+    """``k0, k1``."""
+    return ", ".join(f"{letter}{position}" for position in range(width))
+
+
+def marks(row: Sequence[Value]) -> list[str]:
+    """A place for each value; bytes that are no valid text become text inside the database."""
+    return ["CAST(? AS TEXT)" if isinstance(value, InvalidText) else "?" for value in row]
+
+
+def same(left: str, right: str) -> str:
+    """Equal for the index of ``left``, and equal byte by byte."""
+    return f"{left} = {right} AND {left} = {right} COLLATE BINARY"
+
+
+def matched(alias: str, key: Sequence[str], other: str, letter: str) -> str:
+    """A row of a table and an entry of a work table have the same key."""
+    return " AND ".join(
+        same(f"{alias}.{quote(name)}", f"{other}.{letter}{position}") for position, name in enumerate(key)
+    )
+
+
+def within(key: Sequence[str], selection: str) -> str:
+    """The row's key is among the selected ones."""
+    columns = ", ".join(quote(name) for name in key)
+    return f"{columns} IN ({selection})" if len(key) == 1 else f"({columns}) IN ({selection})"
+
+
+def children(edge: Edge, key: Sequence[str]) -> str:
+    """The child table of an edge, narrowed by the condition of a soft link.
+
+    The condition sees nothing but the child, and a comment in it ends with its line.
+    """
+    if not edge.where:
+        return f"main.{quote(edge.child)}"
+    columns = ", ".join(quote(name) for name in dict.fromkeys([*key, *edge.child_columns]))
+    return f"(SELECT {columns} FROM main.{quote(edge.child)} WHERE (\n{edge.where}\n))"
+
+
+def pointing(edge: Edge, parents: str, parent_key: Sequence[str], child_key: Sequence[str]) -> str:
+    """FROM: key set ``k``, its rows ``p``, and their children ``c``, in this order.
+
+    The parent stands on the left, so that its collation decides, as it does for a foreign key.
+    """
+    link = " AND ".join(
+        f"p.{quote(parent)} = c.{quote(child)}"
+        for parent, child in zip(edge.parent_columns, edge.child_columns, strict=True)
+    )
+    return (
+        f"temp.{parents} k CROSS JOIN main.{quote(edge.parent)} p ON {matched('p', parent_key, 'k', 'k')}"
+        f" CROSS JOIN {children(edge, child_key)} c ON {link}"
+    )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A work table with rows out of a backup."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    def cell(self, column: str) -> str:
+        """Our name for a column."""
+        return f"c{self.columns.index(column)}"
+
+    @property
+    def key_cells(self) -> list[str]:
+        """Our names for the columns of the key."""
+        return [self.cell(name) for name in self.key]
+
+    @property
+    def live(self) -> str:
+        """The live row ``t`` has the key of the staged row ``s``."""
+        return " AND ".join(same(f"t.{quote(name)}", f"s.{self.cell(name)}") for name in self.key)
+
+    @property
+    def missing(self) -> str:
+        """FROM and WHERE of the staged rows that are not live."""
+        return (
+            f"temp.{self.name} s WHERE NOT EXISTS"
+            f" (SELECT 1 FROM main.{quote(self.table)} t WHERE {self.live})"
+        )

@@ -1,0 +1,131 @@
+"""The transaction that deletes from, or restores into, a SQLite file."""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+import secrets
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.errors import TargetDown
+from bot.targets import sqlite_sql as sql
+from bot.targets.base import Edge
+from bot.targets.sqlite_session import SqliteSession
+from bot.targets.sqlite_sql import quote
+
+
+class SqliteWriting(SqliteSession):
+    """See ``bot.targets.base.Writing``.
+
+    ``OR ABORT`` overrules what a constraint may declare for conflicts, such as REPLACE.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, target: str, max_lock: float) -> None:
+        super().__init__(connection, target, max_lock)
+        self._name = f"sqlite-{secrets.token_hex(8)}"
+
+    def delete(self, component: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        gone: dict[str, int] = {}
+        for table in component:
+            key = self._table(table).key
+            chosen = f"SELECT {sql.numbered('k', len(key))} FROM temp.{self._keys[table]}"
+            gone[table] = self._write(
+                f"DELETE FROM main.{quote(table)} WHERE {sql.within(key, chosen)}", table
+            )
+        return gone
+
+    def unlink(self, edge: Edge) -> int:
+        """See ``Writing``."""
+        key = self._table(edge.child).key
+        chosen = f"SELECT {sql.numbered('k', len(key))} FROM temp.{self._links[edge]}"
+        empty = ", ".join(f"{quote(name)} = NULL" for name in edge.child_columns)
+        return self._write(
+            f"UPDATE OR ABORT main.{quote(edge.child)} SET {empty} WHERE {sql.within(key, chosen)}",
+            edge.child,
+        )
+
+    def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        new: dict[str, int] = {}
+        for label in labels:
+            stage = self._stages[label]
+            names = ", ".join(quote(name) for name in stage.columns)
+            cells = ", ".join(f"s.{stage.cell(name)}" for name in stage.columns)
+            new[label] = self._write(
+                f"INSERT OR ABORT INTO main.{quote(stage.table)} ({names})"
+                f" SELECT {cells} FROM {stage.missing}",
+                stage.table,
+            )
+        return new
+
+    def relink(self, label: str, columns: Sequence[str]) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in columns)
+        # A column shared by two links may have come back already with the other one.
+        each = " AND ".join(
+            f"(t.{quote(name)} IS NULL OR t.{quote(name)} IS s.{stage.cell(name)})" for name in columns
+        )
+        some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
+        return self._write(
+            f"UPDATE OR ABORT main.{quote(stage.table)} AS t SET {values} FROM temp.{stage.name} s"
+            f" WHERE {stage.live} AND {each} AND ({some})",
+            stage.table,
+        )
+
+    def changes(self) -> int:
+        """See ``Writing``."""
+        return self._connection.total_changes
+
+    def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        found: Counter[str] = Counter()
+        for table in sorted(set(tables)):
+            labels = self._foreign_keys(table)
+            for _, _, parent, number in self._read(f"PRAGMA main.foreign_key_check({quote(table)})", table):
+                found[labels.get(number, f"{table} -> {parent!r}")] += 1
+        return found
+
+    def left(self, edge: Edge, label: str) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        if not set(edge.parent_columns) <= set(stage.columns):
+            return 0
+        link = " AND ".join(
+            f"s.{stage.cell(parent)} = c.{quote(child)}"
+            for parent, child in zip(edge.parent_columns, edge.child_columns, strict=True)
+        )
+        return self._number(
+            f"SELECT count(*) FROM temp.{stage.name} s CROSS JOIN {sql.children(edge, ())} c ON {link}",
+            edge.child,
+        )
+
+    def transaction(self) -> str:
+        """See ``Writing``; SQLite has no name of its own."""
+        return self._name
+
+    def extend(self) -> None:
+        """See ``Writing``."""
+        now = time.monotonic()
+        if now > self.deadline:
+            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
+        self.deadline = now + self._max_lock
+
+    def commit(self) -> None:
+        """See ``Writing``."""
+        # An interrupted COMMIT would leave it open whether it happened.
+        self._connection.set_progress_handler(None, 0)
+        self._run("COMMIT", "")
+
+    def _foreign_keys(self, table: str) -> dict[object, str]:
+        """Labels by the engine's own numbers."""
+        columns: dict[object, set[str]] = {}
+        for row in self._read(f"PRAGMA main.foreign_key_list({quote(table)})", table):
+            columns.setdefault(row[0], set()).add(str(row[3]).lower())
+        labels: dict[object, str] = {}
+        for number, names in columns.items():
+            for edge in self.catalogue().edges:
+                if edge.child == table and {name.lower() for name in edge.child_columns} == names:
+                    labels[number] = edge.label
+        return labels

@@ -1,0 +1,162 @@
+"""A target in a file, a vault in a folder, and a gate that writes down what passes."""
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from bot.backups.ids import backup_id
+from bot.backups.storage.local import LocalStorage
+from bot.backups.vault import Vault
+from bot.config.types import Database, Record, SoftReference, Target
+from bot.errors import Halted
+from bot.model.plans import Plan, RestorePreview, Subject
+from bot.operations import delete_records, restore
+from bot.operations.gate import DeleteOrder, DeleteOutcome, RestoreOrder, RestoreOutcome
+from bot.targets import open_target
+from bot.targets.base import RecordTarget
+from tests.fakes.backups import master_key
+
+HASH_KEY = b"a key for hashes, 32 bytes long."
+_NUMBERS = Random(7)
+
+
+@dataclass
+class RecordingGate:
+    """Lets everything pass except what ``halt_at`` names, and calls ``on`` hooks when a step begins."""
+
+    halt_at: str | None = None
+    on: dict[str, Callable[[], None]] = field(default_factory=dict)
+    events: list[str] = field(default_factory=list)
+    committed_with: tuple[str, str, str] | None = None
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self.events.append(name)
+        self._meet(name)
+        yield
+
+    def progress(self, done: int, total: int) -> None:
+        assert 0 <= done <= total
+
+    def check(self) -> None:
+        self.events.append("check")
+        self._meet("check")
+
+    def backup_started(self, backup_id: str) -> None:
+        self.events.append("backup-started")
+
+    def committing(self, transaction: str, backup_id: str, sha256: str) -> None:
+        self.events.append("committing")
+        self._meet("committing")
+        self.committed_with = (transaction, backup_id, sha256)
+
+    def _meet(self, name: str) -> None:
+        if name in self.on:
+            self.on[name]()
+        if name == self.halt_at:
+            raise Halted("request.stopped")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One database with one kind of record, and everything needed to delete and restore."""
+
+    path: Path
+    spec: Target
+    target: RecordTarget
+    vault: Vault
+    storage: LocalStorage
+
+    def plan(self, *values: str, record: str = "customer") -> tuple[Plan, Subject]:
+        return delete_records.plan(self.target, self.spec, record, values, HASH_KEY)
+
+    def order(self, *values: str, allowance: int = 0, record: str = "customer") -> DeleteOrder:
+        made, subject = self.plan(*values, record=record)
+        return DeleteOrder(made, subject, self.spec, new_backup_id(), HASH_KEY, allowance)
+
+    def run(self, order: DeleteOrder, gate: RecordingGate | None = None) -> DeleteOutcome:
+        return delete_records.run(order, self.target, self.vault, gate or RecordingGate())
+
+    def delete(self, *values: str, record: str = "customer") -> DeleteOutcome:
+        return self.run(self.order(*values, record=record))
+
+    def plan_restore(self, outcome: DeleteOutcome) -> tuple[Plan, RestorePreview]:
+        backup = outcome.backup
+        with self.vault.open(backup.backup_id, backup.sha256) as opened:
+            return restore.plan(self.target, opened, backup.sha256, HASH_KEY)
+
+    def restore(self, outcome: DeleteOutcome, gate: RecordingGate | None = None) -> RestoreOutcome:
+        made, _ = self.plan_restore(outcome)
+        order = RestoreOrder(made, outcome.backup.backup_id, outcome.backup.sha256, HASH_KEY)
+        return restore.run(order, self.target, self.vault, gate or RecordingGate())
+
+    def settle(self, backup: str) -> str:
+        with self.vault.open(backup) as opened:
+            return delete_records.settle(self.target, opened)
+
+    def sql(self, script: str) -> None:
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.executescript(script)
+
+    def ask(self, query: str) -> list[tuple[object, ...]]:
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.text_factory = bytes
+            return connection.execute(query).fetchall()
+
+    def dump(self) -> dict[str, list[str]]:
+        """Every row of every table, each cell with its kind and bytes, in an order of its own."""
+        return dump(self.path)
+
+
+def dump(path: Path) -> dict[str, list[str]]:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.text_factory = lambda raw: ("text", raw)
+        names = connection.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+        tables = [name[0][1].decode() for name in names]
+        return {
+            name: sorted(
+                repr(row)
+                for row in connection.execute(f'SELECT * FROM "{name.replace(chr(34), chr(34) * 2)}"')
+            )
+            for name in tables
+        }
+
+
+def new_backup_id() -> str:
+    return backup_id(datetime(2026, 11, 23, tzinfo=UTC), _NUMBERS.randbytes(7))
+
+
+def make_bench(
+    folder: Path,
+    schema: str,
+    *,
+    table: str = "customers",
+    find_by: Sequence[str] = ("id",),
+    label: str | None = None,
+    soft: Sequence[tuple[str, str, str | None]] = (),
+    max_lock: float = 30.0,
+) -> Bench:
+    """A database made by an SQL script."""
+    path = folder / "crm.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(schema)
+    url = f"sqlite:///{path}"
+    spec = Target(
+        name="crm",
+        max_lock=timedelta(seconds=max_lock),
+        database=Database(url=url),
+        records={"customer": Record(table=table, find_by=tuple(find_by), label=label)},
+        soft_references=tuple(
+            SoftReference.model_validate({"from": child, "to": parent, "where": where})
+            for child, parent, where in soft
+        ),
+    )
+    storage = LocalStorage(folder / "backups")
+    vault = Vault(storage, master_key(), "T0ACME")
+    return Bench(path, spec, open_target("crm", url, spec.max_lock), vault, storage)
