@@ -1,0 +1,269 @@
+"""Bad files: each says what is wrong, on which line, and every problem at once."""
+
+# ruff: noqa: E501 - a row of the table stays on one line
+
+from pathlib import Path
+
+import pytest
+
+from bot.config.load import load, variables
+from bot.config.problems import ConfigInvalid
+
+GOOD = """\
+workspace: T0ACME
+channel: C0DELETIONS
+roles:
+  support: {users: [U0ALICE], owner: U0CAROL}
+  dba: {usergroup: S0DBA, owner: U0CAROL}
+targets:
+  crm:
+    environment: production
+    database: {url: "sqlite:///crm.db"}
+    records:
+      customer: {table: customers, find_by: [id, email], label: "{name}"}
+rules:
+  - name: erasure
+    when: {operation: delete-records, target: crm}
+    request: [support]
+    approve: [1 of dba]
+  - name: restore
+    when: {operation: restore}
+    request: [support, dba]
+    approve: [1 of dba]
+"""
+
+CASES = [
+    ("a top-level key with a slip", "channel:", "chanel:", 2, "config.unknown-key-meant"),
+    ("a key that nothing resembles", "channel: C0DELETIONS", "channel: C0X\nzzz: 1", 3, "config.unknown-top-key"),
+    ("an unknown key inside a record", "label:", "zzz:", 11, "config.unknown-key"),
+    ("a key of a later version", "records:", "services: {}\n    records:", 10, "config.later-key"),
+    ("a target that names itself", "environment: production", "name: crm", 8, "config.unknown-key"),
+    ("a missing required key", 'database: {url: "sqlite:///crm.db"}', "max_lock: 5s", 7, "config.missing"),
+    ("a missing top-level key", "workspace: T0ACME\n", "", 1, "config.missing-top"),
+    ("a number where text belongs", "workspace: T0ACME", "workspace: 7", 1, "config.need-text"),
+    ("a boolean where text belongs", "environment: production", "environment: true", 8, "config.need-text"),
+    ("text where a list belongs", "request: [support]", "request: support", 15, "config.need-list"),
+    ("a list where keys belong", '{url: "sqlite:///crm.db"}', "[crm.db]", 9, "config.need-mapping"),
+    ("text where a role belongs", "{usergroup: S0DBA, owner: U0CAROL}", "S0DBA", 5, "config.need-mapping"),
+    ("a boolean as a number of rows", "target: crm}", "rows: {at_most: true}}", 14, "config.need-number"),
+    ("a number of rows in quotes", "target: crm}", 'rows: {at_most: "5"}}', 14, "config.need-number"),
+    ("less than no rows", "target: crm}", "rows: {at_most: -1}}", 14, "config.need-number"),
+    ("half a row of drift", "request: [support]\n", "request: [support]\n    drift: {rows: 0.5}\n", 16, "config.need-number"),
+    ("an empty value", "environment: production", "environment:", 8, "config.no-value"),
+    ("an empty condition is not any", "target: crm}", "target: }", 14, "config.no-value"),
+    ("an empty list is not everyone", "approve: [1 of dba]\n  - name: restore", "approve: []\n  - name: restore", 16, "config.empty-list"),
+    ("an empty list of targets is not every target", "target: crm}", "target: []}", 14, "config.empty-list"),
+    ("nobody may ask", "request: [support]", "request: []", 15, "config.empty-list"),
+    ("no column to find by", "[id, email]", "[]", 11, "config.empty-list"),
+    ("blank text", "environment: production", 'support: "  "', 8, "config.blank"),
+    ("text with a line break", "environment: production", 'support: "a\\nb"', 8, "config.control"),
+    ("text that turns the reading direction", "environment: production", 'support: "a\\u202Eb"', 8, "config.control"),
+    ("endless text", "environment: production", f"support: {'x' * 501}", 8, "config.long"),
+    ("a record type with a space in its name", "customer:", "the customer:", 11, "config.name"),
+    ("a person by name", "users: [U0ALICE]", 'users: ["@alice"]', 4, "config.user-id"),
+    ("a user group by name", "usergroup: S0DBA", 'usergroup: "@dba"', 5, "config.usergroup-id"),
+    ("a channel by name", "channel: C0DELETIONS", 'channel: "#deletions"', 2, "config.channel-id"),
+    ("a direct message as channel", "channel: C0DELETIONS", "channel: D0ALICE", 2, "config.channel-id"),
+    ("a workspace by name", "workspace: T0ACME", "workspace: acme", 1, "config.workspace-id"),
+    ("a language without catalogue", "channel:", "language: tlh\nchannel:", 2, "config.language"),
+    ("an operation with a slip", "operation: restore", "operation: restor", 18, "config.operation-meant"),
+    ("an operation that nothing resembles", "operation: restore", "operation: xyzzy", 18, "config.operation"),
+    ("an operation of a later version", "operation: restore", "operation: teardown", 18, "config.later-operation"),
+    ("a label that reaches into objects", '"{name}"', '"{name.__class__}"', 11, "config.label"),
+    ("a label without a column", '"{name}"', '"name"', 11, "config.label"),
+    ("a label without quotes", '"{name}"', "{name}", 11, "config.no-value"),
+    ("a duration without unit", "request: [support]\n", "request: [support]\n    expires: 30\n", 16, "config.duration"),
+    ("a duration with a fraction", "request: [support]\n", "request: [support]\n    expires: 1.5h\n", 16, "config.duration"),
+    ("a negative duration", "request: [support]\n", 'request: [support]\n    expires: "-1h"\n', 16, "config.duration"),
+    ("a boolean as duration", "request: [support]\n", "request: [support]\n    cooling_off: false\n", 16, "config.duration"),
+    ("an eternity", "request: [support]\n", "request: [support]\n    expires: 999999999d\n", 16, "config.duration-long"),
+    ("requests that expire at once", "request: [support]\n", "request: [support]\n    expires: 0s\n", 16, "config.duration-zero"),
+    ("backups that are not kept", "rules:\n", "backups: {keep: 0d}\nrules:\n", 12, "config.duration-zero"),
+    ("an approval without a number", "approve: [1 of dba]\n  - name: restore", "approve: [dba]\n  - name: restore", 16, "config.slot"),
+    ("an approval by nobody", "approve: [1 of dba]\n  - name: restore", "approve: [0 of dba]\n  - name: restore", 16, "config.slot-zero"),
+    ("a role for nobody", "{usergroup: S0DBA, owner: U0CAROL}", "{owner: U0CAROL}", 5, "config.role-empty"),
+    ("a role with no users", "users: [U0ALICE]", "users: []", 4, "config.role-empty"),
+    ("a variable where everybody reads", "environment: production", 'support: "${PASSWORD}"', 8, "config.variable-place"),
+    ("a variable in a rule", "approve: [1 of dba]\n  - name: restore", 'approve: ["${SLOT}"]\n  - name: restore', 16, "config.variable-place"),
+    ("a variable with a dash", "sqlite:///crm.db", "${CRM-URL}", 9, "config.variable-form"),
+    ("a variable that does not end", "sqlite:///crm.db", "${CRM_URL", 9, "config.variable-form"),
+    ("a variable that is not set", "sqlite:///crm.db", "${CRM_URL}", 9, "config.variable-missing"),
+    ("a variable that is set to nothing", "sqlite:///crm.db", "${EMPTY}", 9, "config.variable-missing"),
+    ("a path instead of an address", "sqlite:///crm.db", "crm.db", 9, "config.url"),
+    ("a database of another kind", "sqlite:///crm.db", "postgresql://u:p@h/db", 9, "config.database-kind"),
+    ("a database in memory", "sqlite:///crm.db", "sqlite://", 9, "config.database-file"),
+    ("a database in memory by name", "sqlite:///crm.db", "sqlite:///:memory:", 9, "config.database-file"),
+    ("a database without a file", "sqlite:///crm.db", "sqlite:///", 9, "config.database-file"),
+    ("a store of another kind", "rules:\n", 'backups: {store: "s3://bucket"}\nrules:\n', 12, "config.store"),
+    ("a store on another machine", "rules:\n", 'backups: {store: "file://host/x"}\nrules:\n', 12, "config.store"),
+    ("two rules of one name", "name: restore", "name: erasure", 17, "config.rule-twice"),
+    ("a key twice", "channel: C0DELETIONS", "channel: C0A\nchannel: C0B", 3, "config.duplicate"),
+    ("a role twice", "  dba:", "  support: {users: [U0BOB]}\n  dba:", 5, "config.duplicate"),
+    ("a key that reads as a number", "customer:", "7:", 11, "config.key-quotes"),
+    ("a deletion by record mixed with a restore", "operation: restore}", "operation: restore, record: customer}", 18, "config.record-where"),
+    ("rows of an unfreeze", "operation: restore}", "operation: [unfreeze], rows: {at_most: 1}}", 18, "config.rows-where"),
+    ("a role with a slip in request", "request: [support, dba]", "request: [suport, dba]", 19, "config.unknown-role-meant"),
+    ("a role that nothing resembles", "request: [support, dba]", "request: [xyzzy]", 19, "config.unknown-role"),
+    ("an unknown role in an approval", "approve: [1 of dba]\n  - name: restore", "approve: [1 of ops]\n  - name: restore", 16, "config.unknown-role"),
+    ("an unknown target", "target: crm}", "target: shop}", 14, "config.unknown-target"),
+    ("a target with a slip in a list", "target: crm}", "target: [crn]}", 14, "config.unknown-target-meant"),
+    ("an unknown record type", "target: crm}", "record: invoice}", 14, "config.unknown-record"),
+    ("a record type with a slip", "target: crm}", "record: costumer}", 14, "config.unknown-record-meant"),
+    ("an unknown environment", "target: crm}", "environment: staging}", 14, "config.unknown-environment"),
+    ("a soft reference without a column", "records:", "soft_references: [{from: notes, to: customers.id}]\n    records:", 10, "config.place"),
+    ("an explicit Python object", "T0ACME", "!!python/object/apply:os.system [id]", 1, "config.tag"),
+    ("a tag on a key", "workspace:", "!x workspace:", 1, "config.tag"),
+    ("an anchor", "T0ACME", "&a T0ACME", 1, "config.anchor"),
+    ("a reference", "C0DELETIONS", "*a", 2, "config.anchor"),
+    ("a merge key", "  dba: {", "  dba: {<<: {}, ", 5, "config.unknown-key"),
+    ("a mapping as key", "workspace:", "{a: b}:", 1, "config.key"),
+    ("a tab as indentation", "  crm:", "\tcrm:", 7, "config.tab"),
+    ("a bracket that does not close", "[support]", "[support", 16, "config.syntax"),
+    ("a variable without quotes in brackets", '"sqlite:///crm.db"', "${CRM}", 9, "config.syntax"),
+    ("a second document", "channel:", "---\nchannel:", 2, "config.documents"),
+    ("another version of YAML", "workspace:", "%YAML 1.1\n---\nworkspace:", 1, "config.directive"),
+]  # fmt: skip
+
+
+def problems(folder: Path, text: str | bytes, resolve: dict[str, str] | None = None) -> ConfigInvalid:
+    file = folder / "countersign.yml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ConfigInvalid) as caught:
+        load(file, resolve)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "key"), [c[1:] for c in CASES], ids=[c[0] for c in CASES]
+)
+def test_one_problem_in_an_otherwise_good_file(
+    tmp_path: Path, before: str, after: str, line: int, key: str
+) -> None:
+    assert before in GOOD
+    text = GOOD.replace(before, after, 1)
+    found = problems(tmp_path, text, {"EMPTY": ""}).problems
+    assert [(one.line, one.key) for one in found] == [(line, key)]
+    assert found[0].file == str(tmp_path / "countersign.yml")
+    sentence = found[0].sentence()
+    assert f"line {line}: " in sentence
+    assert "\n" not in sentence
+
+
+def test_the_good_file_is_good(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text(GOOD)
+    assert load(tmp_path / "c.yml", {}).targets["crm"].records["customer"].label_columns == ("name",)
+
+
+def test_a_target_knows_its_name(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text(GOOD)
+    assert load(tmp_path / "c.yml", None).targets["crm"].name == "crm"
+
+
+def test_everything_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace("T0ACME", "acme")
+        .replace("usergroup: S0DBA", "usergruop: S0DBA")
+        .replace("sqlite:///crm.db", "${CRM_URL}")
+        .replace("target: crm}", "target: shop, zzz: 1}")
+        .replace("approve: [1 of dba]", "approve: []")
+    )
+    found = problems(tmp_path, text, {}).problems
+    assert [(one.line, one.key) for one in found] == [
+        (1, "config.workspace-id"),
+        (5, "config.unknown-key-meant"),
+        (9, "config.variable-missing"),
+        (14, "config.unknown-key"),
+        (14, "config.unknown-target"),
+        (16, "config.empty-list"),
+        (20, "config.empty-list"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (b"", "config.empty-file"),
+        (b" \n\t\n", "config.empty-file"),
+        (b"# nothing but words\n", "config.empty-file"),
+        (b"\x00\x01\x02", "config.not-text"),
+        (b"a: \x07\n", "config.not-text"),
+        ("workspace: T0ACME".encode("utf-16"), "config.not-text"),
+        (b"a: \xff\xfe\n", "config.not-text"),
+        (b"- a\n- b\n", "config.not-mapping"),
+        (b"just words\n", "config.not-mapping"),
+        (b"a: " + b"x" * 200_001, "config.too-large"),
+        (b"a: " + b"[" * 5000, "config.deep"),
+        (b"a: " + b"{a: " * 5000, "config.deep"),
+        (b"a: &a [x]\nb: [*a, *a]\n", "config.anchor"),
+    ],
+)
+def test_a_file_that_is_no_configuration(tmp_path: Path, content: bytes, key: str) -> None:
+    found = problems(tmp_path, content).problems
+    assert [one.key for one in found] == [key]
+    assert found[0].sentence()
+
+
+def test_no_file_and_no_permission_are_one_sentence_each(tmp_path: Path) -> None:
+    with pytest.raises(ConfigInvalid) as missing:
+        load(tmp_path / "nowhere.yml", None)
+    with pytest.raises(ConfigInvalid) as folder:
+        load(tmp_path, None)
+    assert missing.value.problems[0].key == "config.no-file"
+    assert folder.value.problems[0].key == "config.unreadable"
+    assert "nowhere.yml" in missing.value.sentences()[0]
+
+
+def test_words_that_other_yaml_reads_as_booleans_are_names(tmp_path: Path) -> None:
+    text = GOOD.replace("environment: production", "environment: no").replace("  dba:", "  on:")
+    (tmp_path / "c.yml").write_text(
+        text.replace("1 of dba", "1 of on").replace("support, dba", "support, on")
+    )
+    config = load(tmp_path / "c.yml", None)
+    assert config.targets["crm"].environment == "no"
+    assert "on" in config.roles
+
+
+def test_variables_stay_as_they_are_for_the_process_that_may_not_know_them(tmp_path: Path) -> None:
+    file = tmp_path / "c.yml"
+    file.write_text(GOOD.replace("sqlite:///crm.db", "${CRM_URL}"))
+    assert load(file, None).targets["crm"].database.url == "${CRM_URL}"
+    assert variables(file) == {"CRM_URL"}
+    assert load(file, {"CRM_URL": "sqlite:////x.db"}).targets["crm"].database.url == "sqlite:////x.db"
+
+
+def test_a_value_is_filled_in_once_and_never_read_as_yaml(tmp_path: Path) -> None:
+    file = tmp_path / "c.yml"
+    file.write_text(GOOD.replace("crm.db", "${NAME}"))
+    config = load(file, {"NAME": "${OTHER}: [", "OTHER": "secret"})
+    assert config.targets["crm"].database.url == "sqlite:///${OTHER}: ["
+
+
+def test_paths_start_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "etc"
+    folder.mkdir()
+    text = GOOD + 'backups: {store: "file:./kept"}\n'
+    (folder / "c.yml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    config = load(Path("etc/c.yml"), {})
+    assert config.targets["crm"].database.url == f"sqlite:///{folder / 'crm.db'}"
+    assert config.backups.folder == str(folder / "kept")
+    (folder / "c.yml").write_text(text.replace("./kept", "///srv/kept"))
+    assert load(Path("etc/c.yml"), {}).backups.folder == "/srv/kept"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ["mysql://root:hunter2@h/db", "hunter2", "sqlite://hunter2", "sqlite:///hunter2\n.db", "hunter2" * 99],
+)
+def test_a_resolved_secret_stands_in_no_sentence(tmp_path: Path, secret: str) -> None:
+    text = GOOD.replace("sqlite:///crm.db", "${CRM_URL}") + 'backups: {store: "${STORE}"}\n'
+    error = problems(tmp_path, text, {"CRM_URL": secret, "STORE": secret})
+    assert len(error.problems) == 2
+    assert "hunter2" not in repr(error.problems) + str(error) + repr(error) + "".join(error.sentences())
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_the_types_do_not_print_a_database_address(tmp_path: Path) -> None:
+    (tmp_path / "c.yml").write_text(GOOD)
+    assert "crm.db" not in repr(load(tmp_path / "c.yml", {}))
