@@ -1,6 +1,6 @@
 """Asking: who may, for what, and what is written down."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.approvals import quorum
 from bot.approvals.ground import Ground, subject
@@ -14,6 +14,7 @@ from bot.store.unit_of_work import Work
 
 MAX_REASON = 500
 MAX_VALUES = 100
+WORKER_SEEN_WITHIN = timedelta(seconds=15)
 
 
 def check_person(actor: Actor, config: Config) -> None:
@@ -76,7 +77,9 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     ground.log(work, "request-filed", request, body, now)
     if wish.preview:
         return Answer("filing.preview", {"target": target})
-    return Answer("filing.accepted", {"channel": request.channel})
+    alive = work.processes.alive("worker", now, WORKER_SEEN_WITHIN)
+    key = "filing.accepted" if alive else "filing.accepted-no-worker"
+    return Answer(key, {"channel": request.channel})
 
 
 def _check_reason(reason: str) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from bot.approvals.ground import Ground, subject
 from bot.audit.opening import sign_log
 from bot.backups.vault import Vault
+from bot.model.doors import Answer
 from bot.model.requests import Operation, State
 from bot.store.unit_of_work import Store
 
@@ -24,8 +25,11 @@ def expire(store: Store, ground: Ground, now: datetime) -> None:
             if request is None or not _is_over(store, request_id, now):
                 continue
             ground.change(work, request, "expire", now, outcome="outcome.expired")
-            if not request.preview:
+            if request.number is not None:
                 ground.note(work, request, "note.expired", now, requester=request.requester)
+            elif not request.preview:
+                told = Answer("outcome.never-planned")
+                ground.tell(work, request.requester, request.origin_channel, told, now)
 
 
 def _is_over(store: Store, request_id: int, now: datetime) -> bool:
