@@ -1,0 +1,225 @@
+"""The whole Slack surface: what is listened to, and which handler it reaches.
+
+Whatever comes in is written down before it is acknowledged; acknowledgements are empty. A listener only
+dispatches the stored delivery, and a sweep dispatches again what was left. The one exception: what is wrong
+with a form is told in the acknowledgement, because only there Slack shows it beside the fields.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from slack_bolt import Ack, App, BoltRequest, BoltResponse
+
+from bot.errors import Refused
+from bot.model.doors import Answer
+from handlers import brakes, filing, overview, parsing, votes
+from handlers.front import Call, Front
+from handlers.intake import LASTING, Taken, take
+from handlers.replies import sentence
+from handlers.views import forms
+
+Handler = Callable[[Front, Call], None]
+
+COMMANDS: Mapping[str, Handler] = {
+    "/delete-records": filing.delete_command,
+    "/restore": filing.restore_command,
+    "/teardown": filing.teardown_command,
+}
+WORDS: Mapping[str, Handler] = {
+    "": overview.help_command,
+    "help": overview.help_command,
+    "plan": filing.plan_command,
+    "requests": overview.requests_command,
+    "show": overview.show_command,
+    "whoami": overview.whoami_command,
+    "cancel": brakes.cancel_command,
+    "stop": brakes.stop_command,
+    "freeze": brakes.freeze_command,
+    "unfreeze": filing.unfreeze_command,
+    "restore": filing.restore_command,
+}
+CLICKS: Mapping[str, Handler] = {
+    "vote-approve": votes.approve,
+    "vote-deny": votes.deny,
+    "vote-withdraw": votes.withdraw,
+    "deny-reason": votes.ask_reason,
+    "cancel": brakes.cancel_button,
+    "stop": brakes.stop_button,
+    "restore": filing.restore_button,
+}
+FORMS: Mapping[str, Handler] = {
+    forms.DELETE: filing.delete_form,
+    forms.RESTORE: filing.restore_form,
+    forms.UNFREEZE: filing.unfreeze_form,
+    forms.DENY: votes.reason_form,
+}
+ANYTHING = re.compile(".*", re.DOTALL)
+REPLAY_AFTER = timedelta(seconds=5)
+MOST_ATTEMPTS = 5
+_log = structlog.get_logger(__name__)
+
+
+def register(app: App, front: Front, wake: Callable[[], None] = lambda: None) -> None:
+    """Listen to everything Slack may send. ``wake`` is called when answers may be waiting."""
+
+    def intake(body: dict[str, Any], context: dict[str, Any], next: Callable[[], Any]) -> Any:  # noqa: A002 - Bolt's
+        settled = _take_in(front, body, context)
+        return next() if settled is None else settled
+
+    def listen(ack: Ack, context: dict[str, Any]) -> None:
+        ack()
+        _serve(front, context.get("taken"))
+        wake()
+
+    def failed(error: Exception, request: BoltRequest) -> BoltResponse:  # noqa: ARG001 - Bolt passes by name
+        _log.error("slack.listener-failed", error=type(error).__name__)
+        return BoltResponse(status=500, body="")
+
+    app.middleware(intake)
+    for surface in (app.command, app.action, app.view, app.view_closed, app.shortcut, app.options, app.event):
+        surface(ANYTHING)(listen)
+    app.error(failed)
+
+
+def dispatch(front: Front, key: str, *, trigger_fresh: bool) -> None:
+    """Handle one stored delivery. It stays stored when that fails, and is given up after five tries."""
+    loaded = front.services.inbox.load(key)
+    if loaded is None:
+        return
+    call = Call(key, loaded[0], loaded[1], trigger_fresh)
+    try:
+        try:
+            _handler(call)(front, call)
+        except Refused as refusal:
+            front.services.desk.refuse(call.delivery, refusal)
+    except Exception as error:  # noqa: BLE001 - whatever it was, the delivery must not be lost
+        _log.error("slack.delivery-failed", kind=call.kind, error=type(error).__name__)
+        _count(front, call)
+
+
+def replay(front: Front, now: datetime) -> int:
+    """Dispatch again what stayed for more than five seconds; returns how much that was."""
+    waiting = front.services.inbox.waiting(now - REPLAY_AFTER)
+    for key in waiting:
+        dispatch(front, key, trigger_fresh=False)
+    return len(waiting)
+
+
+def quiet_logger() -> logging.Logger:
+    """Bolt's own log, without anything that could print a payload."""
+    logger = logging.getLogger("countersign.bolt")
+    logger.setLevel(logging.CRITICAL)
+    return logger
+
+
+def _serve(front: Front, taken: Taken | None) -> None:
+    if taken is None:
+        return
+    if _is_lasting(taken):
+        dispatch(front, taken.key, trigger_fresh=True)
+    else:
+        _hint(front, taken)
+
+
+def _take_in(front: Front, body: Mapping[str, Any], context: dict[str, Any]) -> BoltResponse | None:
+    """Write a payload down; an answer when that is all there is to do for it.
+
+    Whatever is raised here leaves the payload unacknowledged, and Slack sends it again.
+    """
+    problems = _problems(front, body)
+    if problems:
+        return BoltResponse(status=200, body={"response_action": "errors", "errors": problems})
+    taken = take(body)
+    if taken is not None and not _write_down(front, taken):
+        return BoltResponse(status=200, body="")
+    context["taken"] = taken
+    return None
+
+
+def _write_down(front: Front, taken: Taken) -> bool:
+    """False when it was seen before. A hint is not written down; a reaction elsewhere is not ours."""
+    if not _is_lasting(taken):
+        return True
+    if taken.kind == "event" and taken.payload.get("channel") not in front.channels.all():
+        return False
+    return front.services.inbox.accept(taken.key, taken.kind, taken.payload, front.services.clock())
+
+
+def _is_lasting(taken: Taken) -> bool:
+    return taken.kind != "event" or taken.payload["event"] in LASTING
+
+
+def _hint(front: Front, taken: Taken) -> None:
+    """Events that change nothing of ours: somebody's roles, a channel, the Home tab."""
+    kind = taken.payload["event"]
+    try:
+        if kind in ("user_change", "subteam_members_changed"):
+            front.people.forget()
+        elif kind in ("channel_shared", "channel_unshared", "member_joined_channel"):
+            front.channels.forget(str(taken.payload.get("channel") or ""))
+        elif kind == "app_home_opened" and taken.payload.get("tab") in (None, "home"):
+            overview.home_opened(front, Call(taken.key, taken.kind, taken.payload, fresh=True))
+    except Exception as error:  # noqa: BLE001 - nothing is lost with a hint
+        _log.warning("slack.hint-failed", event=kind, error=type(error).__name__)
+
+
+def _handler(call: Call) -> Handler:
+    match call.kind:
+        case "command":
+            return _command(call)
+        case "click":
+            return CLICKS.get(str(call.payload.get("action")), _stale)
+        case "form":
+            return FORMS.get(str((call.payload.get("view") or {}).get("callback_id")), _stale)
+        case "event":
+            return votes.reaction
+    return _nothing
+
+
+def _command(call: Call) -> Handler:
+    name = str(call.payload.get("command"))
+    if name in COMMANDS:
+        return COMMANDS[name]
+    if name != "/countersign":
+        return overview.help_command
+    return _subcommand
+
+
+def _subcommand(front: Front, call: Call) -> None:
+    word, rest = parsing.subcommand(call.text)
+    handler = WORDS.get(word)
+    if handler is None:
+        overview.unknown_command(front, call)
+        return
+    handler(front, Call(call.key, call.kind, {**call.payload, "text": rest}, call.fresh))
+
+
+def _stale(front: Front, call: Call) -> None:
+    front.answer(call, Answer("slack.stale-button"))
+
+
+def _nothing(front: Front, call: Call) -> None:
+    front.services.inbox.done(call.key)
+
+
+def _count(front: Front, call: Call) -> None:
+    """One more failure; after five the person hears that it did not work."""
+    try:
+        if front.services.inbox.attempt(call.key) < MOST_ATTEMPTS:
+            return
+        _log.critical("slack.delivery-given-up", kind=call.kind)
+        front.services.desk.refuse(call.delivery, Refused("slack.try-again"))
+    except Exception as error:  # noqa: BLE001 - our database is down: the sweep comes back to it
+        _log.error("slack.cannot-count", error=type(error).__name__)
+
+
+def _problems(front: Front, body: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with a submitted form, beside its fields."""
+    if body.get("type") != "view_submission":
+        return {}
+    found = forms.problems(front.config, body.get("view") or {})
+    return {field: sentence(wrong.key, wrong.params, front.config.language) for field, wrong in found.items()}

@@ -1,0 +1,137 @@
+"""/delete-records and /restore: read the text or the form, open a request."""
+
+from bot.errors import BadInput
+from bot.model.doors import Answer, Wish
+from bot.model.requests import CLOSED, Operation
+from handlers import parsing
+from handlers.front import Call, Front, request_of
+from handlers.views import forms
+from handlers.views.forms import private_of, values_of
+
+
+def delete_command(front: Front, call: Call) -> None:
+    """``/delete-records``: files at once when everything is there, else opens the form with what is."""
+    typed = parsing.deletion(call.text)
+    if typed.complete:
+        _file(front, call, _deletion(typed), call.channel)
+        return
+    actor = front.actor(call)
+    language = front.people.language(actor.user)
+    view = forms.deletion(front.config, typed, call.channel, language)
+    front.open_form(call, view, BadInput("usage.delete-records"))
+
+
+def plan_command(front: Front, call: Call) -> None:
+    """``/countersign plan``: shows what would go, files nothing."""
+    typed = parsing.deletion(call.text)
+    if not (typed.target and typed.record and typed.values):
+        raise BadInput("usage.plan")
+    wish = Wish(
+        Operation.DELETE_RECORDS, typed.target, typed.record, typed.values, typed.reason, preview=True
+    )
+    front.settle(call, lambda life, work, actor, now: life.file(work, wish, actor, call.channel, now))
+
+
+def restore_command(front: Front, call: Call) -> None:
+    """``/restore``: files at once when everything is there, else opens the form with what is."""
+    typed = parsing.restore(call.text)
+    if typed.complete:
+        _file(front, call, _restore(typed), call.channel)
+        return
+    actor = front.actor(call)
+    named = typed.reference or (f"#{typed.number}" if typed.number else "")
+    view = forms.restore(named, typed.reason, call.channel, front.people.language(actor.user))
+    front.open_form(call, view, BadInput("usage.restore"))
+
+
+def restore_button(front: Front, call: Call) -> None:
+    """*Restore…* on a receipt: the form, with the reference filled in."""
+    request_id, _ = request_of(call.value)
+    view = front.services.reading.view(request_id)
+    if view is None or view.backup is None or view.request.state not in CLOSED:
+        raise BadInput("slack.stale-button")
+    actor = front.actor(call)
+    reference = view.backup.reference
+    form = forms.restore(reference, "", call.channel, front.people.language(actor.user))
+    front.open_form(call, form, BadInput("usage.restore-number", number=view.request.number or 0))
+
+
+def unfreeze_command(front: Front, call: Call) -> None:
+    """``/countersign unfreeze``: a request like any other, for its rule decides."""
+    typed = parsing.named(call.text)
+    if typed.name and typed.reason:
+        _file(front, call, _unfreeze(typed.name, typed.reason), call.channel)
+        return
+    actor = front.actor(call)
+    language = front.people.language(actor.user)
+    view = forms.unfreeze(front.config, typed.name, typed.reason, call.channel, language)
+    front.open_form(call, view, BadInput("usage.unfreeze"))
+
+
+def teardown_command(front: Front, call: Call) -> None:
+    """``/teardown`` belongs to a later version."""
+    front.answer(call, Answer("usage.no-teardown"))
+
+
+def delete_form(front: Front, call: Call) -> None:
+    """The submitted form of ``/delete-records``."""
+    values, channel = _submitted(call)
+    typed = parsing.Deletion(
+        values.get("target", ""),
+        values.get("record", ""),
+        parsing.lines_of_values(values.get("values", "")),
+        parsing.plain(values.get("reason", ""), slack=False),
+    )
+    _file(front, call, _deletion(typed), channel)
+
+
+def restore_form(front: Front, call: Call) -> None:
+    """The submitted form of ``/restore``."""
+    values, channel = _submitted(call)
+    reference, number = parsing.backup_name(parsing.plain(values.get("backup", ""), slack=False))
+    reason = parsing.plain(values.get("reason", ""), slack=False)
+    _file(front, call, _restore(parsing.Restore(reference, number, None, reason)), channel)
+
+
+def unfreeze_form(front: Front, call: Call) -> None:
+    """The submitted form of ``/countersign unfreeze``."""
+    values, channel = _submitted(call)
+    reason = parsing.plain(values.get("reason", ""), slack=False)
+    _file(front, call, _unfreeze(values.get("target", ""), reason), channel)
+
+
+def _file(front: Front, call: Call, wish: Wish, channel: str) -> None:
+    """Ask for it, unless the channel in which it would be decided cannot be trusted."""
+    actor = front.actor(call)
+    problem = front.channels.problem(front.channels.of_target(wish.target))
+    if problem is not None:
+        raise problem
+    now = front.services.clock()
+    front.services.desk.settle(
+        call.delivery, lambda work: front.services.lifecycle.file(work, wish, actor, channel, now)
+    )
+
+
+def _submitted(call: Call) -> tuple[dict[str, str], str]:
+    view = call.payload.get("view") or {}
+    return values_of(view), str(private_of(view).get("channel") or "")
+
+
+def _deletion(typed: parsing.Deletion) -> Wish:
+    return Wish(Operation.DELETE_RECORDS, typed.target, typed.record, typed.values, typed.reason)
+
+
+def _restore(typed: parsing.Restore) -> Wish:
+    return Wish(
+        Operation.RESTORE,
+        typed.into,
+        None,
+        (),
+        typed.reason,
+        reference=typed.reference,
+        number=typed.number,
+    )
+
+
+def _unfreeze(target: str, reason: str) -> Wish:
+    return Wish(Operation.UNFREEZE, target, None, (), reason)

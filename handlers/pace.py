@@ -1,0 +1,41 @@
+"""How fast messages may go out: Slack's limits, kept without ever sleeping."""
+
+from datetime import datetime, timedelta
+
+#: Method -> (calls per second, burst). ``chat.postMessage`` is counted per channel, the others per workspace.
+RATES = {
+    "chat.postMessage": (1.0, 3),
+    "chat.postEphemeral": (1.6, 20),
+    "chat.update": (0.8, 12),
+    "reactions.add": (0.8, 10),
+}
+
+
+class Pace:
+    """Token buckets, and the pauses that Slack itself asked for."""
+
+    def __init__(self) -> None:
+        self._left: dict[tuple[str, str], tuple[float, datetime]] = {}
+        self._rest: dict[tuple[str, str], datetime] = {}
+
+    def may(self, method: str, channel: str, now: datetime) -> bool:
+        """Whether a call may go out now; True takes one from the bucket."""
+        place = _place(method, channel)
+        if now < self._rest.get((method, channel), now):
+            return False
+        rate, burst = RATES.get(method, (1.0, 3))
+        left, at = self._left.get(place, (float(burst), now))
+        left = min(float(burst), left + max(0.0, (now - at).total_seconds()) * rate)
+        if left < 1:
+            self._left[place] = (left, now)
+            return False
+        self._left[place] = (left - 1, now)
+        return True
+
+    def rest(self, method: str, channel: str, seconds: float, now: datetime) -> None:
+        """Slack asked for a pause."""
+        self._rest[(method, channel)] = now + timedelta(seconds=seconds)
+
+
+def _place(method: str, channel: str) -> tuple[str, str]:
+    return (method, channel if method == "chat.postMessage" else "")

@@ -1,0 +1,156 @@
+"""The Slack half of the bot process: connections, and the threads that keep things moving.
+
+Nothing here fails because Slack is down: connections are tried again, and messages wait in the outbox.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import structlog
+from slack_bolt import App
+from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
+from slack_bolt.authorization import AuthorizeResult
+
+from bot.errors import Refused
+from bot.settings import Settings
+from handlers.channels import Channels
+from handlers.door import quiet_logger, register, replay
+from handlers.front import Front
+from handlers.identity import People, answer_roster
+from handlers.outbox import Drain
+from handlers.ports import Services
+from handlers.slack import Slack, connect
+from handlers.votes import repair_ballots
+
+CONNECTIONS = 2
+LISTENERS = 32
+PING_EVERY = 5.0
+PONG_WITHIN = 20.0
+_log = structlog.get_logger(__name__)
+
+
+class Door:
+    """Opens the Slack door and keeps it open."""
+
+    def __init__(self, services: Services, settings: Settings) -> None:
+        self._services = services
+        self._settings = settings
+        slack = Slack(connect(settings.slack_bot_token, settings.slack_api_url))
+        people = People(slack, services.config, services.clock)
+        channels = Channels(slack, services.config, services.clock)
+        self.front = Front(services, slack, people, channels)
+        self._drain = Drain(self.front)
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._executor = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener")
+        self._threads: list[threading.Thread] = []
+        self._handlers: list[SocketModeHandler] = []
+        self.app = self._build()
+
+    def start(self) -> None:
+        """Connect and start working; returns at once, whether Slack is there or not."""
+        if self._settings.slack_app_token:
+            self._handlers = [self._socket() for _ in range(CONNECTIONS)]
+            for number, handler in enumerate(self._handlers):
+                self._every(2.0, partial(_keep_connected, handler), f"socket-{number}")
+        now = self._services.clock
+        self._every(0.3, lambda: self._drain.run(now()), "drain", self._wake)
+        self._every(0.2, lambda: answer_roster(self._services, self.front.people, now()), "roster")
+        self._every(5.0, lambda: replay(self.front, now()), "replay")
+        self._every(30.0, lambda: repair_ballots(self.front, now()), "ballots")
+        self._every(2.0, lambda: self._services.beat({"sockets": self.sockets()}), "heartbeat")
+        self._every(600.0, self.front.channels.check_all, "channels")
+
+    def stop(self) -> None:
+        """Stop listening, let what runs finish, close the connections."""
+        self._ended.set()
+        self._wake.set()
+        for handler in self._handlers:
+            _quietly(handler.close)
+        for thread in self._threads:
+            thread.join(timeout=15)
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def sockets(self) -> int:
+        """How many connections to Slack are open and were answered lately."""
+        return sum(_is_fresh(handler, self._services.clock().timestamp()) for handler in self._handlers)
+
+    def channel_problem(self, channel: str) -> Refused | None:
+        """Why nothing may be filed into a channel right now, or None."""
+        return self.front.channels.problem(channel)
+
+    def _build(self) -> App:
+        app = App(
+            logger=quiet_logger(),
+            name="countersign",
+            client=connect(None, self._settings.slack_api_url),
+            signing_secret=self._settings.slack_signing_secret or "",
+            request_verification_enabled=self._settings.slack_app_token is None,
+            token_verification_enabled=False,
+            authorize=self._authorize,
+            listener_executor=self._executor,
+        )
+        register(app, self.front, self._wake.set)
+        return app
+
+    def _authorize(self, enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        """Who we are, as far as it is known: asking Slack here would lose deliveries while it is down."""
+        user, bot = self.front.slack.known_self()
+        return AuthorizeResult(
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            bot_user_id=user or None,
+            bot_id=bot or None,
+            bot_token=self._settings.slack_bot_token,
+        )
+
+    def _socket(self) -> SocketModeHandler:
+        return SocketModeHandler(
+            self.app,
+            self._settings.slack_app_token,
+            logger=quiet_logger(),
+            web_client=connect(None, self._settings.slack_api_url),
+            ping_interval=PING_EVERY,
+            concurrency=LISTENERS,
+        )
+
+    def _every(
+        self, seconds: float, do: Callable[[], object], name: str, wake: threading.Event | None = None
+    ) -> None:
+        """Do something again and again; a failure is logged and forgotten."""
+        bell = wake or self._ended
+
+        def loop() -> None:
+            while not self._ended.is_set():
+                try:
+                    do()
+                except Exception as error:  # noqa: BLE001 - the next round may work
+                    _log.error("slack.round-failed", thread=name, error=type(error).__name__)
+                bell.wait(seconds)
+                if wake is not None:
+                    wake.clear()
+
+        thread = threading.Thread(target=loop, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+
+def _keep_connected(handler: SocketModeHandler) -> None:
+    if not handler.client.is_connected() and not handler.client.closed:
+        handler.client.connect_to_new_endpoint()
+
+
+def _is_fresh(handler: SocketModeHandler, now: float) -> bool:
+    session = handler.client.current_session
+    if session is None or not session.is_active() or session.last_ping_pong_time is None:
+        return False
+    return now - session.last_ping_pong_time < PONG_WITHIN
+
+
+def _quietly(close: Callable[[], None]) -> None:
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001 - it is being closed anyway
+        _log.info("slack.close-failed", error=type(error).__name__)

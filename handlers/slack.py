@@ -1,0 +1,161 @@
+"""The one place that calls Slack: the methods we use, what their failures mean.
+
+Every method this bot calls is in ``METHODS``, with the scopes that allow it; the manifest is checked against
+this table, and a call that is not in it fails here instead of at Slack.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+from urllib.error import URLError
+
+from slack_sdk import WebClient
+from slack_sdk.errors import SlackApiError, SlackClientError
+
+TIMEOUT = 10
+
+#: Method -> the scopes the manifest asks for because of it.
+METHODS: Mapping[str, tuple[str, ...]] = {
+    "auth.test": (),
+    "apps.connections.open": (),
+    "chat.postMessage": ("chat:write",),
+    "chat.postEphemeral": ("chat:write",),
+    "chat.update": ("chat:write",),
+    "conversations.open": ("im:write",),
+    "conversations.info": ("channels:read", "groups:read"),
+    "conversations.history": ("channels:history", "groups:history"),
+    "conversations.replies": ("channels:history", "groups:history"),
+    "reactions.add": ("reactions:write",),
+    "reactions.get": ("reactions:read",),
+    "users.info": ("users:read",),
+    "usergroups.users.list": ("usergroups:read",),
+    "views.open": (),
+    "views.publish": (),
+}
+
+#: Event -> the scopes Slack wants for it.
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "reaction_added": ("reactions:read",),
+    "reaction_removed": ("reactions:read",),
+    "app_home_opened": (),
+    "subteam_members_changed": ("usergroups:read",),
+    "user_change": ("users:read",),
+    "channel_shared": ("channels:read", "groups:read"),
+    "channel_unshared": ("channels:read", "groups:read"),
+    "member_joined_channel": ("channels:read", "groups:read"),
+}
+
+#: Answers that say nothing about the request itself: Slack is ill, try again.
+_ILL = frozenset(
+    {
+        "internal_error",
+        "fatal_error",
+        "service_unavailable",
+        "request_timeout",
+        "team_added_to_org",
+        "org_login_required",
+        "accesslimited",
+    }
+)
+
+
+class SlackSaysNo(Exception):  # noqa: N818 - reads as the answer it is
+    """Slack understood and refused; ``code`` is its error code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class SlackIsBusy(Exception):  # noqa: N818 - reads as the answer it is
+    """Too many calls; nothing was done. ``seconds`` says when to come back."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__("ratelimited")
+        self.seconds = seconds
+
+
+class SlackIsSilent(Exception):  # noqa: N818 - reads as the answer it is
+    """No answer, or none that can be trusted: the call may or may not have been carried out."""
+
+
+class Slack:
+    """A client that tells a no from a silence. It never retries on its own: a retry could post twice."""
+
+    def __init__(self, client: WebClient) -> None:
+        self._client = client
+        self._self: tuple[str, str] | None = None
+
+    def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
+        """One call of one method; arguments that are None are left out.
+
+        Raises:
+            SlackSaysNo: refused.
+            SlackIsBusy: rate limited.
+            SlackIsSilent: no trustworthy answer.
+        """
+        if method not in METHODS:
+            raise KeyError(method)
+        given = {name: value for name, value in arguments.items() if value is not None}
+        try:
+            answer = (
+                self._client.api_call(method, json=given) if _nested(given) else self._plain(method, given)
+            )
+        except SlackApiError as error:
+            raise _meaning(error) from None
+        except (SlackClientError, URLError, OSError, ValueError) as error:
+            raise SlackIsSilent(type(error).__name__) from None
+        data = answer.data
+        if not isinstance(data, dict):
+            raise SlackIsSilent(type(data).__name__)
+        return data
+
+    def _plain(self, method: str, given: Mapping[str, Any]) -> Any:
+        return self._client.api_call(method, params=dict(given))
+
+    def ourselves(self) -> tuple[str, str]:
+        """Our own bot's user id and bot id, asked for once.
+
+        Raises:
+            SlackSaysNo, SlackIsBusy, SlackIsSilent: as for any call.
+        """
+        if self._self is None:
+            answer = self.call("auth.test")
+            self._self = (str(answer.get("user_id") or ""), str(answer.get("bot_id") or ""))
+        return self._self
+
+    def known_self(self) -> tuple[str, str]:
+        """The same as far as it is known by now, without asking."""
+        return self._self or ("", "")
+
+
+def connect(token: str | None, base_url: str) -> WebClient:
+    """A client for ``base_url`` that neither retries nor prints what it sends."""
+    logger = logging.getLogger("countersign.slack")
+    logger.setLevel(logging.ERROR)
+    base = base_url if base_url.endswith("/") else f"{base_url}/"
+    return WebClient(token=token, base_url=base, timeout=TIMEOUT, retry_handlers=[], logger=logger)
+
+
+def _nested(arguments: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, dict | list) for value in arguments.values())
+
+
+def _meaning(error: SlackApiError) -> Exception:
+    response = error.response
+    status = getattr(response, "status_code", 200)
+    data = getattr(response, "data", response)
+    code = str(data.get("error") or "") if isinstance(data, dict) else ""
+    if status == 429 or code in ("ratelimited", "rate_limited"):
+        headers = {str(k).lower(): v for k, v in dict(getattr(response, "headers", {}) or {}).items()}
+        return SlackIsBusy(_seconds(headers.get("retry-after")))
+    if status >= 500 or not code or code in _ILL or " " in code:
+        return SlackIsSilent(f"http-{status}")
+    return SlackSaysNo(code)
+
+
+def _seconds(text: Any) -> float:
+    try:
+        return min(max(float(text), 1.0), 600.0)
+    except (TypeError, ValueError):
+        return 5.0

@@ -1,0 +1,177 @@
+"""The forms, and what is wrong with what was written into them. Pure."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.config.types import Config
+from bot.errors import BadInput
+from bot.texts import say
+from handlers import parsing
+from handlers.views.mrkdwn import cut
+
+DELETE = "form-delete-records"
+RESTORE = "form-restore"
+UNFREEZE = "form-unfreeze"
+DENY = "form-deny-reason"
+MAX_REASON = 500
+
+View = dict[str, Any]
+Values = Mapping[str, str]
+
+
+def deletion(config: Config, typed: parsing.Deletion, channel: str, language: str) -> View:
+    """The form of ``/delete-records``, with what was typed already filled in."""
+    records = sorted({name for target in config.targets.values() for name in target.records})
+    fields = [
+        _choice("target", config.targets, typed.target, language),
+        _choice("record", records, typed.record, language),
+        _text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
+        _reason(typed.reason, language),
+    ]
+    return _modal(DELETE, fields, {"channel": channel}, language)
+
+
+def restore(reference: str, reason: str, channel: str, language: str) -> View:
+    """The form of ``/restore``."""
+    fields = [_text("backup", reference, language, limit=1000), _reason(reason, language)]
+    return _modal(RESTORE, fields, {"channel": channel}, language)
+
+
+def unfreeze(config: Config, target: str, reason: str, channel: str, language: str) -> View:
+    """The form of ``/countersign unfreeze``."""
+    fields = [_choice("target", config.targets, target, language), _reason(reason, language)]
+    return _modal(UNFREEZE, fields, {"channel": channel}, language)
+
+
+def deny(request_id: int, channel: str, language: str) -> View:
+    """The form behind *Add a reason*."""
+    return _modal(DENY, [_reason("", language)], {"channel": channel, "request": request_id}, language)
+
+
+def values_of(view: Mapping[str, Any]) -> dict[str, str]:
+    """What stands in the fields of a submitted form, by field name; an empty field is an empty text."""
+    found: dict[str, str] = {}
+    for name, actions in ((view.get("state") or {}).get("values") or {}).items():
+        for element in actions.values():
+            option = element.get("selected_option") or {}
+            found[name] = str(element.get("value") or option.get("value") or "")
+    return found
+
+
+def private_of(view: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form carried along: the channel where it was asked for, the request."""
+    try:
+        carried = json.loads(view.get("private_metadata") or "{}")
+    except ValueError:
+        return {}
+    return carried if isinstance(carried, dict) else {}
+
+
+def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
+    """What is wrong, by field; empty when the form can be taken."""
+    checks = {DELETE: _check_deletion, RESTORE: _check_restore, UNFREEZE: _check_target, DENY: _nothing}
+    check = checks.get(str(view.get("callback_id")))
+    if check is None:
+        return {}
+    values = values_of(view)
+    found = check(config, values)
+    try:
+        reason = parsing.plain(values.get("reason", ""), slack=False)
+        if not reason:
+            found["reason"] = BadInput("form.no-reason")
+        elif len(reason) > MAX_REASON:
+            found["reason"] = BadInput("filing.long-reason", limit=MAX_REASON, length=len(reason))
+    except BadInput as wrong:
+        found["reason"] = wrong
+    return found
+
+
+def _nothing(_config: Config, _values: Values) -> dict[str, BadInput]:
+    return {}
+
+
+def _check_target(config: Config, values: Values) -> dict[str, BadInput]:
+    target = values.get("target", "")
+    if target in config.targets:
+        return {}
+    return {"target": BadInput("filing.unknown-target", target=target, known=", ".join(config.targets))}
+
+
+def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
+    found = _check_target(config, values)
+    target, record = values.get("target", ""), values.get("record", "")
+    if not found and record not in config.targets[target].records:
+        known = ", ".join(sorted(config.targets[target].records)) or "-"
+        found["record"] = BadInput("filing.unknown-record", record=record, target=target, known=known)
+    try:
+        if not parsing.lines_of_values(values.get("values", "")):
+            found["values"] = BadInput("form.no-values")
+    except BadInput as wrong:
+        found["values"] = wrong
+    return found
+
+
+def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
+    try:
+        if parsing.backup_name(parsing.plain(values.get("backup", ""), slack=False)) == (None, None):
+            return {"backup": BadInput("form.no-backup")}
+    except BadInput as wrong:
+        return {"backup": wrong}
+    return {}
+
+
+def _modal(callback: str, fields: list[View], carried: Mapping[str, Any], language: str) -> View:
+    return {
+        "type": "modal",
+        "callback_id": callback,
+        "private_metadata": json.dumps(carried),
+        "title": _plain(say(f"{callback}.title", language), 24),
+        "submit": _plain(say(f"{callback}.submit", language), 24),
+        "close": _plain(say("form.close", language), 24),
+        "blocks": fields,
+    }
+
+
+def _choice(name: str, options: Iterable[str], chosen: str, language: str) -> View:
+    """A list to choose from; a text field when there are too many or too long names for one."""
+    known = list(options)
+    if not 1 <= len(known) <= 100 or any(len(one) > 75 for one in known):
+        return _text(name, chosen, language, limit=200)
+    made = [{"text": _plain(one, 75), "value": one} for one in known]
+    element: View = {
+        "type": "static_select",
+        "action_id": name,
+        "placeholder": _plain(say("form.choose", language), 150),
+        "options": made,
+    }
+    if chosen in known:
+        element["initial_option"] = made[known.index(chosen)]
+    elif len(known) == 1:
+        element["initial_option"] = made[0]
+    return _input(name, element, language)
+
+
+def _text(name: str, filled: str, language: str, *, many: bool = False, limit: int) -> View:
+    element: View = {"type": "plain_text_input", "action_id": name, "multiline": many, "max_length": limit}
+    if filled:
+        element["initial_value"] = filled[:limit]
+    return _input(name, element, language)
+
+
+def _reason(filled: str, language: str) -> View:
+    return _text("reason", filled, language, many=True, limit=MAX_REASON)
+
+
+def _input(name: str, element: View, language: str) -> View:
+    return {
+        "type": "input",
+        "block_id": name,
+        "label": _plain(say(f"form.{name}", language), 150),
+        "hint": _plain(say(f"form.{name}.hint", language), 150),
+        "element": element,
+    }
+
+
+def _plain(text: str, limit: int) -> dict[str, str]:
+    return {"type": "plain_text", "text": cut(text, limit)}

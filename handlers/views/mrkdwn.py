@@ -1,0 +1,94 @@
+"""Text for Slack: nothing that came from outside can ping, link, format or hide. Pure.
+
+Foreign text (labels, values, reasons, names of tables) is shown as code: inside backticks Slack knows no
+mentions, links or emphasis. Escaping still happens, because previews and other clients read the raw text.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+
+_HIDDEN = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
+)
+_SPACE = re.compile(r"\s+")
+_SHOUTS = re.compile(r"[@\uff20](?=channel|here|everyone)", re.IGNORECASE)
+#: A backtick would end the code; this looks like one and ends nothing.
+_TICK = "\u02cb"
+
+
+def escape(text: str) -> str:
+    """``&``, ``<`` and ``>`` as Slack wants them, ``@channel`` and its kin broken."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _SHOUTS.sub("@\u2060", text)
+
+
+def tame(text: str, limit: int) -> str:
+    """One line without steering or control characters, at most ``limit`` characters; a cut is said aloud."""
+    text = _SPACE.sub(" ", text)
+    text = _HIDDEN.sub("", text)
+    text = "".join("\ufffd" if unicodedata.category(sign) in ("Cc", "Cs") else sign for sign in text).strip()
+    return cut(text, limit)
+
+
+def cut(text: str, limit: int) -> str:
+    """At most ``limit`` characters, the last of them saying how many are missing."""
+    if len(text) <= limit:
+        return text
+    tail = f"… (+{len(text) - limit})"
+    kept = max(0, limit - len(tail))
+    return f"{text[:kept]}… (+{len(text) - kept})"[:limit]
+
+
+def cut_lines(text: str, limit: int) -> str:
+    """Whole lines as far as they fit, then a line that says how many are missing."""
+    if len(text) <= limit:
+        return text
+    lines = text.split("\n")
+    room = limit - 20
+    kept: list[str] = []
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    if not kept:
+        return cut(text, limit)
+    return "\n".join([*kept, f"… (+{len(lines) - len(kept)})"])
+
+
+def safe(text: str, limit: int = 200) -> str:
+    """Foreign text as plain words inside a sentence of ours: no emphasis, no code, no mention."""
+    tamed = tame(text, limit).replace("`", _TICK)
+    return escape(re.sub(r"(?<!\w)([*_~])|([*_~])(?!\w)", "\u2060\\g<0>\u2060", tamed))
+
+
+def code(text: str, limit: int = 200) -> str:
+    """Foreign text between backticks."""
+    return f"`{escape(tame(text, limit).replace('`', _TICK)) or ' '}`"
+
+
+def user(user_id: str) -> str:
+    """A mention of one person, or the bare word when it is no Slack id."""
+    return f"<@{user_id}>" if re.fullmatch(r"[UW][A-Z0-9]+", user_id) else safe(user_id)
+
+
+def channel(channel_id: str) -> str:
+    """A link to a channel."""
+    return f"<#{channel_id}>" if re.fullmatch(r"[CDG][A-Z0-9]+", channel_id) else safe(channel_id)
+
+
+def moment(at: datetime) -> str:
+    """A point in time, shown by Slack in the reader's own zone."""
+    fallback = at.strftime("%Y-%m-%d %H:%M UTC")
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+
+
+def size(count: int) -> str:
+    """Bytes for people: 1.5 MB."""
+    number = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    raise AssertionError

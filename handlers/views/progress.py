@@ -1,0 +1,32 @@
+"""The steps of a job as they run. Pure."""
+
+from bot.model.doors import RequestView
+from bot.model.jobs import StepState
+from bot.texts import catalogue, say
+from handlers.views.mrkdwn import safe
+
+_MARKS = {StepState.DONE: "✓", StepState.RUNNING: "▸", StepState.FAILED: "✗"}
+
+
+def steps(view: RequestView, language: str) -> str | None:
+    """One line per step, those still to come included when the plan names them; None without a job."""
+    if view.job is None:
+        return None
+    planned = view.revision.plan.get("steps") if view.revision else None
+    begun = {step.name for step in view.steps}
+    lines = [f"{_MARKS[step.state]} {step_name(step.name, language)}" for step in view.steps]
+    if view.job.ended_at is None:
+        lines += [f"· {step_name(name, language)}" for name in planned or () if name not in begun]
+    if not lines:
+        return None
+    shown = lines[:40]
+    if len(lines) > 40:
+        shown.append(say("card.steps.more", language, n=len(lines) - 40))
+    done = sum(step.state is StepState.DONE for step in view.steps)
+    first = say("card.steps", language, done=done, n=max(len(lines), len(view.steps)))
+    return "\n".join([f"*{first}*", *shown])
+
+
+def step_name(key: str, language: str) -> str:
+    """What a step is called, or its bare key when this version has no word for it."""
+    return say(key, language) if key in catalogue("en")[0] else safe(key)

@@ -1,0 +1,193 @@
+"""The card: one request, readable on a phone, redrawn whenever anything changes. Pure."""
+
+from bot.model.doors import RequestView
+from bot.model.jobs import JobState
+from bot.model.requests import CLOSED, Operation, State
+from bot.texts import say
+from handlers.replies import sentence
+from handlers.views import progress
+from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
+from handlers.views.mrkdwn import code, escape, moment, safe, tame, user
+
+_ICONS = {
+    State.PLANNING: "🔎",
+    State.PENDING: "🗳️",
+    State.APPROVED: "✅",
+    State.DENIED: "⛔",
+    State.RUNNING: "⏳",
+    State.SUCCEEDED: "✅",
+    State.HELD: "⚠️",
+}
+_STOPPABLE = (State.APPROVED, State.RUNNING, State.HELD)
+_CANCELLABLE = (State.PLANNING, State.PENDING, State.APPROVED, State.DENIED)
+SHOWN_VALUES = 5
+
+
+def render(view: RequestView, language: str) -> Rendered:
+    """The card of a request as it stands."""
+    closed = view.request.state in CLOSED
+    parts = [
+        header(title(view, language)),
+        section(state_line(view, language)),
+        section(who_and_what(view, language)),
+        section(_decision(view, language)),
+        section(progress.steps(view, language)),
+        context(_until(view, language)),
+        section(_notices(view, language)),
+        None if closed else actions(_buttons(view, language)),
+    ]
+    return message(summary(view, language), parts)
+
+
+def title(view: RequestView, language: str) -> str:
+    """“Deletion #42 · crm · customer”, plain."""
+    request = view.request
+    words = [f"{say(f'card.operation.{request.operation}', language)} #{request.number or '…'}"]
+    words += [escape(tame(word, 60)) for word in (request.target, request.record) if word]
+    return " · ".join(words)
+
+
+def summary(view: RequestView, language: str) -> str:
+    """One line without anything personal, for notifications and lists."""
+    state = say(f"card.state.{view.request.state}", language)
+    return f"{title(view, language)}: {state}"
+
+
+def state_line(view: RequestView, language: str) -> str:
+    """The state in words, and why."""
+    request = view.request
+    icon = _ICONS.get(request.state, "▪️")
+    line = f"{icon} *{say(f'card.state.{request.state}', language)}*"
+    if request.outcome:
+        line += f"\n{sentence(request.outcome, request.outcome_params, language)}"
+    elif request.state is State.DENIED and request.denied_by:
+        line += f"\n{sentence('card.denied-by', {'user': request.denied_by}, language)}"
+    return line
+
+
+def rows_line(view: RequestView, language: str) -> str | None:
+    """“24 rows in 6 tables”, or None while there is no plan or nothing to count."""
+    plan = view.revision.plan if view.revision else {}
+    tables = plan.get("tables") or []
+    if not tables:
+        return None
+    rows = sum(int(part[1]) for part in tables)
+    return say(
+        "card.rows-in-tables",
+        language,
+        rows=say("card.rows", language, n=rows),
+        tables=say("card.tables", language, n=len(tables)),
+    )
+
+
+def who_and_what(view: RequestView, language: str) -> str:
+    """Who asks, for what, and why; without the personal part once it is erased."""
+    request, personal = view.request, view.personal
+    lines = [
+        say(
+            f"card.asks.{request.operation}",
+            language,
+            user=user(request.requester),
+            target=safe(request.target),
+        )
+    ]
+    counted = rows_line(view, language)
+    if counted:
+        lines.append(say(f"card.counted.{request.operation}", language, counted=counted))
+    if view.environment:
+        lines.append(say("card.environment", language, environment=safe(view.environment)))
+    what = [code(personal.label, 150)] if personal.label else []
+    if personal.values and request.operation is Operation.DELETE_RECORDS:
+        shown = ", ".join(code(value, 80) for value in personal.values[:SHOWN_VALUES])
+        more = len(personal.values) - SHOWN_VALUES
+        what.append(f"({shown}{say('card.more-values', language, n=more) if more > 0 else ''})")
+    if what:
+        lines.append(say("card.what", language, what=" ".join(what)))
+    if personal.reason:
+        lines.append(say("card.why", language, reason=code(personal.reason, 400)))
+    return "\n".join(lines)
+
+
+def _decision(view: RequestView, language: str) -> str | None:
+    if view.revision is None:
+        return None
+    lines = [say("card.rule", language, rule=safe(view.revision.rule.name))]
+    lines += votes(view, language)
+    missing = missing_line(view, language)
+    if missing and view.request.state in (State.PENDING, State.DENIED, State.APPROVED):
+        lines.append(missing)
+    return "\n".join(lines)
+
+
+def votes(view: RequestView, language: str) -> list[str]:
+    """One line per vote, with the slot it fills."""
+    filled = {one.user: one.role for one in view.verdict.filled} if view.verdict else {}
+    lines = []
+    for vote in view.votes[:20]:
+        if vote.choice == "deny":
+            lines.append(say("card.vote.deny", language, user=user(vote.user)))
+        elif vote.user in filled:
+            lines.append(
+                say("card.vote.approve", language, user=user(vote.user), role=safe(filled[vote.user]))
+            )
+        else:
+            lines.append(say("card.vote.spare", language, user=user(vote.user)))
+    if len(view.votes) > 20:
+        lines.append(say("card.vote.more", language, n=len(view.votes) - 20))
+    if view.personal.deny_reason:
+        lines.append(say("card.deny-reason", language, reason=code(view.personal.deny_reason, 300)))
+    return lines
+
+
+def missing_line(view: RequestView, language: str) -> str | None:
+    """“Needs 1 more dba, 1 more data-owner”, or None when nothing is missing."""
+    if view.verdict is None or not view.verdict.missing:
+        return None
+    needed = [say("card.slot", language, n=slot.count, role=safe(slot.role)) for slot in view.verdict.missing]
+    return say("card.needs", language, needed=", ".join(needed))
+
+
+def _until(view: RequestView, language: str) -> str | None:
+    request = view.request
+    job = view.job
+    if request.state is State.PENDING and request.expires_at:
+        return say("card.expires", language, until=moment(request.expires_at))
+    if request.state is State.DENIED and request.denied_until:
+        return say("card.denied-until", language, until=moment(request.denied_until))
+    if request.state is State.APPROVED and request.starts_at:
+        return say("card.starts", language, at=moment(request.starts_at))
+    if request.state is State.RUNNING and job is not None:
+        early = job.state in (JobState.QUEUED, JobState.RUNNING)
+        return say("card.stop-possible" if early else "card.stop-too-late", language)
+    if request.closed_at:
+        return say("card.closed", language, at=moment(request.closed_at))
+    return None
+
+
+def _notices(view: RequestView, language: str) -> str | None:
+    """What stands in the way, and whom to call."""
+    request = view.request
+    lines = []
+    if view.frozen is not None and request.operation is not Operation.RESTORE and request.state not in CLOSED:
+        lines.append(say("card.frozen", language, target=safe(request.target), user=user(view.frozen.by)))
+    if not view.worker_alive and request.state in (State.APPROVED, State.RUNNING, State.PLANNING):
+        approved = ".approved" if request.state is State.APPROVED else ""
+        lines.append(say(f"card.no-worker{approved}", language))
+    called_for = view.frozen is not None or request.state in (State.FAILED, State.HELD)
+    if view.support and called_for:
+        lines.append(say("card.support", language, support=safe(view.support, 300)))
+    return "\n".join(lines) or None
+
+
+def _buttons(view: RequestView, language: str) -> list[Block]:
+    request = view.request
+    made = []
+    for action, states, style in (("cancel", _CANCELLABLE, None), ("stop", _STOPPABLE, "danger")):
+        if request.state not in states:
+            continue
+        question = {
+            part: say(f"card.{action}.{part}", language, number=request.number or 0)
+            for part in ("title", "text", "confirm", "deny")
+        }
+        made.append(button(action, say(f"card.button.{action}", language), f"{request.id}", style, question))
+    return made
