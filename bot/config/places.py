@@ -12,6 +12,7 @@ from typing import Any
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import short
+from bot.settings import BOT_VARIABLES
 
 #: The databases that this version works on.
 DATABASES = ("sqlite",)
@@ -79,7 +80,10 @@ def _placeholders_are_sound(sheet: Sheet, place: Place, text: str) -> bool:
     if "${" in _PLACEHOLDER.sub("", text) or not all(_VARIABLE.fullmatch(name) for name in names):
         sheet.report(place, "config.variable-form", key=short(spoken(place)))
         return False
-    return True
+    taken = next((name for name in names if name in BOT_VARIABLES), None)
+    if taken:
+        sheet.report(place, "config.variable-taken", name=taken)
+    return taken is None
 
 
 def _fill(sheet: Sheet, place: Place, text: str, resolve: Mapping[str, str]) -> None:

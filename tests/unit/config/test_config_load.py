@@ -87,6 +87,7 @@ CASES = [
     ("a variable in a rule", "approve: [1 of dba]\n  - name: restore", 'approve: ["${SLOT}"]\n  - name: restore', 16, "config.variable-place"),
     ("a variable with a dash", "sqlite:///crm.db", "${CRM-URL}", 9, "config.variable-form"),
     ("a variable that does not end", "sqlite:///crm.db", "${CRM_URL", 9, "config.variable-form"),
+    ("a variable that only the bot may know", "sqlite:///crm.db", "${SLACK_BOT_TOKEN}", 9, "config.variable-taken"),
     ("a variable that is not set", "sqlite:///crm.db", "${CRM_URL}", 9, "config.variable-missing"),
     ("a variable that is set to nothing", "sqlite:///crm.db", "${EMPTY}", 9, "config.variable-missing"),
     ("a path instead of an address", "sqlite:///crm.db", "crm.db", 9, "config.url"),

@@ -123,7 +123,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.lists(PIECES, max_size=30).map("".join) | st.text(max_size=60))
 @example(text="rules: [[]]\nroles: [1]\ntargets: {a: []}")
 @example(text="rules: {a: b}\nroles: x\ntargets: 1\nbackups: []")
