@@ -164,7 +164,7 @@ class Story:
         since = self._slack.core.stamp()
         self._slack.as_user("U0BOB").wait_for_private(timeout=PATIENCE)
         self._tell.typed("carol", say("story.presses-approve"))
-        self._slack.as_user("U0CAROL").click(DELETIONS, ballot.ts, "ballot_approve")
+        self._slack.as_user("U0CAROL").click(DELETIONS, ballot.ts, "vote-approve")
         self._private("U0CAROL", since)
 
     def _deleted(self, card: Message, rows: int) -> str:

@@ -1,0 +1,63 @@
+"""A worker that kills itself with SIGKILL at a chosen moment: ``killed_worker.py MOMENT NAME``.
+
+Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
+committed and our own database does not know yet; ``engine-before``, ``engine-after`` a step NAME of the engine.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bot import compose
+from bot.jobs.crew import Crew
+from bot.jobs.engine import Step
+from bot.jobs.gatekeeper import Gatekeeper
+from bot.settings import read_environment
+
+MOMENT, NAME = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingGatekeeper(Gatekeeper):
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        if (MOMENT, NAME) == ("before", name):
+            die()
+        with super().step(name):
+            if (MOMENT, NAME) == ("inside", name):
+                die()
+            yield
+        if (MOMENT, NAME) == ("after", name):
+            die()
+
+
+class DyingCrew(Crew):
+    def run(self, job_id: str, step: Step) -> None:
+        def dying(name: str, work: Any) -> str:
+            if (MOMENT, NAME) == ("engine-before", name):
+                die()
+            done = step(name, work)
+            if (MOMENT, NAME) == ("engine-after", name):
+                die()
+            return done
+
+        super().run(job_id, dying)
+
+    def _committed(self, *args: Any) -> None:
+        if MOMENT == "before-note":
+            die()
+        super()._committed(*args)
+
+
+class DyingWorker(compose.Worker):
+    crew = staticmethod(lambda *args: DyingCrew(*args, gatekeeper=DyingGatekeeper))
+
+
+compose.Worker = DyingWorker
+sys.exit(compose.run_worker(read_environment(), None, print))

@@ -1,0 +1,208 @@
+"""A whole Countersign for stories: the sandbox Slack in this process, bot and worker as real processes."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from bot.sandbox import crm
+from bot.sandbox.people import DELETIONS, installed, seeded
+from bot.sandbox.slack.responses import shown_text
+from bot.sandbox.slack.server import Slack
+from bot.sandbox.slack.workspace import Message
+from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLER = Path(__file__).with_name("killed_worker.py")
+PATIENCE = 30.0
+YES, NO = "white_check_mark", "x"
+Result = TypeVar("Result")
+
+
+class Rig:
+    """``with Rig(folder) as rig:`` starts Slack, worker and bot; ``config`` may change the sandbox's own."""
+
+    def __init__(self, folder: Path, change: Callable[[str], str] = lambda text: text) -> None:
+        self.folder = folder
+        self.crm = folder / "crm.db"
+        crm.create(self.crm)
+        text = (ROOT / "bot/sandbox/sandbox.yml").read_text(encoding="utf-8")
+        text = text.replace("cooling_off: 2s", "cooling_off: 0s")
+        (folder / "countersign.yml").write_text(change(text), encoding="utf-8")
+        grants = installed()
+        core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
+        self.slack = Slack(core)
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        self.slack.start()
+        try:
+            self.start_worker()
+            self.start_bot()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for name in list(self.processes):
+            self.stop(name)
+        self.slack.stop()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        plain = {
+            name: value for name, value in read_environment().variables.items() if name in PLAIN_VARIABLES
+        }
+        return {
+            **plain,
+            "COUNTERSIGN_CONFIG": str(self.folder / "countersign.yml"),
+            "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
+            "COUNTERSIGN_HTTP": "127.0.0.1:0",
+            "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
+            **self.slack.environment(),
+        }
+
+    def _environment_of(self, part: str) -> dict[str, str]:
+        return environment_for(part, read_environment(self.environment), frozenset({"CRM_DATABASE_URL"}))
+
+    def start_worker(self, *script: str) -> subprocess.Popen[bytes]:
+        """The real worker, or one that kills itself as ``script`` says."""
+        command = [sys.executable, str(KILLER), *script] if script else _part("worker")
+        return self._start("worker", command)
+
+    def start_bot(self) -> None:
+        self._start("bot", _part("bot"))
+        self.slack.wait_for(lambda: self.slack.links.count >= 2 or self._died("bot"), PATIENCE)
+        assert not self._died("bot"), self.log("bot")
+
+    def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**self._environment_of(name), "PYTHONPATH": str(ROOT)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.processes[name] = process
+        return process
+
+    def _died(self, name: str) -> bool:
+        return self.processes[name].poll() is not None
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")[-3000:]
+
+    def stop(self, name: str) -> None:
+        process = self.processes.pop(name)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(15)
+
+    def kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(15)
+
+    def wait(self, look: Callable[[], Result], what: str, patience: float = PATIENCE) -> Result:
+        """Look again and again, up to a bound, at something outside Slack."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            found = look()
+            if found:
+                return found
+            time.sleep(0.05)
+        raise TimeoutError(f"{what}\nworker: {self.log('worker')}\nbot: {self.log('bot')}")
+
+    # what people do
+
+    def command(self, who: str, name: str, text: str, channel: str = DELETIONS) -> str:
+        since = self.slack.core.stamp()
+        answer = self.slack.as_user(who).command(name, text, channel=channel)
+        assert answer.acked, answer.error
+        return since
+
+    def told(self, who: str, since: str, text: str = "") -> str:
+        """What the app said to one person alone since then."""
+        message = self.slack.as_user(who).wait_for_private(text, newer_than=since, timeout=PATIENCE)
+        return shown_text(message)
+
+    def react(self, who: str, message: Message, emoji: str = YES) -> str:
+        since = self.slack.core.stamp()
+        self.slack.as_user(who).react(DELETIONS, message.ts, emoji)
+        return since
+
+    def ballot(self, since: str) -> Message:
+        """The newest ballot that is ready for votes."""
+
+        def found() -> Message | None:
+            ready = [one for one in self.room() if one.ts > since and {YES, NO} <= set(one.reactions)]
+            return max(ready, key=lambda one: one.ts, default=None)
+
+        ballot = self.slack.wait_for(found, PATIENCE)
+        assert ballot is not None
+        return ballot
+
+    def room(self) -> list[Message]:
+        return list(self.slack.core.workspace.messages.get(DELETIONS, {}).values())
+
+    def thread(self, ts: str) -> list[Message]:
+        return sorted((one for one in self.room() if one.thread_ts == ts), key=lambda one: one.ts)
+
+    def card(self, ballot: Message) -> Message:
+        return self.slack.core.workspace.message(DELETIONS, ballot.thread_ts)
+
+    def receipts(self) -> list[Message]:
+        return [one for one in self.room() if one.reply_broadcast]
+
+    def ask_to_delete(self, email: str = crm.ADA_EMAIL, who: str = "U0ALICE") -> Message:
+        since = self.command(who, "/delete-records", f"crm customer {email} -- GDPR request 4711")
+        return self.ballot(since)
+
+    def approve(self, ballot: Message, *who: str) -> None:
+        for person in who or ("U0BOB", "U0CAROL"):
+            self.react(person, ballot)
+
+    # what is true
+
+    @contextmanager
+    def books(self) -> Iterator[sqlite3.Connection]:
+        path = self.folder / "data" / "countersign.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
+            yield connection
+
+    def row(self, query: str, *params: Any) -> Any:
+        with self.books() as connection:
+            return connection.execute(query, params).fetchone()
+
+    def state(self, number: int) -> str | None:
+        row = self.row("SELECT state FROM requests WHERE number = ?", number)
+        return None if row is None else str(row[0])
+
+    def wait_state(self, number: int, *states: str) -> str:
+        self.wait(lambda: self.state(number) in states, f"#{number} is {self.state(number)}, wanted {states}")
+        found = self.state(number)
+        assert found is not None
+        return found
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        return crm.contents(self.crm)
+
+    def ada_is_there(self) -> bool:
+        return any(row[1] == crm.ADA_EMAIL for row in self.contents()["customers"])
+
+
+def _part(name: str) -> list[str]:
+    return [sys.executable, "-m", "bot", "serve-part", name]

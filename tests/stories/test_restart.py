@@ -1,0 +1,94 @@
+"""kill -9 during any step, then start again: the job finishes, once, and every promise still holds."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.operations import delete_records, restore
+from tests.stories.rig import Rig
+
+pytestmark = pytest.mark.slow
+
+DELETION = [
+    *((moment, step) for step in delete_records.STEPS for moment in ("inside", "after")),
+    ("before-note", ""),
+    ("engine-after", "permit"),
+    ("engine-before", "execute"),
+    ("engine-after", "execute"),
+    ("engine-after", "tell"),
+]
+RESTORE = [
+    *(("inside", step) for step in restore.STEPS),
+    ("before-note", ""),
+    ("engine-after", "execute"),
+]
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as rig:
+        yield rig
+
+
+def dies(rig: Rig, *moment: str) -> None:
+    """Replace the worker by one that will kill itself at a moment."""
+    rig.stop("worker")
+    rig.start_worker(*moment)
+
+
+def comes_back(rig: Rig) -> None:
+    """The worker is dead; start an ordinary one."""
+    worker = rig.processes["worker"]
+    rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
+    assert worker.returncode == -9, rig.log("worker")
+    rig.start_worker()
+
+
+def check_the_books(rig: Rig, number: int) -> None:
+    """Nothing twice, nothing orphaned: one receipt, one card, one booked backup that opens, one commit."""
+    receipts = [one for one in rig.receipts() if one.thread_ts]
+    assert len(receipts) == number
+    cards = [one for one in rig.room() if not one.thread_ts and one.bot_id]
+    assert len(cards) == number
+    commits = rig.row("SELECT count(*) FROM audit_log WHERE entry LIKE '%\"committed\"%'")[0]
+    assert commits == number
+    kept = rig.row("SELECT count(*), min(id) FROM backups WHERE state = 'kept'")
+    assert kept[0] == 1
+    archives = sorted(path.name for path in (rig.folder / "backups").glob("*.age"))
+    assert archives == [f"{kept[1]}.age", f"{kept[1]}.key.age"]
+
+
+@pytest.mark.parametrize(("moment", "step"), DELETION)
+def test_a_deletion_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
+    before = rig.contents()
+    dies(rig, moment, step)
+    ballot = rig.ask_to_delete()
+    rig.approve(ballot)
+    comes_back(rig)
+    assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
+    rig.slack.wait_for(rig.receipts, 30)
+    assert not rig.ada_is_there()
+    check_the_books(rig, 1)
+
+    reference = rig.row("SELECT reference FROM backups WHERE state = 'kept'")[0]
+    since = rig.command("U0ERIN", "/restore", f"{reference} -- kill test")
+    rig.react("U0DAN", rig.ballot(since))
+    rig.wait_state(2, "succeeded")
+    assert rig.contents() == before
+
+
+@pytest.mark.parametrize(("moment", "step"), RESTORE)
+def test_a_restore_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
+    before = rig.contents()
+    rig.approve(rig.ask_to_delete())
+    rig.wait_state(1, "succeeded")
+    reference = rig.row("SELECT reference FROM backups WHERE state = 'kept'")[0]
+    dies(rig, moment, step)
+    since = rig.command("U0ERIN", "/restore", f"{reference} -- kill test")
+    rig.react("U0DAN", rig.ballot(since))
+    comes_back(rig)
+    assert rig.wait_state(2, "succeeded", "held", "failed") == "succeeded"
+    assert rig.contents() == before
+    rig.slack.wait_for(lambda: len(rig.receipts()) == 2, 30)
+    check_the_books(rig, 2)
