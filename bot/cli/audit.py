@@ -38,7 +38,7 @@ def export(
     to: Annotated[Path | None, typer.Option(help=say("cli.help.audit.to"))] = None,
 ) -> None:
     """Write the log as JSON lines."""
-    with open_store(settings()).read() as work:
+    with open_store(settings()) as store, store.read() as work:
         lines = export_lines(work.audit.entries(), work.audit.heads())
     content = "".join(f"{line}\n" for line in lines)
     if to is None:
@@ -50,7 +50,7 @@ def export(
 
 
 def _check_database(head: str | None, key: str | None) -> Report:
-    with open_store(settings()).read() as work:
+    with open_store(settings()) as store, store.read() as work:
         entries, heads = work.audit.entries(), work.audit.heads()
     return verify(entries, heads, key, head)
 

@@ -11,14 +11,15 @@ import typer
 from bot.backups import manifest as manifests
 from bot.backups.cells import codec
 from bot.backups.rows import write_row
-from bot.backups.vault import OpenedBackup, Vault
-from bot.cli.behind import load, open_store, open_vault, settings
+from bot.backups.vault import OpenedBackup
+from bot.cli.behind import open_store, open_vault, settings
 from bot.cli.console import as_json, table, tell
 from bot.cli.files import new_folder, write_new
 from bot.errors import BadInput
 from bot.model.backups import Manifest, Table
 from bot.model.jobs import Backup
 from bot.schedules import clock
+from bot.settings import Settings
 from bot.store.unit_of_work import Store
 from bot.texts import say
 
@@ -32,7 +33,7 @@ def list_backups(
     json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
 ) -> None:
     """List the backups."""
-    with open_store(settings()).read() as work:
+    with open_store(settings()) as store, store.read() as work:
         rows = [_line(backup) for backup in work.backups.all()]
     if json:
         as_json(rows)
@@ -48,8 +49,8 @@ def verify(
     json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
 ) -> None:
     """Read a backup back and check every part of it."""
-    _, vault, backup_id, sha256 = _named(backup)
-    with vault.open(backup_id, sha256) as opened:
+    known = settings()
+    with open_store(known) as store, _opened(known, store, backup) as opened:
         manifest = opened.manifest
     if json:
         as_json(_summary(manifest))
@@ -64,12 +65,12 @@ def open_backup(
     json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
 ) -> None:
     """Decrypt a backup into a new folder, and say so in the log first."""
-    store, vault, backup_id, sha256 = _named(backup)
-    with vault.open(backup_id, sha256) as opened:
+    known = settings()
+    with open_store(known) as store, _opened(known, store, backup) as opened:
         new_folder(to)
         try:
             with store.transact() as work:
-                body = {"backup": backup_id, "uid": os.getuid()}
+                body = {"backup": opened.manifest.backup_id, "uid": os.getuid()}
                 work.audit.append("backup-opened", clock.now(), None, body)
             _unpack(opened, to)
         except BaseException:
@@ -82,17 +83,15 @@ def open_backup(
         tell("cli.backup.opened", path=str(to), **_counts(manifest))
 
 
-def _named(text: str) -> tuple[Store, Vault, str, str | None]:
-    """Store, vault, and what an id or a pasted reference names: id and, when it is known, the sha256."""
-    known = settings()
-    store = open_store(known)
-    vault = open_vault(known, load(known, resolve=False))
+def _opened(known: Settings, store: Store, text: str) -> OpenedBackup:
+    """The checked backup that an id or a pasted reference names."""
+    vault = open_vault(known)
     if text.strip().strip("`").startswith("cs1."):
         payload = vault.unseal(text)
-        return store, vault, payload.backup_id, payload.sha256
+        return vault.open(payload.backup_id, payload.sha256)
     with store.read() as work:
         found = work.backups.get(text)
-    return store, vault, text, None if found is None else found.sha256
+    return vault.open(text, None if found is None else found.sha256)
 
 
 def _unpack(opened: OpenedBackup, folder: Path) -> None:

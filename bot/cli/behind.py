@@ -1,16 +1,24 @@
-"""What the commands open: settings, configuration, database, backups."""
+"""What the commands open: settings, configuration, database, backups.
 
+``bot.compose`` is imported where it is used: it brings the whole worker with it, and most commands, the
+parent process of ``serve`` among them, do not need that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from bot import compose
+from bot.backups.storage import Storage
 from bot.backups.vault import Vault
+from bot.config.load import load as load_file
 from bot.config.load import variables
 from bot.config.types import Config
 from bot.errors import BadInput, Broken
 from bot.settings import Settings, read_environment
+from bot.store.database import Database
 from bot.store.schema import is_current
 from bot.store.unit_of_work import Store
 
@@ -20,47 +28,79 @@ def settings() -> Settings:
     return read_environment()
 
 
-def open_store(known: Settings) -> Store:
-    """Our own database, as a worker left it; never creates or changes it.
-
-    Raises:
-        BadInput: there is none, or it belongs to another version.
-        Broken: it cannot be reached.
-    """
-    try:
-        url = make_url(known.database_url)
-    except ArgumentError:
-        raise BadInput("cli.database-url") from None
-    if url.drivername == "sqlite" and not Path(url.database or "").is_file():
-        raise BadInput("cli.no-database", path=str(url.database))
-    database = compose.open_database(known)
-    try:
-        current = is_current(database)
-    except SQLAlchemyError as error:
-        raise Broken("store.unusable", code=type(error).__name__) from None
-    if not current:
-        raise BadInput("cli.database-version")
-    return Store(database)
-
-
 def load(known: Settings, resolve: bool) -> Config:
     """The configuration; with ``resolve`` the ``${…}`` are replaced.
 
     Raises:
         BadInput: with every problem of the file.
     """
-    return compose.load_configuration(known, resolve)
-
-
-def open_vault(known: Settings, config: Config) -> Vault:
-    """The backups, for who may read the worker's secrets.
-
-    Raises:
-        Broken: the master key cannot be read.
-    """
-    return compose.open_vault(known, config)
+    return load_file(known.config_file, known.variables if resolve else None)
 
 
 def config_variables(known: Settings) -> frozenset[str]:
     """The names of the variables that the configuration mentions; only the worker may see them."""
     return variables(known.config_file)
+
+
+def database_is_there(known: Settings) -> bool:
+    """Whether there is anything to open; a database that is not a file is assumed to be there.
+
+    Raises:
+        BadInput: its address is none.
+    """
+    try:
+        url = make_url(known.database_url)
+    except ArgumentError:
+        raise BadInput("cli.database-url") from None
+    return url.drivername != "sqlite" or Path(url.database or "").is_file()
+
+
+@contextmanager
+def open_store(known: Settings) -> Iterator[Store]:
+    """Our own database, as a worker left it; never creates or changes it.
+
+    Raises:
+        BadInput: there is none, or it belongs to another version.
+        Broken: it cannot be reached.
+    """
+    if not database_is_there(known):
+        raise BadInput("cli.no-database", path=str(make_url(known.database_url).database))
+    database = Database(known.database_url)
+    try:
+        if not _is_current(database):
+            raise BadInput("cli.database-version")
+        yield Store(database)
+    finally:
+        database.close()
+
+
+def _is_current(database: Database) -> bool:
+    try:
+        return is_current(database)
+    except SQLAlchemyError as error:
+        raise Broken("store.unusable", code=type(error).__name__) from None
+
+
+def backup_store(known: Settings, config: Config) -> Storage:
+    """Where backups lie.
+
+    Raises:
+        StorageDown: it cannot be opened.
+    """
+    from bot import compose  # noqa: PLC0415 - see above
+
+    return compose.backup_store(known, config)
+
+
+def open_vault(known: Settings) -> Vault:
+    """The backups, for who may read the worker's secrets.
+
+    Raises:
+        Broken: the master key cannot be read.
+    """
+    config = load(known, resolve=False)
+    if "${" in (config.backups.store or ""):
+        config = load(known, resolve=True)
+    from bot import compose  # noqa: PLC0415 - see above
+
+    return compose.open_vault(known, config)

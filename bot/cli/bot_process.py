@@ -4,13 +4,12 @@ import signal
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 from handlers.running import Door
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot import compose
+from bot.cli.behind import database_is_there
 from bot.cli.console import DONE, tell
 from bot.cli.health import HealthServer
 from bot.errors import Broken
@@ -89,10 +88,7 @@ def _prepared(settings: Settings, stopping: threading.Event) -> bool:
 
 
 def _is_prepared(settings: Settings) -> bool:
-    url = make_url(settings.database_url)
-    if url.drivername == "sqlite" and not Path(url.database or "").is_file():
-        return False
     try:
-        return compose.is_prepared(settings)
+        return database_is_there(settings) and compose.is_prepared(settings)
     except SQLAlchemyError:
         return False

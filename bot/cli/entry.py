@@ -45,7 +45,10 @@ def run(arguments: Sequence[str]) -> int:
 def _explain(error: CountersignError) -> None:
     for sentence in error.sentences() if isinstance(error, ConfigInvalid) else ():
         complain("cli.sentence", text=sentence)
-    complain(error.key, **error.params)
+    try:
+        complain(error.key, **error.params)
+    except KeyError:
+        complain("cli.internal", error=error.key)
 
 
 def _run(arguments: list[str]) -> int:

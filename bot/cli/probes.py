@@ -3,15 +3,10 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError
-
-from bot import compose
 from bot.backups import keys
 from bot.backups.vault import any_backup_exists
-from bot.cli.behind import open_store
+from bot.cli.behind import backup_store, database_is_there, open_store, open_vault
 from bot.config.types import Config, Record, SoftReference, Target
 from bot.errors import CountersignError
 from bot.settings import Settings
@@ -72,7 +67,7 @@ def of_target(name: str, target: Target) -> Iterator[Item]:
 
 def of_store(settings: Settings, config: Config) -> Iterator[Item]:
     """Begin to write into the backup store, and leave no trace."""
-    store = compose.backup_store(settings, config)
+    store = backup_store(settings, config)
     with store.put_new(_PROBE) as upload:
         upload.write(b"probe")
     yield item(Level.OK, "cli.check.store")
@@ -81,27 +76,22 @@ def of_store(settings: Settings, config: Config) -> Iterator[Item]:
 def of_master_key(settings: Settings, config: Config) -> Iterator[Item]:
     """Read the master key and open the newest backup's key file with it."""
     path = str(settings.master_key_file)
-    storage = compose.backup_store(settings, config)
+    storage = backup_store(settings, config)
     if not settings.master_key_file.exists() and not any_backup_exists(storage):
         yield item(Level.NOTE, "cli.check.key-later", path=path)
         return
     keys.load(settings.master_key_file)
-    compose.open_vault(settings, config).check_master()
+    open_vault(settings).check_master()
     yield item(Level.OK, "cli.check.key", path=path)
 
 
 def of_database(settings: Settings) -> Iterator[Item]:
     """Look at our own database, if a worker has made it."""
-    try:
-        url = make_url(settings.database_url)
-    except ArgumentError:
-        yield item(Level.ERROR, "cli.database-url")
-        return
-    if url.drivername == "sqlite" and not Path(url.database or "").is_file():
+    if not database_is_there(settings):
         yield item(Level.NOTE, "cli.check.database-later")
         return
-    open_store(settings).database.close()
-    yield item(Level.OK, "cli.check.database")
+    with open_store(settings):
+        yield item(Level.OK, "cli.check.database")
 
 
 def _records(name: str, target: Target, catalogue: Catalogue) -> Iterator[Item]:

@@ -15,6 +15,7 @@ from bot.texts import say
 
 group = typer.Typer(help=say("cli.help.request"), no_args_is_help=True)
 
+_LONGEST_NUMBER = 9
 _LIST = ("number", "operation", "target", "record", "state", "requester", "created_at")
 _SHOW = (*_LIST, "rule", "rows", "expires_at", "starts_at", "closed_at", "outcome", "backup", "digest")
 _VOTES = ("user", "choice", "proof", "at")
@@ -28,7 +29,7 @@ def list_requests(
 ) -> None:
     """List the requests."""
     states = [state for state in State if everything or state not in CLOSED]
-    with open_store(settings()).read() as work:
+    with open_store(settings()) as store, store.read() as work:
         found = [one for one in reversed(work.requests.in_states(states)) if not one.preview]
     rows = [_line(request) for request in found]
     if json:
@@ -45,7 +46,7 @@ def show(
     json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
 ) -> None:
     """Show one request."""
-    with open_store(settings()).read() as work:
+    with open_store(settings()) as store, store.read() as work:
         whole = _whole(work, number)
     if json:
         as_json(whole)
@@ -61,7 +62,8 @@ def show(
 
 def _whole(work: Work, number: str) -> dict[str, Any]:
     digits = number.strip().lstrip("#")
-    request = work.requests.by_number(int(digits)) if digits.isascii() and digits.isdigit() else None
+    known = digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_NUMBER
+    request = work.requests.by_number(int(digits)) if known else None
     if request is None:
         raise NotFound("cli.request.unknown", number=digits)
     revision = work.requests.revision(request.id, request.revision)

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from bot import compose
 from bot.cli.behind import config_variables, load, settings
 from bot.cli.children import Part, Patience, Supervisor
 from bot.cli.console import tell
@@ -64,6 +63,8 @@ def serve_part(
         from bot.cli.bot_process import run_bot  # noqa: PLC0415 - parent and worker never load Slack's library
 
         raise typer.Exit(run_bot(known))
+    from bot import compose  # noqa: PLC0415 - the parent process stays small
+
     names = None if targets is None else _names(targets)
     raise typer.Exit(compose.run_worker(known, names, lambda key, path: tell(key, path=path)))
 
