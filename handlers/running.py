@@ -82,6 +82,10 @@ class Door:
         return self.front.channels.problem(channel)
 
     def _build(self) -> App:
+        # Bolt reads the names of a plain function's arguments; a bound method confuses it.
+        def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+            return self._authorize(enterprise_id, team_id)
+
         app = App(
             logger=quiet_logger(),
             name="countersign",
@@ -89,7 +93,7 @@ class Door:
             signing_secret=self._settings.slack_signing_secret or "",
             request_verification_enabled=self._settings.slack_app_token is None,
             token_verification_enabled=False,
-            authorize=self._authorize,
+            authorize=authorize,
             listener_executor=self._executor,
         )
         register(app, self.front, self._wake.set)
