@@ -41,10 +41,12 @@ class Link:
 class Extra:
     """The operation's part of a manifest: no personal values.
 
+    ``identity``: a hash of which database it was.
     ``loose``: rows that pointed nowhere already, by label of the link; they may do so again.
     """
 
     target: str
+    identity: str
     record: str | None
     plan: Mapping[str, Any]
     shapes: Mapping[str, Shape]
@@ -58,6 +60,7 @@ class Extra:
             "operation": str(Operation.DELETE_RECORDS),
             "format": _FORMAT,
             "target": self.target,
+            "identity": self.identity,
             "record": self.record,
             "plan": dict(self.plan),
             "shapes": [_listed(asdict(shape)) for shape in self.shapes.values()],
@@ -88,6 +91,7 @@ def extra_of(manifest: Manifest) -> Extra:
         links = [Link(one["label"], one["table"], one["key"], tuple(one["columns"])) for one in data["links"]]
         return Extra(
             target=data["target"],
+            identity=data["identity"],
             record=data["record"],
             plan=data["plan"],
             shapes={shape.name: shape for shape in shapes},

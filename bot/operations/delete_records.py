@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 
 from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
-from bot.errors import Broken, CannotProve, CountersignError, NotOurs
+from bot.errors import BadInput, Broken, CannotProve, CountersignError, NotFound, NotOurs, Refused
 from bot.model.backups import Column, SealedBackup, TableSummary
-from bot.model.plans import Key, Part, Plan, Subject, Told, hash_marks, judge, mark
+from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, mark
 from bot.model.requests import Operation
 from bot.operations import archived
 from bot.operations.archived import Extra, Settled, link_of, shape_of
 from bot.operations.compare import Links, Rows
+from bot.operations.conflicts import require_schema
 from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
-from bot.operations.preflight import Closure, closure_of, fingerprint, survey, warnings
+from bot.operations.preflight import Closure, closure_of, fingerprint, identity_hash, survey, warnings
 from bot.operations.selecting import label_of, record_of, resolve
 from bot.targets.base import RecordTarget, Session, Table, Writing
 
@@ -94,19 +95,27 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
 def settle(target: RecordTarget, opened: OpenedBackup) -> Settled:
     """Whether the deletion behind this backup was committed, found out under the target's lock.
 
+    Whatever stands in the way of knowing, such as another database or a changed table, makes it ``unclear``:
+    no refusal leaves here, because a refusal reads as "nothing has changed".
+
     Raises:
         TargetDown: not now; ask again.
         NotOurs: the backup is damaged or not of a deletion.
     """
-    links = archived.extra_of(opened.manifest).links
-    with target.writing() as session:
-        archived.load_all(session, opened.tables(), links)
-        counts = [
-            archived.rows_of(session, table.name) for table in opened.manifest.tables if table.kind == "rows"
-        ]
+    extra = archived.extra_of(opened.manifest)
+    if (extra.target, extra.identity) != (target.name, identity_hash(target)):
+        return "unclear"
+    try:
+        with target.writing() as session:
+            require_schema(session.catalogue(), target.name, extra, opened.manifest)
+            archived.load_all(session, opened.tables(), extra.links)
+            counts = [archived.rows_of(session, name) for name in extra.shapes]
+    except Refused:
+        return "unclear"
     if not any(one.identical or one.different for one in counts):
         return "committed"
-    if not any(one.missing or one.different for one in counts):
+    # Rows may have been edited since. All of them different would be strangers under reused keys.
+    if any(one.identical for one in counts) and not any(one.missing for one in counts):
         return "not-committed"
     return "unclear"
 
@@ -125,7 +134,7 @@ def _transaction(
             with gate.step("step.copy"):
                 _copy_out(session, found, sealing, gate)
             with gate.step("step.seal"):
-                attempt.sealed = sealed = sealing.finish(_extra(session, order, found))
+                attempt.sealed = sealed = sealing.finish(_extra(session, target, order, found))
         with gate.step("step.test-restore"):
             attempt.seconds = _test_restore(session, found, sealed, vault)
         gate.check()
@@ -225,6 +234,7 @@ def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Cl
     ground = survey(session, target.name, subject.table, order.spec.soft_references)
     session.seed(subject.table, subject.roots)
     roots = _roots(key, subject.table, session.keys(subject.table))
+    same = _still_named(session, target, order)
     found = closure_of(session, ground, key)
     drift = judge(
         order.plan,
@@ -233,9 +243,27 @@ def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Cl
         subject.marks,
         found.measured.few,
     )
+    if not drift.drifted and not same:
+        drift = Drift(drifted=True, differences=(Told("drift.renamed"),))
     if drift.drifted:
         raise Drifted(target.name, drift)
     return found
+
+
+def _still_named(session: Session, target: RecordTarget, order: DeleteOrder) -> bool:
+    """Whether what was typed still means these rows, and they still look as the approvers saw them.
+
+    A key alone does not tell: a database may give the key of a deleted row to a new one.
+    """
+    subject = order.subject
+    try:
+        kind = record_of(order.spec, subject.record)
+        roots = resolve(session, target.name, kind, subject.values)
+    except (BadInput, NotFound):
+        return False
+    rows = list(session.rows(subject.table))
+    label = label_of(kind, session.catalogue().tables[kind.table], rows, subject.values)
+    return kind.table == subject.table and set(roots) == set(subject.roots) and label == subject.label
 
 
 def _copy_out(session: Session, found: Closure, sealing: Sealing, gate: Gate) -> None:
@@ -265,12 +293,13 @@ def _copied(summary: TableSummary, part: Part) -> None:
         raise CannotProve("operations.copied-less", table=part.name, expected=part.rows, found=summary.rows)
 
 
-def _extra(session: Session, order: DeleteOrder, found: Closure) -> dict[str, object]:
+def _extra(session: Session, target: RecordTarget, order: DeleteOrder, found: Closure) -> dict[str, object]:
     tables = found.ground.catalogue.tables
     downward = [edge for edge in found.ground.catalogue.edges if edge.child in found.tables]
     loose = {edge.label: session.loose(edge) for edge in downward}
     return Extra(
-        target=order.plan.target,
+        target=target.name,
+        identity=identity_hash(target),
         record=order.plan.record,
         plan=order.plan.to_data(),
         shapes={name: shape_of(tables[name]) for name in found.tables},

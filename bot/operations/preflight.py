@@ -163,13 +163,18 @@ def fingerprint(target: RecordTarget, ground: Ground) -> str:
     return schema_hash(target, ground.catalogue, ground.reach.touched, links)
 
 
+def identity_hash(target: RecordTarget) -> str:
+    """SHA-256 over which database this is."""
+    return hashlib.sha256(json.dumps(dict(target.identity), sort_keys=True).encode()).hexdigest()
+
+
 def schema_hash(
     target: RecordTarget, catalogue: Catalogue, tables: Iterable[str], links: Iterable[Edge] = ()
 ) -> str:
     """SHA-256 over which database this is, the schema of these tables, and the links that count."""
     data = {
         "format": FORMAT,
-        "identity": dict(target.identity),
+        "identity": identity_hash(target),
         "tables": {name: catalogue.tables[name].definition for name in sorted(tables)},
         "links": sorted([edge.label, edge.action, edge.where] for edge in links),
     }

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from bot.backups.rows import sum_rows
 from bot.backups.vault import OpenedBackup, Vault
-from bot.errors import Broken, CannotProve, CountersignError, NotFound
+from bot.errors import Broken, CannotProve, CountersignError, NotFound, Refused
 from bot.model.backups import Manifest
 from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, judge, mark
 from bot.model.requests import Operation
@@ -75,21 +75,30 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
 def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan) -> Settled:
     """Whether the restore with this plan was committed, found out under the target's lock.
 
+    Whatever stands in the way of knowing makes it ``unclear``: no refusal leaves here, because a refusal
+    reads as "nothing has changed".
+
     Raises:
         TargetDown: not now; ask again.
-        CannotProve: the schema has changed since.
         NotOurs: the backup is damaged or not of a deletion.
     """
-    with target.writing() as session:
-        preview = meet(session, _unpack(session, target, opened)).preview
+    try:
+        with target.writing() as session:
+            extra = _unpack(session, target, opened)
+            same = _fingerprint(session, target, extra) == plan.fingerprint
+            preview = meet(session, extra).preview
+    except Refused:
+        return "unclear"
     different = any(one.different for one in preview.tables) or any(one.different for one in preview.links)
     planned = {part.name: part.rows for part in (*plan.tables, *plan.nullified)}
     pending = {one.table: one.missing for one in preview.tables} | {
         one.link: one.empty for one in preview.links
     }
-    if not different and not any(pending.values()):
+    if different or not same:
+        return "unclear"
+    if not any(pending.values()):
         return "committed"
-    if not different and {name: count for name, count in pending.items() if count} == planned:
+    if {name: count for name, count in pending.items() if count} == planned:
         return "not-committed"
     return "unclear"
 
@@ -159,10 +168,9 @@ def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Ext
 
 
 def _plan(session: Session, target: RecordTarget, source: _Source, meeting: Meeting, hash_key: bytes) -> Plan:
-    extra, catalogue = source.extra, session.catalogue()
+    extra = source.extra
     tables = [name for name in extra.shapes if meeting.missing[name]]
     labels = [label for label, keys in meeting.empty.items() if keys]
-    touched = {*extra.shapes, *(link.table for link in extra.links.values())}
     return Plan(
         operation=Operation.RESTORE,
         target=target.name,
@@ -172,13 +180,18 @@ def _plan(session: Session, target: RecordTarget, source: _Source, meeting: Meet
             _part(hash_key, label, extra.links[label].table, meeting.empty[label]) for label in labels
         ),
         roots="",
-        fingerprint=schema_hash(target, catalogue, touched),
+        fingerprint=_fingerprint(session, target, extra),
         warnings=(),
         steps=STEPS,
         way_back="way-back.restore",
         backup=source.manifest.backup_id,
         sha256=source.sha256,
     )
+
+
+def _fingerprint(session: Session, target: RecordTarget, extra: Extra) -> str:
+    tables = {*extra.shapes, *(link.table for link in extra.links.values())}
+    return schema_hash(target, session.catalogue(), tables)
 
 
 def _part(hash_key: bytes, name: str, table: str, keys: tuple[Key, ...]) -> Part:

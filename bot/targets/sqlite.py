@@ -7,6 +7,7 @@ index). Everything that goes is deleted explicitly, and ``dangling`` asks the en
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -114,17 +115,21 @@ class SqliteTarget:
 
     def _look(self) -> None:
         """Say what is wrong with the file in better words than the driver would."""
-        if not self._path.exists():
-            raise TargetDown("target.missing", target=self._name)
-        if not self._path.is_file():
-            raise TargetDown("target.not-a-database", target=self._name)
         real = Path(os.path.realpath(self._path))
+        try:
+            about = real.stat()
+        except FileNotFoundError:
+            raise TargetDown("target.missing", target=self._name) from None
+        except OSError:
+            raise TargetDown("target.cannot-open", target=self._name) from None
+        if not stat.S_ISREG(about.st_mode):
+            raise TargetDown("target.not-a-database", target=self._name)
         if not os.access(real, os.R_OK):
             raise TargetDown("target.cannot-open", target=self._name)
         # Its journal lies beside it, so the folder must be writable too.
         if not os.access(real, os.W_OK) or not os.access(real.parent, os.W_OK):
             raise TargetDown("target.read-only", target=self._name)
-        if real.stat().st_size == 0:
+        if about.st_size == 0:
             raise TargetDown("target.empty", target=self._name)
 
 
