@@ -46,11 +46,24 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
         if job is None or job.state is not JobState.RUNNING:
             raise Stale("brake.too-late", number=number)
         _stop_job(work, job, now)
-    elif request.state not in (State.APPROVED, State.HELD):
+    elif request.state is State.HELD:
+        return _close_held(ground, work, request, actor, now)
+    elif request.state is not State.APPROVED:
         raise Stale("brake.not-running", number=number)
     ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
     ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
     return Answer("brake.stopped", {"number": number})
+
+
+def _close_held(ground: Ground, work: Work, request: Request, actor: Actor, now: datetime) -> Answer:
+    """A person has looked; what happened stays unsaid, because nobody here knows it."""
+    job = work.jobs.latest(request.id)
+    if job is not None and job.state is JobState.HELD:
+        _stop_job(work, job, now)
+    params = {"user": actor.user}
+    ground.change(work, request, "stop", now, outcome="outcome.closed-held", outcome_params=params)
+    ground.note(work, request, "note.closed-held", now, requester=request.requester, **params)
+    return Answer("brake.closed-held", {"number": request.number or 0})
 
 
 def freeze(
@@ -66,6 +79,8 @@ def freeze(
         raise NotFound("filing.unknown-target", target=target, known=", ".join(sorted(ground.config.targets)))
     if not actor.roles:
         raise NotAllowed("brake.no-role")
+    # Requests before the target, as everywhere; a job that begins in between halts itself at its next step.
+    running = _running_deletions(work, target)
     already = work.targets.lock(target)
     if already is not None:
         raise Stale("brake.frozen-already", target=target, user=already.by)
@@ -74,7 +89,7 @@ def freeze(
     if reason:
         body["reason"] = ground.keep(work, f"freeze:{target}", "reason", reason, now)
     ground.log(work, "target-frozen", None, body, now)
-    halted = _halt_running(ground, work, target, actor, now)
+    halted = _halt(ground, work, running, actor, now)
     for request in work.requests.in_states([State.PENDING, State.APPROVED, State.DENIED]):
         if request.target == target:
             ground.redraw(work, request)
@@ -82,20 +97,26 @@ def freeze(
     return Answer("brake.frozen", {"target": target, "n": halted})
 
 
-def _halt_running(ground: Ground, work: Work, target: str, actor: Actor, now: datetime) -> int:
+def _running_deletions(work: Work, target: str) -> list[Request]:
+    """Running deletions on a target, locked."""
+    found = [
+        work.requests.lock(one.id)
+        for one in work.requests.in_states([State.RUNNING])
+        if one.target == target and one.operation is Operation.DELETE_RECORDS
+    ]
+    return [one for one in found if one is not None and one.state is State.RUNNING]
+
+
+def _halt(ground: Ground, work: Work, running: list[Request], actor: Actor, now: datetime) -> int:
     halted = 0
-    for request in work.requests.in_states([State.RUNNING]):
-        if request.target != target or request.operation is not Operation.DELETE_RECORDS:
-            continue
+    params = {"user": actor.user}
+    for request in running:
         job = work.jobs.latest(request.id)
-        locked = work.requests.lock(request.id)
-        if job is None or locked is None or job.state is not JobState.RUNNING:
+        if job is None or job.state is not JobState.RUNNING:
             continue
         _stop_job(work, job, now)
-        ground.change(
-            work, locked, "stop", now, outcome="outcome.frozen", outcome_params={"user": actor.user}
-        )
-        ground.note(work, locked, "note.stopped-by-freeze", now, user=actor.user, requester=request.requester)
+        ground.change(work, request, "stop", now, outcome="outcome.frozen", outcome_params=params)
+        ground.note(work, request, "note.stopped-by-freeze", now, requester=request.requester, **params)
         halted += 1
     return halted
 

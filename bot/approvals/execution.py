@@ -149,7 +149,7 @@ def accept_plan(
 
 def refuse(ground: Ground, work: Work, request: Request, refusal: CountersignError, now: datetime) -> None:
     """Planning ended in a no: a log entry and a private sentence; the thread hears of it if there is one."""
-    ground.change(work, request, "refuse", now, outcome=refusal.key)
+    ground.change(work, request, "refuse", now, outcome=refusal.key, outcome_params=dict(refusal.params))
     told = Answer(refusal.key, refusal.params)
     ground.tell(work, request.requester, request.origin_channel, told, now)
     if request.number is not None:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.approvals import brakes, filing, voting
+from bot.approvals import brakes, filing, reactions, voting
 from bot.approvals.ground import Ground
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
@@ -49,7 +49,7 @@ class Lifecycle:
         now: datetime,
     ) -> Answer | None:
         """A reaction appeared on or vanished from a message."""
-        return voting.reaction(self._ground, work, (channel, ts), emoji, added, event_ts, actor, now)
+        return reactions.reaction(self._ground, work, (channel, ts), emoji, added, event_ts, actor, now)
 
     def deny_reason(self, work: Work, request_id: int, text: str, actor: Actor, now: datetime) -> Answer:
         """Say why it was denied."""

@@ -25,8 +25,10 @@ def decide(slots: Sequence[SlotSpec], voters: Sequence[Voter]) -> Verdict:
     Never reached without at least one slot: an empty rule is no rule.
     """
     seats = [slot.role for slot in slots for _ in range(slot.count)]
-    people = {voter.user: voter for voter in voters}
-    taken = _matching(seats, list(people.values()))
+    people: dict[str, frozenset[str]] = {}
+    for voter in voters:
+        people[voter.user] = people.get(voter.user, voter.roles) & voter.roles
+    taken = _matching(seats, people)
     filled = tuple(Filled(seats[seat], user) for seat, user in sorted(taken.items()))
     missing: dict[str, int] = {}
     for seat, role in enumerate(seats):
@@ -39,9 +41,8 @@ def decide(slots: Sequence[SlotSpec], voters: Sequence[Voter]) -> Verdict:
     )
 
 
-def _matching(seats: Sequence[str], voters: Sequence[Voter]) -> dict[int, str]:
+def _matching(seats: Sequence[str], roles: Mapping[str, Collection[str]]) -> dict[int, str]:
     """Seat -> user, as many seats as possible (augmenting paths)."""
-    roles = {voter.user: voter.roles for voter in voters}
     taken: dict[int, str] = {}
 
     def seat_for(user: str, tried: set[int]) -> bool:
@@ -54,8 +55,8 @@ def _matching(seats: Sequence[str], voters: Sequence[Voter]) -> dict[int, str]:
                 return True
         return False
 
-    for voter in voters:
-        seat_for(voter.user, set())
+    for user in roles:
+        seat_for(user, set())
     return taken
 
 

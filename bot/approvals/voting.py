@@ -1,4 +1,4 @@
-"""Votes: by reaction or click, given and taken back, and what follows from them."""
+"""Votes: given and taken back, and what follows from them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,17 +6,14 @@ from datetime import datetime, timedelta
 from bot.approvals import quorum
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
-from bot.errors import NotAllowed, Refused, Stale
+from bot.errors import NotAllowed, Stale
 from bot.model.doors import Answer
 from bot.model.people import Actor
 from bot.model.requests import Choice, Proof, Request, Revision, State, Verdict, Vote
 from bot.store.unit_of_work import Work
 
-APPROVE_EMOJI = "white_check_mark"
-DENY_EMOJI = "x"
 DENY_FINAL_AFTER = timedelta(minutes=1)
 PERMIT_LIFE = timedelta(hours=24)
-_EMOJI = {APPROVE_EMOJI: Choice.APPROVE, DENY_EMOJI: Choice.DENY}
 _OPEN = (State.PENDING, State.APPROVED, State.DENIED)
 
 
@@ -58,10 +55,12 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
         Refused: the ballot is old, the request moved on, or this person may not decide it.
     """
     ballot = _open_ballot(ground, work, where, now)
+    if ballot.request.state is not State.APPROVED and _is_late(ballot.request, now):
+        raise Stale("vote.expired", number=_number(ballot.request))
     _check_voter(ground, ballot, actor)
     roles = tuple(sorted(actor.roles))
     before = next((v for v in work.votes.of(*where) if v.user == actor.user), None)
-    if before and before.choice is choice:
+    if before and before.choice is choice and (choice is Choice.DENY or before.roles == roles):
         return Answer("vote.already", {"number": _number(ballot.request)})
     work.votes.put(Vote(where[0], where[1], actor.user, choice, proof, now, roles))
     ground.log(
@@ -88,15 +87,18 @@ def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, n
     Raises:
         Refused: there is nothing to take back, or it is too late.
     """
+    check_person(actor, ground.config)
     ballot = _open_ballot(ground, work, where, now)
     request = ballot.request
+    if request.state is State.PENDING and _is_late(request, now):
+        raise Stale("vote.expired", number=_number(request))
     if not work.votes.drop(where[0], where[1], actor.user):
         raise Stale("vote.nothing-to-withdraw", number=_number(request))
     ground.log(work, "vote-withdrawn", request, {"by": actor.user, "revision": where[1]}, now)
     if request.state is State.DENIED and request.denied_by == actor.user:
-        request = ground.change(work, request, "take-back", now, denied_by=None, denied_until=None)
+        request = _take_back(ground, work, ballot, now)
         settle(ground, work, Ballot(request, ballot.revision), now)
-    elif request.state is State.APPROVED and not verdict(ballot.revision, work.votes.of(*where)).reached:
+    elif request.state is State.APPROVED and not _is_reached(work, ballot):
         back_to_pending(ground, work, request, "withdraw", now)
     ground.redraw(work, request)
     return Answer("vote.withdrawn", {"number": _number(request)})
@@ -106,54 +108,6 @@ def back_to_pending(ground: Ground, work: Work, request: Request, event: str, no
     """The quorum is no longer there: the permit is void and the ballot open again."""
     work.permits.void(request.id)
     return ground.change(work, request, event, now, starts_at=None)
-
-
-def reaction(  # noqa: PLR0913 - an event has this many facts
-    ground: Ground,
-    work: Work,
-    place: tuple[str, str],
-    emoji: str,
-    added: bool,
-    event_ts: str,
-    actor: Actor,
-    now: datetime,
-) -> Answer | None:
-    """A reaction was put on a message or taken off; None when that needs no answer.
-
-    Events come late, twice and out of order: what counts is the newest ``event_ts`` for this person and emoji.
-    """
-    item = work.outbox.at(*place)
-    if item is None or item.request_id is None:
-        return None
-    name = emoji.split("::", maxsplit=1)[0]
-    if item.kind != "ballot" or name not in _EMOJI:
-        if added:
-            key = "vote.other-emoji" if item.kind == "ballot" else "vote.not-the-ballot"
-            _tell_once(ground, work, place, actor, Answer(key), now)
-        return None
-    if not _is_news(work, place, actor.user, name, added, event_ts):
-        return None
-    where = (item.request_id, item.revision or 0)
-    try:
-        with work.savepoint():
-            if added:
-                return vote(ground, work, where, _EMOJI[name], Proof.REACTION, actor, now)
-            return _taken_off(ground, work, place, where, _EMOJI[name], actor, now)
-    except Refused as refusal:
-        request = work.requests.get(item.request_id)
-        ground.log(work, "vote-refused", request, {"by": actor.user, "why": refusal.key}, now)
-        if added:
-            _tell_once(ground, work, place, actor, Answer(refusal.key, refusal.params), now)
-        return None
-
-
-def _is_news(work: Work, place: tuple[str, str], user: str, name: str, added: bool, event_ts: str) -> bool:
-    """Remember what Slack shows; whether it differs from what we knew."""
-    known = work.votes.reaction(place, user, name)
-    if known is not None and _older(event_ts, known[1]):
-        return False
-    work.votes.set_reaction(place, user, name, added, event_ts)
-    return known is None or known[0] != added
 
 
 def deny_reason(
@@ -179,14 +133,26 @@ def deny_reason(
 def settle(ground: Ground, work: Work, ballot: Ballot, now: datetime) -> bool:
     """When the votes fill every slot: issue the permit. Returns whether they do."""
     request, revision = ballot.request, ballot.revision
-    if request.state is not State.PENDING:
-        return False
-    if not verdict(revision, work.votes.of(request.id, revision.revision)).reached:
+    if request.state is not State.PENDING or not _is_reached(work, ballot):
         return False
     starts_at = now + timedelta(seconds=revision.rule.cooling_off)
     work.permits.issue(request.id, revision.revision, revision.digest, starts_at + PERMIT_LIFE)
     ground.change(work, request, "approve", now, starts_at=starts_at)
     return True
+
+
+def _is_reached(work: Work, ballot: Ballot) -> bool:
+    """Whether nobody denies and the approvals that came in time fill every slot."""
+    request = ballot.request
+    votes = work.votes.of(request.id, ballot.revision.revision)
+    if any(one.choice is Choice.DENY for one in votes):
+        return False
+    timely = tuple(one for one in votes if not _is_late(request, one.at))
+    return verdict(ballot.revision, timely).reached
+
+
+def _is_late(request: Request, at: datetime) -> bool:
+    return request.expires_at is not None and at >= request.expires_at
 
 
 def _open_ballot(ground: Ground, work: Work, where: tuple[int, int], now: datetime) -> Ballot:
@@ -196,8 +162,8 @@ def _open_ballot(ground: Ground, work: Work, where: tuple[int, int], now: dateti
         raise Stale(key, number=_number(request), state=str(request.state))
     if request.revision != where[1]:
         raise Stale("vote.old-ballot", number=_number(request))
-    if request.state is State.PENDING and request.expires_at is not None and now >= request.expires_at:
-        raise Stale("vote.expired", number=_number(request))
+    if request.denied_until is not None and now >= request.denied_until:
+        raise Stale("vote.closed", number=_number(request), state=str(request.state))
     revision = work.requests.revision(request.id, request.revision)
     assert revision is not None
     return Ballot(request, revision)
@@ -216,8 +182,8 @@ def _approve(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: date
     request = ballot.request
     number = _number(request)
     if request.state is State.DENIED and request.denied_by == actor.user:
-        request = ground.change(work, request, "take-back", now, denied_by=None, denied_until=None)
-    elif request.state is State.DENIED:
+        request = _take_back(ground, work, ballot, now)
+    if request.state is State.DENIED:
         ground.redraw(work, request)
         return Answer("vote.approved-but-denied", {"number": number, "user": request.denied_by or ""})
     reached = settle(ground, work, Ballot(request, ballot.revision), now)
@@ -244,39 +210,15 @@ def _deny(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: datetim
     return Answer("vote.denied", {"number": number}, button="deny-reason", value=str(request.id))
 
 
-def _taken_off(  # noqa: PLR0913 - an event has this many facts
-    ground: Ground,
-    work: Work,
-    place: tuple[str, str],
-    where: tuple[int, int],
-    choice: Choice,
-    actor: Actor,
-    now: datetime,
-) -> Answer | None:
-    """A ✅ or ❌ was removed: its vote goes, and the other reaction counts if it is still there."""
-    mine = next((v for v in work.votes.of(*where) if v.user == actor.user), None)
-    if mine is None or mine.choice is not choice:
-        return None
-    answer = withdraw(ground, work, where, actor, now)
-    other = DENY_EMOJI if choice is Choice.APPROVE else APPROVE_EMOJI
-    still = work.votes.reaction(place, actor.user, other)
-    if still is not None and still[0]:
-        return vote(ground, work, where, _EMOJI[other], Proof.REACTION, actor, now)
-    return answer
-
-
-def _tell_once(
-    ground: Ground, work: Work, place: tuple[str, str], actor: Actor, answer: Answer, now: datetime
-) -> None:
-    once = f"once:{place[0]}:{place[1]}:{actor.user}:{answer.key}"
-    ground.tell(work, actor.user, place[0], answer, now, once=once)
-
-
-def _older(event_ts: str, known: str) -> bool:
-    try:
-        return float(event_ts) <= float(known)
-    except ValueError:
-        return True
+def _take_back(ground: Ground, work: Work, ballot: Ballot, now: datetime) -> Request:
+    """A denial is gone; one of somebody else's that still stands takes its place, with its own minute."""
+    request = ground.change(work, ballot.request, "take-back", now, denied_by=None, denied_until=None)
+    votes = work.votes.of(request.id, ballot.revision.revision)
+    other = next((one for one in votes if one.choice is Choice.DENY), None)
+    if other is None:
+        return request
+    until = other.at + DENY_FINAL_AFTER
+    return ground.change(work, request, "deny", now, denied_by=other.user, denied_until=until)
 
 
 def _number(request: Request) -> int:

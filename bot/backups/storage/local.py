@@ -51,7 +51,7 @@ class LocalStorage:
     def open_read(self, name: str) -> IO[bytes]:
         """The bytes as a stream."""
         path = self._path(name)
-        with _translated(self._folder), _missing(name):
+        with _translated(self._folder), _missing(path):
             return open(  # noqa: PTH123 - a descriptor with its own flags
                 os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
             )
@@ -63,13 +63,15 @@ class LocalStorage:
             try:
                 path.lstat()
             except FileNotFoundError:
+                # An unmounted store has no backups to speak of, which is not the same as having none.
+                self._folder.stat()
                 return False
             return True
 
     def size(self, name: str) -> int:
         """Bytes."""
         path = self._path(name)
-        with _translated(self._folder), _missing(name):
+        with _translated(self._folder), _missing(path):
             return path.lstat().st_size
 
     def delete(self, name: str) -> None:
@@ -88,8 +90,9 @@ class LocalStorage:
         """Remove the parts of dead writers; a living one holds a lock on its part."""
         removed = 0
         with _translated(self._folder):
-            for part in self._folder.glob(f".*{_PART}"):
-                removed += _remove_if_dead(part)
+            for part in self._folder.iterdir():
+                if part.name.startswith(".") and part.name.endswith(_PART):
+                    removed += _remove_if_dead(part)
         return removed
 
     def _path(self, name: str) -> Path:
@@ -178,11 +181,12 @@ def _remove_if_dead(part: Path) -> bool:
 
 
 @contextmanager
-def _missing(name: str) -> Iterator[None]:
+def _missing(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise NotFound("backups.not_there", name=name) from None
+        path.parent.stat()
+        raise NotFound("backups.not_there", name=path.name) from None
 
 
 @contextmanager

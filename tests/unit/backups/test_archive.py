@@ -35,7 +35,9 @@ def archived(part: int = 16, version: dict[str, object] | None = None) -> tuple[
 def test_tables_come_back_in_order_with_every_value_exact(part: int) -> None:
     data, manifest = archived(part)
     assert read_manifest(io.BytesIO(data)) == manifest
-    found = [(table.summary, list(map(repr, table.rows))) for table in read_tables(io.BytesIO(data), manifest)]
+    found = [
+        (table.summary, list(map(repr, table.rows))) for table in read_tables(io.BytesIO(data), manifest)
+    ]
     rows = [list(map(repr, HARD_ROWS)), list(map(repr, ROWS)), []]
     assert found == list(zip(manifest.tables, rows, strict=True))
     assert [table.rows for table in manifest.tables] == [6, 3, 0]
@@ -112,7 +114,9 @@ MISUSE: dict[str, Callable[[ArchiveWriter], object]] = {
     "two columns of one name": lambda writer: writer.table("rows", "t", [COLUMNS[0], COLUMNS[0]], []),
     "a table twice": lambda writer: [writer.table("rows", "t", COLUMNS, []) for _ in range(2)],
     "a codec nobody knows": lambda writer: writer.table("rows", "t", [Column("id", "magic-9")], []),
-    "a column name that is not text": lambda writer: writer.table("rows", "t", [Column("\ud800", "text-1")], []),
+    "a column name that is not text": lambda writer: writer.table(
+        "rows", "t", [Column("\ud800", "text-1")], []
+    ),
     "a value that is not text": lambda writer: writer.table("rows", "t", COLUMNS, [(1, 2)]),
     "extra with a tuple": lambda writer: writer.finish({"a": (1,)}),
     "extra with numbers as keys": lambda writer: writer.finish({"a": {1: 2}}),
@@ -154,7 +158,9 @@ def packed(files: Files) -> bytes:
     return out.getvalue() + bytes(1024)
 
 
-def entry(name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: Any) -> tuple[tarfile.TarInfo, bytes]:
+def entry(
+    name: str, data: bytes = b"", kind: bytes = tarfile.REGTYPE, **fields: Any
+) -> tuple[tarfile.TarInfo, bytes]:
     info = tarfile.TarInfo(name)
     info.type, info.mode = kind, 0o600
     for field, value in fields.items():
@@ -166,7 +172,8 @@ def consistent(files: Files, **changes: Any) -> Files:
     """The same files with a manifest that lists them as they are: an attacker who can write manifests."""
     manifest = json.loads(files[-1][1])
     manifest["members"] = [
-        {"name": info.name, "size": len(data), "sha256": sha256(data).hexdigest()} for info, data in files[:-1]
+        {"name": info.name, "size": len(data), "sha256": sha256(data).hexdigest()}
+        for info, data in files[:-1]
     ]
     manifest |= changes
     return [*files[:-1], entry("MANIFEST.json", json.dumps(manifest).encode())]
@@ -204,7 +211,9 @@ TRICKS: dict[str, Callable[[Files], Files]] = {
         [*files[:-2], entry(files[-2][0].name, frame('"id",\n')), files[-1]]
     ),
     "an empty part": lambda files: consistent([*files[:-2], entry(files[-2][0].name, frame("")), files[-1]]),
-    "a part that is not zstd": lambda files: consistent([*files[:-2], entry(files[-2][0].name, b"x"), files[-1]]),
+    "a part that is not zstd": lambda files: consistent(
+        [*files[:-2], entry(files[-2][0].name, b"x"), files[-1]]
+    ),
     "a zstd frame cut off": lambda files: consistent(
         [*files[:-2], entry(files[-2][0].name, files[-2][1][:-3]), files[-1]]
     ),
@@ -220,7 +229,11 @@ TRICKS: dict[str, Callable[[Files], Files]] = {
     "a symbolic link": lambda files: [files[0], entry("rows/x", kind=b"2", linkname="/etc"), *files[1:]],
     "a hard link": lambda files: [files[0], entry("rows/x", kind=b"1", linkname="README.txt"), *files[1:]],
     "a folder": lambda files: [files[0], entry("rows/x/", kind=b"5"), *files[1:]],
-    "an extension header": lambda files: [files[0], entry("x", b"19 path=/etc/hosts\n", kind=b"x"), *files[1:]],
+    "an extension header": lambda files: [
+        files[0],
+        entry("x", b"19 path=/etc/hosts\n", kind=b"x"),
+        *files[1:],
+    ],
     "an owner": lambda files: [entry("README.txt", files[0][1], uid=7), *files[1:]],
     "an executable": lambda files: [entry("README.txt", files[0][1], mode=0o700), *files[1:]],
     "no README": lambda files: consistent(files[1:]),
@@ -284,5 +297,4 @@ def test_another_archive_under_the_same_manifest_is_noticed_at_the_end() -> None
     data, _ = archived(16)
     _, other = archived(16, {"target": "other"})
     with pytest.raises(NotOurs):
-        for table in read_tables(io.BytesIO(data), other):
-            list(table.rows)
+        [list(table.rows) for table in read_tables(io.BytesIO(data), other)]

@@ -103,7 +103,10 @@ def test_a_malformed_file_is_refused_and_not_quoted(case: str, tmp_path: Path) -
     path = tmp_path / "master.key"
     path.write_bytes(CONTENT[case])
     path.chmod(0o600)
-    for read, key in ((load, "backups.master_malformed"), (load_or_create_secret, "backups.secret_malformed")):
+    for read, key in (
+        (load, "backups.master_malformed"),
+        (load_or_create_secret, "backups.secret_malformed"),
+    ):
         with pytest.raises(NotOurs) as caught:
             read(path)
         assert caught.value.key == key

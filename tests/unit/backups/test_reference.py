@@ -50,7 +50,11 @@ def test_every_other_last_character_is_refused() -> None:
 
 @given(st.integers(0, len(TEXT) - 1), st.text(SAFE, max_size=3))
 def test_anything_cut_out_or_put_in_is_refused(position: int, more: str) -> None:
-    for changed in (TEXT[:position], TEXT[:position] + TEXT[position + 1 :], TEXT[:position] + more + TEXT[position:]):
+    for changed in (
+        TEXT[:position],
+        TEXT[:position] + TEXT[position + 1 :],
+        TEXT[:position] + more + TEXT[position:],
+    ):
         if changed != TEXT:
             with pytest.raises(BadInput):
                 unseal(KEY, KEY_ID, changed, "T0ACME")
@@ -87,7 +91,9 @@ def test_another_workspace_is_refused() -> None:
             unseal(KEY, KEY_ID, TEXT, workspace)
 
 
-@pytest.mark.parametrize("around", ["`{}`", " {}\n", "“{}”", "<{}>", "```\n{}\n```", "\u200b{}\u00a0", "({}).", "*`{}`*"])
+@pytest.mark.parametrize(
+    "around", ["`{}`", " {}\n", "“{}”", "<{}>", "```\n{}\n```", "\u200b{}\u00a0", "({}).", "*`{}`*"]
+)
 def test_what_people_paste_around_it_is_taken_off(around: str) -> None:
     assert clean(around.format(TEXT)) == TEXT
 

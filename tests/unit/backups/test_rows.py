@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from bot.backups.rows import RowSum, read_rows, sum_rows, write_row
 from bot.errors import NotOurs
 from bot.model.backups import Cell
-
 from tests.fakes.backups import HARD_COLUMNS, HARD_ROWS
 
 CELLS = st.one_of(st.none(), st.text(st.one_of(st.sampled_from('",\n\r\0'), st.characters(codec="utf-8"))))
@@ -126,6 +125,8 @@ def test_the_sum_of_database_rows_is_that_of_their_cells_and_known() -> None:
 
 
 def test_the_sum_is_the_one_of_the_format_document() -> None:
-    row = bytes.fromhex("00000003") + b"\0" + b"\1" + bytes(8) + b"\1" + (3).to_bytes(8, "big") + "中".encode()
+    row = (
+        bytes.fromhex("00000003") + b"\0" + b"\1" + bytes(8) + b"\1" + (3).to_bytes(8, "big") + "中".encode()
+    )
     expected = int.from_bytes(sha256(row).digest(), "big") * 3 % 2**256
     assert total([[None, "", "中"]] * 3) == (3, f"{expected:064x}")

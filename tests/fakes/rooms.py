@@ -1,0 +1,416 @@
+"""A whole house without Slack: real SQLite, real rooms, a clock and a roster that a test turns by hand."""
+
+import hashlib
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from bot.approvals import execution
+from bot.approvals.desk import Desk
+from bot.approvals.ground import Ground
+from bot.approvals.lifecycle import Lifecycle
+from bot.approvals.reading import Reading
+from bot.audit.opening import open_log
+from bot.audit.signing import public_key
+from bot.config.types import Config
+from bot.jobs import permit
+from bot.model.doors import Answer, Delivery, RequestView, Wish
+from bot.model.jobs import Job
+from bot.model.people import Actor, PersonFacts, RosterFacts
+from bot.model.plans import Part, Plan
+from bot.model.requests import Choice, Operation, Permit, Proof, Request, State, Vote
+from bot.policy import rules
+from bot.store import schema
+from bot.store.database import Database
+from bot.store.unit_of_work import Store, Work
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+TEAM = "T0ACME"
+CHANNEL = "C0DELETIONS"
+SIGNING = b"\x07" * 32
+
+#: What must never be found outside the erasable table, nor anywhere once a request is over.
+VALUE, REASON, LABEL = "ada.lovelace@example.com", "GDPR-ticket-4711-Lovelace", "Ada King, Countess"
+
+SETTINGS: dict[str, Any] = {
+    "workspace": TEAM,
+    "channel": CHANNEL,
+    "roles": {
+        "support": {"users": ["U0ALICE", "U0ERIN"], "owner": "U0CAROL"},
+        "dba": {"users": ["U0BOB", "U0DAN"], "usergroup": "S0DBA", "owner": "U0CAROL"},
+        "data-owner": {"users": ["U0CAROL", "U0BOB"], "owner": "U0CAROL"},
+        "orphan": {"users": ["U0FRED"]},
+    },
+    "targets": {
+        "crm": {
+            "environment": "production",
+            "database": {"url": "sqlite:///crm.db"},
+            "records": {"customer": {"table": "customers", "find_by": ["email"]}},
+        },
+        "shop": {
+            "channel": "C0SHOPPING",
+            "database": {"url": "sqlite:///shop.db"},
+            "records": {"order": {"table": "orders", "find_by": ["id"]}},
+        },
+        "bare": {"database": {"url": "sqlite:///bare.db"}},
+    },
+    "rules": [
+        {
+            "name": "small erasure",
+            "when": {"operation": "delete-records", "target": "crm", "rows": {"at_most": 100}},
+            "request": ["support"],
+            "approve": ["1 of dba", "1 of data-owner"],
+            "expires": "4h",
+        },
+        {
+            "name": "orphaned",
+            "when": {"operation": "delete-records", "target": "shop"},
+            "request": ["orphan"],
+            "approve": ["1 of dba"],
+        },
+        {
+            "name": "restore",
+            "when": {"operation": "restore"},
+            "request": ["support", "dba"],
+            "approve": ["1 of dba"],
+        },
+        {
+            "name": "unfreeze",
+            "when": {"operation": "unfreeze", "target": "crm"},
+            "request": ["support"],
+            "approve": ["1 of data-owner"],
+        },
+    ],
+}
+
+
+def config(**changes: Any) -> Config:
+    """The usual configuration with whole sections replaced."""
+    return Config.model_validate({**SETTINGS, **changes})
+
+
+def rules_with(**changes: Any) -> list[dict[str, Any]]:
+    """The usual rules, the first one changed."""
+    first, *rest = SETTINGS["rules"]
+    return [{**first, **changes}, *rest]
+
+
+def person(user: str, **flags: Any) -> PersonFacts:
+    return PersonFacts(**{"user": user, "team": TEAM, "name": user.lower(), **flags})
+
+
+def plan_of(target: str = "crm", record: str | None = "customer", rows: int = 7, salt: str = "") -> Plan:
+    """A deletion that somebody computed; ``salt`` makes it another one."""
+    keys = hashlib.sha256(f"{rows}{salt}".encode()).hexdigest()
+    return Plan(
+        operation=Operation.DELETE_RECORDS,
+        target=target,
+        record=record,
+        tables=(Part("customers", rows, keys),),
+        nullified=(),
+        roots=keys,
+        fingerprint="f" * 64,
+        warnings=(),
+        steps=("step.lock", "step.delete"),
+        way_back="way-back.restore",
+    )
+
+
+def planned(target: str = "crm", rows: int = 7, salt: str = "") -> execution.Planned:
+    plan = plan_of(target, rows=rows, salt=salt)
+    return execution.Planned(target, "customer", plan.to_data(), plan.digest(), rows, LABEL, '{"who": 1}')
+
+
+@dataclass
+class House:
+    """One installation in a folder. ``groups`` is what Slack says about user groups."""
+
+    folder: Path
+    settings: Config = field(default_factory=config)
+    url: str = ""
+    now: datetime = START
+    groups: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"S0DBA": ("U0GINA",)})
+
+    def __post_init__(self) -> None:
+        self.path = self.folder / "countersign.db"
+        self.database = Database(self.url or f"sqlite:///{self.path}")
+        schema.upgrade(self.database)
+        self.store = Store(self.database)
+        self._entropy = itertools.count(1)
+        with self.store.transact() as work:
+            open_log(work.audit, public_key(SIGNING), self.now)
+        self.configure(self.settings)
+        self._keys = itertools.count(1)
+        self._jobs = itertools.count(1)
+
+    def configure(self, settings: Config) -> None:
+        """A restart with another file."""
+        self.settings = settings
+        self.ground = Ground(settings, self.entropy)
+        self.lifecycle = Lifecycle(self.ground)
+        self.desk = Desk(self.store, self.ground, self.clock)
+        self.reading = Reading(self.store, self.ground, self.clock)
+
+    def entropy(self, n: int) -> bytes:
+        return hashlib.sha256(str(next(self._entropy)).encode()).digest()[:n]
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def wait(self, **parts: float) -> None:
+        self.now += timedelta(**parts)
+
+    def close(self) -> None:
+        self.database.close()
+
+    # People
+
+    def actor(self, user: str, **flags: Any) -> Actor:
+        return Actor(person(user, **flags), rules.roles_of(self.settings.roles, user, self.groups))
+
+    def roster(
+        self,
+        without: Iterable[str] = (),
+        flags: Mapping[str, Mapping[str, Any]] | None = None,
+        groups: Mapping[str, tuple[str, ...]] | None = None,
+    ) -> RosterFacts:
+        """What Slack would answer about everybody."""
+        everybody = {*self.settings.users, "U0GINA", "U0ZOE"} - set(without)
+        people = {user: person(user, **(flags or {}).get(user, {})) for user in everybody}
+        return RosterFacts(people, self.groups if groups is None else groups)
+
+    # A request, from the wish to the permit
+
+    def wish(self, **changes: Any) -> Wish:
+        usual: dict[str, Any] = {
+            "operation": Operation.DELETE_RECORDS,
+            "target": "crm",
+            "record": "customer",
+            "values": (VALUE,),
+            "reason": REASON,
+        }
+        return Wish(**{**usual, **changes})
+
+    def file(self, user: str = "U0ALICE", **changes: Any) -> int:
+        """File a wish; returns the internal id."""
+        with self.store.transact() as work:
+            self.lifecycle.file(work, self.wish(**changes), self.actor(user), "D0ASKING", self.now)
+        with self.store.read() as work:
+            return max(one.id for one in work.requests.in_states(list(State)))
+
+    def plan(self, request_id: int, made: execution.Planned | None = None) -> None:
+        with self.store.transact() as work:
+            locked = self.ground.lock(work, request_id)
+            execution.accept_plan(
+                self.ground, work, locked, made or planned(), self.roster(), self.now
+            )
+
+    def pending(self) -> int:
+        """A request that waits for its approvals."""
+        request_id = self.file()
+        self.plan(request_id)
+        return request_id
+
+    def approved(self, *users: str) -> int:
+        """A request with its quorum; its cooling-off is over."""
+        request_id = self.pending()
+        for user in users or ("U0DAN", "U0CAROL"):
+            self.vote(request_id, user)
+        assert self.request(request_id).state is State.APPROVED
+        self.wait(seconds=11)
+        return request_id
+
+    def running(self) -> tuple[int, str]:
+        request_id = self.approved()
+        job = self.enqueue(request_id)
+        assert self.take(job) == permit.Gate.GO
+        return request_id, job
+
+    def vote(
+        self,
+        request_id: int,
+        user: str,
+        choice: Choice = Choice.APPROVE,
+        revision: int | None = None,
+        **flags: Any,
+    ) -> Answer:
+        number = revision or self.request(request_id).revision
+        with self.store.transact() as work:
+            return self.lifecycle.vote(
+                work, request_id, number, choice, Proof.CLICK, self.actor(user, **flags), self.now
+            )
+
+    def deny(self, request_id: int, user: str) -> Answer:
+        return self.vote(request_id, user, Choice.DENY)
+
+    def withdraw(self, request_id: int, user: str, **flags: Any) -> Answer:
+        with self.store.transact() as work:
+            number = self.request(request_id).revision
+            return self.lifecycle.withdraw(work, request_id, number, self.actor(user, **flags), self.now)
+
+    def enqueue(self, request_id: int, roster: RosterFacts | None = None) -> str:
+        """A job whose question about people is answered."""
+        with self.store.transact() as work:
+            request = self.ground.lock(work, request_id)
+            job = f"job-{request_id}-{next(self._jobs):03}"
+            work.jobs.add(job, request_id, request.revision, request.target)
+            ready = work.permits.ready(request_id)
+            if ready is not None:
+                nonce = f"nonce-{job}"
+                work.roster.ask(nonce, (), (), self.now)
+                work.roster.answer(nonce, roster or self.roster(), self.now)
+                work.permits.ask(ready.id, nonce)
+        return job
+
+    def take(self, job: str) -> permit.Gate:
+        with self.store.transact() as work:
+            return permit.take(self.ground, work, job, self.now)
+
+    def deliver(self, user: str = "U0ALICE") -> Delivery:
+        """A payload that was written down before the ack."""
+        key = f"Ev{next(self._keys)}"
+        with self.store.transact() as work:
+            work.inbox.accept(key, "event", self.now)
+            work.erasable.put(f"inbox:{key}", "payload", {"text": REASON}, b"", self.now)
+        return Delivery(key, "D0ASKING", user)
+
+    # Slack, played by hand
+
+    def posted(self, request_id: int) -> dict[str, tuple[str, str]]:
+        """Post everything that is due; returns (channel, ts) by subject."""
+        places = {}
+        for _ in range(2):
+            with self.store.transact() as work:
+                for item in work.outbox.due(self.now, 100):
+                    ts = item.ts or f"{1_700_000_000 + next(self._keys)}.000100"
+                    work.outbox.set(item.subject, state="posted", ts=ts, shown=item.wanted)
+        with self.store.read() as work:
+            for subject in self.subjects(request_id):
+                item = work.outbox.subject(subject)
+                assert item is not None
+                if item.ts:
+                    places[subject] = (item.channel, item.ts)
+        return places
+
+    def ballot(self, request_id: int, revision: int = 1) -> tuple[str, str]:
+        return self.posted(request_id)[f"ballot:{request_id}:{revision}"]
+
+    def react(
+        self,
+        place: tuple[str, str],
+        user: str,
+        emoji: str = "white_check_mark",
+        ts: str = "1.0",
+        added: bool = True,
+        **flags: Any,
+    ) -> Answer | None:
+        with self.store.transact() as work:
+            return self.lifecycle.reaction(
+                work, *place, emoji, added, ts, self.actor(user, **flags), self.now
+            )
+
+    # What is there
+
+    def request(self, request_id: int) -> Request:
+        with self.store.read() as work:
+            found = work.requests.get(request_id)
+        assert found is not None
+        return found
+
+    def state(self, request_id: int) -> State:
+        return self.request(request_id).state
+
+    def view(self, request_id: int) -> RequestView:
+        found = self.reading.view(request_id)
+        assert found is not None
+        return found
+
+    def job(self, job_id: str) -> Job:
+        with self.store.read() as work:
+            found = work.jobs.get(job_id)
+        assert found is not None
+        return found
+
+    def votes(self, request_id: int) -> dict[str, Choice]:
+        return {vote.user: vote.choice for vote in self.vote_rows(request_id)}
+
+    def vote_rows(self, request_id: int) -> Sequence[Vote]:
+        with self.store.read() as work:
+            return work.votes.of(request_id, self.request(request_id).revision)
+
+    def permits(self, request_id: int) -> list[str]:
+        """The states of all permits of a request, oldest first."""
+        return [str(row["state"]) for row in self.rows("permits") if row["request_id"] == request_id]
+
+    def permit(self, request_id: int) -> Permit:
+        with self.store.read() as work:
+            found = work.permits.ready(request_id)
+        assert found is not None
+        return found
+
+    def log(self) -> list[Any]:
+        with self.store.read() as work:
+            return work.audit.entries()
+
+    def kinds(self) -> list[str]:
+        """The kinds of all entries of the log, oldest first."""
+        return [entry.entry.split('"kind":"')[1].split('"')[0] for entry in self.log()]
+
+    def subjects(self, request_id: int) -> list[str]:
+        return [str(row["subject"]) for row in self.rows("outbox") if row["request_id"] == request_id]
+
+    def private(self) -> list[tuple[str, str]]:
+        """(user, key) of every private sentence, oldest first."""
+        found = []
+        for row in self.rows("outbox"):
+            if row["kind"] == "private":
+                answer = self.reading.private_text(row["subject"])
+                found.append((row["user"], answer.key if answer else ""))
+        return found
+
+    def notes(self, request_id: int) -> list[str]:
+        """The keys of the notes in a thread."""
+        subjects = [one for one in self.subjects(request_id) if one.startswith("note:")]
+        texts = [self.reading.private_text(one) for one in subjects]
+        return [text.key for text in texts if text is not None]
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """A whole table, in the order it was written where the database keeps one."""
+        order = " ORDER BY rowid" if self.database.is_sqlite else ""
+        with self.database.read() as connection:
+            result = connection.exec_driver_sql(f"SELECT * FROM {table}{order}")  # noqa: S608 - our own names
+            return [dict(row) for row in result.mappings()]
+
+
+def snapshot(house: House, *but: str) -> dict[str, list[dict[str, Any]]]:
+    """Every table, except some."""
+    from bot.store.tables import metadata  # noqa: PLC0415 - only here
+
+    return {name: house.rows(name) for name in sorted(metadata.tables) if name not in but}
+
+
+def race(*bodies: Any) -> list[Any]:
+    """Run all at once in threads that start together; results or exceptions, in order."""
+    import threading  # noqa: PLC0415 - only here
+
+    gate, results = threading.Barrier(len(bodies)), [None] * len(bodies)
+
+    def run(position: int) -> None:
+        gate.wait()
+        try:
+            results[position] = bodies[position]()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            results[position] = error
+
+    threads = [threading.Thread(target=run, args=(position,)) for position in range(len(bodies))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+__all__ = ["CHANNEL", "LABEL", "REASON", "START", "TEAM", "VALUE", "House", "Work"]
