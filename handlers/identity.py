@@ -135,13 +135,14 @@ class People:
 
 
 def answer_roster(services: Services, people: People, now: datetime) -> int:
-    """Answer what the worker asks about people; returns how many questions were answered."""
+    """Answer what the worker asks about people; returns how many questions were answered.
+
+    Raises:
+        CannotProve: Slack did not answer; the question stays open.
+    """
     answered = 0
     for question in services.roster.questions():
-        try:
-            facts = people.read(question.users, question.groups, question.asked_at)
-        except CannotProve:
-            break
+        facts = people.read(question.users, question.groups, question.asked_at)
         services.roster.answer(question.nonce, facts, now)
         answered += 1
     return answered

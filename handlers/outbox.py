@@ -75,6 +75,25 @@ class Drain:
             return self._update(item, rendered, now)
         return self._post(item, rendered, now)
 
+    def refresh(self, now: datetime) -> None:
+        """Redraw open cards that look different although nothing was decided: a worker came or went."""
+        for view in self._front.services.reading.open_requests():
+            request = view.request
+            subject = f"card:{request.id}"
+            rendered = request_card.render(view, self._front.config.language)
+            ts = self._outbox.card_ts(request.id)
+            if ts is None or self._shown.get(subject) == rendered.fingerprint:
+                continue
+            if not self._pace.may("chat.update", request.channel, now):
+                return
+            try:
+                self._call("chat.update", rendered, subject, now, channel=request.channel, ts=ts)
+            except SlackSaysNo as no:
+                _log.warning("slack.cannot-redraw", kind="card", code=no.code)
+            except (SlackIsBusy, SlackIsSilent):
+                return
+            self._shown[subject] = rendered.fingerprint
+
     def _render(self, item: OutboxItem) -> Rendered | None:
         """The message as its subject stands; None when nothing is left to show."""
         language = self._front.config.language
@@ -113,9 +132,13 @@ class Drain:
         if not ts:
             raise SlackIsSilent("no-ts")
         self._shown[item.subject] = rendered.fingerprint
-        # A ballot stays due until the bot's own reactions are on it.
-        seeded = item.kind != "ballot" or self._seed(item, item.channel, ts, now)
-        self._outbox.posted(item.subject, ts, item.wanted if seeded else 0, now)
+        if item.kind != "ballot":
+            self._outbox.posted(item.subject, ts, item.wanted, now)
+            return True
+        # A vote may come at once, so the ballot is known first; it stays due until ✅ and ❌ are on it.
+        self._outbox.posted(item.subject, ts, 0, now)
+        if self._seed(item, item.channel, ts, now):
+            self._outbox.shown(item.subject, item.wanted, now)
         return True
 
     def _update(self, item: OutboxItem, rendered: Rendered, now: datetime) -> bool:
@@ -179,7 +202,8 @@ class Drain:
             if no.code not in _FINE:
                 # The buttons still work, and the ballots are looked at again every half minute.
                 _log.warning("slack.seed-refused", code=no.code)
-        except (SlackIsBusy, SlackIsSilent):
+        except (SlackIsBusy, SlackIsSilent) as trouble:
+            self._pace.rest("reactions.add", channel, getattr(trouble, "seconds", 5.0), now)
             return False
         self._seeded.add((ts, name))
         return True

@@ -4,9 +4,11 @@ These answers are lists, not sentences: the delivery is settled with a key alone
 from state when it is sent.
 """
 
+from dataclasses import replace
+
 from bot.config.types import Config
 from bot.errors import BadInput, NotFound
-from bot.model.doors import Answer, RequestView
+from bot.model.doors import Answer, Personal, RequestView
 from bot.model.people import Actor
 from bot.texts import say
 from handlers import parsing
@@ -44,8 +46,13 @@ def show_command(front: Front, call: Call) -> None:
     number = parsing.number(call.text)
     if front.services.reading.by_number(number) is None:
         raise NotFound("request.no-number", number=number)
-    answer = Answer(SHOW, {"number": number})
-    front.settle(call, lambda _life, _work, actor, _now: _for_members(actor, front, answer))
+
+    def decide(_life: object, _work: object, actor: Actor, _now: object) -> Answer:
+        view = front.services.reading.by_number(number)
+        entitled = bool(actor.roles) or (view is not None and view.request.requester == actor.user)
+        return _for_members(actor, front, Answer(SHOW, {"number": number, "full": int(entitled)}))
+
+    front.settle(call, decide)
 
 
 def whoami_command(front: Front, call: Call) -> None:
@@ -82,6 +89,8 @@ def render(answer: Answer, config: Config, reading: ReadingPort, language: str) 
         return _paragraphs(about_person(config, str(answer.params.get("person", "")), roles, language))
     if answer.key == SHOW:
         view = reading.by_number(int(answer.params["number"]))
+        if view is not None and not answer.params.get("full"):
+            view = replace(view, personal=Personal())
         return None if view is None else show(view, language)
     return None
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 #: Method -> (calls per second, burst). ``chat.postMessage`` is counted per channel, the others per workspace.
 RATES = {
     "chat.postMessage": (1.0, 3),
-    "chat.postEphemeral": (1.6, 20),
+    "chat.postEphemeral": (2.5, 60),
     "chat.update": (0.8, 12),
     "reactions.add": (0.8, 10),
 }

@@ -6,6 +6,7 @@ Nothing here fails because Slack is down: connections are tried again, and messa
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -13,7 +14,7 @@ from slack_bolt import App
 from slack_bolt.adapter.socket_mode.builtin import SocketModeHandler
 from slack_bolt.authorization import AuthorizeResult
 
-from bot.errors import Refused
+from bot.errors import CannotProve, Refused
 from bot.settings import Settings
 from handlers.channels import Channels
 from handlers.door import quiet_logger, register, replay
@@ -28,6 +29,7 @@ CONNECTIONS = 2
 LISTENERS = 32
 PING_EVERY = 5.0
 PONG_WITHIN = 20.0
+REFRESH_EVERY = timedelta(seconds=5)
 _log = structlog.get_logger(__name__)
 
 
@@ -42,6 +44,7 @@ class Door:
         channels = Channels(slack, services.config, services.clock)
         self.front = Front(services, slack, people, channels)
         self._drain = Drain(self.front)
+        self._refreshed = services.clock()
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._executor = ThreadPoolExecutor(LISTENERS, thread_name_prefix="listener")
@@ -56,8 +59,8 @@ class Door:
             for number, handler in enumerate(self._handlers):
                 self._every(2.0, partial(_keep_connected, handler), f"socket-{number}")
         now = self._services.clock
-        self._every(0.3, lambda: self._drain.run(now()), "drain", self._wake)
-        self._every(0.2, lambda: answer_roster(self._services, self.front.people, now()), "roster")
+        self._every(0.3, self._send, "drain", self._wake)
+        self._every(0.2, self._answer_roster, "roster")
         self._every(5.0, lambda: replay(self.front, now()), "replay")
         self._every(30.0, lambda: repair_ballots(self.front, now()), "ballots")
         self._every(2.0, lambda: self._services.beat({"sockets": self.sockets()}), "heartbeat")
@@ -67,9 +70,10 @@ class Door:
         """Stop listening, let what runs finish, close the connections."""
         self._ended.set()
         self._wake.set()
-        for handler in self._handlers:
-            _quietly(handler.close)
-        for thread in self._threads:
+        closing = [threading.Thread(target=_quietly, args=(one.close,)) for one in self._handlers]
+        for thread in closing:
+            thread.start()
+        for thread in [*closing, *self._threads]:
             thread.join(timeout=15)
         self._executor.shutdown(wait=True, cancel_futures=True)
 
@@ -80,6 +84,19 @@ class Door:
     def channel_problem(self, channel: str) -> Refused | None:
         """Why nothing may be filed into a channel right now, or None."""
         return self.front.channels.problem(channel)
+
+    def _send(self) -> None:
+        now = self._services.clock()
+        self._drain.run(now)
+        if now - self._refreshed >= REFRESH_EVERY:
+            self._refreshed = now
+            self._drain.refresh(now)
+
+    def _answer_roster(self) -> None:
+        try:
+            answer_roster(self._services, self.front.people, self._services.clock())
+        except CannotProve:
+            self._ended.wait(2.0)
 
     def _build(self) -> App:
         # Bolt reads the names of a plain function's arguments; a bound method confuses it.
@@ -142,8 +159,12 @@ class Door:
 
 
 def _keep_connected(handler: SocketModeHandler) -> None:
-    if not handler.client.is_connected() and not handler.client.closed:
+    if handler.client.is_connected() or handler.client.closed:
+        return
+    try:
         handler.client.connect_to_new_endpoint()
+    except Exception as error:  # noqa: BLE001 - Slack is down or says no: tried again in two seconds
+        _log.warning("slack.not-connected", error=type(error).__name__)
 
 
 def _is_fresh(handler: SocketModeHandler, now: float) -> bool:

@@ -94,10 +94,11 @@ def _warnings(plan: Mapping[str, Any], language: str) -> str | None:
     warnings: Sequence[Sequence[Any]] = plan.get("warnings") or []
     if not warnings:
         return None
+    told = list(dict.fromkeys(sentence(key, params, language) for key, params in warnings))
     lines = [f"*{say('plan.warnings', language)}*"]
-    lines += [f"⚠️ {sentence(key, params, language)}" for key, params in warnings[:SHOWN_WARNINGS]]
-    if len(warnings) > SHOWN_WARNINGS:
-        lines.append(say("plan.more-warnings", language, n=len(warnings) - SHOWN_WARNINGS))
+    lines += [f"⚠️ {one}" for one in told[:SHOWN_WARNINGS]]
+    if len(told) > SHOWN_WARNINGS:
+        lines.append(say("plan.more-warnings", language, n=len(told) - SHOWN_WARNINGS))
     return "\n".join(lines)
 
 

@@ -58,7 +58,7 @@ def state_line(view: RequestView, language: str) -> str:
     request = view.request
     icon = _ICONS.get(request.state, "▪️")
     line = f"{icon} *{say(f'card.state.{request.state}', language)}*"
-    if request.outcome:
+    if request.outcome and request.state is not State.SUCCEEDED:
         line += f"\n{sentence(request.outcome, request.outcome_params, language)}"
     elif request.state is State.DENIED and request.denied_by:
         line += f"\n{sentence('card.denied-by', {'user': request.denied_by}, language)}"
