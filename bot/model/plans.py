@@ -300,7 +300,7 @@ def judge(
         return Drift(drifted=True, differences=(Told("drift.other"),))
     if approved.fingerprint != found.fingerprint:
         strict = True
-        differences.append(Told("drift.schema", {"target": approved.target}))
+        differences.append(schema_drift(approved.target))
     if approved.roots != found.roots:
         strict = True
         differences.append(Told("drift.roots"))
@@ -312,6 +312,11 @@ def judge(
         differences.append(Told("drift.table", _counts(one, "table")))
         changed += _moved(one[0], before, after, allowance)
     return Drift(strict or bool(links) or changed > allowance, tuple(differences))
+
+
+def schema_drift(target: str) -> Told:
+    """The tables, or which database it is, have changed."""
+    return Told("drift.schema", {"target": target})
 
 
 _Pair = tuple[str, Part, Part]

@@ -14,7 +14,7 @@ from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
 from bot.errors import BadInput, Broken, CannotProve, CountersignError, NotFound, NotOurs, Refused
 from bot.model.backups import Column, SealedBackup, TableSummary
-from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, mark
+from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, mark, schema_drift
 from bot.model.requests import Operation
 from bot.operations import archived
 from bot.operations.archived import Extra, Settled, link_of, shape_of
@@ -232,6 +232,8 @@ def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Cl
     """
     subject, key = order.subject, order.hash_key
     ground = survey(session, target.name, subject.table, order.spec.soft_references)
+    if fingerprint(target, ground) != order.plan.fingerprint:
+        raise Drifted(target.name, Drift(drifted=True, differences=(schema_drift(target.name),)))
     session.seed(subject.table, subject.roots)
     roots = _roots(key, subject.table, session.keys(subject.table))
     same = _still_named(session, target, order)

@@ -98,11 +98,10 @@ def survey(session: Session, target: str, root: str, soft: Iterable[SoftReferenc
 
     Raises:
         BadInput: the configuration names what is not there.
-        CannotProve: rows of the root cannot be told apart, or a foreign key near it means no single row.
+        CannotProve: a foreign key near the root means no single row.
     """
     catalogue = session.catalogue()
-    if not find_table(catalogue, target, root).key:
-        raise CannotProve("operations.no-key", target=target, table=root)
+    find_table(catalogue, target, root)
     softs = [session.check(_soft(catalogue, target, one)) for one in soft]
     found = reach(root, [*catalogue.edges, *softs])
     ground = Ground(target, root, catalogue, found)

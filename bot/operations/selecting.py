@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from bot.config.types import Record, Target
-from bot.errors import BadInput, NotFound
+from bot.errors import BadInput, CannotProve, NotFound
 from bot.model.backups import InvalidText, Value
 from bot.model.plans import Key
 from bot.operations.preflight import find_table
@@ -35,8 +35,11 @@ def resolve(session: Session, target: str, record: Record, values: Sequence[str]
     Raises:
         BadInput: nothing was typed, or something that cannot be an identifier.
         NotFound: a value means no row, or more than one.
+        CannotProve: rows of that table cannot be told apart.
     """
     table = find_table(session.catalogue(), target, record.table, [*record.find_by, *record.label_columns])
+    if not table.key:
+        raise CannotProve("operations.no-key", target=target, table=table.name)
     if not values:
         raise BadInput("operations.no-value", target=target)
     keys: dict[str, Key] = {}

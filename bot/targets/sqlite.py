@@ -23,7 +23,7 @@ from bot.targets.sqlite_session import SqliteSession
 from bot.targets.sqlite_writing import SqliteWriting
 
 _PREFIX = "sqlite:///"
-_WAIT_SECONDS = 5.0
+_LONGEST_WAIT = 5.0
 _STEPS_BETWEEN_CHECKS = 20_000
 
 
@@ -91,9 +91,10 @@ class SqliteTarget:
 
     @contextmanager
     def _connection(self, mode: str) -> Iterator[sqlite3.Connection]:
+        wait = min(self._max_lock, _LONGEST_WAIT)
         address = f"file:{quote_url(os.path.realpath(self._path))}?mode={mode}"
         with translated(self._name):
-            connection = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)
+            connection = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None)
         with closing(connection):
             connection.text_factory = _text
             with translated(self._name):

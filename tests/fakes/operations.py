@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from bot.backups.ids import backup_id
 from bot.backups.storage.local import LocalStorage
@@ -38,6 +39,7 @@ class RecordingGate:
         self.events.append(name)
         self._meet(name)
         yield
+        self._meet(f"leave {name}")
 
     def progress(self, done: int, total: int) -> None:
         assert 0 <= done <= total
@@ -102,10 +104,10 @@ class Bench:
         with closing(sqlite3.connect(self.path)) as connection:
             connection.executescript(script)
 
-    def ask(self, query: str) -> list[tuple[object, ...]]:
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path)) as connection:
             connection.text_factory = bytes
-            return connection.execute(query).fetchall()
+            return connection.execute(query, values).fetchall()
 
     def dump(self) -> dict[str, list[str]]:
         """Every row of every table, each cell with its kind and bytes, in an order of its own."""
