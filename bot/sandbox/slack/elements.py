@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.sandbox.slack.report import ID, PLAIN, Report
+from bot.sandbox.slack.tree import kind_of
 
 STYLES = (None, "primary", "danger")
 SELECTS = tuple(
@@ -29,9 +30,8 @@ ACCESSORIES = ("image", *ACTIONS)
 
 def check_element(report: Report, element: Any, path: str, kinds: Sequence[str]) -> None:
     """One element, which must be of one of ``kinds``."""
-    if not isinstance(element, Mapping) or element.get("type") not in kinds:
-        kind = element.get("type") if isinstance(element, Mapping) else element
-        report.bad(path, f"unsupported element type: {kind}")
+    if kind_of(element) not in kinds:
+        report.bad(path, f"unsupported element type: {kind_of(element)}")
         return
     report.size(element.get("action_id"), f"{path}/action_id", ID)
     if "confirm" in element:

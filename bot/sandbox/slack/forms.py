@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bot.errors import NotFound
+from bot.sandbox.slack.tree import elements_of, kind_of
 from bot.sandbox.slack.workspace import Json
 
 MISSING = "Please complete this required field."
@@ -57,10 +58,8 @@ def fill(body: Json, given: Mapping[str, Any]) -> tuple[Json, dict[str, str]]:
 def inputs(body: Json) -> Iterator[tuple[Json, Json]]:
     """Each block of a form that holds a value, with its element."""
     for block in body.get("blocks", []):
-        if block["type"] == "input":
-            yield block, block["element"]
-        for element in (*block.get("elements", ()), block.get("accessory")):
-            if isinstance(element, dict) and "action_id" in element and element["type"] != "button":
+        for element in elements_of(block):
+            if "action_id" in element and kind_of(element) != "button":
                 yield block, element
 
 

@@ -11,7 +11,9 @@ from typing import Any
 from bot.errors import NotAllowed, NotFound
 from bot.sandbox.slack import forms, methods_rooms, methods_views, payloads, responses
 from bot.sandbox.slack.core import Core, Delivery, Happening, View
+from bot.sandbox.slack.limits import check_view
 from bot.sandbox.slack.screen import Answer, Sight, look, ordered
+from bot.sandbox.slack.tree import elements_of
 from bot.sandbox.slack.workspace import ApiError, Json, Message
 
 #: Longer than any ack may take, so that waiting for a delivery always ends.
@@ -123,7 +125,11 @@ class Person:
                 True, latency=answer.latency, payload=answer.payload, errors=answer.payload["errors"]
             )
         with self._core.changed:
-            self._after_submit(view, answer.payload)
+            try:
+                self._after_submit(view, answer.payload)
+            except ApiError as refusal:
+                self._core.violations.append(f"answer to view_submission: {refusal.code} {refusal.more}")
+                self._core.notice(self.id, "invalid_view", view.title)
         return answer
 
     def close(self, view_id: str) -> Answer | None:
@@ -254,6 +260,8 @@ class Person:
 
     def _after_submit(self, view: View, payload: Json) -> None:
         action = payload.get("response_action")
+        if action in ("update", "push"):
+            check_view(payload["view"])
         if action == "update":
             methods_views.replace(self._core, view, payload["view"])
         elif action == "push":
@@ -269,14 +277,16 @@ def _action(blocks: list[Json], action_id: str, value: Any) -> Json:
     """The action of a click, from the element in the blocks."""
     seen = False
     for block in blocks:
-        for element in (*block.get("elements", ()), block.get("accessory"), block.get("element")):
-            if not isinstance(element, dict) or element.get("action_id") != action_id:
+        for element in elements_of(block):
+            if element.get("action_id") != action_id:
                 continue
             seen = True
             basic = {"type": element["type"], "action_id": action_id, "block_id": block["block_id"]}
             if element["type"] != "button":
                 return {**basic, **forms.chosen(element, value)}
             if value is None or element.get("value") == value:
-                kept = {key: element[key] for key in ("text", "value", "style", "url") if key in element}
+                kept: Json = {
+                    key: element[key] for key in ("text", "value", "style", "url") if key in element
+                }
                 return {**basic, **kept}
     raise NotFound("sandbox.no_such_value" if seen else "sandbox.no_such_button", button=action_id)

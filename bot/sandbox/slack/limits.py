@@ -10,6 +10,7 @@ from typing import Any
 
 from bot.sandbox.slack.elements import ACCESSORIES, ACTIONS, INPUTS, Check, check_element, check_image
 from bot.sandbox.slack.report import ID, PLAIN, Report
+from bot.sandbox.slack.tree import elements_of, kind_of
 from bot.sandbox.slack.workspace import ApiError
 
 MESSAGE_BLOCKS = 50
@@ -68,17 +69,12 @@ def check_view(view: Any) -> None:
         raise ApiError("invalid_arguments", response_metadata={"messages": report.problems})
 
 
-def block_text(blocks: Sequence[Any]) -> int:
-    """How many characters of text the blocks show."""
-    return _walk(blocks, MESSAGE_BLOCKS).total
-
-
 def _walk(blocks: Any, most: int) -> Report:
     report = Report()
     items = report.items(blocks, "/blocks", most, least=0)
     for number, block in enumerate(items):
         _block(report, block, f"/blocks/{number}")
-    kinds = {block.get("type") for block in items if isinstance(block, Mapping)}
+    kinds = {kind_of(block) for block in items}
     if {"plan", "task_card"} <= kinds:
         report.bad("/blocks", "plan and task_card cannot stand in one message")
     if report.markdown > 12_000:
@@ -87,19 +83,17 @@ def _walk(blocks: Any, most: int) -> Report:
 
 
 def _block(report: Report, block: Any, path: str) -> None:
-    if not isinstance(block, Mapping) or block.get("type") not in BLOCKS:
-        kind = block.get("type") if isinstance(block, Mapping) else block
-        report.bad(path, f"unsupported type: {kind}")
+    if kind_of(block) not in BLOCKS:
+        report.bad(path, f"unsupported type: {kind_of(block)}")
         return
-    check, allowed = BLOCKS[block["type"]]
+    check, allowed = BLOCKS[kind_of(block)]
     for surplus in set(block) - allowed - {"type", "block_id"}:
         report.bad(f"{path}/{surplus}", f"additional property: {surplus}")
     report.size(block.get("block_id"), f"{path}/block_id", ID)
-    block_id = block.get("block_id")
+    block_id = str(block.get("block_id") or "")
     if block_id and block_id in report.block_ids:
         report.bad(f"{path}/block_id", f"block_id {block_id} already exists")
-    if block_id:
-        report.block_ids.add(block_id)
+    report.block_ids.add(block_id)
     check(report, block, path)
     _unique_actions(report, block, path)
 
@@ -108,12 +102,12 @@ def _unique_actions(report: Report, block: Mapping[str, Any], path: str) -> None
     if block["type"] not in ("actions", "section", "input"):
         return
     seen: set[str] = set()
-    for element in (*block.get("elements", ()), block.get("accessory"), block.get("element")):
-        action = element.get("action_id") if isinstance(element, Mapping) else None
-        if action and action in seen:
+    for action in (element.get("action_id") for element in elements_of(block)):
+        if not isinstance(action, str):
+            continue
+        if action in seen:
             report.bad(path, f"action_id {action} already exists in this block")
-        if action:
-            seen.add(action)
+        seen.add(action)
 
 
 def _section(report: Report, block: Mapping[str, Any], path: str) -> None:
@@ -136,7 +130,7 @@ def _actions(report: Report, block: Mapping[str, Any], path: str) -> None:
 def _context(report: Report, block: Mapping[str, Any], path: str) -> None:
     for number, element in enumerate(report.items(block.get("elements"), f"{path}/elements", 10)):
         where = f"{path}/elements/{number}"
-        if isinstance(element, Mapping) and element.get("type") == "image":
+        if kind_of(element) == "image":
             check_element(report, element, where, ("image",))
         else:
             report.text(element, where, 3000)
@@ -149,12 +143,12 @@ def _input(report: Report, block: Mapping[str, Any], path: str) -> None:
 
 
 def _rich_text(report: Report, node: Any, path: str) -> None:
-    if not isinstance(node, Mapping) or node.get("type") != "rich_text":
+    if kind_of(node) != "rich_text":
         report.bad(path, "must be a rich_text object")
         return
     for number, part in enumerate(report.items(node.get("elements"), f"{path}/elements", 100)):
         where = f"{path}/elements/{number}"
-        if not isinstance(part, Mapping) or part.get("type") not in RICH_PARTS:
+        if kind_of(part) not in RICH_PARTS:
             report.bad(where, "unsupported rich text element")
             continue
         report.total += sum(len(leaf) for leaf in _leaves(part))
@@ -204,7 +198,7 @@ def _table(report: Report, block: Mapping[str, Any], path: str) -> None:
     for line, row in enumerate(report.items(block.get("rows"), f"{path}/rows", 100)):
         for column, cell in enumerate(report.items(row, f"{path}/rows/{line}", 20)):
             where = f"{path}/rows/{line}/{column}"
-            if isinstance(cell, Mapping) and cell.get("type") == "rich_text":
+            if kind_of(cell) == "rich_text":
                 _rich_text(report, cell, where)
             else:
                 report.text(cell, where, 3000, ("raw_text", "raw_number"))

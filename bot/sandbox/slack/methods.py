@@ -52,6 +52,9 @@ def call(core: Core, name: str, token: str, arguments: Mapping[str, Any]) -> Jso
             return {"ok": True, **FUNCTIONS[name](core, dict(arguments))}
         except ApiError as refusal:
             return {"ok": False, "error": refusal.code, **refusal.more}
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            core.violations.append(f"{name}: arguments of the wrong kind ({type(error).__name__}: {error})")
+            return {"ok": False, "error": "invalid_arguments"}
         finally:
             core.changed.notify_all()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from bot.sandbox.slack.core import Core, Happening
 from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_metadata
+from bot.sandbox.slack.tree import elements_of, kind_of
 from bot.sandbox.slack.workspace import ApiError, Channel, Json, Message
 
 
@@ -148,8 +149,8 @@ def with_ids(core: Core, blocks: list[Json]) -> list[Json]:
     """The blocks with the block and action ids that Slack makes up when they are missing."""
     for block in blocks:
         block.setdefault("block_id", core.fresh("b"))
-        for element in (*block.get("elements", ()), block.get("accessory"), block.get("element")):
-            if isinstance(element, dict) and element.get("type") in INTERACTIVE:
+        for element in elements_of(block):
+            if kind_of(element) in INTERACTIVE:
                 element.setdefault("action_id", core.fresh("a"))
     return blocks
 

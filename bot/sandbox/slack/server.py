@@ -238,7 +238,7 @@ class Slack:
         if refuse and self._site is not None:
             await self._site.stop()
             self._site = None
-        await self.links.close()
+        await self.links.hang_up()
 
     def _up(self) -> None:
         self._answering_503 = False

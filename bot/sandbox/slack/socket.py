@@ -19,6 +19,8 @@ from bot.sandbox.slack.faults import Faults
 from bot.sandbox.slack.workspace import Json
 
 MOST_LINKS = 10
+#: Seconds that a closing link has to say goodbye.
+CLOSE_WITHIN = 0.5
 
 
 class Link:
@@ -77,7 +79,7 @@ class Links:
         if ticket not in self._tickets or len(self._open) >= MOST_LINKS:
             return web.Response(status=408 if ticket not in self._tickets else 429)
         self._tickets.remove(ticket)
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(timeout=CLOSE_WITHIN)
         await socket.prepare(request)
         link = Link(next(self._numbers), socket)
         self._join(link)
@@ -105,7 +107,7 @@ class Links:
 
     def disconnect(self, reason: str) -> None:
         """Ask the app to renew its links and close the old ones; on the loop's own thread."""
-        for link in tuple(self._open):
+        for link in self.open:
             link.leaving = True
             self._run(self._say_goodbye(link, reason))
 
@@ -114,12 +116,17 @@ class Links:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
+        await self.hang_up()
         for task in tuple(self._tasks):
             task.cancel()
-        for link in tuple(self._open):
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def hang_up(self) -> None:
+        """Close every link; what was not acked comes again when its time is up."""
+        for link in self.open:
             with contextlib.suppress(ConnectionError):
                 await link.socket.close(code=1001)
-        self._open.clear()
+            self._leave(link)
 
     def _hello(self) -> Json:
         return {

@@ -45,7 +45,13 @@ def connected(slack: Slack, app: App, links: int = 2) -> Iterator[None]:
         # slack_sdk takes a second to close a connection; nothing waits for it but the end of the run.
         for handler in handlers:
             handler.client.auto_reconnect_enabled = False
-            threading.Thread(target=handler.close).start()
+            threading.Thread(target=hang_up, args=(handler,)).start()
+
+
+def hang_up(handler: SocketModeHandler) -> None:
+    """Close, also the session that slack_sdk may have opened anew while it was closing the old one."""
+    handler.close()  # type: ignore[no-untyped-call]  # slack_bolt leaves it untyped
+    handler.client.disconnect()
 
 
 def button(action_id: str, text: str = "Go", value: str = "1") -> dict[str, Any]:

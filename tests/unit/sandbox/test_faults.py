@@ -5,12 +5,12 @@ from typing import Any
 from urllib.error import URLError
 
 import pytest
-from live_app import DELETIONS, button, client_of, connected, new_app, slack_server
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.http_retry.builtin_handlers import ConnectionErrorRetryHandler
 
 from bot.sandbox.slack.core import Happening
+from tests.unit.sandbox.live_app import DELETIONS, button, client_of, connected, new_app, slack_server
 
 
 def test_a_rate_limit_is_http_429_with_a_delay_and_then_over() -> None:
@@ -83,8 +83,9 @@ def test_after_a_refresh_request_a_click_still_arrives_over_the_other_or_the_new
             blocks = [{"type": "actions", "elements": [button("approve")]}]
             ts = client_of(slack).chat_postMessage(channel=DELETIONS, text="t", blocks=blocks)["ts"]
             slack.faults.disconnect()
-            slack.wait_for(lambda: any(link.number > 2 for link in slack.links.open))
+            slack.wait_for(lambda: any(link.number > 2 for link in slack.links.open), timeout=15)
             assert slack.as_user("U0BOB").click(DELETIONS, ts, "approve").acked
+            slack.wait_for(lambda: [link.number > 2 for link in slack.links.open] == [True, True], timeout=15)
         slack.wait_for(lambda: clicks == ["U0BOB"])
 
 

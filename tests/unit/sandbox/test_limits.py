@@ -3,10 +3,13 @@
 from typing import Any
 
 import pytest
-from live_app import button, field, modal, section
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bot.sandbox.slack.limits import check_message, check_metadata, check_view
+from bot.sandbox.slack.elements import ELEMENTS
+from bot.sandbox.slack.limits import BLOCKS, check_message, check_metadata, check_view
 from bot.sandbox.slack.workspace import ApiError
+from tests.unit.sandbox.live_app import button, field, modal, section
 
 
 def code_of(blocks: Any, text: str = "t", **more: int) -> str:
@@ -202,3 +205,30 @@ def test_metadata(metadata: Any, expected: str) -> None:
     except ApiError as refusal:
         code = refusal.code
     assert code == expected
+
+
+KINDS = st.sampled_from([*BLOCKS, *ELEMENTS, "plain_text", "mrkdwn", "modal", "home", "rich_text_section"])
+KEYS = st.sampled_from(
+    [
+        *("type", "text", "elements", "element", "accessory", "fields", "label", "title", "tasks", "rows"),
+        *("options", "option_groups", "confirm", "blocks", "hint", "child_blocks", "action_id", "block_id"),
+        *("placeholder", "value", "max_length", "initial_value", "details", "status", "url", "style"),
+    ]
+)
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | KINDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=60)
+@given(JUNK | st.lists(JUNK, max_size=3))
+def test_whatever_is_sent_as_blocks_is_judged_and_nothing_breaks(junk: Any) -> None:
+    assert code_of(junk) in ("ok", "invalid_blocks", "msg_blocks_too_long")
+
+
+@settings(max_examples=60)
+@given(st.dictionaries(KEYS, JUNK) | JUNK)
+def test_whatever_is_sent_as_a_form_is_judged_and_nothing_breaks(junk: Any) -> None:
+    assert view_code(junk) in ("ok", "invalid_arguments")

@@ -6,12 +6,12 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
-from live_app import DELETIONS, client_of, section, slack_server
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from bot.sandbox.slack.payloads import response_url
 from bot.sandbox.slack.server import Slack
+from tests.unit.sandbox.live_app import DELETIONS, client_of, section, slack_server
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from live_app import button, field, modal, section
 
 from bot.sandbox.mrkdwn import mrkdwn, rich_text
 from bot.sandbox.people import seeded
 from bot.sandbox.render import Renderer
 from bot.sandbox.slack.core import View
 from bot.sandbox.slack.workspace import Message
+from tests.unit.sandbox.live_app import button, field, modal, section
 
 WORKSPACE = seeded().workspace
 

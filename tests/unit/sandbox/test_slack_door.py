@@ -1,15 +1,20 @@
 """A real Bolt app, unchanged, over Socket Mode: what a person does arrives, and what the app says is seen."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from live_app import DELETIONS, button, client_of, connected, field, modal, new_app, section, slack_server
-from slack_sdk.errors import SlackApiError
 
 from bot.errors import NotAllowed, NotFound
 from bot.sandbox.slack.server import Slack
+from tests.unit.sandbox.live_app import (
+    DELETIONS,
+    button,
+    client_of,
+    connected,
+    new_app,
+    slack_server,
+)
 
 
 @pytest.fixture
@@ -183,142 +188,6 @@ def test_nobody_clicks_a_button_that_is_not_there_or_in_a_channel_they_cannot_se
         slack.as_user("U0ZOE").click(DELETIONS, ts, "approve")
     with pytest.raises(NotAllowed):
         slack.as_user("U0BOB").command("/restore", channel="C0BOARD")
-
-
-def test_a_form_is_filled_complained_about_corrected_and_closed(slack: Slack) -> None:
-    app = new_app(slack)
-    reasons: list[str] = []
-
-    @app.action("deny")
-    def deny(ack: Any, client: Any, body: Any) -> None:
-        ack()
-        client.views_open(
-            trigger_id=body["trigger_id"], view=modal(field("reason", min_length=3), title="Deny")
-        )
-
-    @app.view("form")
-    def submitted(ack: Any, view: Any) -> None:
-        reason = view["state"]["values"]["reason"]["typed"]["value"]
-        if reason == "because":
-            ack(response_action="errors", errors={"reason": "Say why."})
-            return
-        reasons.append(reason)
-        ack()
-
-    with connected(slack, app):
-        bob = slack.as_user("U0BOB")
-        ts = post(slack, blocks=[{"type": "actions", "elements": [button("deny")]}])
-        bob.click(DELETIONS, ts, "deny")
-        view = bob.wait_for_view("Deny")
-        assert bob.submit(view.id).errors == {"reason": "Please complete this required field."}
-        assert bob.submit(view.id, {"reason": "no"}).errors == {
-            "reason": "Please enter 3 to 3000 characters."
-        }
-        assert bob.submit(view.id, {"typed": "because"}).errors == {"reason": "Say why."}
-        assert [one.id for one in bob.sees().views] == [view.id]
-        assert bob.submit(view.id, {"reason": "wrong customer"}).errors == {}
-        assert bob.sees().views == []
-        with pytest.raises(NotFound):
-            bob.submit(view.id, {"reason": "again"})
-    assert reasons == ["wrong customer"]
-
-
-def test_closing_a_form_is_told_and_a_message_shortcut_knows_its_message(slack: Slack) -> None:
-    app = new_app(slack)
-    heard: list[str] = []
-
-    @app.shortcut("restore_this")
-    def shortcut(ack: Any, client: Any, body: Any) -> None:
-        ack()
-        heard.append(body["message"]["text"])
-        client.views_open(trigger_id=body["trigger_id"], view=modal(section("sure?")))
-
-    @app.view_closed("form")
-    def closed(ack: Any, view: Any) -> None:
-        ack()
-        heard.append(view["callback_id"])
-
-    with connected(slack, app):
-        erin = slack.as_user("U0ERIN")
-        erin.shortcut("restore_this", DELETIONS, post(slack, text="receipt"))
-        view = erin.wait_for_view()
-        answer = erin.close(view.id)
-        assert answer is not None
-        assert answer.acked
-    assert heard == ["receipt", "form"]
-
-
-def test_the_home_tab_is_published_for_the_one_who_opens_it(slack: Slack) -> None:
-    app = new_app(slack)
-
-    @app.event("app_home_opened")
-    def home(client: Any, event: Any) -> None:
-        client.views_publish(
-            user_id=event["user"], view={"type": "home", "blocks": [section("Your requests")]}
-        )
-
-    with connected(slack, app):
-        slack.as_user("U0CAROL").open_home()
-        slack.wait_for(lambda: "U0CAROL" in slack.core.homes)
-    assert "Your requests" in slack.as_user("U0CAROL").sees().text
-    assert slack.as_user("U0BOB").sees().home is None
-
-
-def test_options_of_an_external_select_come_from_the_app(slack: Slack) -> None:
-    app = new_app(slack)
-    select = {"type": "external_select", "action_id": "backup", "min_query_length": 0}
-    picker = {**field("which"), "element": select}
-    chosen: list[str] = []
-
-    @app.shortcut("restore")
-    def shortcut(ack: Any, client: Any, body: Any) -> None:
-        ack()
-        client.views_open(trigger_id=body["trigger_id"], view=modal(picker))
-
-    @app.options("backup")
-    def options(ack: Any, payload: Any) -> None:
-        ack(options=[{"text": {"type": "plain_text", "text": f"#{payload['value']}"}, "value": "b-1"}])
-
-    @app.view("form")
-    def submitted(ack: Any, view: Any) -> None:
-        ack()
-        chosen.append(view["state"]["values"]["which"]["backup"]["selected_option"]["value"])
-
-    with connected(slack, app):
-        erin = slack.as_user("U0ERIN")
-        erin.shortcut("restore")
-        view = erin.wait_for_view()
-        offered = erin.options(view.id, "backup", "42")
-        assert offered[0]["text"]["text"] == "#42"
-        erin.submit(view.id, {"which": offered[0]})
-    assert chosen == ["b-1"]
-
-
-def test_a_trigger_works_once_and_not_for_long() -> None:
-    with slack_server(core_trigger_life=0.2) as slack:
-        app = new_app(slack)
-        codes: list[str] = []
-        late = threading.Event()
-
-        @app.command("/form")
-        def form(ack: Any, client: Any, body: Any) -> None:
-            ack()
-            client.views_open(trigger_id=body["trigger_id"], view=modal(section("one")))
-            for wait in (0.0, 0.3):
-                late.wait(wait)
-                trigger = body["trigger_id"] if not wait else slack.core.issue_trigger("U0ALICE")
-                late.wait(wait)
-                try:
-                    client.views_open(trigger_id=trigger, view=modal(section("two")))
-                except SlackApiError as error:
-                    codes.append(error.response["error"])
-
-        with connected(slack, app, links=1):
-            alice = slack.as_user("U0ALICE")
-            alice.command("/form", channel=DELETIONS)
-            alice.wait_for_view()
-            slack.wait_for(lambda: len(codes) == 2)
-        assert codes == ["exchanged_trigger_id", "expired_trigger_id"]
 
 
 def test_what_administrators_do_is_told_as_events(slack: Slack) -> None:
