@@ -132,3 +132,19 @@ def test_two_servers_at_one_port_do_not_start() -> None:
         slack_server(port=first.port),
     ):
         pass
+
+
+def test_what_happens_while_the_app_cannot_be_reached_is_told_when_it_can() -> None:
+    with slack_server(retry_delays=(0.2,) * 50) as slack:
+        app = new_app(slack)
+        app.event("reaction_added")(lambda: None)
+        ts = client_of(slack).chat_postMessage(channel=DELETIONS, text="t")["ts"]
+        with connected(slack, app):
+            slack.faults.down()
+            slack.as_user("U0BOB").react(DELETIONS, ts, "x")
+            slack.wait_for(lambda: [ack.error for ack in slack.acks][:1] == ["dispatch_failed"])
+            slack.faults.up()
+            slack.wait_for(lambda: any(ack.acked for ack in slack.acks), timeout=15)
+            slack.wait_for_links(2, timeout=15)
+        assert {ack.event_id for ack in slack.acks} == {slack.acks[0].event_id}
+        assert slack.acks[-1].reason == "connection_failed"
