@@ -9,7 +9,7 @@ from typing import Any
 from bot.approvals import states
 from bot.audit.chain import commitment
 from bot.config.types import Config
-from bot.errors import Stale
+from bot.errors import BadInput, Stale
 from bot.model.doors import Answer
 from bot.model.requests import CLOSED, Request
 from bot.store.unit_of_work import Work
@@ -33,13 +33,21 @@ class Ground:
         self, work: Work, kind: str, request: Request | None, body: Mapping[str, Any], now: datetime
     ) -> None:
         """One entry of the audit log: Slack ids, counts and commitments only."""
-        work.audit.append(kind, now, request.id if request else None, body)
+        work.log(kind, now, request.id if request else None, body)
 
     def keep(self, work: Work, place: str, name: str, value: Any, now: datetime) -> str:
-        """Keep one personal text where it can be erased; returns the commitment that the log may hold."""
+        """Keep one personal text where it can be erased; returns the commitment that the log may hold.
+
+        Raises:
+            BadInput: half a character, as a broken client may send it.
+        """
         salt = self.entropy(32)
+        try:
+            committed = commitment(salt, json.dumps(value, ensure_ascii=False))
+        except UnicodeEncodeError:
+            raise BadInput("filing.bad-text") from None
         work.erasable.put(place, name, value, salt, now)
-        return commitment(salt, json.dumps(value, ensure_ascii=False))
+        return committed
 
     def change(self, work: Work, request: Request, event: str, now: datetime, **changes: Any) -> Request:
         """Move a locked request, log it, redraw its messages; a closed one forgets its personal texts.
@@ -90,7 +98,7 @@ class Ground:
 
     def note(self, work: Work, request: Request, key: str, now: datetime, **params: str | int) -> None:
         """A sentence in the thread of a request. Its parameters are never personal."""
-        place = f"note:{request.id}:{work.outbox.notes(request.id) + 1}"
+        place = f"note:{request.id}:{work.outbox.notes(request.id) + 1:04}"
         work.erasable.put(place, "answer", {"key": key, "params": params}, b"", now)
         work.outbox.want(
             place, "note", request.channel, now, request_id=request.id, revision=request.revision

@@ -71,7 +71,7 @@ class Dispatcher:
         with self._store.read() as work:
             nonce = work.requests.nonce(request.id)
             answered = work.roster.answered(nonce) if nonce else None
-        if answered is not None and now - answered[1] <= PLANNING_ROSTER_FRESH:
+        if answered is not None and timedelta(0) <= now - answered[1] <= PLANNING_ROSTER_FRESH:
             return answered[0]
         if nonce is None or answered is not None:
             with self._store.transact() as work:
@@ -91,7 +91,7 @@ class Dispatcher:
             except CountersignError as error:
                 plan = error
             self._save_plan(request, plan, roster, clock())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it was, the person who asked must hear of it
             # The text of the error may hold values of rows.
             log.error("planning failed", action="plan-failed", request=request.id, error=whereabouts(error))  # noqa: TRY400
             self._save_plan(request, Broken("plan.broken", code=type(error).__name__), roster, clock())

@@ -14,11 +14,25 @@ from bot.approvals.voting import back_to_pending
 from bot.errors import Refused
 from bot.model.jobs import Job, JobState
 from bot.model.people import RosterFacts
-from bot.model.requests import Choice, Operation, Permit, Request, Revision, SlotSpec, State, Vote
+from bot.model.plans import Plan
+from bot.model.requests import (
+    Choice,
+    Freeze,
+    Operation,
+    Permit,
+    Request,
+    Revision,
+    RuleSpec,
+    SlotSpec,
+    State,
+    Vote,
+)
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
 ROSTER_FRESH = timedelta(seconds=60)
+_GOING = (JobState.RUNNING, JobState.COMMITTING, JobState.COMMITTED)
+_Case = tuple[Job, Request, Revision, Permit]
 
 
 class Gate(StrEnum):
@@ -34,38 +48,29 @@ def take(ground: Ground, work: Work, job_id: str, now: datetime) -> Gate:
 
     Idempotent: a job that already holds its permit gets GO again.
     """
+    found = work.jobs.get(job_id)
+    request = work.requests.lock(found.request_id) if found is not None else None
     job = work.jobs.get(job_id)
-    if job is None:
-        return Gate.NO
-    request = work.requests.lock(job.request_id)
-    if request is None:
+    if job is None or request is None:
         return Gate.NO
     frozen = work.targets.lock(request.target)
     if work.permits.of_job(job_id) is not None:
-        return (
-            Gate.GO if job.state in (JobState.RUNNING, JobState.COMMITTING, JobState.COMMITTED) else Gate.NO
-        )
+        return Gate.GO if job.state in _GOING else Gate.NO
     permit = work.permits.ready(request.id)
     revision = work.requests.revision(request.id, request.revision)
-    if permit is None or revision is None or not _bound(job, request, revision, permit, now):
+    if permit is None or revision is None or not _bound(job, request, permit, now):
         return _turn_away(ground, work, job, request, "not-bound", now)
-    if frozen is not None and request.operation is Operation.DELETE_RECORDS:
-        return _turn_away(ground, work, job, request, "frozen", now)
-    busy = [other for other in work.jobs.active_on(request.target) if other.id != job.id]
-    if busy:
-        return _turn_away(ground, work, job, request, "busy", now, Gate.ASK_AGAIN)
-    roster = fresh_roster(work, permit, now)
-    if roster is None:
-        return _turn_away(ground, work, job, request, "stale-roster", now, Gate.ASK_AGAIN)
-    return _decide(ground, work, (job, request, revision, permit), roster, now)
+    return _ask_everything(ground, work, (job, request, revision, permit), frozen, now)
 
 
 def fresh_roster(work: Work, permit: Permit, now: datetime) -> RosterFacts | None:
-    """The answer to this permit's own question, when it is at most a minute old."""
-    if permit.nonce is None:
-        return None
-    answered = work.roster.answered(permit.nonce)
-    if answered is None or now - answered[1] > ROSTER_FRESH:
+    """The answer to this permit's own question, when the question was put at most a minute ago.
+
+    The answer cannot be older than the question, and the question was put by the worker's own clock: the
+    bot's clock may be wrong.
+    """
+    answered = work.roster.answered(permit.nonce) if permit.nonce is not None else None
+    if answered is None or not timedelta(0) <= now - answered[1] <= ROSTER_FRESH:
         return None
     return answered[0]
 
@@ -78,41 +83,73 @@ def whom_to_ask(ground: Ground, work: Work, request: Request) -> tuple[tuple[str
     return tuple(users), tuple(sorted(groups))
 
 
-def _bound(job: Job, request: Request, revision: Revision, permit: Permit, now: datetime) -> bool:
+def _bound(job: Job, request: Request, permit: Permit, now: datetime) -> bool:
     return (
         request.state is State.APPROVED
         and job.state is JobState.QUEUED
         and job.revision == request.revision == permit.revision
-        and permit.digest == revision.digest
         and permit.expires_at > now
         and request.starts_at is not None
         and request.starts_at <= now
     )
 
 
+def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | None, now: datetime) -> Gate:
+    job, request, revision, permit = case
+    plan = _plan_of(revision)
+    if plan is None or permit.digest != revision.digest:
+        _cancel(ground, work, request, Refused("outcome.not-what-was-approved"), now)
+        return _turn_away(ground, work, job, request, "other-digest", now)
+    if frozen is not None and request.operation is Operation.DELETE_RECORDS:
+        return _turn_away(ground, work, job, request, "frozen", now)
+    if any(other.id != job.id for other in work.jobs.active_on(request.target)):
+        return _turn_away(ground, work, job, request, "busy", now, Gate.ASK_AGAIN)
+    roster = fresh_roster(work, permit, now)
+    if roster is None:
+        return _turn_away(ground, work, job, request, "stale-roster", now, Gate.ASK_AGAIN)
+    try:
+        rule = _rule(ground, request, plan.rows, roster)
+    except Refused as refusal:
+        _cancel(ground, work, request, refusal, now)
+        return _turn_away(ground, work, job, request, refusal.key, now)
+    return _decide(ground, work, case, rule, roster, now)
+
+
+def _plan_of(revision: Revision) -> Plan | None:
+    """The plan, when it still is the one whose digest was voted on."""
+    try:
+        plan = Plan.from_data(revision.plan)
+    except (ValueError, KeyError, TypeError):
+        return None
+    return plan if plan.digest() == revision.digest else None
+
+
+def _rule(ground: Ground, request: Request, rows: int, roster: RosterFacts) -> RuleSpec:
+    """The rule that decides today, when the requester may still ask under it."""
+    config = ground.config
+    rule = rules.match(config.rules, execution.asked(config, request, rows))
+    if rule is None:
+        raise Refused("filing.no-rule")
+    execution.check_requester(config, request, rule, roster)
+    return execution.spec(rule)
+
+
+def _cancel(ground: Ground, work: Work, request: Request, why: Refused, now: datetime) -> None:
+    ground.change(work, request, "cancel", now, outcome=why.key, outcome_params=dict(why.params))
+    ground.note(work, request, "note.policy-says-no", now, requester=request.requester)
+
+
 def _decide(
-    ground: Ground,
-    work: Work,
-    case: tuple[Job, Request, Revision, Permit],
-    roster: RosterFacts,
-    now: datetime,
+    ground: Ground, work: Work, case: _Case, rule: RuleSpec, roster: RosterFacts, now: datetime
 ) -> Gate:
     job, request, revision, permit = case
-    config = ground.config
-    rule = rules.match(config.rules, execution.asked(config, request, int(revision.plan["rows"])))
-    try:
-        if rule is None:
-            raise Refused("filing.no-rule")
-        execution.check_requester(config, request, rule, roster)
-    except Refused as refusal:
-        ground.change(work, request, "cancel", now, outcome=refusal.key)
-        ground.note(work, request, "note.policy-says-no", now, requester=request.requester)
-        return _turn_away(ground, work, job, request, refusal.key, now)
     voters = _live_voters(ground, work, request, roster, now)
-    both = (revision.rule.approve, execution.spec(rule).approve)
+    both = (revision.rule.approve, rule.approve)
     if not all(quorum.decide(slots, voters).reached for slots in both):
+        lost = not quorum.decide(revision.rule.approve, voters).reached
         back_to_pending(ground, work, request, "role-lost", now)
-        ground.note(work, request, "note.role-lost", now, requester=request.requester)
+        note = "note.role-lost" if lost else "note.rule-stricter"
+        ground.note(work, request, note, now, requester=request.requester)
         return _turn_away(ground, work, job, request, "quorum-lost", now)
     if not work.permits.consume(permit, job.id, now):
         return _turn_away(ground, work, job, request, "permit-used", now)

@@ -10,7 +10,7 @@ log = structlog.get_logger(__name__)
 
 
 class Ticker:
-    """Runs each sweep again and again, never two of the same at once; one that fails is tried at its next turn."""
+    """Runs each sweep again and again, never two of the same at once; one that fails has its next turn."""
 
     def __init__(self) -> None:
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}

@@ -1,13 +1,18 @@
-"""What happens because time passes. A sweep may run at any moment, twice or late: it only does what is due."""
+"""What happens because time passes. A sweep may run at any moment, twice or late: it does what is due."""
 
 from datetime import datetime, timedelta
+
+import structlog
 
 from bot.approvals.ground import Ground, subject
 from bot.audit.opening import sign_log
 from bot.backups.vault import Vault
+from bot.errors import CountersignError, NotFound
 from bot.model.doors import Answer
-from bot.model.requests import Operation, State
-from bot.store.unit_of_work import Store
+from bot.model.requests import CLOSED, Operation, Request, State
+from bot.store.unit_of_work import Store, Work
+
+log = structlog.get_logger(__name__)
 
 PREVIEW_LIFE = timedelta(minutes=10)
 PLANNING_LIFE = timedelta(hours=1)
@@ -15,35 +20,42 @@ PAYLOAD_LIFE = timedelta(hours=24)
 
 
 def expire(store: Store, ground: Ground, now: datetime) -> None:
-    """Silence is a no: pending requests whose time is over, approved ones whose permit is over, old previews."""
+    """Silence is a no: what nobody planned, decided or started in time is over, and so are old previews."""
     with store.read() as work:
         open_ones = work.requests.in_states([State.PLANNING, State.PENDING, State.APPROVED])
-        due = [one.id for one in open_ones if _is_over(store, one.id, now)]
+        due = [one.id for one in open_ones if _is_over(work, one, now)]
     for request_id in due:
         with store.transact() as work:
             request = work.requests.lock(request_id)
-            if request is None or not _is_over(store, request_id, now):
-                continue
-            ground.change(work, request, "expire", now, outcome="outcome.expired")
-            if request.number is not None:
-                ground.note(work, request, "note.expired", now, requester=request.requester)
-            elif not request.preview:
-                told = Answer("outcome.never-planned")
-                ground.tell(work, request.requester, request.origin_channel, told, now)
+            if request is not None and _is_over(work, request, now):
+                _expire_one(ground, work, request, now)
 
 
-def _is_over(store: Store, request_id: int, now: datetime) -> bool:
-    with store.read() as work:
-        request = work.requests.get(request_id)
-        permit = work.permits.ready(request_id)
-    if request is None:
-        return False
+def _expire_one(ground: Ground, work: Work, request: Request, now: datetime) -> None:
+    started_late = request.state is State.APPROVED
+    outcome = "outcome.not-started" if started_late else "outcome.expired"
+    if request.number is None:
+        outcome = "outcome.never-planned"
+    ground.change(work, request, "expire", now, outcome=outcome)
+    if request.number is not None:
+        note = "note.not-started" if started_late else "note.expired"
+        ground.note(work, request, note, now, requester=request.requester)
+    elif not request.revision:
+        told = Answer("filing.preview-late" if request.preview else outcome)
+        ground.tell(work, request.requester, request.origin_channel, told, now)
+
+
+def _is_over(work: Work, request: Request, now: datetime) -> bool:
+    """Whether its time is over. A plan made anew after a drift has no time of its own until it is there."""
     if request.state is State.PLANNING:
         life = PREVIEW_LIFE if request.preview else PLANNING_LIFE
         return request.created_at + life <= now and request.number is None
     if request.state is State.PENDING:
         return request.expires_at is not None and request.expires_at <= now
-    return request.state is State.APPROVED and permit is not None and permit.expires_at <= now
+    if request.state is not State.APPROVED:
+        return False
+    permit = work.permits.ready(request.id)
+    return permit is None or permit.expires_at <= now
 
 
 def reject(store: Store, ground: Ground, now: datetime) -> None:
@@ -70,26 +82,34 @@ def shred(store: Store, ground: Ground, vault: Vault, now: datetime) -> None:
     """Backups whose time is over: the key goes first, then the rest; a crash in between is finished here."""
     with store.read() as work:
         due = work.backups.due(now)
-        restoring = {
-            one.backup_id
-            for one in work.requests.in_states([State.PENDING, State.APPROVED, State.DENIED, State.RUNNING])
-            if one.operation is Operation.RESTORE
-        }
     for backup in due:
-        if backup.id in restoring:
+        if backup.state == "kept" and not _begin_shredding(store, backup.id):
             continue
-        with store.transact() as work:
-            if backup.state == "kept" and not work.backups.move(backup.id, "kept", "deleting"):
-                continue
-        vault.shred(backup.id)
+        try:
+            vault.shred(backup.id)
+        except NotFound:
+            log.warning("backup was not in the store", action="shred", backup=backup.id)
+        except CountersignError as error:
+            # The next turn tries again; the other backups must not wait for this one.
+            log.error("backup not shredded", action="shred", backup=backup.id, why=error.key)  # noqa: TRY400
+            continue
         with store.transact() as work:
             if work.backups.move(backup.id, "deleting", "gone"):
                 ground.log(work, "backup-shredded", None, {"backup": backup.id}, now)
                 work.outbox.redraw(backup.request_id, ("receipt",))
 
 
+def _begin_shredding(store: Store, backup_id: str) -> bool:
+    """Decide it, unless a restore that is not over needs the backup."""
+    with store.transact() as work:
+        open_ones = work.requests.in_states([state for state in State if state not in CLOSED])
+        if any(one.operation is Operation.RESTORE and one.backup_id == backup_id for one in open_ones):
+            return False
+        return work.backups.move(backup_id, "kept", "deleting")
+
+
 def prune(store: Store, now: datetime) -> None:
-    """Payloads and private sentences older than a day, and roster questions older than an hour."""
+    """Payloads and private sentences older than a day, old roster questions, and traces of erased texts."""
     with store.transact() as work:
         for key in work.inbox.prune(now - PAYLOAD_LIFE):
             work.erasable.erase(f"inbox:{key}")
@@ -98,6 +118,7 @@ def prune(store: Store, now: datetime) -> None:
         for request in work.requests.in_states([State.PLANNING]):
             if request.preview and request.created_at + PREVIEW_LIFE <= now:
                 work.erasable.erase(subject(request.id))
+    store.database.forget()
 
 
 def sign(store: Store, key: bytes, now: datetime) -> None:

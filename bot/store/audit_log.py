@@ -22,7 +22,7 @@ class AuditLog:
     def append(self, kind: str, at: datetime, request_id: int | None, body: Mapping[str, object]) -> str:
         """Add one entry and return the new head, ``seq:hash``.
 
-        From here to the end of the transaction nobody else can append, so do it last.
+        From here to the end of the transaction nobody else can append: ``Work.log`` does it last.
 
         Raises:
             CannotProve: the body holds something that does not belong in the log.

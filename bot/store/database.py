@@ -5,9 +5,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.errors import BadInput, Broken
@@ -33,12 +34,14 @@ class Database:
         if self.is_sqlite:
             assert self.url.database is not None
             Path(self.url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.writer = self._engine("BEGIN IMMEDIATE")
-        self.reader = self._engine("BEGIN")
+        self.writer = self._engine("BEGIN IMMEDIATE", "READ COMMITTED")
+        self.reader = self._engine("BEGIN", "REPEATABLE READ")
 
-    def _engine(self, begin: str) -> Engine:
+    def _engine(self, begin: str, level: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
         if not self.is_sqlite:
-            return create_engine(self.url, hide_parameters=True, pool_size=40, pool_pre_ping=True)
+            return create_engine(
+                self.url, hide_parameters=True, pool_size=40, pool_pre_ping=True, isolation_level=level
+            )
         engine = create_engine(self.url, hide_parameters=True, pool_size=40, max_overflow=20)
 
         @event.listens_for(engine, "connect")
@@ -97,6 +100,13 @@ class Database:
         """Close every connection."""
         self.writer.dispose()
         self.reader.dispose()
+
+
+def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row unless its key is there already; False when somebody else was first."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    query = dialect.insert(table).values(**values).on_conflict_do_nothing()
+    return connection.execute(query).rowcount == 1
 
 
 def reachable(database: Database) -> None:

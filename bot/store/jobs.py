@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from bot.model.jobs import Backup, Job, JobState, Step, StepState
 from bot.model.requests import Freeze, Permit
 from bot.store import tables as t
+from bot.store.database import insert_new
 
 
 def _values(row: Row[Any]) -> dict[str, Any]:
@@ -94,7 +95,8 @@ class Jobs:
 
     def latest(self, request_id: int) -> Job | None:
         """The newest job of a request."""
-        query = select(t.jobs).where(t.jobs.c.request_id == request_id).order_by(t.jobs.c.id.desc()).limit(1)
+        newest = func.length(t.jobs.c.id).desc(), t.jobs.c.id.desc()
+        query = select(t.jobs).where(t.jobs.c.request_id == request_id).order_by(*newest).limit(1)
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _job(row)
 
@@ -219,11 +221,9 @@ class Targets:
 
     def lock(self, name: str) -> Freeze | None:
         """Lock a target until the end of the transaction; the freeze on it, if any."""
+        insert_new(self._connection, t.targets, name=name)
         query = select(t.targets).where(t.targets.c.name == name).with_for_update()
-        row = self._connection.execute(query).one_or_none()
-        if row is None:
-            self._connection.execute(insert(t.targets).values(name=name))
-            return None
+        row = self._connection.execute(query).one()
         return None if row.frozen_by is None else Freeze(name, row.frozen_by, row.frozen_at)
 
     def frozen(self, name: str) -> Freeze | None:

@@ -11,6 +11,7 @@ from bot.model.doors import OutboxItem, RosterQuestion
 from bot.model.people import PersonFacts, RosterFacts
 from bot.model.requests import State
 from bot.store import tables as t
+from bot.store.database import insert_new
 
 THREAD_KINDS = ("plan", "ballot", "note", "receipt")
 _RANK = {"private": 0, "card": 1, "plan": 2, "note": 3, "ballot": 4, "receipt": 5}
@@ -24,12 +25,9 @@ class Inbox:
 
     def accept(self, key: str, kind: str, now: datetime) -> bool:
         """Write a delivery down; False when it was seen before."""
-        if self._connection.execute(select(t.inbox.c.key).where(t.inbox.c.key == key)).first():
-            return False
-        self._connection.execute(
-            insert(t.inbox).values(key=key, kind=kind, state="new", attempts=0, received_at=now)
+        return insert_new(
+            self._connection, t.inbox, key=key, kind=kind, state="new", attempts=0, received_at=now
         )
-        return True
 
     def kind_if_new(self, key: str) -> str | None:
         """The kind of a delivery nobody has settled yet."""
@@ -88,7 +86,7 @@ class Erasable:
                 subject=subject,
                 name=name,
                 salt=salt,
-                text=json.dumps(value, ensure_ascii=False),
+                text=json.dumps(value),
                 created_at=now,
             )
         )
@@ -138,21 +136,21 @@ class Outbox:
         )
         if changed.rowcount or self.known(subject):
             return
-        self._connection.execute(
-            insert(t.outbox).values(
-                subject=subject,
-                kind=kind,
-                request_id=request_id,
-                revision=revision,
-                channel=channel,
-                user=user,
-                wanted=1,
-                shown=0,
-                state="new",
-                attempts=0,
-                next_try_at=now,
-                created_at=now,
-            )
+        insert_new(
+            self._connection,
+            t.outbox,
+            subject=subject,
+            kind=kind,
+            request_id=request_id,
+            revision=revision,
+            channel=channel,
+            user=user,
+            wanted=1,
+            shown=0,
+            state="new",
+            attempts=0,
+            next_try_at=now,
+            created_at=now,
         )
 
     def redraw(self, request_id: int, kinds: tuple[str, ...]) -> None:
@@ -276,14 +274,14 @@ class Roster:
         )
 
     def answered(self, nonce: str) -> tuple[RosterFacts, datetime] | None:
-        """The answer to a question and when it was read; None while there is none."""
+        """The answer to a question and when the question was put; None while there is none."""
         query = select(t.roster_questions).where(t.roster_questions.c.nonce == nonce)
         row = self._connection.execute(query).one_or_none()
         if row is None or row.answered_at is None:
             return None
         people = {user: PersonFacts(**facts) for user, facts in row.answer["people"].items()}
         groups = {group: tuple(users) for group, users in row.answer["groups"].items()}
-        return RosterFacts(people, groups), row.answered_at
+        return RosterFacts(people, groups), row.asked_at
 
     def open_since(self, nonce: str) -> datetime | None:
         """When a question that is still open was put; None when it is answered or gone."""

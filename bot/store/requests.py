@@ -19,6 +19,9 @@ from bot.model.requests import (
 )
 from bot.store import tables as t
 
+#: Any fixed number that no other lock of ours uses.
+_NUMBER_LOCK = 0x6E756D626572
+
 
 class Requests:
     """The collection of requests; every change goes through ``save``."""
@@ -75,6 +78,8 @@ class Requests:
 
     def next_number(self) -> int:
         """The next number that people read; numbers are never used twice."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_advisory_xact_lock(_NUMBER_LOCK)))
         taken = self._connection.execute(select(func.max(t.requests.c.number))).scalar_one_or_none()
         return int(taken or 0) + 1
 

@@ -1,15 +1,19 @@
 """One transaction with every collection in reach."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 
 from sqlalchemy import Connection
 
+from bot.model.audit import entry_bytes
 from bot.store.audit_log import AuditLog
 from bot.store.database import Database
 from bot.store.jobs import Backups, Jobs, Permits, Targets
 from bot.store.mail import Erasable, Inbox, Outbox, Processes, Roster
 from bot.store.requests import Requests, Votes
+
+_Entry = tuple[str, datetime, int | None, Mapping[str, object]]
 
 
 class Work:
@@ -28,13 +32,39 @@ class Work:
         self.erasable = Erasable(connection)
         self.roster = Roster(connection)
         self.processes = Processes(connection)
-        self.audit = AuditLog(connection)
+        self._audit = AuditLog(connection)
+        self._entries: list[_Entry] = []
+
+    @property
+    def audit(self) -> AuditLog:
+        """The log, with everything in it that this transaction has said so far."""
+        entries, self._entries = self._entries, []
+        for entry in entries:
+            self._audit.append(*entry)
+        return self._audit
+
+    def log(self, kind: str, at: datetime, request_id: int | None, body: Mapping[str, object]) -> None:
+        """Say something in the log; it is written at the end of the transaction.
+
+        The log is one chain: whoever has added an entry keeps everybody else waiting until the commit, and
+        must not wait for a row of theirs in the meantime.
+
+        Raises:
+            CannotProve: the body holds something that does not belong in the log.
+        """
+        entry_bytes(kind, at, request_id, body)
+        self._entries.append((kind, at, request_id, dict(body)))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """Changes in this block are undone together when it raises; the transaction goes on."""
-        with self.connection.begin_nested():
-            yield
+        before = list(self._entries)
+        try:
+            with self.connection.begin_nested():
+                yield
+        except BaseException:
+            self._entries = before
+            raise
 
 
 class Store:
@@ -47,7 +77,9 @@ class Store:
     def transact(self) -> Iterator[Work]:
         """One write transaction."""
         with self.database.transact() as connection:
-            yield Work(connection)
+            work = Work(connection)
+            yield work
+            _ = work.audit
 
     @contextmanager
     def read(self) -> Iterator[Work]:

@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+import json
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +27,7 @@ from bot.model.requests import Choice, Operation, Permit, Proof, Request, State,
 from bot.policy import rules
 from bot.store import schema
 from bot.store.database import Database
+from bot.store.tables import metadata
 from bot.store.unit_of_work import Store, Work
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -139,12 +142,10 @@ class House:
         self.database = Database(self.url or f"sqlite:///{self.path}")
         schema.upgrade(self.database)
         self.store = Store(self.database)
-        self._entropy = itertools.count(1)
         with self.store.transact() as work:
             open_log(work.audit, public_key(SIGNING), self.now)
+        self._entropy, self._keys, self._jobs = itertools.count(1), itertools.count(1), itertools.count(1)
         self.configure(self.settings)
-        self._keys = itertools.count(1)
-        self._jobs = itertools.count(1)
 
     def configure(self, settings: Config) -> None:
         """A restart with another file."""
@@ -204,9 +205,7 @@ class House:
     def plan(self, request_id: int, made: execution.Planned | None = None) -> None:
         with self.store.transact() as work:
             locked = self.ground.lock(work, request_id)
-            execution.accept_plan(
-                self.ground, work, locked, made or planned(), self.roster(), self.now
-            )
+            execution.accept_plan(self.ground, work, locked, made or planned(), self.roster(), self.now)
 
     def pending(self) -> int:
         """A request that waits for its approvals."""
@@ -287,12 +286,9 @@ class House:
                 for item in work.outbox.due(self.now, 100):
                     ts = item.ts or f"{1_700_000_000 + next(self._keys)}.000100"
                     work.outbox.set(item.subject, state="posted", ts=ts, shown=item.wanted)
-        with self.store.read() as work:
-            for subject in self.subjects(request_id):
-                item = work.outbox.subject(subject)
-                assert item is not None
-                if item.ts:
-                    places[subject] = (item.channel, item.ts)
+        for row in self.rows("outbox"):
+            if row["request_id"] == request_id and row["ts"]:
+                places[str(row["subject"])] = (str(row["channel"]), str(row["ts"]))
         return places
 
     def ballot(self, request_id: int, revision: int = 1) -> tuple[str, str]:
@@ -307,6 +303,7 @@ class House:
         added: bool = True,
         **flags: Any,
     ) -> Answer | None:
+        """One event; ``ts`` is its event_ts."""
         with self.store.transact() as work:
             return self.lifecycle.reaction(
                 work, *place, emoji, added, ts, self.actor(user, **flags), self.now
@@ -357,7 +354,7 @@ class House:
 
     def kinds(self) -> list[str]:
         """The kinds of all entries of the log, oldest first."""
-        return [entry.entry.split('"kind":"')[1].split('"')[0] for entry in self.log()]
+        return [str(json.loads(entry.entry)["kind"]) for entry in self.log()]
 
     def subjects(self, request_id: int) -> list[str]:
         return [str(row["subject"]) for row in self.rows("outbox") if row["request_id"] == request_id]
@@ -381,22 +378,19 @@ class House:
         """A whole table, in the order it was written where the database keeps one."""
         order = " ORDER BY rowid" if self.database.is_sqlite else ""
         with self.database.read() as connection:
-            result = connection.exec_driver_sql(f"SELECT * FROM {table}{order}")  # noqa: S608 - our own names
+            result = connection.exec_driver_sql(f"SELECT * FROM {table}{order}")
             return [dict(row) for row in result.mappings()]
 
 
 def snapshot(house: House, *but: str) -> dict[str, list[dict[str, Any]]]:
     """Every table, except some."""
-    from bot.store.tables import metadata  # noqa: PLC0415 - only here
-
     return {name: house.rows(name) for name in sorted(metadata.tables) if name not in but}
 
 
 def race(*bodies: Any) -> list[Any]:
     """Run all at once in threads that start together; results or exceptions, in order."""
-    import threading  # noqa: PLC0415 - only here
-
-    gate, results = threading.Barrier(len(bodies)), [None] * len(bodies)
+    gate = threading.Barrier(len(bodies))
+    results: list[Any] = [None] * len(bodies)
 
     def run(position: int) -> None:
         gate.wait()
