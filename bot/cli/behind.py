@@ -6,19 +6,15 @@ parent process of ``serve`` among them, do not need that.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-from sqlalchemy import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bot.backups.storage import Storage
 from bot.backups.vault import Vault
 from bot.config.load import load as load_file
 from bot.config.load import variables
 from bot.config.types import Config
-from bot.errors import BadInput, Broken
+from bot.errors import BadInput
 from bot.settings import Settings, read_environment
-from bot.store.database import Database
+from bot.store.database import Database, file_behind
 from bot.store.schema import is_current
 from bot.store.unit_of_work import Store
 
@@ -48,11 +44,8 @@ def database_is_there(known: Settings) -> bool:
     Raises:
         BadInput: its address is none.
     """
-    try:
-        url = make_url(known.database_url)
-    except ArgumentError:
-        raise BadInput("cli.database-url") from None
-    return url.drivername != "sqlite" or Path(url.database or "").is_file()
+    file = file_behind(known.database_url)
+    return file is None or file.is_file()
 
 
 @contextmanager
@@ -64,21 +57,14 @@ def open_store(known: Settings) -> Iterator[Store]:
         Broken: it cannot be reached.
     """
     if not database_is_there(known):
-        raise BadInput("cli.no-database", path=str(make_url(known.database_url).database))
+        raise BadInput("cli.no-database", path=str(file_behind(known.database_url)))
     database = Database(known.database_url)
     try:
-        if not _is_current(database):
+        if not is_current(database):
             raise BadInput("cli.database-version")
         yield Store(database)
     finally:
         database.close()
-
-
-def _is_current(database: Database) -> bool:
-    try:
-        return is_current(database)
-    except SQLAlchemyError as error:
-        raise Broken("store.unusable", code=type(error).__name__) from None
 
 
 def backup_store(known: Settings, config: Config) -> Storage:

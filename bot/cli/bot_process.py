@@ -5,15 +5,13 @@ import threading
 import time
 from collections.abc import Mapping
 
-from handlers.running import Door
-from sqlalchemy.exc import SQLAlchemyError
-
 from bot import compose
 from bot.cli.behind import database_is_there
 from bot.cli.console import DONE, tell
 from bot.cli.health import HealthServer
 from bot.errors import Broken
 from bot.settings import Settings
+from handlers.running import Door
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PREPARED_WITHIN = 60.0
@@ -90,5 +88,5 @@ def _prepared(settings: Settings, stopping: threading.Event) -> bool:
 def _is_prepared(settings: Settings) -> bool:
     try:
         return database_is_there(settings) and compose.is_prepared(settings)
-    except SQLAlchemyError:
+    except Broken:
         return False

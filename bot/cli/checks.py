@@ -16,6 +16,7 @@ from bot.config.check import findings, shown_person
 from bot.config.problems import ConfigInvalid, ConfigProblem
 from bot.config.types import Config
 from bot.model.people import RosterFacts
+from bot.schedules.clock import now
 from bot.settings import Settings
 from bot.texts import say
 
@@ -65,7 +66,7 @@ def _roster(known: Settings, config: Config, items: list[Item]) -> RosterFacts |
     # Slack's library logs its failures in its own words; ours follow below.
     logging.disable(logging.CRITICAL)
     try:
-        return read_roster(known.slack_bot_token, known.slack_api_url, config)
+        return read_roster(known.slack_bot_token, known.slack_api_url, config, now)
     except Exception:  # noqa: BLE001 - whatever Slack does, the rest is checked all the same
         items.append(item(Level.NOTE, "cli.check.slack-down"))
         return None

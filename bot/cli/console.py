@@ -62,15 +62,16 @@ def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> None:
     for column in columns:
         shown.add_column(say(f"cli.column.{column}", "en"), overflow="fold")
     for row in rows:
-        shown.add_row(*(Text(_cell(row.get(column))) for column in columns))
+        shown.add_row(*(Text(cell(row.get(column))) for column in columns))
     console.print(shown)
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """One value as people read it."""
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(item) for item in value) or "-"
+        return ", ".join(cell(item) for item in value) or "-"
     if isinstance(value, datetime):
         return moment(value)
     return plain(str(value))

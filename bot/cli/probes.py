@@ -53,9 +53,9 @@ def of_target(name: str, target: Target) -> Iterator[Item]:
     """Open one system read-only and look for what the configuration names."""
     with open_target(name, target.database.url, target.max_lock).reading() as session:
         catalogue = session.catalogue()
-        problems = [*_records(name, target, catalogue), *_soft_references(name, target, session, catalogue)]
-        yield from problems
-    if not problems:
+        found = [*_records(name, target, catalogue), *_soft_references(name, target, session, catalogue)]
+        yield from found
+    if all(one.level is not Level.ERROR for one in found):
         yield item(
             Level.OK,
             "cli.check.target",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from bot.cli.behind import open_store, settings
-from bot.cli.console import as_json, table, tell
+from bot.cli.console import as_json, cell, table, tell
 from bot.errors import NotFound
 from bot.model.jobs import Backup, Step
 from bot.model.requests import CLOSED, Request, Revision, State, Vote
@@ -57,7 +57,7 @@ def show(
     for columns, key in ((_VOTES, "votes"), (_STEPS, "steps")):
         if whole[key]:
             tell(f"cli.request.{key}")
-            table(columns, whole[key])
+            table(columns, [{**row, "name": _sentence(str(row.get("name")), {})} for row in whole[key]])
 
 
 def _whole(work: Work, number: str) -> dict[str, Any]:
@@ -121,13 +121,16 @@ def _step(step: Step) -> dict[str, Any]:
 
 
 def _outcome(request: Request) -> str | None:
-    if request.outcome is None:
-        return None
+    return None if request.outcome is None else _sentence(request.outcome, request.outcome_params)
+
+
+def _sentence(key: str, params: Mapping[str, object]) -> str:
+    """What an older release wrote down may have no text any more: then its key."""
     try:
-        return say(request.outcome, "en", **request.outcome_params)
+        return say(key, "en", **params)
     except KeyError:
-        return request.outcome
+        return key
 
 
 def _shown(whole: Mapping[str, Any], field: str) -> str:
-    return str(whole["outcome_text"] if field == "outcome" else whole[field])
+    return cell(whole["outcome_text"] if field == "outcome" else whole[field])

@@ -4,9 +4,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from cli_installation import CONFIGURATION, CRM, Answer, Installation
 
 from bot.cli.entry import run
+from tests.unit.cli.cli_installation import CONFIGURATION, CRM, Answer, Installation
 
 
 @pytest.fixture

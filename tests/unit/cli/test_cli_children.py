@@ -4,29 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.processes import alive, pids, running, until
+
 SCRIPT = Path(__file__).with_name("supervise.py")
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[..., subprocess.Popen[str]]
-
-
-def until(condition: Callable[[], bool], what: str, within: float = 20.0) -> None:
-    deadline = time.monotonic() + within
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.fixture
@@ -50,16 +39,6 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
-
-
-def pids(folder: Path, name: str) -> list[int]:
-    file = folder / f"{name}.pids"
-    return [int(line) for line in file.read_text().split()] if file.exists() else []
-
-
-def running(folder: Path, *names: str) -> dict[str, int]:
-    until(lambda: all(pids(folder, name) for name in names), f"{names} never started")
-    return {name: pids(folder, name)[-1] for name in names}
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
