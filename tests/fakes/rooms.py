@@ -4,11 +4,14 @@ import hashlib
 import itertools
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from bot.approvals import execution
 from bot.approvals.desk import Desk
@@ -28,7 +31,7 @@ from bot.policy import rules
 from bot.store import schema
 from bot.store.database import Database
 from bot.store.tables import metadata
-from bot.store.unit_of_work import Store, Work
+from bot.store.unit_of_work import Store
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TEAM = "T0ACME"
@@ -127,6 +130,22 @@ def planned(target: str = "crm", rows: int = 7, salt: str = "") -> execution.Pla
     return execution.Planned(target, "customer", plan.to_data(), plan.digest(), rows, LABEL, '{"who": 1}')
 
 
+@cache
+def _fresh() -> list[bytes]:
+    return []
+
+
+def _fresh_file(folder: Path) -> bytes:
+    """An upgraded, empty database; the upgrade runs once per test process."""
+    if not _fresh():
+        database = Database(f"sqlite:///{folder / 'fresh.db'}")
+        schema.upgrade(database)
+        database.forget()
+        database.close()
+        _fresh().append((folder / "fresh.db").read_bytes())
+    return _fresh()[0]
+
+
 @dataclass
 class House:
     """One installation in a folder. ``groups`` is what Slack says about user groups."""
@@ -139,8 +158,11 @@ class House:
 
     def __post_init__(self) -> None:
         self.path = self.folder / "countersign.db"
+        if not self.url:
+            self.path.write_bytes(_fresh_file(self.folder))
         self.database = Database(self.url or f"sqlite:///{self.path}")
-        schema.upgrade(self.database)
+        if self.url:
+            schema.upgrade(self.database)
         self.store = Store(self.database)
         with self.store.transact() as work:
             open_log(work.audit, public_key(SIGNING), self.now)
@@ -382,6 +404,14 @@ class House:
             return [dict(row) for row in result.mappings()]
 
 
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """An empty house; a conftest hands it to its folder."""
+    built = House(tmp_path)
+    yield built
+    built.close()
+
+
 def snapshot(house: House, *but: str) -> dict[str, list[dict[str, Any]]]:
     """Every table, except some."""
     return {name: house.rows(name) for name in sorted(metadata.tables) if name not in but}
@@ -405,6 +435,3 @@ def race(*bodies: Any) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
-
-
-__all__ = ["CHANNEL", "LABEL", "REASON", "START", "TEAM", "VALUE", "House", "Work"]
