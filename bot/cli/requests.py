@@ -17,7 +17,7 @@ group = typer.Typer(help=say("cli.help.request"), no_args_is_help=True)
 
 _LONGEST_NUMBER = 9
 _LIST = ("number", "operation", "target", "record", "state", "requester", "created_at")
-_SHOW = (*_LIST, "rule", "rows", "expires_at", "starts_at", "closed_at", "outcome", "backup", "digest")
+_SHOW = (*_LIST, "rule", "expires_at", "starts_at", "closed_at", "outcome", "backup", "digest")
 _VOTES = ("user", "choice", "proof", "at")
 _STEPS = ("position", "name", "state", "started_at", "ended_at")
 
