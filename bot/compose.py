@@ -203,12 +203,17 @@ class Worker:
             work.processes.beat("worker", "slot-0", {"targets": list(self._served)}, now())
 
 
-def run_worker(settings: Settings, targets: tuple[str, ...] | None, tell: Callable[[str, str], None]) -> int:
+def run_worker(
+    settings: Settings,
+    targets: tuple[str, ...] | None,
+    tell: Callable[[str, str], None],
+    kind: type[Worker] = Worker,
+) -> int:
     """Run a worker until SIGTERM or SIGINT. ``tell(key, path)`` hears what a person must know."""
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    worker = Worker(settings, targets, tell)
+    worker = kind(settings, targets, tell)
     worker.start()
     ended.wait()
     worker.stop()

@@ -19,7 +19,6 @@ a log that stores the text of an exception must never get a name, an address or 
 
 import traceback
 from collections.abc import Mapping
-from pathlib import Path
 
 
 class CountersignError(Exception):
@@ -78,5 +77,5 @@ class Halted(Broken):
 def whereabouts(error: BaseException) -> str:
     """Where an unexpected error came from, for a log: its class and the innermost places, never its text."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
-    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
     return f"{type(error).__name__} at {places}"

@@ -95,7 +95,7 @@ def environment_for(part: str, settings: Settings, config_variables: frozenset[s
     Args:
         part: ``bot`` or ``worker``.
         settings: the parent's own settings.
-        config_variables: the names that ``${…}`` in the configuration mentions; only the worker resolves them.
+        config_variables: the names that ``${…}`` in the configuration mentions, for the worker.
     """
     allowed = set(PLAIN_VARIABLES) | set(SHARED_VARIABLES)
     if part == "bot":

@@ -19,8 +19,8 @@ from bot.model.doors import Answer
 from handlers import brakes, filing, overview, parsing, votes
 from handlers.front import Call, Front
 from handlers.intake import LASTING, Taken, take
-from handlers.replies import sentence
 from handlers.views import forms
+from handlers.views.wording import sentence
 
 Handler = Callable[[Front, Call], None]
 

@@ -148,14 +148,12 @@ def answer_roster(services: Services, people: People, now: datetime) -> int:
     return answered
 
 
-def read_roster(token: str, api_url: str, config: Config) -> RosterFacts:
+def read_roster(token: str, api_url: str, config: Config, now: Callable[[], datetime]) -> RosterFacts:
     """Everybody the configuration names, with names, for ``countersign check``.
 
     Raises:
         CannotProve: Slack did not answer some part.
     """
-    from bot.schedules.clock import now  # noqa: PLC0415 - only this helper outside the bot process needs it
-
     people = People(Slack(connect(token, api_url)), config, now)
     begun = now()
     groups = people.read((), config.usergroups, begun).groups

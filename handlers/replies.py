@@ -1,61 +1,9 @@
-"""Errors and answers -> one human sentence.
-
-What fills a sentence is named by convention, the same in every catalogue: ``user``, ``by``, ``requester`` are
-Slack people, ``users`` several with commas, ``channel`` a channel, ``state`` a state's word, ``until`` and
-``at`` are seconds since 1970; ``text``, ``value`` and ``reason`` are somebody's own words and shown as code.
-Everything else is shown as plain words.
-"""
-
-from collections.abc import Mapping
-from datetime import UTC, datetime
-
-import structlog
+"""Errors and answers -> one human sentence, as a message."""
 
 from bot.model.doors import Answer
 from bot.texts import say
-from handlers.views import mrkdwn
 from handlers.views.blocks import Rendered, actions, button, message, section
-
-_PEOPLE = frozenset({"user", "by", "requester", "owner"})
-_WORDS = frozenset({"text", "value", "reason"})
-_TIMES = frozenset({"until", "at"})
-#: Sentences whose place is inside backticks already.
-_log = structlog.get_logger(__name__)
-
-
-def sentence(key: str, params: Mapping[str, str | int], language: str) -> str:
-    """The sentence for a key, its parameters made harmless.
-
-    A key without a text is a fault of ours; the person still gets a sentence, and the log gets the key.
-    """
-    try:
-        return say(key, language, **{name: shown(name, value, language) for name, value in params.items()})
-    except (KeyError, AssertionError):
-        _log.exception("slack.no-text", key=key)
-        return say("slack.no-text", language, key=mrkdwn.safe(key))
-
-
-def shown(name: str, value: str | int, language: str) -> str | int:
-    """One parameter as it stands in a sentence."""
-    if isinstance(value, int):
-        return mrkdwn.moment(datetime.fromtimestamp(value, UTC)) if name in _TIMES else value
-    if name in _PEOPLE:
-        return mrkdwn.user(value)
-    if name == "users":
-        return ", ".join(mrkdwn.user(one.strip()) for one in value.split(",") if one.strip())
-    if name == "channel":
-        return mrkdwn.channel(value)
-    if name == "state":
-        return state_word(value, language)
-    return mrkdwn.code(value, 500) if name in _WORDS else mrkdwn.safe(value, 500)
-
-
-def state_word(state: str, language: str) -> str:
-    """The word people read for a state of a request."""
-    try:
-        return say(f"card.state.{state}", language)
-    except KeyError:
-        return mrkdwn.safe(state)
+from handlers.views.wording import sentence
 
 
 def private(answer: Answer, language: str) -> Rendered:

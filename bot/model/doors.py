@@ -10,7 +10,7 @@ from bot.model.requests import Freeze, Operation, Request, Revision, Verdict, Vo
 
 @dataclass(frozen=True)
 class Delivery:
-    """One payload that Slack handed over: ``key`` is its event id or trigger id, ``channel`` where to answer."""
+    """One payload of Slack's: ``key`` is its event id or trigger id, ``channel`` where to answer."""
 
     key: str
     channel: str | None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from bot.errors import BadInput, Broken
 
@@ -120,3 +120,16 @@ def reachable(database: Database) -> None:
             connection.execute(text("SELECT 1"))
     except SQLAlchemyError as error:
         raise Broken("store.unusable", code=type(error).__name__) from None
+
+
+def file_behind(url: str) -> Path | None:
+    """The file of a SQLite URL; None for a server.
+
+    Raises:
+        BadInput: not a URL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise BadInput("cli.database-url") from None
+    return Path(parsed.database or "") if parsed.drivername == "sqlite" else None

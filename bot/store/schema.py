@@ -6,7 +6,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import SQLAlchemyError
 
+from bot.errors import Broken
 from bot.store.database import Database
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -35,7 +37,14 @@ def check(database: Database) -> None:
 
 
 def is_current(database: Database) -> bool:
-    """Whether the worker has prepared this database for this version."""
-    with database.read() as connection:
-        have = MigrationContext.configure(connection).get_current_revision()
+    """Whether the worker has prepared this database for this version.
+
+    Raises:
+        Broken: it cannot be read.
+    """
+    try:
+        with database.read() as connection:
+            have = MigrationContext.configure(connection).get_current_revision()
+    except SQLAlchemyError as error:
+        raise Broken("store.unusable", code=type(error).__name__) from None
     return have == ScriptDirectory.from_config(_config()).get_current_head()

@@ -61,6 +61,7 @@ class SqliteTarget:
     def reading(self) -> Iterator[Session]:
         """See ``RecordTarget``."""
         self._look()
+        self._recover()
         with self._connection("ro") as connection:
             session = SqliteSession(connection, self._name, self._max_lock)
             self._bound(connection, session)
@@ -101,6 +102,12 @@ class SqliteTarget:
                 # Copies of rows must not reach the disk in the clear.
                 connection.execute("PRAGMA temp_store = MEMORY")
             yield connection
+
+    def _recover(self) -> None:
+        """What a program that died left half done is undone by the first who may write; readers may not."""
+        if Path(f"{os.path.realpath(self._path)}-journal").exists():
+            with self._connection("rw") as connection:
+                self._recognise(connection)
 
     def _bound(self, connection: sqlite3.Connection, session: SqliteSession) -> None:
         handler = past(lambda: session.deadline, time.monotonic)

@@ -6,11 +6,11 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.requests import CLOSED, Operation
 from bot.texts import catalogue, say
-from handlers.replies import sentence
 from handlers.views import request_card
 from handlers.views.blocks import Rendered, context, header, message, section
 from handlers.views.mrkdwn import code, safe
 from handlers.views.progress import step_name
+from handlers.views.wording import sentence
 
 SHOWN_TABLES = 40
 SHOWN_LINKS = 15

@@ -8,6 +8,8 @@ from handlers.views import plan, request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.mrkdwn import code, moment, safe, size
 
+_DESTROYED = ("deleting", "gone")
+
 
 def render(view: RequestView, language: str) -> Rendered:
     """The receipt of a finished request. Nothing in it is personal."""
@@ -36,13 +38,15 @@ def render(view: RequestView, language: str) -> Rendered:
         )
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
-    if backup is not None:
+    if backup is not None and backup.state not in _DESTROYED:
         value = f"{request.id}"
         parts.append(actions([button("restore", say("receipt.restore", language), value)]))
     return message(f"{first}: {safe(request.target)}", parts)
 
 
 def _backup(backup: Backup, language: str) -> list[Block | None]:
+    if backup.state in _DESTROYED:
+        return [section(say("receipt.destroyed", language, sha256=code(backup.sha256, 100)))]
     command = f"/restore {backup.reference} -- "
     facts = [
         say("receipt.reference", language, reference=code(backup.reference, 1000)),

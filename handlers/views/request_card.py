@@ -4,10 +4,10 @@ from bot.model.doors import RequestView
 from bot.model.jobs import JobState
 from bot.model.requests import CLOSED, Operation, State
 from bot.texts import say
-from handlers.replies import sentence
 from handlers.views import progress
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.mrkdwn import code, escape, moment, safe, tame, user
+from handlers.views.wording import sentence
 
 _ICONS = {
     State.PLANNING: "🔎",

@@ -1,7 +1,8 @@
 """A worker that kills itself with SIGKILL at a chosen moment: ``killed_worker.py MOMENT NAME``.
 
 Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
-committed and our own database does not know yet; ``engine-before``, ``engine-after`` a step NAME of the engine.
+committed and our own database does not know yet; ``engine-before``, ``engine-after``: a step NAME of the
+engine.
 """
 
 import os
@@ -27,23 +28,23 @@ def die() -> None:
 class DyingGatekeeper(Gatekeeper):
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        if (MOMENT, NAME) == ("before", name):
+        if MOMENT == "before" and name == NAME:
             die()
         with super().step(name):
-            if (MOMENT, NAME) == ("inside", name):
+            if MOMENT == "inside" and name == NAME:
                 die()
             yield
-        if (MOMENT, NAME) == ("after", name):
+        if MOMENT == "after" and name == NAME:
             die()
 
 
 class DyingCrew(Crew):
     def run(self, job_id: str, step: Step) -> None:
         def dying(name: str, work: Any) -> str:
-            if (MOMENT, NAME) == ("engine-before", name):
+            if MOMENT == "engine-before" and name == NAME:
                 die()
             done = step(name, work)
-            if (MOMENT, NAME) == ("engine-after", name):
+            if MOMENT == "engine-after" and name == NAME:
                 die()
             return done
 
@@ -55,9 +56,12 @@ class DyingCrew(Crew):
         super()._committed(*args)
 
 
+def crew(*args: Any) -> Crew:
+    return DyingCrew(*args, DyingGatekeeper)
+
+
 class DyingWorker(compose.Worker):
-    crew = staticmethod(lambda *args: DyingCrew(*args, gatekeeper=DyingGatekeeper))
+    crew = staticmethod(crew)
 
 
-compose.Worker = DyingWorker
-sys.exit(compose.run_worker(read_environment(), None, print))
+sys.exit(compose.run_worker(read_environment(), None, print, DyingWorker))

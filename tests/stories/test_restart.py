@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.operations import delete_records, restore
+from bot.sandbox.people import APP_USER
 from tests.stories.rig import Rig
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,7 @@ def check_the_books(rig: Rig, number: int) -> None:
     """Nothing twice, nothing orphaned: one receipt, one card, one booked backup that opens, one commit."""
     receipts = [one for one in rig.receipts() if one.thread_ts]
     assert len(receipts) == number
-    cards = [one for one in rig.room() if not one.thread_ts and one.bot_id]
+    cards = [one for one in rig.room() if not one.is_reply and one.user == APP_USER]
     assert len(cards) == number
     commits = rig.row("SELECT count(*) FROM audit_log WHERE entry LIKE '%\"committed\"%'")[0]
     assert commits == number

@@ -1,7 +1,5 @@
 """Bad files: each says what is wrong, on which line, and every problem at once."""
 
-# ruff: noqa: E501 - a row of the table stays on one line
-
 from pathlib import Path
 
 import pytest

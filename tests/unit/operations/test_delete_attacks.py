@@ -124,7 +124,7 @@ DRIFTS = {
     "a trigger was added": "CREATE TRIGGER late AFTER DELETE ON deals BEGIN SELECT 1; END",
     "a new table hangs off it": "CREATE TABLE late (id INTEGER PRIMARY KEY, c INTEGER REFERENCES customers (id))",
     "the root's key has another form": """
-        DROP TABLE customers; CREATE TABLE customers (id INTEGER, email TEXT, name TEXT, PRIMARY KEY (id, email));
+        DROP TABLE customers; CREATE TABLE customers (id INTEGER, email TEXT, name TEXT, UNIQUE (id), PRIMARY KEY (id, email));
         INSERT INTO customers VALUES (1, 'ada@x', 'Ada');
     """,
     "a child has lost its key": """

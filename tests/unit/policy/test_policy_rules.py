@@ -1,7 +1,5 @@
 """The first rule that matches decides, doubt means no, and a refusal says whom to ask."""
 
-# ruff: noqa: E501 - a row of the table stays on one line
-
 from itertools import product
 from typing import Any
 

@@ -1,0 +1,139 @@
+"""Requests in any state, ready to be shown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from bot.model.doors import Personal, RequestView
+from bot.model.jobs import Backup, Job, JobState, Step, StepState
+from bot.model.requests import (
+    CLOSED,
+    Choice,
+    Filled,
+    Freeze,
+    Operation,
+    Proof,
+    Request,
+    Revision,
+    RuleSpec,
+    SlotSpec,
+    State,
+    Verdict,
+    Vote,
+)
+
+AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+RULE = RuleSpec("small erasure", ("support",), (SlotSpec(1, "dba"), SlotSpec(2, "data-owner")), 14400, 10, 0)
+SECRET = "Ada King, Countess of Lovelace"
+REASON = "GDPR ticket 4711"
+REFERENCE = "cs1." + "Ab_-" * 30
+
+
+def plan(operation: Operation = Operation.DELETE_RECORDS, tables: int = 3) -> dict[str, Any]:
+    """The canonical data of a plan."""
+    if operation is Operation.UNFREEZE:
+        return {"format": 1, "operation": str(operation), "target": "crm", "steps": [], "way_back": "x"}
+    return {
+        "format": 1,
+        "operation": str(operation),
+        "target": "crm",
+        "record": "customer",
+        "rows": tables * 4,
+        "tables": [[f"table_{number}", 4, "0" * 64] for number in range(tables)],
+        "nullified": [["customers.referred_by -> customers.id", 1, "0" * 64]],
+        "warnings": [],
+        "steps": ["step.lock", "step.delete"],
+        "way_back": "way-back.restore",
+    }
+
+
+def request(state: State = State.PENDING, **changes: Any) -> Request:
+    """One request, number 42."""
+    usual: dict[str, Any] = {
+        "id": 7,
+        "number": 42,
+        "operation": Operation.DELETE_RECORDS,
+        "target": "crm",
+        "record": "customer",
+        "backup_id": None,
+        "requester": "U0ALICE",
+        "origin_channel": "C0ASKING",
+        "channel": "C0DELETIONS",
+        "state": state,
+        "revision": 1,
+        "created_at": AT,
+        "expires_at": AT + timedelta(hours=4),
+        "starts_at": AT + timedelta(seconds=10),
+        "denied_by": "U0CAROL" if state in (State.DENIED, State.REJECTED) else None,
+        "denied_until": AT + timedelta(minutes=1) if state is State.DENIED else None,
+        "closed_at": AT if state in CLOSED else None,
+        "outcome": None,
+        "outcome_params": {},
+        "preview": False,
+    }
+    return Request(**{**usual, **changes})
+
+
+def view(state: State = State.PENDING, **changes: Any) -> RequestView:
+    """Everything about a request. What is personal is there while the request is open, as in real life."""
+    asked = request(state, **changes.pop("request", {}))
+    job = _job(state)
+    usual: dict[str, Any] = {
+        "request": asked,
+        "revision": Revision(7, 1, "d" * 64, plan(asked.operation), RULE, AT),
+        "personal": Personal() if state in CLOSED else Personal(SECRET, ("ada@example.com",), REASON, None),
+        "votes": (Vote(7, 1, "U0BOB", Choice.APPROVE, Proof.REACTION, AT, ("dba",)),),
+        "verdict": Verdict(False, (Filled("dba", "U0BOB"),), (SlotSpec(2, "data-owner"),)),
+        "job": job,
+        "steps": ()
+        if job is None
+        else (
+            Step(job.id, 1, "step.lock", StepState.DONE, AT, AT),
+            Step(job.id, 2, "step.delete", StepState.RUNNING, AT, None),
+        ),
+        "backup": None if job is None else backup(),
+        "frozen": None,
+        "worker_alive": True,
+        "support": "Example CRM Ltd, +49 30 1234567",
+        "environment": "production",
+        "head": f"12:{'a' * 64}" if state is State.SUCCEEDED else None,
+    }
+    return replace(RequestView(**usual), **changes)
+
+
+def backup(**changes: Any) -> Backup:
+    """The backup of request 42."""
+    usual = Backup(
+        id="b1",
+        request_id=7,
+        target="crm",
+        record="customer",
+        sha256="b" * 64,
+        size=23_200,
+        rows=24,
+        state="kept",
+        reference=REFERENCE,
+        created_at=AT,
+        keep_until=AT + timedelta(days=30),
+        test_restore_ms=1234,
+    )
+    return replace(usual, **changes)
+
+
+def frozen() -> Freeze:
+    """Somebody froze the target."""
+    return Freeze("crm", "U0BOB", AT)
+
+
+def _job(state: State) -> Job | None:
+    states = {
+        State.RUNNING: JobState.RUNNING,
+        State.SUCCEEDED: JobState.DONE,
+        State.HELD: JobState.HELD,
+        State.FAILED: JobState.FAILED,
+        State.STOPPED: JobState.STOPPED,
+    }
+    if state not in states:
+        return None
+    ended = None if state is State.RUNNING else AT
+    return Job("job-7", 7, 1, "crm", states[state], "b1", None, {}, AT, ended)

@@ -1,0 +1,212 @@
+"""What people and phones type."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import BadInput
+from handlers import parsing
+
+ADA = "ada@example.com"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(f"crm customer {ADA} -- GDPR 4711", id="as the help shows it"),
+        pytest.param(f"crm customer {ADA} \u2014 GDPR 4711", id="a phone makes one dash of two hyphens"),
+        pytest.param(f"crm customer {ADA} \u2013 GDPR 4711", id="an en dash"),
+        pytest.param(f"crm customer {ADA} \u2014\u2014 GDPR 4711", id="two em dashes"),
+        pytest.param(f"crm customer {ADA} \u2014GDPR 4711", id="a dash glued to the reason"),
+        pytest.param(f"crm customer {ADA} --GDPR 4711", id="hyphens glued to the reason"),
+        pytest.param(f"crm customer <mailto:{ADA}|{ADA}> -- GDPR 4711", id="an address made a link"),
+        pytest.param(f"crm customer <mailto:{ADA}> -- GDPR 4711", id="a link without a label"),
+        pytest.param(f'crm customer "{ADA}" -- GDPR 4711', id="straight quotes"),
+        pytest.param(f"crm customer \u201c{ADA}\u201d \u2014 GDPR 4711", id="curly quotes"),
+        pytest.param(f"crm customer \u2018{ADA}\u2019 \u2014 GDPR 4711", id="curly single quotes"),
+        pytest.param(f"crm customer \u201e{ADA}\u201c -- GDPR 4711", id="German quotes"),
+        pytest.param(f"crm customer '{ADA}' -- GDPR 4711", id="single quotes"),
+        pytest.param(
+            f"  crm\u00a0customer\u202f{ADA}\u00a0--\u00a0GDPR 4711 ", id="blanks that do not break"
+        ),
+        pytest.param(f"crm customer \u200b{ADA}\ufeff -- GDPR 4711", id="marks without width"),
+        pytest.param(f"crm customer \u202a{ADA}\u202c -- GDPR 4711", id="marks from a phone's address book"),
+        pytest.param(f"crm\ncustomer\n{ADA}\n--\nGDPR 4711", id="over several lines"),
+        pytest.param(f'crm customer {ADA} -- "GDPR 4711"', id="a quoted reason"),
+    ],
+)
+def test_one_deletion_however_it_is_typed(text: str) -> None:
+    assert parsing.deletion(text) == parsing.Deletion("crm", "customer", (ADA,), "GDPR 4711")
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("crm customer ada-lovelace@example.com -- x", ("ada-lovelace@example.com",)),
+        ("crm customer a--b@example.com -- x", ("a--b@example.com",)),
+        ("crm customer a\u2014b -- x", ("a\u2014b",)),
+        ('crm customer "a -- b" -- x', ("a -- b",)),
+        ('crm customer "Ada Lovelace" -- x', ("Ada Lovelace",)),
+        ('crm customer "Lovelace, Ada",7 -- x', ("Lovelace, Ada", "7")),
+        ("crm customer 1,2, 3 ,4 -- x", ("1", "2", "3", "4")),
+        ("crm customer 1,1,2 -- x", ("1", "2")),
+        ("crm customer O'Brien -- x", ("O'Brien",)),
+        ("crm customer 't_Hooft -- x", ("'t_Hooft",)),
+        ("crm customer D\u2019Arcy -- x", ("D\u2019Arcy",)),
+        ("crm customer &lt;b&gt;&amp;amp; -- x", ("<b>&amp;",)),
+        ("crm customer <http://example.com|example.com> -- x", ("example.com",)),
+        ("crm customer <https://example.com/a?b> -- x", ("https://example.com/a?b",)),
+        ("crm customer <@U0BOB|bob> -- x", ("U0BOB",)),
+        ("crm customer <!channel> -- x", ("@channel",)),
+        ("crm customer <tel:+491234|+49-1234> -- x", ("+49-1234",)),
+        ("crm customer %_*?' -- x", ("%_*?'",)),
+        ("crm customer '; DROP TABLE customers;-- -- x", None),
+        ("crm customer \u674e\u96f7 -- x", ("\u674e\u96f7",)),
+        (
+            "crm customer \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 -- x",
+            ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",),
+        ),
+    ],
+)
+def test_values_stay_what_they_are(text: str, values: tuple[str, ...] | None) -> None:
+    if values is None:
+        with pytest.raises(BadInput):
+            parsing.deletion(text)
+    else:
+        assert parsing.deletion(text).values == values
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        pytest.param("crm customer a\x00b -- x", "parse.control", id="NUL"),
+        pytest.param("crm customer a\x1b[2Jb -- x", "parse.control", id="an escape sequence"),
+        pytest.param("crm customer \ud800 -- x", "parse.control", id="half a character"),
+        pytest.param("crm customer Ada Lovelace -- x", "parse.spaces", id="a blank without quotes"),
+        pytest.param('crm customer "Ada" Lovelace -- x', "parse.spaces", id="a word after a quote"),
+        pytest.param('crm customer "Ada -- x', "parse.quote", id="a quote never closed"),
+        pytest.param("crm customer a,,b -- x", "parse.empty-value", id="two commas"),
+        pytest.param("crm customer a, -- x", "parse.empty-value", id="a last comma"),
+        pytest.param('crm customer "" -- x', "parse.empty-value", id="empty quotes"),
+        pytest.param(f"crm customer {'x' * 1001} -- x", "parse.long-value", id="a very long value"),
+        pytest.param("x" * 1_000_000, "parse.too-long", id="a megabyte"),
+    ],
+)
+def test_what_cannot_be_understood_is_refused(text: str, key: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        parsing.deletion(text)
+    assert refusal.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", parsing.Deletion()),
+        ("crm", parsing.Deletion("crm")),
+        ("crm customer", parsing.Deletion("crm", "customer")),
+        (f"crm customer {ADA}", parsing.Deletion("crm", "customer", (ADA,))),
+        (f"crm customer {ADA} --", parsing.Deletion("crm", "customer", (ADA,))),
+        ("-- why", parsing.Deletion(reason="why")),
+    ],
+)
+def test_parts_may_be_missing(text: str, expected: parsing.Deletion) -> None:
+    assert parsing.deletion(text) == expected
+    assert not expected.complete
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cs1.AbC_- -- oops", parsing.Restore("cs1.AbC_-", None, None, "oops")),
+        ("`cs1.AbC` \u2014 oops", parsing.Restore("cs1.AbC", None, None, "oops")),
+        ('"cs1.AbC" -- oops', parsing.Restore("cs1.AbC", None, None, "oops")),
+        ("<http://cs1.AbC|cs1.AbC> -- oops", parsing.Restore("cs1.AbC", None, None, "oops")),
+        ("#42 -- oops", parsing.Restore(None, 42, None, "oops")),
+        ("42 -- oops", parsing.Restore(None, 42, None, "oops")),
+        ("#42 into crm -- oops", parsing.Restore(None, 42, "crm", "oops")),
+        ("#42", parsing.Restore(None, 42)),
+        ("", parsing.Restore()),
+    ],
+)
+def test_restores(text: str, expected: parsing.Restore) -> None:
+    assert parsing.restore(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("customer 7 -- x", "parse.restore"),
+        ("hello -- x", "parse.reference"),
+        ("#0x2 -- x", "parse.reference"),
+        ("#42 to crm -- x", "parse.restore"),
+        ("#42 into -- x", "parse.restore"),
+        ("#42 into crm too -- x", "parse.restore"),
+        ("9999999999 -- x", "parse.reference"),
+    ],
+)
+def test_restores_that_make_no_sense(text: str, key: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        parsing.restore(text)
+    assert refusal.value.key == key
+
+
+def test_numbers_and_names() -> None:
+    assert parsing.number(" #42 ") == 42
+    for wrong in ("", "4 2", "forty", "#", "-1", "1e3", "\u0664\u0662"):
+        with pytest.raises(BadInput):
+            parsing.number(wrong)
+    assert parsing.named("crm -- smoke in the rack") == parsing.Named("crm", "smoke in the rack")
+    assert parsing.named("crm smoke") == parsing.Named("crm", "smoke")
+    assert parsing.named("") == parsing.Named()
+
+
+def test_the_word_after_the_command_leaves_the_rest_alone() -> None:
+    assert parsing.subcommand("  Show\u00a0 #42") == ("show", "#42")
+    assert parsing.subcommand("") == ("", "")
+    assert parsing.subcommand("plan crm customer <mailto:a@b|a@b>") == (
+        "plan",
+        "crm customer <mailto:a@b|a@b>",
+    )
+
+
+def test_a_form_takes_one_value_per_line() -> None:
+    assert parsing.lines_of_values('Ada Lovelace\n\n \nb, c\n"x, y"') == ("Ada Lovelace", "b", "c", "x, y")
+    assert parsing.lines_of_values("a &lt; b") == ("a &lt; b",)
+    assert parsing.lines_of_values(" \n") == ()
+
+
+_READABLE = st.text(
+    st.characters(exclude_categories=("Cc", "Cs", "Zs", "Zl", "Zp", "Cf")), min_size=1, max_size=40
+)
+
+
+@given(
+    st.lists(
+        _READABLE.filter(lambda text: not set(text) & set('"\u201c\u201d\u201e&<>')), min_size=1, max_size=4
+    )
+)
+def test_whatever_is_in_quotes_comes_out_again(words: list[str]) -> None:
+    value = " ".join(words)
+    typed = parsing.deletion(f'crm customer "{value}" -- why')
+    assert typed.values == (value,)
+    assert typed.reason == "why"
+
+
+@given(_READABLE.filter(lambda text: not set(text) & set("\u201c\u201d")))
+def test_a_prefilled_value_is_read_back_as_it_was(value: str) -> None:
+    assert parsing.lines_of_values(parsing.quoted(value)) == (value,)
+
+
+@given(st.text(max_size=200))
+def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
+    for read in (parsing.deletion, parsing.restore, parsing.named, parsing.number, parsing.lines_of_values):
+        try:
+            read(text)
+        except BadInput as refusal:
+            assert refusal.key.startswith("parse.")
+
+
+def test_eight_thousand_quotes_take_no_time() -> None:
+    text = "crm customer " + "'a " * 2500 + "-- x"
+    with pytest.raises(BadInput):
+        parsing.deletion(text)

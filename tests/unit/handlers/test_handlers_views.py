@@ -1,0 +1,283 @@
+"""Every message in every situation: within Slack's limits, pinging nobody, forgetting what must be forgotten."""
+
+import itertools
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.model.doors import Answer, Personal, RequestView
+from bot.model.jobs import JobState
+from bot.model.requests import CLOSED, Choice, Freeze, Operation, Proof, Revision, RuleSpec, SlotSpec, State, Vote
+from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
+from handlers import overview, replies
+from handlers.views import ballot, home, mrkdwn, plan, receipt, request_card
+from handlers.views.blocks import Rendered
+from tests.fakes import views
+from tests.fakes.rooms import config
+
+PAINTERS = {
+    "card": lambda view: request_card.render(view, "en"),
+    "plan": lambda view: plan.render(view, 1, "en"),
+    "preview": lambda view: plan.render(view, None, "en"),
+    "ballot": lambda view: ballot.render(view, 1, "en"),
+    "old ballot": lambda view: ballot.render(view, 9, "en"),
+    "receipt": lambda view: receipt.render(view, "en"),
+    "show": lambda view: overview.show(view, "en"),
+}
+SITUATIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "frozen": {"frozen": views.frozen()},
+    "no worker": {"worker_alive": False},
+    "no plan yet": {"revision": None, "verdict": None, "votes": ()},
+    "nobody voted": {"votes": ()},
+    "no support, no environment": {"support": None, "environment": None},
+    "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
+    "an outcome without words": {"request": {"outcome": "outcome.from-the-future"}},
+    "restore": {"request": {"operation": Operation.RESTORE}},
+    "unfreeze": {"request": {"operation": Operation.UNFREEZE, "record": None}},
+    "no number": {"request": {"number": None}},
+    "backup destroyed": {"backup": views.backup(state="gone")},
+}
+ACTIVE = re.compile(r"<(?!@[UW][A-Z0-9]+>|#[CDG][A-Z0-9]+>|!date\^[0-9]+\^[^<>|]*\|[^<>|]*>)")
+
+
+def texts(rendered: Rendered) -> str:
+    return rendered.text + json.dumps(rendered.blocks, ensure_ascii=False)
+
+
+def check(rendered: Rendered) -> None:
+    """As Slack would, and that no markup but ours is alive in it."""
+    blocks = rendered.stamped("card:7")
+    check_message(blocks, rendered.text, text_most=UPDATE_TEXT)
+    assert len({block["block_id"] for block in blocks}) == len(blocks)
+    assert rendered.text
+    assert not ACTIVE.search(texts(rendered)), ACTIVE.search(texts(rendered))
+
+
+@pytest.mark.parametrize("painter", PAINTERS)
+@pytest.mark.parametrize(("state", "situation"), [*itertools.product(State, SITUATIONS)])
+def test_every_message_in_every_situation_is_one_that_slack_takes(
+    painter: str, state: State, situation: str
+) -> None:
+    check(PAINTERS[painter](views.view(state, **SITUATIONS[situation])))
+
+
+@pytest.mark.parametrize("painter", PAINTERS)
+@pytest.mark.parametrize("state", sorted(CLOSED))
+def test_a_closed_request_shows_nothing_personal(painter: str, state: State) -> None:
+    shown = texts(PAINTERS[painter](views.view(state)))
+    for personal in (views.SECRET, views.REASON, "ada@example.com"):
+        assert personal not in shown
+
+
+@pytest.mark.parametrize("painter", PAINTERS)
+def test_the_notification_line_is_never_personal(painter: str) -> None:
+    text = PAINTERS[painter](views.view(State.PENDING)).text
+    assert views.SECRET not in text
+    assert views.REASON not in text
+
+
+NASTY = st.one_of(
+    st.sampled_from(
+        [
+            "<!channel>",
+            "<!here|x>",
+            "@channel",
+            "<!subteam^S0DBA>",
+            "<@U0BOB>",
+            "`code`",
+            "*bold* _it_ ~no~",
+            "&lt;!channel&gt;",
+            "\u202eevil",
+            "a\nb\r\n> c",
+            "```",
+            "<https://evil.example|ok>",
+            "\x00\x1b[2J",
+            "x" * 5000,
+            "<" * 800,
+        ]
+    ),
+    st.text(max_size=300),
+)
+
+
+@given(NASTY, NASTY, NASTY, NASTY)
+def test_nothing_from_outside_can_ping_format_or_hide(label: str, value: str, reason: str, name: str) -> None:
+    nasty = views.view(
+        State.PENDING,
+        request={"target": name or "crm", "record": value},
+        personal=Personal(label, (value,) * 9, reason, reason),
+        revision=Revision(
+            7,
+            1,
+            "d" * 64,
+            {**views.plan(), "tables": [[name, 1, ""]] * 60, "nullified": [[label, 1, ""]] * 30, "way_back": label},
+            RuleSpec(name, (), (SlotSpec(1, reason),), 1, 1, 0),
+            views.AT,
+        ),
+        frozen=Freeze(name, value, views.AT),
+        support=label,
+        environment=reason,
+    )
+    for painter in PAINTERS.values():
+        rendered = painter(nasty)
+        check(rendered)
+        shown = texts(rendered)
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", shown)
+        assert not re.search("@(channel|here|everyone)", shown, re.IGNORECASE)
+    answered = replies.private(Answer("vote.denied-because", {"number": 1, "user": "U0BOB", "text": label}), "en")
+    check(answered)
+
+
+def test_a_customer_called_channel_pings_nobody_and_is_still_readable() -> None:
+    shown = texts(request_card.render(views.view(personal=Personal("<!channel>", (), "why")), "en"))
+    assert "`&lt;!channel&gt;`" in shown
+
+
+def test_a_label_cannot_get_out_of_its_backticks() -> None:
+    assert mrkdwn.code("`*x*`").count("`") == 2
+
+
+def test_what_is_cut_says_so() -> None:
+    assert mrkdwn.cut("x" * 100, 20) == "xxxxxxxxxxxx… (+88)"
+    assert mrkdwn.cut("short", 20) == "short"
+    many = views.view(personal=Personal("Ada", tuple(f"v{n}" for n in range(9)), "why"))
+    assert "… (4 more)" in texts(request_card.render(many, "en"))
+
+
+def test_a_plan_of_sixty_tables_shows_forty_and_counts_the_rest() -> None:
+    data = {**views.plan(tables=60)}
+    shown = texts(plan.render(views.view(revision=Revision(7, 1, "d" * 64, data, views.RULE, views.AT)), 1, "en"))
+    assert "table_39" in shown
+    assert "table_40" not in shown
+    assert "… and 20 tables more, 80 rows" in shown
+
+
+def test_the_card_says_who_is_missing() -> None:
+    shown = texts(request_card.render(views.view(), "en"))
+    assert "✓ <@U0BOB> (dba)" in shown
+    assert "needs 2 more data-owner" in shown
+
+
+def test_approved_without_a_worker_says_so() -> None:
+    shown = texts(request_card.render(views.view(State.APPROVED, worker_alive=False), "en"))
+    assert "Approved, but no worker is running" in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "cancel", "stop"),
+    [
+        (State.PENDING, True, False),
+        (State.APPROVED, True, True),
+        (State.DENIED, True, False),
+        (State.RUNNING, False, True),
+        (State.HELD, False, True),
+        *((state, False, False) for state in sorted(CLOSED)),
+    ],
+)
+def test_buttons_are_there_exactly_while_they_work(state: State, cancel: bool, stop: bool) -> None:
+    shown = texts(request_card.render(views.view(state), "en"))
+    assert ('"action_id": "cancel"' in shown) is cancel
+    assert ('"action_id": "stop"' in shown) is stop
+
+
+def test_the_card_says_when_it_is_too_late_to_stop() -> None:
+    running = views.view(State.RUNNING)
+    assert running.job is not None
+    assert "Stop still works" in texts(request_card.render(running, "en"))
+    past = replace(running, job=replace(running.job, state=JobState.COMMITTING))
+    assert "point of no return has passed" in texts(request_card.render(past, "en"))
+
+
+def test_steps_that_are_still_to_come_are_shown_while_it_runs() -> None:
+    running = views.view(State.RUNNING)
+    shown = texts(request_card.render(replace(running, steps=running.steps[:1]), "en"))
+    assert "✓" in shown
+    assert "· " in shown
+
+
+def test_a_ballot_has_buttons_only_while_it_counts() -> None:
+    for state in State:
+        buttons = "vote-approve" in texts(ballot.render(views.view(state), 1, "en"))
+        assert buttons is (state in (State.PENDING, State.APPROVED, State.DENIED))
+    assert "vote-approve" not in texts(ballot.render(views.view(), 2, "en"))
+
+
+def test_an_old_plan_forgets_its_numbers() -> None:
+    assert "table_1" not in texts(plan.render(views.view(), 9, "en"))
+
+
+def test_the_receipt_tells_everything_that_a_restore_needs() -> None:
+    shown = texts(receipt.render(views.view(State.SUCCEEDED), "en"))
+    for needed in (f"`{views.REFERENCE}`", "b" * 64, "23.2 kB", "12 rows in 3 tables", "1.2 s", "12:aaaa"):
+        assert needed in shown
+    assert f"/restore {views.REFERENCE} -- " in shown
+    assert '"action_id": "restore"' in shown
+
+
+def test_the_receipt_of_a_destroyed_backup_promises_nothing() -> None:
+    shown = texts(receipt.render(views.view(State.SUCCEEDED, backup=views.backup(state="gone")), "en"))
+    assert views.REFERENCE not in shown
+    assert '"action_id": "restore"' not in shown
+
+
+def test_many_voters_are_counted_not_dropped() -> None:
+    crowd = tuple(
+        Vote(7, 1, f"U0{number:05}", Choice.APPROVE, Proof.CLICK, views.AT, ()) for number in range(25)
+    )
+    rendered = request_card.render(views.view(votes=crowd), "en")
+    check(rendered)
+    assert "(5 more votes)" in texts(rendered)
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+def test_home_and_lists_fit(count: int) -> None:
+    requests: list[RequestView] = [views.view()] * count
+    about = overview.about_person(config(), "U0BOB", frozenset({"dba"}), "en")
+    view = home.render(requests, about, overview.help_text(config(), "en"), "en")
+    check_view(view)
+    assert views.SECRET not in json.dumps(view)
+    assert overview.requests_text(requests, "en")
+    for key in (overview.HELP, overview.REQUESTS, overview.WHOAMI):
+        answered = overview.render(Answer(key, {"person": "U0BOB", "roles": "dba"}), config(), _Reading(requests), "en")
+        assert answered is not None
+        check(answered)
+
+
+class _Reading:
+    def __init__(self, requests: list[RequestView]) -> None:
+        self.requests = requests
+
+    def view(self, request_id: int) -> RequestView | None:
+        return None
+
+    def by_number(self, number: int) -> RequestView | None:
+        return self.requests[0] if self.requests else None
+
+    def open_requests(self) -> list[RequestView]:
+        return self.requests
+
+    def private_text(self, place: str) -> Answer | None:
+        return None
+
+
+def test_show_without_a_role_keeps_the_person_to_itself() -> None:
+    reading = _Reading([views.view()])
+    for full, seen in ((1, True), (0, False)):
+        answered = overview.render(Answer(overview.SHOW, {"number": 42, "full": full}), config(), reading, "en")
+        assert answered is not None
+        assert (views.SECRET in texts(answered)) is seen
+
+
+def test_the_same_content_has_the_same_ids_and_another_has_others() -> None:
+    first = request_card.render(views.view(), "en")
+    assert first.stamped("card:7") == request_card.render(views.view(), "en").stamped("card:7")
+    other = request_card.render(views.view(State.APPROVED), "en")
+    assert {b["block_id"] for b in first.stamped("card:7")}.isdisjoint(
+        b["block_id"] for b in other.stamped("card:7")
+    )
