@@ -132,13 +132,17 @@ class SqliteTarget:
             raise TargetDown("target.cannot-open", target=self._name) from None
         if not stat.S_ISREG(about.st_mode):
             raise TargetDown("target.not-a-database", target=self._name)
-        if not os.access(real, os.R_OK):
+        if not _may(real, os.R_OK):
             raise TargetDown("target.cannot-open", target=self._name)
         # Its journal lies beside it, so the folder must be writable too.
-        if not os.access(real, os.W_OK) or not os.access(real.parent, os.W_OK):
+        if not _may(real, os.W_OK) or not _may(real.parent, os.W_OK):
             raise TargetDown("target.read-only", target=self._name)
         if about.st_size == 0:
             raise TargetDown("target.empty", target=self._name)
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _text(raw: bytes) -> str | InvalidText:

@@ -145,7 +145,9 @@ def _table(name: str, kind: str, key: tuple[str, ...], links: list[Link]) -> str
         parts.append(
             f"FOREIGN KEY ({here}) REFERENCES {quoted(link.parent)} ({there}) ON DELETE {link.action}"
         )
-    return f"CREATE TABLE {quoted(name)} ({', '.join(parts)}){' WITHOUT ROWID' if kind in ('composite',) else ''}"
+    return (
+        f"CREATE TABLE {quoted(name)} ({', '.join(parts)}){' WITHOUT ROWID' if kind == 'composite' else ''}"
+    )
 
 
 def _fill(draw: Callable[..., Any], schema: Schema, kinds: dict[str, str]) -> None:

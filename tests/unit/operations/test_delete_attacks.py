@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -189,7 +190,7 @@ def test_a_subject_that_is_not_of_this_plan_is_refused(bench: Bench) -> None:
         replace(order.subject, marks={**(order.subject.marks or {}), "deals": ("0" * 32,)}),
     ):
         changed = replace(order, subject=subject)
-        error = refused(bench, lambda changed=changed: bench.run(changed), "operations.subject-altered")
+        error = refused(bench, partial(bench.run, changed), "operations.subject-altered")
         assert isinstance(error, NotOurs)
 
 
