@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from bot import compose
@@ -56,12 +57,8 @@ class DyingCrew(Crew):
         super()._committed(*args)
 
 
-def crew(*args: Any) -> Crew:
-    return DyingCrew(*args, DyingGatekeeper)
-
-
 class DyingWorker(compose.Worker):
-    crew = staticmethod(crew)
+    crew = partial(DyingCrew, gatekeeper=DyingGatekeeper)
 
 
 sys.exit(compose.run_worker(read_environment(), None, print, DyingWorker))
