@@ -15,7 +15,7 @@ def delete_command(front: Front, call: Call) -> None:
     if typed.complete:
         _file(front, call, _deletion(typed), call.channel)
         return
-    actor = front.actor(call)
+    actor = front.member(call)
     language = front.people.language(actor.user)
     view = forms.deletion(front.config, typed, call.channel, language)
     front.open_form(call, view, BadInput("usage.delete-records"))
@@ -38,7 +38,7 @@ def restore_command(front: Front, call: Call) -> None:
     if typed.complete:
         _file(front, call, _restore(typed), call.channel)
         return
-    actor = front.actor(call)
+    actor = front.member(call)
     named = typed.reference or (f"#{typed.number}" if typed.number else "")
     view = forms.restore(named, typed.reason, call.channel, front.people.language(actor.user))
     front.open_form(call, view, BadInput("usage.restore"))
@@ -50,7 +50,7 @@ def restore_button(front: Front, call: Call) -> None:
     view = front.services.reading.view(request_id)
     if view is None or view.backup is None or view.request.state not in CLOSED:
         raise BadInput("slack.stale-button")
-    actor = front.actor(call)
+    actor = front.member(call)
     reference = view.backup.reference
     form = forms.restore(reference, "", call.channel, front.people.language(actor.user))
     front.open_form(call, form, BadInput("usage.restore-number", number=view.request.number or 0))
@@ -62,7 +62,7 @@ def unfreeze_command(front: Front, call: Call) -> None:
     if typed.name and typed.reason:
         _file(front, call, _unfreeze(typed.name, typed.reason), call.channel)
         return
-    actor = front.actor(call)
+    actor = front.member(call)
     language = front.people.language(actor.user)
     view = forms.unfreeze(front.config, typed.name, typed.reason, call.channel, language)
     front.open_form(call, view, BadInput("usage.unfreeze"))

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bot.approvals.quorum import cannot_be
 from bot.config.types import Config
-from bot.errors import BadInput, Refused
+from bot.errors import BadInput, NotAllowed, Refused
 from bot.model.doors import Answer, Delivery
 from bot.model.people import Actor
 from handlers.channels import Channels
@@ -74,6 +75,18 @@ class Front:
             Refused: unknown, or Slack did not answer.
         """
         return self.people.actor(call.user, call.payload.get("team"), call.payload.get("event_team"))
+
+    def member(self, call: Call) -> Actor:
+        """Who is calling, when that is somebody who may be shown anything at all.
+
+        Raises:
+            Refused: not a live person of this workspace, or Slack did not answer.
+        """
+        actor = self.actor(call)
+        why = cannot_be(actor.facts, self.config.workspace)
+        if why is not None:
+            raise NotAllowed(why)
+        return actor
 
     def settle(self, call: Call, decide: Decide) -> None:
         """Find out who calls, then decide once.

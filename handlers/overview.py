@@ -6,6 +6,7 @@ from state when it is sent.
 
 from dataclasses import replace
 
+from bot.approvals.quorum import cannot_be
 from bot.config.types import Config
 from bot.errors import BadInput, NotFound
 from bot.model.doors import Answer, Personal, RequestView
@@ -153,9 +154,7 @@ def _paragraphs(text: str) -> Rendered:
 
 
 def _is_member(actor: Actor, front: Front) -> bool:
-    facts = actor.facts
-    away = facts.is_bot or facts.is_guest or facts.is_deactivated
-    return not away and actor.team == front.config.workspace
+    return cannot_be(actor.facts, front.config.workspace) is None
 
 
 def _for_members(actor: Actor, front: Front, answer: Answer) -> Answer:

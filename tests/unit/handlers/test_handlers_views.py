@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 
 from bot.model.doors import Answer, Personal, RequestView
 from bot.model.jobs import JobState
-from bot.model.requests import CLOSED, Choice, Freeze, Operation, Proof, Revision, RuleSpec, SlotSpec, State, Vote
+from bot.model.requests import (
+    CLOSED,
+    Choice,
+    Freeze,
+    Operation,
+    Proof,
+    Revision,
+    RuleSpec,
+    SlotSpec,
+    State,
+    Vote,
+)
 from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
 from handlers import overview, replies
 from handlers.views import ballot, home, mrkdwn, plan, receipt, request_card
@@ -20,7 +32,7 @@ from handlers.views.blocks import Rendered
 from tests.fakes import views
 from tests.fakes.rooms import config
 
-PAINTERS = {
+PAINTERS: dict[str, Callable[[RequestView], Rendered]] = {
     "card": lambda view: request_card.render(view, "en"),
     "plan": lambda view: plan.render(view, 1, "en"),
     "preview": lambda view: plan.render(view, None, "en"),
@@ -60,11 +72,9 @@ def check(rendered: Rendered) -> None:
 
 
 @pytest.mark.parametrize("painter", PAINTERS)
-@pytest.mark.parametrize(("state", "situation"), [*itertools.product(State, SITUATIONS)])
-def test_every_message_in_every_situation_is_one_that_slack_takes(
-    painter: str, state: State, situation: str
-) -> None:
-    check(PAINTERS[painter](views.view(state, **SITUATIONS[situation])))
+def test_every_message_in_every_situation_is_one_that_slack_takes(painter: str) -> None:
+    for state, situation in itertools.product(State, SITUATIONS):
+        check(PAINTERS[painter](views.view(state, **SITUATIONS[situation])))
 
 
 @pytest.mark.parametrize("painter", PAINTERS)
@@ -116,7 +126,12 @@ def test_nothing_from_outside_can_ping_format_or_hide(label: str, value: str, re
             7,
             1,
             "d" * 64,
-            {**views.plan(), "tables": [[name, 1, ""]] * 60, "nullified": [[label, 1, ""]] * 30, "way_back": label},
+            {
+                **views.plan(),
+                "tables": [[name, 1, ""]] * 60,
+                "nullified": [[label, 1, ""]] * 30,
+                "way_back": label,
+            },
             RuleSpec(name, (), (SlotSpec(1, reason),), 1, 1, 0),
             views.AT,
         ),
@@ -130,7 +145,9 @@ def test_nothing_from_outside_can_ping_format_or_hide(label: str, value: str, re
         shown = texts(rendered)
         assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b]", shown)
         assert not re.search("@(channel|here|everyone)", shown, re.IGNORECASE)
-    answered = replies.private(Answer("vote.denied-because", {"number": 1, "user": "U0BOB", "text": label}), "en")
+    answered = replies.private(
+        Answer("vote.denied-because", {"number": 1, "user": "U0BOB", "text": label}), "en"
+    )
     check(answered)
 
 
@@ -144,7 +161,7 @@ def test_a_label_cannot_get_out_of_its_backticks() -> None:
 
 
 def test_what_is_cut_says_so() -> None:
-    assert mrkdwn.cut("x" * 100, 20) == "xxxxxxxxxxxx… (+88)"
+    assert mrkdwn.cut("x" * 100, 20) == "xxxxxxxxxxxxx… (+87)"
     assert mrkdwn.cut("short", 20) == "short"
     many = views.view(personal=Personal("Ada", tuple(f"v{n}" for n in range(9)), "why"))
     assert "… (4 more)" in texts(request_card.render(many, "en"))
@@ -152,7 +169,9 @@ def test_what_is_cut_says_so() -> None:
 
 def test_a_plan_of_sixty_tables_shows_forty_and_counts_the_rest() -> None:
     data = {**views.plan(tables=60)}
-    shown = texts(plan.render(views.view(revision=Revision(7, 1, "d" * 64, data, views.RULE, views.AT)), 1, "en"))
+    shown = texts(
+        plan.render(views.view(revision=Revision(7, 1, "d" * 64, data, views.RULE, views.AT)), 1, "en")
+    )
     assert "table_39" in shown
     assert "table_40" not in shown
     assert "… and 20 tables more, 80 rows" in shown
@@ -244,7 +263,9 @@ def test_home_and_lists_fit(count: int) -> None:
     assert views.SECRET not in json.dumps(view)
     assert overview.requests_text(requests, "en")
     for key in (overview.HELP, overview.REQUESTS, overview.WHOAMI):
-        answered = overview.render(Answer(key, {"person": "U0BOB", "roles": "dba"}), config(), _Reading(requests), "en")
+        answered = overview.render(
+            Answer(key, {"person": "U0BOB", "roles": "dba"}), config(), _Reading(requests), "en"
+        )
         assert answered is not None
         check(answered)
 
@@ -269,7 +290,9 @@ class _Reading:
 def test_show_without_a_role_keeps_the_person_to_itself() -> None:
     reading = _Reading([views.view()])
     for full, seen in ((1, True), (0, False)):
-        answered = overview.render(Answer(overview.SHOW, {"number": 42, "full": full}), config(), reading, "en")
+        answered = overview.render(
+            Answer(overview.SHOW, {"number": 42, "full": full}), config(), reading, "en"
+        )
         assert answered is not None
         assert (views.SECRET in texts(answered)) is seen
 
