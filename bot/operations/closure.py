@@ -31,7 +31,7 @@ class Reach:
 
 def reach(root: str, edges: Iterable[Edge]) -> Reach:
     """What hangs off ``root``, over any number of links."""
-    known = sorted(edges, key=lambda edge: edge.label)
+    known = sorted(edges, key=lambda edge: (edge.label, edge.action, edge.where))
     tables, fresh = {root}, {root}
     while fresh:
         fresh = {edge.child for edge in known if edge.parent in fresh and _follows(edge)} - tables

@@ -134,9 +134,15 @@ def new_backup_id() -> str:
     return backup_id(datetime(2026, 11, 23, tzinfo=UTC), _NUMBERS.randbytes(7))
 
 
-def make_bench(
+def make_bench(folder: Path, schema: str, **how: Any) -> Bench:
+    """A database made by an SQL script; ``how`` as in ``open_bench``."""
+    with closing(sqlite3.connect(folder / "crm.db")) as connection:
+        connection.executescript(schema)
+    return open_bench(folder, **how)
+
+
+def open_bench(
     folder: Path,
-    schema: str,
     *,
     table: str = "customers",
     find_by: Sequence[str] = ("id",),
@@ -144,20 +150,16 @@ def make_bench(
     soft: Sequence[tuple[str, str, str | None]] = (),
     max_lock: float = 30.0,
 ) -> Bench:
-    """A database made by an SQL script."""
+    """The database and the backups that lie in a folder."""
     path = folder / "crm.db"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(schema)
     url = f"sqlite:///{path}"
+    links = [{"from": child, "to": parent, "where": where} for child, parent, where in soft]
     spec = Target(
         name="crm",
         max_lock=timedelta(seconds=max_lock),
         database=Database(url=url),
         records={"customer": Record(table=table, find_by=tuple(find_by), label=label)},
-        soft_references=tuple(
-            SoftReference.model_validate({"from": child, "to": parent, "where": where})
-            for child, parent, where in soft
-        ),
+        soft_references=tuple(SoftReference.model_validate(link) for link in links),
     )
     storage = LocalStorage(folder / "backups")
     vault = Vault(storage, master_key(), "T0ACME")

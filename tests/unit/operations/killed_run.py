@@ -1,52 +1,37 @@
-"""Run one deletion or restore on an existing bench and die without warning at one place."""
+"""Run one deletion or restore in a folder, and die without warning at one place. Arguments: folder, what, where, backup."""
 
 import os
 import signal
 import sys
-from datetime import timedelta
+from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
-from bot.backups.storage.local import LocalStorage
-from bot.backups.vault import Vault
-from bot.config.types import Database, Record, SoftReference, Target
-from bot.operations import delete_records, restore
+from bot.operations import restore
 from bot.operations.gate import RestoreOrder
-from bot.targets import open_target
+from tests.fakes.operations import HASH_KEY, Bench, RecordingGate, open_bench
 
-from tests.fakes.backups import master_key
-from tests.fakes.operations import HASH_KEY, Bench, RecordingGate, order_from
+SOFT = [("notes.subject_id", "customers.id", "kind = 'customer'")]
 
 
-def bench_at(folder: Path) -> Bench:
-    url = f"sqlite:///{folder / 'crm.db'}"
-    spec = Target(
-        name="crm",
-        max_lock=timedelta(seconds=30),
-        database=Database(url=url),
-        records={"customer": Record(table="customers", find_by=("id",), label="{name}")},
-        soft_references=(SoftReference.model_validate({"from": "notes.subject_id", "to": "customers.id", "where": "kind = 'customer'"}),),
-    )
-    storage = LocalStorage(folder / "backups")
-    target = open_target("crm", url, spec.max_lock)
-    return Bench(folder / "crm.db", spec, target, Vault(storage, master_key(), "T0ACME"), storage)
+def bench_in(folder: Path) -> Bench:
+    return open_bench(folder, label="{name}", soft=SOFT)
 
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main() -> None:
-    folder, what, where, backup = sys.argv[1:]
-    bench = bench_at(Path(folder))
-    gate = RecordingGate(on={where: die})
+def main(folder: Path, what: str, where: str, backup: str) -> None:
+    bench, gate = bench_in(folder), RecordingGate(on={where: die})
     if what == "delete":
-        delete_records.run(order_from(bench, backup), bench.target, bench.vault, gate)
+        bench.run(replace(bench.order("1"), backup_id=backup), gate)
         return
-    with bench.vault.open(backup) as opened:
-        sha256 = delete_records_sha(bench, backup)
-        plan, _ = restore.plan(bench.target, opened, sha256, HASH_KEY)
-    restore.run(RestoreOrder(plan, backup, sha256, HASH_KEY), bench.target, bench.vault, gate)
+    checksum = sha256((folder / "backups" / f"{backup}.age").read_bytes()).hexdigest()
+    with bench.vault.open(backup, checksum) as opened:
+        plan, _ = restore.plan(bench.target, opened, checksum, HASH_KEY)
+    restore.run(RestoreOrder(plan, backup, checksum, HASH_KEY), bench.target, bench.vault, gate)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), *sys.argv[2:5])

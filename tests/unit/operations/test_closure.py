@@ -1,5 +1,6 @@
 """The graph: what is followed, what is emptied, and an order in which nobody goes before its children."""
 
+from itertools import pairwise
 from typing import cast
 
 import pytest
@@ -91,6 +92,6 @@ def test_parents_come_first_and_only_circles_stay_together(edges: list[Edge]) ->
 
 def test_a_chain_longer_than_the_stack_is_no_problem() -> None:
     names = [f"t{number:05}" for number in range(5000)]
-    edges = [link(child, parent) for parent, child in zip(names, names[1:], strict=False)]
+    edges = [link(child, parent) for parent, child in pairwise(names)]
     assert components(names, edges) == tuple((name,) for name in names)
     assert len(reach(names[0], edges[:200]).tables) == 201

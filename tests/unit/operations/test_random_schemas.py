@@ -16,7 +16,7 @@ def identified(schema: Schema, table: str, row: dict[str, Any]) -> tuple[Any, ..
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(schemas(), st.data())
 def test_exactly_the_closure_goes_and_comes_back_identical(schema: Schema, data: st.DataObject) -> None:
