@@ -235,6 +235,17 @@ class House:
         self.plan(request_id)
         return request_id
 
+    def many_pending(self, n: int) -> list[int]:
+        """The same, many at once, in one transaction."""
+        found = []
+        with self.store.transact() as work:
+            for _ in range(n):
+                self.lifecycle.file(work, self.wish(), self.actor("U0ALICE"), "D0ASKING", self.now)
+            for request in work.requests.in_states([State.PLANNING]):
+                execution.accept_plan(self.ground, work, request, planned(), self.roster(), self.now)
+                found.append(request.id)
+        return found
+
     def approved(self, *users: str) -> int:
         """A request with its quorum; its cooling-off is over."""
         request_id = self.pending()
