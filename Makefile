@@ -30,7 +30,7 @@ sandbox: $(VENV)/ready ## Play the whole story on a Slack of its own, then stay 
 
 .PHONY: test
 test: $(VENV)/ready-dev ## Set up what the tests need and run all of them
-	@$(PY) -m pytest -n auto --maxprocesses 4 $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 .PHONY: check
 check: lint types layers test ## Lint, types, import layers and tests: what CI runs
@@ -55,7 +55,7 @@ fix: $(VENV)/ready-dev ## Repair what ruff can repair, and format
 
 .PHONY: docs
 docs: $(VENV)/ready-dev ## Draw docs/states.md again from the table in bot/approvals/states.py
-	@$(PY) docs/draw_states.py
+	@$(PY) -c 'from bot.approvals.picture import page; print(page(), end="")' > docs/states.md
 
 .PHONY: setup
 setup: $(VENV)/ready-dev ## Only set up .venv, with everything for development
@@ -86,7 +86,7 @@ if ! $(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/nul
   "$$python" -m venv --clear $(VENV); \
 fi; \
 echo "Installing what Countersign needs into $(VENV) (about a minute the first time) …"; \
-$(PY) -m pip install --quiet --disable-pip-version-check --editable "$(1)" || { \
+$(PY) -m pip install -qq --disable-pip-version-check --editable "$(1)" || { \
   echo "The installation did not finish: see pip's message above, then run the same command again." >&2; exit 1; }
 endef
 
