@@ -118,7 +118,9 @@ def test_a_file_that_calls_itself_pure_stands_behind_the_pure_wall() -> None:
     (pure,) = [contract for contract in contracts if contract["id"] == "pure"]
     guarded = tuple(pure["source_modules"])
     claimed = {module(path) for path in CODE if _says_pure(ast.get_docstring(tree(path)) or "")}
-    assert {one for one in claimed if not any(one == room or one.startswith(f"{room}.") for room in guarded)} == set()
+    assert {
+        one for one in claimed if not any(one == room or one.startswith(f"{room}.") for room in guarded)
+    } == set()
 
 
 def _says_pure(docstring: str) -> bool:
@@ -157,7 +159,9 @@ def test_nothing_committed_is_large() -> None:
 
 
 def rooms() -> list[str]:
-    folders = {path.parent for path in CODE if path.name == "__init__.py" and not path.is_relative_to(RECORDS)}
+    folders = {
+        path.parent for path in CODE if path.name == "__init__.py" and not path.is_relative_to(RECORDS)
+    }
     return sorted(name(folder) for folder in folders)
 
 
@@ -167,7 +171,9 @@ def test_the_tour_names_the_room(room: str) -> None:
 
 
 def test_the_tour_names_no_room_that_is_not_there() -> None:
-    told = re.findall(r"`((?:bot|handlers|tests|docs)[a-z_/]*/)`", (ROOT / "docs" / "tour.md").read_text("utf-8"))
+    told = re.findall(
+        r"`((?:bot|handlers|tests|docs)[a-z_/]*/)`", (ROOT / "docs" / "tour.md").read_text("utf-8")
+    )
     assert [room for room in told if not (ROOT / room).is_dir()] == []
 
 
@@ -197,7 +203,9 @@ def test_every_decision_record_states_its_price() -> None:
     records = sorted((ROOT / "docs" / "adr").glob("*.md"))
     assert records
     required = ("## Context", "## Decision", "## What it costs")
-    assert [name(one) for one in records if not all(part in one.read_text("utf-8") for part in required)] == []
+    assert [
+        name(one) for one in records if not all(part in one.read_text("utf-8") for part in required)
+    ] == []
     numbers = [one.name[:4] for one in records]
     assert numbers == sorted(set(numbers))
 

@@ -31,7 +31,7 @@ from bot.policy import rules
 from bot.store import schema
 from bot.store.database import Database
 from bot.store.tables import metadata
-from bot.store.unit_of_work import Store
+from bot.store.unit_of_work import Store, Work
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 TEAM = "T0ACME"
@@ -286,15 +286,19 @@ class House:
     def enqueue(self, request_id: int, roster: RosterFacts | None = None) -> str:
         """A job whose question about people is answered."""
         with self.store.transact() as work:
-            request = self.ground.lock(work, request_id)
-            job = f"job-{request_id}-{next(self._jobs):03}"
-            work.jobs.add(job, request_id, request.revision, request.target)
-            ready = work.permits.ready(request_id)
-            if ready is not None:
-                nonce = f"nonce-{job}"
-                work.roster.ask(nonce, (), (), self.now)
-                work.roster.answer(nonce, roster or self.roster(), self.now)
-                work.permits.ask(ready.id, nonce)
+            return self.enqueue_in(work, request_id, roster or self.roster())
+
+    def enqueue_in(self, work: Work, request_id: int, roster: RosterFacts) -> str:
+        """The same, inside a transaction."""
+        request = self.ground.lock(work, request_id)
+        job = f"job-{request_id}-{next(self._jobs):03}"
+        work.jobs.add(job, request_id, request.revision, request.target)
+        ready = work.permits.ready(request_id)
+        if ready is not None:
+            nonce = f"nonce-{job}"
+            work.roster.ask(nonce, (), (), self.now)
+            work.roster.answer(nonce, roster, self.now)
+            work.permits.ask(ready.id, nonce)
         return job
 
     def take(self, job: str) -> permit.Gate:

@@ -111,11 +111,12 @@ class Doorway:
         ts: str = "",
         user: str = "U0BOB",
         channel: str = "C0DELETIONS",
-        **more: Any,
+        person: Mapping[str, str] | None = None,
     ) -> BoltResponse:
         return self.send(
             {
                 **self._interaction("block_actions", user),
+                **({"user": person} if person else {}),
                 "container": {"type": "message", "message_ts": ts, "channel_id": channel},
                 "channel": {"id": channel},
                 "message": {"text": "secret text"},
@@ -205,7 +206,12 @@ class Doorway:
     def told(self, user: str) -> list[str]:
         """Every private sentence to one person so far, delivered or waiting."""
         self.deliver(2)
-        return [one["text"] for one in self.slack.called("chat.postEphemeral") if one["user"] == user]
+        ways = {"chat.postEphemeral": ("user", user), "chat.postMessage": ("channel", f"D{user[1:]}")}
+        return [
+            given["text"]
+            for method, given in self.slack.calls
+            if method in ways and given.get(ways[method][0]) == ways[method][1]
+        ]
 
     def last(self, user: str = "U0ALICE") -> str:
         """The newest private sentence to one person."""

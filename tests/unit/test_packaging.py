@@ -1,0 +1,92 @@
+"""What ``pip install .`` takes along, judged from pyproject.toml and the sources alone."""
+
+import ast
+import importlib
+import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions, version
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+ROOMS = ("bot", "handlers")
+#: Import name -> distribution, where this environment knows no better.
+OURS = {*ROOMS}
+
+
+def normal(name: str) -> str:
+    """A distribution's name without the spellings that mean the same."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def declared() -> set[str]:
+    """The distributions that pyproject.toml asks for."""
+    return {normal(re.split(r"[<>=\[]", line)[0]) for line in PROJECT["project"]["dependencies"]}
+
+
+def imported() -> dict[str, set[str]]:
+    """Distribution -> the files that import it."""
+    known = packages_distributions()
+    found: dict[str, set[str]] = {}
+    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom) and node.module and not node.level
+                else []
+            )
+            for top in {name.split(".")[0] for name in names} - OURS - sys.stdlib_module_names:
+                for distribution in known.get(top, [top]):
+                    found.setdefault(normal(distribution), set()).add(path.relative_to(ROOT).as_posix())
+    return found
+
+
+def test_whatever_is_imported_is_declared() -> None:
+    assert {name: files for name, files in imported().items() if name not in declared()} == {}
+
+
+def test_whatever_is_declared_is_imported() -> None:
+    assert declared() - set(imported()) == set()
+
+
+@pytest.mark.parametrize("line", PROJECT["project"]["dependencies"])
+def test_a_dependency_has_a_lower_and_an_upper_bound(line: str) -> None:
+    assert re.search(r">=[\d.]+,<[\d.]+$", line)
+
+
+def test_every_file_that_is_not_python_is_taken_along() -> None:
+    """Catalogues, the sample CRM, the template of migrations: a wheel without them starts and then fails."""
+    globs = PROJECT["tool"]["setuptools"]["package-data"]
+    left_behind = []
+    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*")):
+        if path.is_dir() or path.suffix in (".py", ".pyc"):
+            continue
+        file = PurePosixPath(path.relative_to(ROOT).as_posix())
+        if not any(
+            file.is_relative_to(package.replace(".", "/"))
+            and file.relative_to(package.replace(".", "/")).match(pattern)
+            for package, patterns in globs.items()
+            for pattern in patterns
+        ):
+            left_behind.append(str(file))
+    assert left_behind == []
+
+
+def test_every_folder_with_code_is_a_package() -> None:
+    folders = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert [str(folder) for folder in folders if not (folder / "__init__.py").is_file()] == []
+
+
+def test_the_command_is_there() -> None:
+    where, _, function = PROJECT["project"]["scripts"]["countersign"].partition(":")
+    assert callable(getattr(importlib.import_module(where), function))
+
+
+def test_the_version_stands_in_the_changelog() -> None:
+    assert f"## {PROJECT['project']['version']}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert version("countersign") == PROJECT["project"]["version"]
