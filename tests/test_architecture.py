@@ -71,7 +71,7 @@ def test_no_file_is_longer_than_a_person_can_hold() -> None:
         for paths, most in ((CODE, MOST_LINES), (TESTS, MOST_LINES_OF_A_SUITE))
         for path in paths
     }
-    assert {} == {file: lines for file, (lines, most) in lengths.items() if lines > most}
+    assert {file: lines for file, (lines, most) in lengths.items() if lines > most} == {}
 
 
 def test_no_function_is_longer_than_a_screen() -> None:

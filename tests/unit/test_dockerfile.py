@@ -53,7 +53,19 @@ def copied() -> list[tuple[list[str], str]]:
 
 def test_it_knows_no_word_but_those_of_a_dockerfile() -> None:
     words = {word for word, _ in instructions()}
-    assert words <= set("FROM WORKDIR COPY RUN ENV USER VOLUME EXPOSE HEALTHCHECK STOPSIGNAL CMD".split())
+    assert words <= {
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "ENV",
+        "USER",
+        "VOLUME",
+        "EXPOSE",
+        "HEALTHCHECK",
+        "STOPSIGNAL",
+        "CMD",
+    }
 
 
 def test_both_stages_stand_on_the_same_slim_python() -> None:

@@ -130,7 +130,6 @@ class Doorway:
                         "action_ts": "1.0",
                     }
                 ],
-                **more,
             }
         )
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.errors import CannotProve
 from bot.model.people import RosterFacts
 from bot.model.requests import Choice, Proof, State
 from handlers.identity import answer_roster
@@ -194,6 +195,7 @@ def test_stop_and_cancel_belong_to_the_card(doorway: Doorway) -> None:
         doorway.house.vote(request_id, user)
     doorway.click("stop", str(request_id), card["ts"], "U0BOB")
     assert doorway.house.state(request_id) is State.STOPPED
+    assert "is stopped" in doorway.last("U0BOB")
     doorway.click("stop", str(request_id), card["ts"], "U0BOB")
     assert "nothing to stop" in doorway.last("U0BOB")
 
@@ -280,8 +282,6 @@ def test_the_workers_questions_are_answered_whole_or_not_at_all(doorway: Doorway
 def test_a_question_that_slack_does_not_answer_stays_open(
     doorway: Doorway, method: str, trouble: Exception
 ) -> None:
-    from bot.errors import CannotProve
-
     with doorway.house.store.transact() as work:
         work.roster.ask("n1", ("U0BOB",), ("S0DBA",), doorway.house.now)
     doorway.slack.fail(method, trouble)

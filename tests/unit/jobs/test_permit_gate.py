@@ -425,8 +425,9 @@ def test_who_gained_a_role_since_the_vote_counts_with_it(house: House) -> None:
 
 def test_the_outcome_of_a_cancelled_request_can_be_said(house: House) -> None:
     request_id = house.approved()
+    job = house.enqueue(request_id)
     house.configure(config(roles=WITHOUT_ALICE))
-    house.take(house.enqueue(request_id))
+    house.take(job)
     request = house.request(request_id)
     assert request.outcome == "filing.no-role"
     assert "support" in say(request.outcome, **request.outcome_params)
