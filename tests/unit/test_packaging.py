@@ -13,8 +13,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 ROOMS = ("bot", "handlers")
-#: Import name -> distribution, where this environment knows no better.
-OURS = {*ROOMS}
+#: Not distributions to declare: our own rooms, and types that exist for the type checker alone.
+NOT_FOREIGN = {*ROOMS, "_typeshed"}
+#: A part that another distribution brings along at exactly the version it needs.
+BROUGHT_BY = {"pydantic-core": "pydantic"}
 
 
 def normal(name: str) -> str:
@@ -40,9 +42,11 @@ def imported() -> dict[str, set[str]]:
                 if isinstance(node, ast.ImportFrom) and node.module and not node.level
                 else []
             )
-            for top in {name.split(".")[0] for name in names} - OURS - sys.stdlib_module_names:
-                for distribution in known.get(top, [top]):
-                    found.setdefault(normal(distribution), set()).add(path.relative_to(ROOT).as_posix())
+            for top in {name.split(".")[0] for name in names} - NOT_FOREIGN - sys.stdlib_module_names:
+                for distribution in map(normal, known.get(top, [top])):
+                    found.setdefault(BROUGHT_BY.get(distribution, distribution), set()).add(
+                        path.relative_to(ROOT).as_posix()
+                    )
     return found
 
 
