@@ -1,7 +1,7 @@
 """What people and phones type."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import BadInput
@@ -180,6 +180,7 @@ _READABLE = st.text(
 )
 
 
+@settings(deadline=None)  # other suites share the machine
 @given(
     st.lists(
         _READABLE.filter(lambda text: not set(text) & set('"\u201c\u201d\u201e&<>')), min_size=1, max_size=4
@@ -192,11 +193,13 @@ def test_whatever_is_in_quotes_comes_out_again(words: list[str]) -> None:
     assert typed.reason == "why"
 
 
+@settings(deadline=None)  # other suites share the machine
 @given(_READABLE.filter(lambda text: not set(text) & set("\u201c\u201d")))
 def test_a_prefilled_value_is_read_back_as_it_was(value: str) -> None:
     assert parsing.lines_of_values(parsing.quoted(value)) == (value,)
 
 
+@settings(deadline=None)  # other suites share the machine
 @given(st.text(max_size=200))
 def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
     for read in (parsing.deletion, parsing.restore, parsing.named, parsing.number, parsing.lines_of_values):
