@@ -61,12 +61,34 @@ def primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     return tuple(row[1] for row in sorted(rows, key=lambda row: row[5]))
 
 
-def searchable(connection: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> bool:
-    """Whether an index begins with exactly these columns, in any order."""
-    wanted, size = set(columns), len(columns)
-    if set(primary_key(connection, table)[:size]) == wanted:
+def searchable(connection: sqlite3.Connection, child: Table, parent: Table, edge: Edge) -> bool:
+    """Whether an index of the child begins with the columns of the link, and compares as the link does."""
+    pairs = zip(edge.child_columns, edge.parent_columns, strict=False)
+    if not all(_comparable(child.column(one), parent.column(other)) for one, other in pairs):
+        return False
+    wanted, size = set(edge.child_columns), len(edge.child_columns)
+    if set(primary_key(connection, child.name)[:size]) == wanted:
         return True
-    return any(not one.partial and set(one.columns[:size]) == wanted for one in indexes(connection, table))
+    known = indexes(connection, child.name)
+    return any(not one.partial and set(one.columns[:size]) == wanted for one in known)
+
+
+def _comparable(child: TableColumn | None, parent: TableColumn | None) -> bool:
+    """A number compared with a text is compared as a number, and no index on the text helps."""
+    mine, other = _affinity(child), _affinity(parent)
+    if "number" in (mine, other):
+        return mine == "number"
+    return mine in (other, "text")
+
+
+def _affinity(column: TableColumn | None) -> str:
+    """How SQLite treats values of a column, by its declared type."""
+    kind = column.type.upper() if column else ""
+    if "INT" in kind:
+        return "number"
+    if any(word in kind for word in ("CHAR", "CLOB", "TEXT")):
+        return "text"
+    return "number" if kind and "BLOB" not in kind else "none"
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
@@ -126,9 +148,9 @@ def _edges(connection: sqlite3.Connection, table: Table, tables: dict[str, Table
             parent=parent,
             parent_columns=parent_columns,
             action=cast("Action", parts[0][3].lower()),
-            indexed=searchable(connection, table.name, child_columns),
         )
-        yield replace(edge, sound=_sound(connection, edge))
+        indexed = searchable(connection, table, tables[parent], edge)
+        yield replace(edge, indexed=indexed, sound=_sound(connection, edge))
 
 
 def _exact(table: Table, name: str) -> str:

@@ -49,7 +49,8 @@ class SqliteSession:
         try:
             with translated(self._target, edge.child):
                 self._connection.execute(f"SELECT 1 FROM {sql.children(edge, ())} c LIMIT 0").fetchall()
-                indexed = searchable(self._connection, edge.child, edge.child_columns)
+                child, parent = self._table(edge.child), self._table(edge.parent)
+                indexed = searchable(self._connection, child, parent, edge)
         except CannotProve:
             raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
         return replace(edge, indexed=indexed)

@@ -63,18 +63,20 @@ def children(edge: Edge, key: Sequence[str]) -> str:
 
 
 def pointing(edge: Edge, parents: str, parent_key: Sequence[str], child_key: Sequence[str]) -> str:
-    """FROM: key set ``k``, its rows ``p``, and their children ``c``, in this order.
+    """FROM: key set ``k``, its rows ``p``, and their children ``c``.
 
-    The parent stands on the left, so that its collation decides, as it does for a foreign key.
+    The parent stands on the left, so that its collation decides, as it does for a foreign key. CROSS JOIN
+    fixes the order: without an index the children are read once, instead of once for each parent.
     """
     link = " AND ".join(
         f"p.{quote(parent)} = c.{quote(child)}"
         for parent, child in zip(edge.parent_columns, edge.child_columns, strict=True)
     )
-    return (
-        f"temp.{parents} k CROSS JOIN main.{quote(edge.parent)} p ON {matched('p', parent_key, 'k', 'k')}"
-        f" CROSS JOIN {children(edge, child_key)} c ON {link}"
-    )
+    chosen, parent = matched("p", parent_key, "k", "k"), f"main.{quote(edge.parent)}"
+    below = children(edge, child_key)
+    if edge.indexed:
+        return f"temp.{parents} k CROSS JOIN {parent} p ON {chosen} CROSS JOIN {below} c ON {link}"
+    return f"{below} c CROSS JOIN {parent} p ON {link} CROSS JOIN temp.{parents} k ON {chosen}"
 
 
 @dataclass(frozen=True)

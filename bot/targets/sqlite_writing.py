@@ -96,10 +96,9 @@ class SqliteWriting(SqliteSession):
             f"s.{stage.cell(parent)} = c.{quote(child)}"
             for parent, child in zip(edge.parent_columns, edge.child_columns, strict=True)
         )
-        return self._number(
-            f"SELECT count(*) FROM temp.{stage.name} s CROSS JOIN {sql.children(edge, ())} c ON {link}",
-            edge.child,
-        )
+        tables = [f"temp.{stage.name} s", f"{sql.children(edge, ())} c"]
+        first, second = tables if edge.indexed else reversed(tables)
+        return self._number(f"SELECT count(*) FROM {first} CROSS JOIN {second} ON {link}", edge.child)
 
     def transaction(self) -> str:
         """See ``Writing``; SQLite has no name of its own."""

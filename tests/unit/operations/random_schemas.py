@@ -40,6 +40,7 @@ class Link:
     columns: tuple[str, ...]
     parent_columns: tuple[str, ...]
     action: str
+    types: tuple[str, ...]
 
 
 @dataclass
@@ -105,7 +106,7 @@ def schemas(draw: Callable[..., Any]) -> Schema:
     for name in names:
         kinds[name] = draw(st.sampled_from(["integer", "text", "composite", "unique"]))
         keys[name] = ("id", "group") if kinds[name] == "composite" else ("id",)
-    links = _links(draw, names, keys)
+    links = _links(draw, names, keys, kinds)
     statements = [
         _table(name, kinds[name], keys[name], [one for one in links if one.child == name]) for name in names
     ]
@@ -118,14 +119,19 @@ def schemas(draw: Callable[..., Any]) -> Schema:
     return schema
 
 
-def _links(draw: Callable[..., Any], names: list[str], keys: dict[str, tuple[str, ...]]) -> list[Link]:
+def _links(
+    draw: Callable[..., Any], names: list[str], keys: dict[str, tuple[str, ...]], kinds: dict[str, str]
+) -> list[Link]:
     links = []
     for number in range(draw(st.integers(1, 6))):
         child, parent = draw(st.sampled_from(names)), draw(st.sampled_from(names))
         by_unique = draw(st.booleans())
         parent_columns = ("u",) if by_unique else keys[parent]
         columns = tuple(f"f{number} {place}" for place in range(len(parent_columns)))
-        links.append(Link(child, parent, columns, parent_columns, draw(st.sampled_from(FOLLOWED + EMPTIED))))
+        numeric = not by_unique and kinds[parent] in ("integer", "composite")
+        types = ("BIGINT" if numeric else "VARCHAR", "TEXT") if draw(st.booleans()) else ("", "")
+        action = draw(st.sampled_from(FOLLOWED + EMPTIED))
+        links.append(Link(child, parent, columns, parent_columns, action, types))
     return links
 
 
@@ -137,7 +143,8 @@ def _table(name: str, kind: str, key: tuple[str, ...], links: list[Link]) -> str
     }
     parts = [types.get(kind, '"id" INTEGER, "group" TEXT')]
     parts += ['"u" TEXT UNIQUE', '"v"', '"r" REAL', '"twice" AS (length("u")) VIRTUAL']
-    parts += [f"{quoted(column)}" for link in links for column in link.columns]
+    for link in links:
+        parts += [f"{quoted(column)} {kind}" for column, kind in zip(link.columns, link.types, strict=False)]
     if kind == "composite":
         parts.append('PRIMARY KEY ("id", "group")')
     for link in links:
