@@ -93,6 +93,8 @@ def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, str | None]
     """The target's name and the backup; a restore by a reference that is not in our books has neither yet."""
     if wish.operation is not Operation.RESTORE:
         return _known_target(ground.config, wish.target or ""), None
+    if wish.number is None and wish.reference is None:
+        raise BadInput("filing.no-reference")
     backup = None
     if wish.number is not None:
         source = work.requests.by_number(wish.number)
