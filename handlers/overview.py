@@ -20,10 +20,11 @@ from handlers.views import home, plan, progress, request_card
 from handlers.views.blocks import Rendered, message, section
 from handlers.views.mrkdwn import cut, safe, user
 
-HELP = "overview.help"
-REQUESTS = "overview.requests"
-SHOW = "overview.show"
-WHOAMI = "overview.whoami"
+#: Answers that are lists; a colon cannot stand in a key of the catalogue.
+HELP = "list:help"
+REQUESTS = "list:requests"
+SHOW = "list:show"
+WHOAMI = "list:whoami"
 
 
 def help_command(front: Front, call: Call) -> None:
