@@ -287,7 +287,7 @@ def test_statements_stop_at_max_lock(place: Installation) -> None:
     )
     target = place.open(max_lock=0.0)
     for session_of in (target.reading, target.writing):
-        with pytest.raises(TargetDown) as caught, session_of() as session:  # noqa: PT012 - whichever statement is the one that takes too long
+        with pytest.raises(TargetDown) as caught, session_of() as session:
             session.seed("parents", [(3,)])
             session.grow(edge(place.open(), CASCADE), 0)
         assert caught.value.key == "target.too-slow"
