@@ -119,7 +119,7 @@ def _is_logging(node: ast.AST) -> TypeGuard[ast.Call]:
     return (
         isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("debug", "info", "warning", "error")
+        and node.func.attr in ("debug", "info", "warning", "error", "critical")
         and bool(node.args)
     )
 

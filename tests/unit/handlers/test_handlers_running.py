@@ -78,6 +78,7 @@ def test_it_opens_two_connections_answers_and_closes(slack: Slack, tmp_path: Pat
         alice = slack.as_user("U0ALICE")
         answer = alice.command("/countersign", "whoami", channel=DELETIONS)
         assert answer.acked
+        assert answer.latency is not None
         assert answer.latency < 3
         assert "support" in alice.wait_for_private("You are", newer_than=since, timeout=PATIENCE).text
         with house.store.transact() as work:
