@@ -33,6 +33,7 @@ class Encryptor(io.RawIOBase):
             raise BadInput("backups.no_recipient")
         self._out = out
         self._pending = bytearray()
+        self._sealed = bytearray(CHUNK + TAG)
         self._number = 0
         self._abandoned = False
         file_key, nonce = entropy(16), entropy(16)
@@ -49,7 +50,11 @@ class Encryptor(io.RawIOBase):
         position = 0
         while position < len(view):
             if len(self._pending) == CHUNK:
-                self._emit(last=False)
+                self._flush(last=False)
+            if not self._pending and len(view) - position > CHUNK:
+                self._emit(view[position : position + CHUNK], last=False)
+                position += CHUNK
+                continue
             taken = view[position : position + CHUNK - len(self._pending)]
             self._pending += taken
             position += len(taken)
@@ -65,7 +70,7 @@ class Encryptor(io.RawIOBase):
         if not self.closed:
             try:
                 if not self._abandoned:
-                    self._emit(last=True)
+                    self._flush(last=True)
             finally:
                 super().close()
 
@@ -73,10 +78,15 @@ class Encryptor(io.RawIOBase):
         # RawIOBase would call close(), and a forgotten file must not look complete.
         self._abandoned = True
 
-    def _emit(self, *, last: bool) -> None:
-        self._out.write(self._cipher.encrypt(_nonce(self._number, last=last), bytes(self._pending), None))
-        self._number += 1
+    def _flush(self, *, last: bool) -> None:
+        self._emit(bytes(self._pending), last=last)
         self._pending.clear()
+
+    def _emit(self, plain: bytes | memoryview, *, last: bool) -> None:
+        sealed = memoryview(self._sealed)[: len(plain) + TAG]
+        self._cipher.encrypt_into(_nonce(self._number, last=last), plain, None, sealed)
+        self._out.write(sealed)
+        self._number += 1
 
 
 def open_decrypted(stream: IO[bytes], identities: Sequence[Identity]) -> io.BufferedReader:
