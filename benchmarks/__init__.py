@@ -1,0 +1,1 @@
+"""How fast and how hungry: every figure beside a peer that was measured in the same run."""
