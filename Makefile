@@ -53,6 +53,10 @@ fix: $(VENV)/ready-dev ## Repair what ruff can repair, and format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+.PHONY: bench
+bench: $(VENV)/ready-dev ## Measure speed and memory, each beside a peer (needs PostgreSQL and age; ARGS="--only archive")
+	@$(PY) -m benchmarks $(ARGS)
+
 .PHONY: docs
 docs: $(VENV)/ready-dev ## Draw docs/states.md again from the table in bot/approvals/states.py
 	@$(PY) -c 'from bot.approvals.picture import page; print(page(), end="")' > docs/states.md

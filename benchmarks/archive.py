@@ -10,22 +10,17 @@ from pathlib import Path
 
 from benchmarks.report import Figure
 from bot.backups.age import Encryptor, Identity, open_decrypted
-from bot.errors import NotFound
 
 BLOCK = 1024 * 1024
 ROUNDS = 5
-MEMORY = Path("/dev/shm")  # noqa: S108 - a disk would be measured otherwise
+#: A disk would be measured otherwise.
+MEMORY = Path("/dev/shm")
 
 
 def figures(size: int = 512 * BLOCK) -> Iterator[Figure]:
-    """Megabytes per second, best of several rounds; both write into memory.
-
-    Raises:
-        NotFound: there is no ``age`` program.
-    """
+    """Megabytes per second, best of several rounds; both write into memory."""
     age = shutil.which("age")
-    if age is None:
-        raise NotFound("cli.bench-age")
+    assert age, "the age program is needed"
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as name:
         folder = Path(name)
         identity = Identity(secrets.token_bytes(32))

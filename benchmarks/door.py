@@ -17,6 +17,13 @@ ROUNDS = 5
 COMMANDS = 200
 PATIENCE = 60.0
 YES, NO = "white_check_mark", "x"
+EMAILS = "SELECT email FROM customers GROUP BY email HAVING count(*) = 1 AND email LIKE '%_@_%' LIMIT ?"
+ONE_VOTE = "SELECT 1 FROM votes v JOIN requests r ON r.id = v.request_id WHERE r.number = ?"
+SUCCEEDED = "SELECT 1 FROM requests WHERE number = ? AND state = 'succeeded'"
+FIRST_STEP = """
+    SELECT s.started_at FROM steps s JOIN jobs j ON j.id = s.job_id JOIN requests r ON r.id = j.request_id
+    WHERE r.number = ? AND s.position = 1
+"""
 Result = TypeVar("Result")
 
 
@@ -43,8 +50,7 @@ def figures() -> Iterator[Figure]:
 
 def _emails(stage: Stage) -> list[str]:
     with closing(sqlite3.connect(stage.crm)) as connection:
-        query = "SELECT email FROM customers GROUP BY email HAVING count(*) = 1 AND email LIKE '%_@_%' LIMIT ?"
-        found = [row[0] for row in connection.execute(query, (ROUNDS,))]
+        found = [row[0] for row in connection.execute(EMAILS, (ROUNDS,))]
     assert len(found) == ROUNDS
     return found
 
@@ -52,20 +58,15 @@ def _emails(stage: Stage) -> list[str]:
 def _one_deletion(stage: Stage, number: int, email: str) -> float:
     """Seconds from the hand that gives the last vote to the step's own note of its beginning."""
     since = stage.slack.core.stamp()
-    stage.slack.as_user("U0ALICE").command(
-        "/delete-records", f'crm customer "{email}" -- measured', channel=DELETIONS
-    )
+    wish = f'crm customer "{email}" -- measured'
+    stage.slack.as_user("U0ALICE").command("/delete-records", wish, channel=DELETIONS)
     ballot = _until(lambda: _ballot(stage, since), stage)
     stage.slack.as_user("U0BOB").react(DELETIONS, ballot, YES)
-    _until(lambda: _row(stage, "SELECT 1 FROM votes v JOIN requests r ON r.id = v.request_id WHERE number = ?", number), stage)
+    _until(lambda: _row(stage, ONE_VOTE, number), stage)
     voted = time.time()
     stage.slack.as_user("U0CAROL").react(DELETIONS, ballot, YES)
-    _until(lambda: _row(stage, "SELECT 1 FROM requests WHERE number = ? AND state = 'succeeded'", number), stage)
-    query = (
-        "SELECT s.started_at FROM steps s JOIN jobs j ON j.id = s.job_id JOIN requests r ON r.id = j.request_id"
-        " WHERE r.number = ? AND s.position = 1"
-    )
-    (began,) = _until(lambda: _row(stage, query, number), stage)
+    _until(lambda: _row(stage, SUCCEEDED, number), stage)
+    (began,) = _until(lambda: _row(stage, FIRST_STEP, number), stage)
     return _seconds(began) - voted
 
 

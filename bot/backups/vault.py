@@ -42,12 +42,16 @@ class Vault:
         """
         return Sealing(self._storage, self._master, backup_id)
 
-    def open(self, backup_id: str, sha256: str | None = None) -> "OpenedBackup":
+    def open(
+        self, backup_id: str, sha256: str | None = None, known: Manifest | None = None
+    ) -> "OpenedBackup":
         """A backup whose every byte has been checked: ciphertext, tags, members, counts, sums.
 
         Args:
             backup_id: its id.
             sha256: of the archive, when a reference or a record names it; else the key file's word counts.
+            known: the manifest, by whoever read it a moment ago. Then members, counts and sums are checked
+                only while ``tables`` is read, to its end.
 
         Raises:
             NotFound: there is none of that id.
@@ -60,7 +64,7 @@ class Vault:
         if sha256 is not None and key.sha256 != sha256:
             raise NotOurs("backups.not_that_archive", id=backup_id)
         shelf.check_hash(self._storage, key)
-        return OpenedBackup(self._storage, key, self._manifest(key))
+        return OpenedBackup(self._storage, key, known or self._manifest(key))
 
     def verify(self, backup_id: str) -> Manifest:
         """Read and check everything once; raises as ``open``."""

@@ -318,7 +318,7 @@ def _test_restore(session: Session, found: Closure, sealed: SealedBackup, vault:
         CannotProve: a row would not come back as it is.
     """
     started = time.perf_counter()
-    with vault.open(sealed.backup_id, sealed.sha256) as opened:
+    with vault.open(sealed.backup_id, sealed.sha256, sealed.manifest) as opened:
         links = archived.extra_of(opened.manifest).links
         archived.load_all(session, opened.tables(), links)
     for part in found.measured.tables:
@@ -369,7 +369,8 @@ def _nothing_left(session: Writing, found: Closure, dangling: Mapping[str, int])
 def _verify(target: RecordTarget, vault: Vault, sealed: SealedBackup) -> Told | None:
     """Look from a new connection: every row gone, every link empty. None when it is so."""
     try:
-        with vault.open(sealed.backup_id, sealed.sha256) as opened, target.reading() as session:
+        opening = vault.open(sealed.backup_id, sealed.sha256, sealed.manifest)
+        with opening as opened, target.reading() as session:
             links = archived.extra_of(opened.manifest).links
             archived.load_all(session, opened.tables(), links)
             tables = [table.name for table in opened.manifest.tables if table.kind == "rows"]

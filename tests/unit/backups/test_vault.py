@@ -64,6 +64,20 @@ def test_what_was_sealed_opens_with_every_value_exact() -> None:
         next(opened.tables())
 
 
+def test_a_manifest_known_beforehand_saves_a_reading_and_is_held_against_the_archive_at_its_end() -> None:
+    store = MemoryStorage()
+    made, other = sealed(store), sealed(store, OTHER)
+    with vault(store).open(ID, made.sha256, made.manifest) as opened:
+        rows = [list(map(repr, table.rows)) for table in opened.tables()]
+    assert rows == [list(map(repr, HARD_ROWS)), ["('7',)"]]
+    with vault(store).open(ID, made.sha256, other.manifest) as opened, pytest.raises(NotOurs):
+        for table in opened.tables():
+            list(table.rows)
+    store.objects[f"{ID}.age"] = store.objects[f"{OTHER}.age"]
+    with pytest.raises(NotOurs):
+        vault(store).open(ID, made.sha256, made.manifest)
+
+
 def test_a_backup_is_three_files_and_no_two_share_a_key() -> None:
     store = MemoryStorage()
     sealed(store)
