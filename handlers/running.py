@@ -60,7 +60,7 @@ class Door:
                 self._every(2.0, partial(_keep_connected, handler), f"socket-{number}")
         now = self._services.clock
         self._every(0.3, self._send, "drain", self._wake)
-        self._every(0.2, self._answer_roster, "roster")
+        self._every(0.05, self._answer_roster, "roster")
         self._every(5.0, lambda: replay(self.front, now()), "replay")
         self._every(30.0, lambda: repair_ballots(self.front, now()), "ballots")
         self._every(2.0, lambda: self._services.beat({"sockets": self.sockets()}), "heartbeat")
