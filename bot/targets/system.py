@@ -1,0 +1,294 @@
+"""What the parts of a system promise that a teardown stops, sets aside, removes and brings back.
+
+A system is *services* (programs that run), *holdings* (what it keeps: a folder of files, a whole database)
+and *checks* (what must answer, its own pages and those of its neighbours). A teardown knows this file and
+no program, no path and no driver.
+
+Four habits hold for every method here. It may be repeated: what is already done is found done, and a call
+that a crash cut short is taken up by the next. Waiting is bounded. A failure is one sentence of the
+catalogue: ``CannotProve`` or ``Stale`` when something is not as it must be, ``TargetDown`` when the machine
+refuses. Nothing is called free, stopped or gone because it could not be looked at: what is hidden is
+counted as hidden.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol, Self
+
+#: A sentence for the plan: a key of the catalogue and its parameters.
+Told = tuple[str, Mapping[str, str | int]]
+#: ``away``: neither running nor known to the one who starts it.
+Running = Literal["running", "starting", "stopped", "failed", "away"]
+#: ``both``: something stands in the place although the original is set aside. ``gone``: in neither.
+Whereabouts = Literal["in-place", "set-aside", "both", "gone"]
+#: How a process holds on: an open file, its working folder, its root, its program, a mapped file, a mount.
+Hold = Literal["open", "folder", "root", "program", "mapped", "mount"]
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """A service at one moment; plain values, so that it can be written down and read after a crash.
+
+    ``processes``: (pid, start time in ticks since boot) of everything that belongs to it. ``ports``: TCP
+    ports it listens on, with those it is declared to. ``restarted_by``: keys that say what would start it
+    again. ``hidden``: processes that could not be looked into.
+    """
+
+    name: str
+    state: Running
+    processes: tuple[tuple[int, int], ...]
+    ports: tuple[int, ...]
+    restarted_by: tuple[str, ...]
+    hidden: int
+
+    @property
+    def up(self) -> bool:
+        """Whether an undo has to start it again."""
+        return self.state in ("running", "starting")
+
+    def plain(self) -> dict[str, Any]:
+        """JSON of it."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Self:
+        """What ``plain`` wrote."""
+        return cls(
+            plain["name"],
+            plain["state"],
+            tuple((pid, started) for pid, started in plain["processes"]),
+            tuple(plain["ports"]),
+            tuple(plain["restarted_by"]),
+            plain["hidden"],
+        )
+
+
+class Service(Protocol):
+    """One program that somebody keeps running: a supervisor, or commands that the configuration declares."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    def look(self) -> ServiceFacts:
+        """What it is doing now; changes nothing.
+
+        Raises:
+            TargetDown: whoever keeps it running does not answer.
+        """
+
+    def stop(self, former: ServiceFacts) -> ServiceFacts:
+        """Stop it, and come back only when it is stopped.
+
+        Stopped: none of the processes of ``former`` nor of now is left, none of the ports listens, whoever
+        runs it will not start it again, and it stayed so for a bounded while. A child that outlives its
+        parent is ended too. ``former`` is what ``look`` said before the first attempt.
+
+        Raises:
+            CannotProve: it came back, a process or a port is left, or a process could not be looked into.
+            TargetDown: whoever keeps it running does not answer or refuses.
+        """
+
+    def verify(self, former: ServiceFacts) -> None:
+        """Return when it is stopped as ``stop`` means it, without stopping anything; raises as ``stop``."""
+
+    def start(self, former: ServiceFacts) -> ServiceFacts:
+        """Start it if ``former`` was up, and wait until it runs and the ports of ``former`` listen.
+
+        Raises:
+            CannotProve: it does not stay up, or a port does not listen in time.
+            TargetDown: whoever keeps it running does not answer or refuses.
+        """
+
+
+@dataclass(frozen=True)
+class User:
+    """A process that holds on to something. ``name`` is the program's, never its arguments."""
+
+    pid: int
+    name: str
+    how: Hold
+    path: str
+
+
+@dataclass(frozen=True)
+class Users:
+    """Who holds on to something. ``hidden``: processes that could not be looked into; not free unless 0."""
+
+    users: tuple[User, ...]
+    hidden: int
+
+    @property
+    def free(self) -> bool:
+        """Nobody, and everybody was looked at."""
+        return not self.users and not self.hidden
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A holding as a plan shows it. ``items``: files, or rows of all tables. ``identity`` must not change."""
+
+    name: str
+    kind: str
+    place: str
+    identity: Mapping[str, str]
+    items: int
+    size: int
+    free: int
+    warnings: tuple[Told, ...]
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What a removal did. ``left``: names that were not in the backup and were therefore not touched."""
+
+    removed: int
+    size: int
+    left: tuple[str, ...]
+
+
+class Writer(Protocol):
+    """Bytes go in."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add them at the end."""
+
+
+class Reader(Protocol):
+    """Bytes come out."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` of them, at least one; nothing at the end."""
+
+
+class Sink(Protocol):
+    """A backup being made (``Sealing`` is one)."""
+
+    def blob(self, name: str) -> AbstractContextManager[Writer]:
+        """A new stream of that name; one at a time; complete when it is left without an error."""
+
+
+class Source(Protocol):
+    """A backup that was read back and checked (``OpenedBackup`` is one)."""
+
+    def blob(self, name: str) -> AbstractContextManager[Reader]:
+        """The stream of that name, from its beginning; may be read only in part, and again.
+
+        Raises:
+            NotOurs: there is none, or the archive changed since it was opened.
+        """
+
+
+class Holding(Protocol):
+    """Something a system keeps. ``operation`` names the teardown: the same in every call, fit for a name.
+
+    The order is: ``survey``, ``copy``, ``rehearse``, ``set_aside``; then ``put_back``, or ``remove`` and
+    perhaps ``restore``. ``users`` may be asked at any time, also while it is set aside.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it; unique within its system, and the beginning of its streams in a backup."""
+
+    def survey(self) -> Survey:
+        """Look without changing anything, for the plan.
+
+        Raises:
+            CannotProve: it must not be touched: not under an allowed root, a mount point, a link on the
+            way,
+                another system inside, something in it that a backup could not bring back.
+            TargetDown: missing or unreadable.
+        """
+
+    def users(self, operation: str) -> Users:
+        """Who holds on to it, in its place or set aside."""
+
+    def copy(self, sink: Sink) -> Mapping[str, Any]:
+        """Write all of it into the backup; a summary in plain JSON without names of files or rows.
+
+        Raises:
+            CannotProve: it changed while it was read.
+            TargetDown: unreadable, or no space.
+        """
+
+    def rehearse(self, operation: str, source: Source) -> None:
+        """Restore from the backup into scratch space, compare with what the backup says, clear away.
+
+        Raises:
+            CannotProve: what came out is not what went in.
+            TargetDown: no space, no right.
+        """
+
+    def set_aside(self, operation: str, source: Source) -> None:
+        """Take it out of its place, whole, to where only the worker can reach it.
+
+        What is set aside is compared with the backup first by identity, then by content or by every file's
+        own marks; a difference leaves it set aside for ``put_back``.
+
+        Raises:
+            CannotProve: it is not what was backed up, or something is in the way.
+            TargetDown: the machine refuses.
+        """
+
+    def put_back(self, operation: str) -> None:
+        """Undo ``set_aside``; nothing to do when it is in place.
+
+        Raises:
+            CannotProve: something stands in its place; or it is in neither place.
+            TargetDown: the machine refuses.
+        """
+
+    def whereabouts(self, operation: str) -> Whereabouts:
+        """Where it is now."""
+
+    def remove(self, operation: str, source: Source) -> Removal:
+        """Remove what was set aside and is in the backup, that and nothing else.
+
+        Raises:
+            CannotProve: it is not set aside, or is not what was set aside.
+            Stale: somebody holds on to it, or may (``hidden``).
+            TargetDown: something cannot be removed; the sentence says why. What went is gone; call again.
+        """
+
+    def restore(self, operation: str, source: Source, into: str = "") -> str:
+        """Bring it back out of the backup, compared, at its own place or at ``into``; the place.
+
+        Nothing is overwritten, and until it is complete nothing is seen at the place.
+
+        Raises:
+            CannotProve: something stands there, or what came out is not what went in.
+            NotAllowed: ``into`` is not under an allowed root.
+            TargetDown: the machine refuses.
+        """
+
+
+@dataclass(frozen=True)
+class Health:
+    """The answer of one look. ``key`` and ``params`` say it in a sentence."""
+
+    well: bool
+    key: str
+    params: Mapping[str, str | int]
+    milliseconds: int
+
+
+class Check(Protocol):
+    """Something that answers, or must not."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+
+    def probe(self) -> Health:
+        """Look once, within its time; never raises."""
+
+
+@dataclass(frozen=True)
+class System:
+    """All the parts of one target, in the order in which they are stopped and set aside."""
+
+    services: Sequence[Service]
+    holdings: Sequence[Holding]
+    checks: Sequence[Check]
+    neighbours: Sequence[Check]
