@@ -82,10 +82,12 @@ class Crew:
             return str(job.state)
         now = self.clock()
         with self.store.transact() as work:
+            job, locked = self._lock(work, job_id)
+            if job.state is not JobState.COMMITTED:
+                return str(job.state)
             body = {"job": job.id, "backup": job.backup_id, "rows": job.facts.get("rows", {})}
             self.ground.log(work, "job-done", request, body, now)
             head = sign_log(work.audit, self.sign_key, now)
-            locked = self.ground.lock(work, request.id)
             facts = {**job.facts, "head": head}
             after = move_job(job.state, "finish")
             work.jobs.save(job.id, job.state, state=after, facts=facts, ended_at=now)
@@ -108,6 +110,14 @@ class Crew:
         if job is None or request is None:
             raise Broken("job.broken", code="missing")
         return job, request
+
+    def _lock(self, work: Work, job_id: str) -> tuple[Job, Request]:
+        """The request first, as everywhere, and then the job as it stands."""
+        job = work.jobs.get(job_id)
+        if job is None:
+            raise Broken("job.broken", code="missing")
+        request = self.ground.lock(work, job.request_id)
+        return work.jobs.get(job_id) or job, request
 
     def _attempt(self, job: Job, request: Request) -> None:
         """One go at the operation; an attempt that a crash cut short is cleared away first."""
@@ -145,18 +155,21 @@ class Crew:
         if verdict == "committed" and result is not None:
             self._committed(job.id, request, result)
         elif verdict == "not-committed":
-            with self.store.transact() as work:
-                work.jobs.save(job.id, job.state, state=move_job(job.state, "not-committed"))
-                self.ground.log(work, "not-committed", request, {"job": job.id}, self.clock())
+            self._not_committed(job.id)
         else:
             self._held(job.id, Broken("job.unclear", target=request.target))
         return self._load(job.id)[0]
 
+    def _not_committed(self, job_id: str) -> None:
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            work.jobs.save(job_id, job.state, state=move_job(job.state, "not-committed"))
+            self.ground.log(work, "not-committed", request, {"job": job_id}, self.clock())
+
     def _committed(self, job_id: str, request: Request, result: Result) -> None:
         now = self.clock()
         with self.store.transact() as work:
-            job = work.jobs.get(job_id)
-            assert job is not None
+            job, request = self._lock(work, job_id)
             after = move_job(job.state, "committed")
             if not work.jobs.save(job_id, job.state, state=after, facts={**job.facts, **result.facts}):
                 return
@@ -174,12 +187,14 @@ class Crew:
                 self._end(work, job, "stop", "stop", None)
 
     def _drifted(self, job_id: str, drifted: Drifted) -> None:
-        job, request = self._load(job_id)
+        job, _ = self._load(job_id)
         self.hands.clear(job)
         now = self.clock()
         with self.store.transact() as work:
+            job, locked = self._lock(work, job_id)
+            if job.state is not JobState.RUNNING:
+                return
             work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
-            locked = self.ground.lock(work, request.id)
             self.ground.change(work, locked, "drift", now, starts_at=None)
             self.ground.note(work, locked, "note.drift", now)
             for told in drifted.drift.differences:
@@ -196,8 +211,7 @@ class Crew:
             if verdict != "not-committed":
                 self._held(job_id, Broken("job.unclear", target=request.target))
                 return
-            with self.store.transact() as work:
-                work.jobs.save(job.id, job.state, state=move_job(job.state, "not-committed"))
+            self._not_committed(job_id)
             job = self._load(job_id)[0]
         self.hands.clear(job)
         if job.state is JobState.RUNNING:
@@ -222,8 +236,10 @@ class Crew:
             self._end(work, job, "hold", "hold", error)
 
     def _end(self, work: Work, job: Job, move: str, event: str, error: CountersignError | None) -> None:
-        now = self.clock()
+        now, before = self.clock(), job.state
+        job, request = self._lock(work, job.id)
+        if job.state is not before:
+            return
         work.jobs.save(job.id, job.state, state=move_job(job.state, move), ended_at=now)
-        request = self.ground.lock(work, job.request_id)
         if request.state is State.RUNNING:
             execution.end(self.ground, work, request, event, now, error)

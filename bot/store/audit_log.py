@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from bot.errors import NotOurs
 from bot.model.audit import GENESIS, LOG_OPENED, Entry, SignedHead, entry_bytes, head_text, link
+from bot.store.database import insert_new
 from bot.store.tables import audit_heads, audit_log
 
 #: Any fixed number that no other lock of ours uses.
@@ -73,11 +74,7 @@ class AuditLog:
 
     def add_head(self, seq: int, digest: str, signature: str, at: datetime) -> None:
         """Keep the worker's signature of one head; a head that is there already stays as it is."""
-        there = self._connection.execute(select(audit_heads.c.seq).where(audit_heads.c.seq == seq)).first()
-        if there is None:
-            self._connection.execute(
-                insert(audit_heads).values(seq=seq, hash=digest, signature=signature, at=at)
-            )
+        insert_new(self._connection, audit_heads, seq=seq, hash=digest, signature=signature, at=at)
 
     def _last(self) -> tuple[int, str] | None:
         row = self._connection.execute(

@@ -155,14 +155,12 @@ class Outbox:
 
     def redraw(self, request_id: int, kinds: tuple[str, ...]) -> None:
         """Existing messages of a request must be shown anew."""
+        c = t.outbox.c
+        rows = select(c.subject).where(c.request_id == request_id, c.kind.in_(kinds), c.state != "gone")
+        # A freeze redraws other people's requests: whoever locks several messages does it in one order.
+        in_order = rows.order_by(c.subject).with_for_update()
         self._connection.execute(
-            update(t.outbox)
-            .where(
-                t.outbox.c.request_id == request_id,
-                t.outbox.c.kind.in_(kinds),
-                t.outbox.c.state != "gone",
-            )
-            .values(wanted=t.outbox.c.wanted + 1)
+            update(t.outbox).where(c.subject.in_(in_order)).values(wanted=t.outbox.c.wanted + 1)
         )
 
     def known(self, subject: str) -> bool:

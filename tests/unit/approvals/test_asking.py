@@ -223,6 +223,9 @@ def _everywhere_but(house: House, *tables: str) -> str:
 
 
 def _on_disk(house: House) -> bytes:
+    """Every byte of a SQLite database; of a server, which empties its pages in its own time, every row."""
+    if not house.database.is_sqlite:
+        return _everywhere_but(house).encode()
     return b"".join(
         file.read_bytes() for file in house.folder.iterdir() if file.name.startswith("countersign.db")
     )
