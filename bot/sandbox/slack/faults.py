@@ -5,6 +5,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bot.sandbox.slack.core import Delivery
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -22,17 +24,23 @@ class Faults:
         disconnect: sends ``disconnect`` with a reason on the open links.
         down: closes the door, refusing connections or answering 503.
         up: opens it again.
+        deliver: sends an event that was held back.
     """
 
     def __init__(
-        self, disconnect: Callable[[str], None], down: Callable[[bool], None], up: Callable[[], None]
+        self,
+        disconnect: Callable[[str], None],
+        down: Callable[[bool], None],
+        up: Callable[[], None],
+        deliver: Callable[[Delivery], None],
     ) -> None:
         self._lock = threading.Lock()
         self._troubles: dict[str, deque[Trouble]] = defaultdict(deque)
         self._delays: dict[str, float] = {}
         self._duplicates = 0
         self._deaf = 0
-        self._disconnect, self._down, self._up = disconnect, down, up
+        self._held: list[Delivery] | None = None
+        self._disconnect, self._down, self._up, self._deliver = disconnect, down, up, deliver
 
     def rate_limit(self, method: str, retry_after: int = 1, times: int = 1) -> None:
         """The next ``times`` calls of ``method`` get HTTP 429 with ``Retry-After`` seconds."""
@@ -63,6 +71,27 @@ class Faults:
         """The next ``times`` acks are lost on their way to Slack."""
         with self._lock:
             self._deaf += times
+
+    def hold_events(self) -> None:
+        """Events wait from now on, until they are let go."""
+        with self._lock:
+            self._held = []
+
+    def let_go(self, *, backwards: bool = False) -> int:
+        """Send what was held back, in its order or the other way round; how many events. No more waiting."""
+        with self._lock:
+            held, self._held = self._held or [], None
+        for delivery in reversed(held) if backwards else held:
+            self._deliver(delivery)
+        return len(held)
+
+    def take_hold(self, delivery: Delivery) -> bool:
+        """Whether this delivery has to wait; then it is kept here."""
+        with self._lock:
+            if self._held is None or delivery.kind != "events_api":
+                return False
+            self._held.append(delivery)
+            return True
 
     def disconnect(self, reason: str = "refresh_requested") -> None:
         """Ask the app to renew every open link, then close them."""

@@ -49,7 +49,7 @@ class Slack:
         self.core = core
         self.port = port
         self.bot_token, self.app_token = BOT_TOKEN, APP_TOKEN
-        self.faults = Faults(self._disconnect, self._down, self._up)
+        self.faults = Faults(self._disconnect, self._down, self._up, self._deliver)
         self.links = Links(core, self.faults, ack_timeout, retry_delays, ping_every)
         self.admin = Admin(core)
         self._loop = asyncio.new_event_loop()
@@ -152,6 +152,9 @@ class Slack:
                 if text in responses.shown_text(message)
             ]
         return max(found, key=lambda message: message.ts, default=None)
+
+    def _deliver(self, delivery: Delivery) -> None:
+        self.links.deliver(delivery)
 
     def _lately(self) -> str:
         happened = [f"{one.kind} {one.channel} {one.user} {one.name}".strip() for one in self.core.feed[-8:]]

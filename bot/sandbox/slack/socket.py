@@ -100,10 +100,15 @@ class Links:
         delivery = Delivery(kind, name, str(uuid.uuid4()), payload, event_id)
         with self.core.changed:
             self.core.deliveries.append(delivery)
-        self._soon(self._dispatch, delivery)
-        if kind == "events_api" and self.faults.take_duplicate():
-            self._soon(self._again, delivery, "")
+        if not self.faults.take_hold(delivery):
+            self.deliver(delivery)
         return delivery
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Put a delivery on its way; safe from any thread."""
+        self._soon(self._dispatch, delivery)
+        if delivery.kind == "events_api" and self.faults.take_duplicate():
+            self._soon(self._again, delivery, "")
 
     def disconnect(self, reason: str) -> None:
         """Ask the app to renew its links and close the old ones; on the loop's own thread."""
