@@ -53,6 +53,11 @@ class Settings:
     variables: Mapping[str, str]
 
     @property
+    def is_http_mode(self) -> bool:
+        """Whether Slack delivers by HTTP instead of through sockets that the bot opens."""
+        return self.slack_app_token is None and self.slack_signing_secret is not None
+
+    @property
     def worker_dir(self) -> Path:
         """The folder of the worker's secrets, mode 0700."""
         return self.master_key_file.parent if self.master_key_in_data_dir else self.data_dir / "worker"

@@ -1,4 +1,4 @@
-"""The Slack half of the bot process: connections, and the threads that keep things moving.
+"""The Slack half of the bot process: its connections, and the threads that keep things moving.
 
 Nothing here fails because Slack is down: connections are tried again, and messages wait in the outbox.
 """
@@ -22,6 +22,7 @@ from handlers.front import Front
 from handlers.identity import People, answer_roster
 from handlers.outbox import Drain
 from handlers.ports import Services
+from handlers.signed import SignedDoor
 from handlers.slack import Slack, connect
 from handlers.votes import repair_ballots
 
@@ -51,6 +52,10 @@ class Door:
         self._threads: list[threading.Thread] = []
         self._handlers: list[SocketModeHandler] = []
         self.app = self._build()
+        #: HTTP mode: the application for Slack's deliveries.
+        self.signed: SignedDoor | None = None
+        if not settings.slack_app_token and settings.slack_signing_secret:
+            self.signed = SignedDoor(self.app, settings.slack_signing_secret, services.clock)
 
     def start(self) -> None:
         """Connect and start working; returns at once, whether Slack is there or not."""
@@ -79,7 +84,12 @@ class Door:
 
     def sockets(self) -> int:
         """How many connections to Slack are open and were answered lately."""
-        return sum(_is_fresh(handler, self._services.clock().timestamp()) for handler in self._handlers)
+        return sum(age < PONG_WITHIN for age in self.socket_ages())
+
+    def socket_ages(self) -> tuple[float, ...]:
+        """Seconds since the last ping or pong of each open connection; ``is_connected`` lies."""
+        now = self._services.clock().timestamp()
+        return tuple(age for handler in self._handlers if (age := _age(handler, now)) is not None)
 
     def channel_problem(self, channel: str) -> Refused | None:
         """Why nothing may be filed into a channel right now, or None."""
@@ -167,11 +177,11 @@ def _keep_connected(handler: SocketModeHandler) -> None:
         _log.warning("slack.not-connected", error=type(error).__name__)
 
 
-def _is_fresh(handler: SocketModeHandler, now: float) -> bool:
+def _age(handler: SocketModeHandler, now: float) -> float | None:
     session = handler.client.current_session
     if session is None or not session.is_active() or session.last_ping_pong_time is None:
-        return False
-    return now - session.last_ping_pong_time < PONG_WITHIN
+        return None
+    return max(0.0, now - float(session.last_ping_pong_time))
 
 
 def _quietly(close: Callable[[], None]) -> None:

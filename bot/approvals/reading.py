@@ -60,10 +60,18 @@ class Reading:
             return bool(work.processes.alive("worker", self._clock(), ALIVE_WITHIN))
 
     def health(self) -> Mapping[str, Any]:
-        """What /readyz is decided from."""
+        """What /readyz is decided from; ages in seconds."""
         if not self._store.database.alive():
             return {"database": False, "worker": False}
-        return {"database": True, "worker": self.worker_alive()}
+        now = self._clock()
+        with self._store.read() as work:
+            waiting, answered = work.roster.waiting_since(), work.roster.last_answer()
+        return {
+            "database": True,
+            "worker": self.worker_alive(),
+            "roster_waits": (now - waiting).total_seconds() if waiting else 0.0,
+            "roster_age": (now - answered).total_seconds() if answered else None,
+        }
 
     def _view(self, work: Work, request: Request) -> RequestView:
         revision = work.requests.revision(request.id, request.revision)

@@ -3,38 +3,44 @@
 import signal
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from bot import compose
 from bot.cli.behind import database_is_there
 from bot.cli.console import DONE, tell
-from bot.cli.health import HealthServer
+from bot.cli.health import PartHealth, Readyz, healthz
+from bot.cli.listener import Listener, Wsgi
 from bot.errors import Broken
 from bot.settings import Settings
-from handlers.running import Door
+from handlers.running import LISTENERS, Door
+from handlers.signed import PATH
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _PREPARED_WITHIN = 60.0
 _LOOK_EVERY = 0.2
+#: Seconds that a question about people may stay open: a permit accepts no older answer.
+_ROSTER_WITHIN = 60.0
 
 
 def run_bot(settings: Settings) -> int:
     """Listen to Slack until SIGTERM or SIGINT; returns the exit code.
 
     Raises:
-        BadInput: the health page's address is taken or wrong.
+        BadInput: the address of COUNTERSIGN_HTTP is taken or wrong.
         Broken: no worker prepared the database in time.
     """
     stopping = threading.Event()
     for number in _STOP_SIGNALS:
         signal.signal(number, lambda *_: stopping.set())
     bot = _Bot(settings)
-    page = HealthServer(settings.http_host, settings.http_port, bot.parts)
+    page = Listener(settings.http_host, settings.http_port, bot.routes(), threads=LISTENERS)
     page.start()
     try:
         if _prepared(settings, stopping):
             bot.open()
-            tell("cli.serve.listening", host=settings.http_host, port=page.port)
+            key = "cli.serve.listening-http" if settings.is_http_mode else "cli.serve.listening"
+            tell(key, host=settings.http_host, port=page.port)
             stopping.wait()
     finally:
         bot.close()
@@ -59,15 +65,46 @@ class _Bot:
         if self._door is not None:
             self._door.stop()
 
-    def parts(self) -> Mapping[str, bool]:
+    def routes(self) -> Mapping[str, Wsgi]:
+        """What the one HTTP server answers; Slack's door only in HTTP mode."""
+        routes: dict[str, Wsgi] = {"/healthz": healthz, "/readyz": Readyz(self.parts)}
+        if self._settings.is_http_mode:
+            routes[PATH] = self._deliveries
+        return routes
+
+    def parts(self) -> Mapping[str, PartHealth]:
+        """What must work, and whether it does."""
         services, door = self._services, self._door
+        socket_mode = not self._settings.is_http_mode
         if services is None or door is None:
-            return {"database": False, "worker": False, "slack": False}
-        health = services.health()
-        parts = {"database": bool(health.get("database")), "worker": bool(health.get("worker"))}
-        if self._settings.slack_app_token is not None:
-            parts["slack"] = door.sockets() > 0
+            missing = {"database": "cli.ready.database", "worker": "cli.ready.worker"}
+            closed = {"slack": PartHealth("cli.ready.slack")} if socket_mode else {}
+            return {**{name: PartHealth(why) for name, why in missing.items()}, **closed}
+        parts = _behind(services.health())
+        if socket_mode:
+            why = None if door.sockets() else "cli.ready.slack"
+            parts["slack"] = PartHealth(why, door.socket_ages())
         return parts
+
+    def _deliveries(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Slack's deliveries; while the door is still closed Slack is asked to come again."""
+        door = self._door
+        if door is None or door.signed is None:
+            start_response("503 Service Unavailable", [("Content-Length", "0"), ("Retry-After", "5")])
+            return []
+        return door.signed(environ, start_response)
+
+
+def _behind(health: Mapping[str, Any]) -> dict[str, PartHealth]:
+    """The parts behind the door."""
+    parts = {
+        name: PartHealth(None if health.get(name) else f"cli.ready.{name}") for name in ("database", "worker")
+    }
+    if health.get("database"):
+        waits, age = float(health.get("roster_waits") or 0.0), health.get("roster_age")
+        why = "cli.ready.roster" if waits > _ROSTER_WITHIN else None
+        parts["roster"] = PartHealth(why, () if age is None else (float(age),))
+    return parts
 
 
 def _prepared(settings: Settings, stopping: threading.Event) -> bool:

@@ -92,12 +92,12 @@ def _chosen(targets: str | None, known: Mapping[str, object]) -> None:
 
 
 def _check_slack(known: Settings) -> None:
-    for name, value in (
-        ("SLACK_BOT_TOKEN", known.slack_bot_token),
-        ("SLACK_APP_TOKEN", known.slack_app_token),
-    ):
-        if value is None:
-            raise BadInput("cli.serve.variable", name=name)
+    if known.slack_bot_token is None:
+        raise BadInput("cli.serve.variable", name="SLACK_BOT_TOKEN")
+    if known.slack_app_token is None and known.slack_signing_secret is None:
+        raise BadInput("cli.serve.no-way")
+    if known.slack_app_token is not None and known.slack_signing_secret is not None:
+        tell("cli.serve.both-ways")
 
 
 def _tell(event: str, part: str, params: Mapping[str, str | int]) -> None:

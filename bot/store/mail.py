@@ -288,6 +288,20 @@ class Roster:
         )
         return self._connection.execute(query).scalar_one_or_none()
 
+    def waiting_since(self) -> datetime | None:
+        """When the oldest question that is still open was put."""
+        query = select(func.min(t.roster_questions.c.asked_at)).where(
+            t.roster_questions.c.answered_at.is_(None)
+        )
+        found: datetime | None = self._connection.execute(query).scalar_one()
+        return found
+
+    def last_answer(self) -> datetime | None:
+        """When the newest answer came."""
+        query = select(func.max(t.roster_questions.c.answered_at))
+        found: datetime | None = self._connection.execute(query).scalar_one()
+        return found
+
     def prune(self, before: datetime) -> None:
         """Forget old questions."""
         self._connection.execute(delete(t.roster_questions).where(t.roster_questions.c.asked_at < before))

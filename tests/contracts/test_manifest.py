@@ -26,6 +26,11 @@ def manifest() -> dict[str, Any]:
     return found
 
 
+def http_manifest() -> dict[str, Any]:
+    found: dict[str, Any] = YAML(typ="safe").load((ROOT / "manifest.http.yml").read_text(encoding="utf-8"))
+    return found
+
+
 def reference(name: str) -> dict[str, Any]:
     file = REFERENCE / name
     if not file.is_file():
@@ -41,6 +46,18 @@ def granted() -> set[str]:
 def test_it_is_what_slack_accepts() -> None:
     schema = reference("manifest.schema.2.0.0.json")
     jsonschema.validate(manifest(), schema)
+    jsonschema.validate(http_manifest(), schema)
+
+
+def test_the_one_for_http_is_the_same_app_with_an_address() -> None:
+    address = "https://countersign.example.com/slack/events"
+    given = http_manifest()
+    assert [one.pop("url") for one in given["features"]["slash_commands"]] == [address] * 3
+    settings = given["settings"]
+    assert settings["event_subscriptions"].pop("request_url") == address
+    assert settings["interactivity"].pop("request_url") == address
+    assert settings["socket_mode_enabled"] is False
+    assert {**given, "settings": {**settings, "socket_mode_enabled": True}} == manifest()
 
 
 def test_it_asks_for_exactly_the_scopes_that_methods_events_and_commands_need() -> None:

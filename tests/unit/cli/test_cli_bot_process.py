@@ -92,7 +92,7 @@ def test_ready_only_with_database_worker_and_a_connection_to_slack(
     nothing = {"database": False, "worker": False, "slack": False}
     until(lambda: bot.page(address) == (503, nothing), "the page did not come up before the database")
     installation.prepare()
-    no_worker = {"database": True, "worker": False, "slack": True}
+    no_worker = {"database": True, "worker": False, "roster": True, "slack": True}
     until(lambda: bot.page(address) == (503, no_worker), "the bot did not connect")
     beat(installation, 0)
     until(lambda: bot.page(address)[0] == 200, "not ready with everything there")
@@ -100,7 +100,7 @@ def test_ready_only_with_database_worker_and_a_connection_to_slack(
     until(lambda: bot.page(address) == (503, no_worker), "ready though the worker was silent for 16 s")
     beat(installation, 0)
     slack.faults.down()
-    no_slack = {"database": True, "worker": True, "slack": False}
+    no_slack = {"database": True, "worker": True, "roster": True, "slack": False}
 
     def silent() -> bool:
         beat(installation, 0)

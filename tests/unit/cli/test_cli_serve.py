@@ -101,7 +101,9 @@ def test_serve_tells_one_line_per_event_and_no_secret(serve: Serve, installation
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 0
-    assert [line.split(":")[0] for line in out.splitlines()] == ["worker", "bot", "worker", "bot"]
+    told, *lines = out.splitlines()
+    assert "Socket Mode is used" in told
+    assert [line.split(":")[0] for line in lines] == ["worker", "bot", "worker", "bot"]
     assert not [value for value in SECRETS.values() if value in out]
 
 
@@ -115,7 +117,7 @@ def test_the_answer_of_a_half_is_the_answer_of_serve(serve: Serve, installation:
     [
         (("--targets", "crm,nosuch"), None, "nosuch"),
         (("--targets", ","), None, "crm"),
-        ((), "SLACK_APP_TOKEN", "SLACK_APP_TOKEN"),
+        ((), "SLACK_APP_TOKEN", "Neither SLACK_APP_TOKEN nor SLACK_SIGNING_SECRET is set"),
         ((), "SLACK_BOT_TOKEN", "SLACK_BOT_TOKEN"),
     ],
 )
