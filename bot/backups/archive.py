@@ -4,7 +4,8 @@
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import IO
 
 import zstandard
@@ -21,6 +22,7 @@ from bot.model.backups import (
     Kind,
     Manifest,
     Member,
+    StreamSummary,
     TableSummary,
     Value,
 )
@@ -36,7 +38,7 @@ _BATCH = 64 * 1024
 _NAME = 120
 
 
-def folder_of(name: str) -> str:
+def folder_of(name: str, room: str = "rows") -> str:
     """``rows/`` and the table's name in a form any file system takes; different names, different forms."""
     raw = name.encode("utf-8", "surrogatepass")
     safe = "".join(chr(byte) if byte in _PLAIN else f"%{byte:02X}" for byte in raw)
@@ -44,7 +46,7 @@ def folder_of(name: str) -> str:
         safe = "%2E" + safe[1:]
     if len(safe) > _NAME:
         safe = f"{safe[:_NAME]}~{hashlib.sha256(raw).hexdigest()[:16]}"
-    return f"rows/{safe or '%'}"
+    return f"{room}/{safe or '%'}"
 
 
 class ArchiveWriter:
@@ -62,6 +64,7 @@ class ArchiveWriter:
         self._part = part
         self._members: list[Member] = []
         self._tables: list[TableSummary] = []
+        self._streams: list[StreamSummary] = []
         self._folders: set[str] = set()
         self._add(README, readme(backup_id).encode())
 
@@ -89,13 +92,30 @@ class ArchiveWriter:
         self._tables.append(summary)
         return summary
 
+    @contextmanager
+    def blob(self, name: str) -> Iterator["StreamWriter"]:
+        """A stream of bytes, complete when it is left without an error.
+
+        Raises:
+            BadInput: the stream was already written.
+        """
+        if name in {stream.name for stream in self._streams}:
+            raise BadInput("backups.stream_twice")
+        folder = self._free(folder_of(name, "streams"))
+        writer = StreamWriter(lambda part, data: self._add(f"{folder}/{part:05d}.zst", data), self._part)
+        yield writer
+        writer.close()
+        self._streams.append(StreamSummary(name, folder, writer.size, writer.sha256, writer.parts))
+
     def finish(self, extra: Mapping[str, object]) -> Manifest:
         """Write the manifest and the end of the tar.
 
         Raises:
             CannotProve: ``extra`` is not plain JSON.
         """
-        manifest = Manifest(self._backup_id, tuple(self._tables), tuple(self._members), dict(extra))
+        manifest = Manifest(
+            self._backup_id, tuple(self._tables), tuple(self._members), dict(extra), tuple(self._streams)
+        )
         self._add(MANIFEST, manifests.dump(manifest))
         tarball.write_end(self._out)
         return manifest
@@ -103,7 +123,10 @@ class ArchiveWriter:
     def _new_folder(self, kind: Kind, name: str) -> str:
         if kind == "nullified":
             return f"nullified/{1 + sum(table.kind == kind for table in self._tables)}"
-        folder = plain = folder_of(name)
+        return self._free(folder_of(name))
+
+    def _free(self, plain: str) -> str:
+        folder = plain
         number = 1
         while folder.lower() in self._folders:
             number += 1
@@ -114,6 +137,51 @@ class ArchiveWriter:
     def _add(self, name: str, data: bytes | bytearray) -> None:
         self._members.append(Member(name, len(data), hashlib.sha256(data).hexdigest()))
         tarball.write_member(self._out, name, memoryview(data))
+
+
+class StreamWriter:
+    """Takes bytes of any length and hands on zstd frames of about ``limit`` plain bytes, numbered from 1."""
+
+    def __init__(self, add: Callable[[int, bytes], None], limit: int) -> None:
+        self.size = 0
+        self.parts = 0
+        self._add = add
+        self._limit = limit
+        self._hash = hashlib.sha256()
+        self._begin()
+
+    def write(self, data: bytes, /) -> None:
+        """Add at the end."""
+        view = memoryview(data)
+        while view:
+            if self._room == 0:
+                self._end()
+                self._begin()
+            piece = view[: self._room]
+            view = view[len(piece) :]
+            self._room -= len(piece)
+            self.size += len(piece)
+            self._hash.update(piece)
+            self._data += self._zstd.compress(piece)
+
+    def close(self) -> None:
+        """The last part; an empty stream has one."""
+        self._end()
+
+    @property
+    def sha256(self) -> str:
+        """Hex digits over the plain bytes."""
+        return self._hash.hexdigest()
+
+    def _begin(self) -> None:
+        self._room = self._limit
+        self._data = bytearray()
+        self._zstd = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+
+    def _end(self) -> None:
+        self.parts += 1
+        self._data += self._zstd.flush()
+        self._add(self.parts, bytes(self._data))
 
 
 def _parts(

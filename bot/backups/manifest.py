@@ -6,10 +6,12 @@ from dataclasses import asdict
 from typing import Any
 
 from bot.errors import CannotProve, NotOurs
-from bot.model.backups import Column, Manifest, Member, TableSummary
+from bot.model.backups import Column, Manifest, Member, StreamSummary, TableSummary
 
 FORMAT = "countersign-backup"
 VERSION = 1
+#: With streams; an archive without them stays at version 1.
+WITH_STREAMS = 2
 
 
 def dump(manifest: Manifest) -> bytes:
@@ -20,10 +22,11 @@ def dump(manifest: Manifest) -> bytes:
     """
     body = {
         "format": FORMAT,
-        "version": VERSION,
+        "version": WITH_STREAMS if manifest.streams else VERSION,
         "backup": manifest.backup_id,
         "tables": [asdict(table) for table in manifest.tables],
         "members": [asdict(member) for member in manifest.members],
+        **({"streams": [asdict(stream) for stream in manifest.streams]} if manifest.streams else {}),
         "extra": manifest.extra,
     }
     try:
@@ -45,7 +48,7 @@ def load(raw: bytes) -> Manifest:
     try:
         body = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse)
         version = body["version"] if body["format"] == FORMAT else None
-        if type(version) is int and version != VERSION:
+        if type(version) is int and version not in (VERSION, WITH_STREAMS):
             raise NotOurs("backups.newer_format", version=version)
         return _manifest(body)
     except (KeyError, TypeError, ValueError, RecursionError):
@@ -53,15 +56,17 @@ def load(raw: bytes) -> Manifest:
 
 
 def _manifest(body: Mapping[str, Any]) -> Manifest:
-    _exactly(body, {"format", "version", "backup", "tables", "members", "extra"})
+    streams = {"streams"} if body["version"] == WITH_STREAMS else set()
+    _exactly(body, {"format", "version", "backup", "tables", "members", "extra"} | streams)
     _kinds((body["format"], str), (body["version"], int), (body["backup"], str), (body["extra"], dict))
-    if (body["format"], body["version"]) != (FORMAT, VERSION):
+    if body["format"] != FORMAT or (streams and not body["streams"]):
         raise ValueError
     return Manifest(
         backup_id=body["backup"],
         tables=tuple(_table(one) for one in body["tables"]),
         members=tuple(_member(one) for one in body["members"]),
         extra=body["extra"],
+        streams=tuple(_stream(one) for one in body.get("streams", ())),
     )
 
 
@@ -73,6 +78,18 @@ def _table(one: Mapping[str, Any]) -> TableSummary:
     if one["kind"] not in ("rows", "nullified"):
         raise ValueError
     return TableSummary(**{**one, "columns": tuple(_column(column) for column in one["columns"])})
+
+
+def _stream(one: Mapping[str, Any]) -> StreamSummary:
+    _exactly(one, {"name", "folder", "size", "sha256", "parts"})
+    _kinds(
+        (one["name"], str),
+        (one["folder"], str),
+        (one["sha256"], str),
+        (one["size"], int),
+        (one["parts"], int),
+    )
+    return StreamSummary(**one)
 
 
 def _column(one: Mapping[str, Any]) -> Column:

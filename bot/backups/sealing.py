@@ -4,13 +4,13 @@ import hashlib
 import io
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, cast
 
 from bot.backups import keyfile, shelf
 from bot.backups.age import Encryptor, Identity
-from bot.backups.archive import ArchiveWriter
+from bot.backups.archive import ArchiveWriter, StreamWriter
 from bot.backups.ids import is_backup_id
 from bot.backups.keyfile import KeyFile
 from bot.backups.keys import MasterKey
@@ -69,6 +69,15 @@ class Sealing:
             StorageDown: the store cannot be written.
         """
         return self._archive.table(kind, name, columns, rows)
+
+    def blob(self, name: str) -> AbstractContextManager[StreamWriter]:
+        """A new stream: ``with sealing.blob("files.tar") as out: out.write(…)``; one at a time.
+
+        Raises:
+            BadInput: the stream was already written.
+            StorageDown: the store cannot be written.
+        """
+        return self._archive.blob(name)
 
     def finish(self, extra: Mapping[str, object]) -> SealedBackup:
         """Seal, make durable, read everything back from the store with the master key, and only then return.

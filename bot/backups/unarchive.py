@@ -1,8 +1,9 @@
 """Reading an archive in one pass, and checking every part of it against the manifest at its end."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 
 import zstandard
 
@@ -12,13 +13,25 @@ from bot.backups.archive import MANIFEST, README
 from bot.backups.cells import codec
 from bot.backups.rows import RowSum, read_rows
 from bot.errors import NotOurs
-from bot.model.backups import Cell, EncodedTable, Manifest, Member, Table, TableSummary, Value
+from bot.model.backups import (
+    Cell,
+    EncodedStream,
+    EncodedTable,
+    Manifest,
+    Member,
+    Table,
+    TableSummary,
+    Value,
+)
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _PART_NAME = re.compile(
     r"(?P<folder>rows/(?!\.)[A-Za-z0-9_.%~-]{1,150}|nullified/[1-9][0-9]{0,8})/(?P<part>[0-9]{5,9})\.csv\.zst"
 )
+_STREAM_NAME = re.compile(r"(?P<folder>streams/(?!\.)[A-Za-z0-9_.%~-]{1,150})/(?P<part>[0-9]{5,9})\.zst")
+_COPY = 256 * 1024
 _Lines = Iterator[tuple[Cell, ...]]
+_T = TypeVar("_T")
 
 
 def read_manifest(stream: IO[bytes]) -> Manifest:
@@ -28,7 +41,7 @@ def read_manifest(stream: IO[bytes]) -> Manifest:
         NotOurs: damaged, unknown version, or anything differs from the manifest.
     """
     reader = ArchiveReader(stream)
-    for _ in reader.tables():
+    for _ in reader.entries():
         pass
     assert reader.manifest is not None
     return reader.manifest
@@ -53,6 +66,28 @@ def read_tables(stream: IO[bytes], manifest: Manifest) -> Iterator[Table]:
         raise NotOurs("backups.damaged")
 
 
+def read_stream(stream: IO[bytes], manifest: Manifest, name: str) -> Iterator[bytes]:
+    """The bytes of one stream, from an archive whose checked manifest is already at hand.
+
+    They are the manifest's bytes only if the iterator comes to its end.
+
+    Raises:
+        NotOurs: there is no such stream, or the archive is not the one of ``manifest``.
+    """
+    wanted = manifest.stream(name)
+    reader = ArchiveReader(stream)
+    for entry in reader.entries():
+        if isinstance(entry, EncodedStream) and wanted is not None and entry.folder == wanted.folder:
+            total = hashlib.sha256()
+            for chunk in entry.chunks:
+                total.update(chunk)
+                yield chunk
+            if total.hexdigest() != wanted.sha256:
+                raise NotOurs("backups.damaged")
+            return
+    raise NotOurs("backups.no_stream")
+
+
 def _decoded(summary: TableSummary, rows: _Lines) -> Iterator[tuple[Value, ...]]:
     decoders = [codec(column.codec).decode for column in summary.columns]
     for row in rows:
@@ -60,7 +95,7 @@ def _decoded(summary: TableSummary, rows: _Lines) -> Iterator[tuple[Value, ...]]
 
 
 class ArchiveReader:
-    """Reads one archive in one pass: iterate ``tables()`` to its end, then ``manifest`` is there and agrees.
+    """Reads one archive in one pass: iterate ``entries()`` to its end, then ``manifest`` is there and agrees.
 
     Rows that come out before that are not to be trusted yet.
     """
@@ -69,11 +104,16 @@ class ArchiveReader:
         self._files = tarball.read_members(stream)
         self._seen: list[Member] = []
         self._read: list[_TableReader] = []
+        self._streams: list[_StreamReader] = []
         self._next: tarball.MemberFile | None = None
         self.manifest: Manifest | None = None
 
     def tables(self) -> Iterator[EncodedTable]:
-        """The tables in order; rows that are not taken are read and checked all the same.
+        """The tables in order, as ``entries``."""
+        return (entry for entry in self.entries() if isinstance(entry, EncodedTable))
+
+    def entries(self) -> Iterator[EncodedTable | EncodedStream]:
+        """Tables and streams in order; what is not taken of one is read and checked all the same.
 
         Raises:
             NotOurs: damaged, unknown version, or anything differs from the manifest at the end.
@@ -84,6 +124,14 @@ class ArchiveReader:
         self._done(first)
         self._next = self._file()
         while self._next.name != MANIFEST:
+            if self._next.name.startswith("streams/"):
+                stream = _StreamReader(self._next.name, self._open_frame)
+                self._streams.append(stream)
+                chunks = stream.chunks()
+                yield EncodedStream(stream.folder, chunks)
+                for _ in chunks:
+                    pass
+                continue
             reader = _TableReader(self._next.name, self._open_part)
             self._read.append(reader)
             rows = reader.rows()
@@ -105,17 +153,20 @@ class ArchiveReader:
     def _open_part(self, name: str) -> _Lines | None:
         """The lines of the next part when it has that name."""
         file = self._next
-        if file is None or file.name != name:
-            return None
-        return self._lines(file)
+        return self._plain(file, read_rows) if file is not None and file.name == name else None
 
-    def _lines(self, file: tarball.MemberFile) -> _Lines:
+    def _open_frame(self, name: str) -> Iterator[bytes] | None:
+        """The plain bytes of the next part when it has that name."""
+        file = self._next
+        return self._plain(file, _chunks) if file is not None and file.name == name else None
+
+    def _plain(self, file: tarball.MemberFile, take: Callable[[IO[bytes]], Iterator[_T]]) -> Iterator[_T]:
         source = cast("IO[bytes]", file)
         try:
             with zstandard.ZstdDecompressor().stream_reader(
                 source, read_across_frames=True, closefd=False
             ) as plain:
-                yield from read_rows(plain)
+                yield from take(plain)
         except zstandard.ZstdError:
             raise NotOurs("backups.damaged") from None
         self._done(file)
@@ -130,6 +181,9 @@ class ArchiveReader:
             raise NotOurs("backups.damaged")
         wanted = [(t.folder, [c.name for c in t.columns], t.rows, t.sum, t.parts) for t in manifest.tables]
         found = [(t.folder, list(t.header), t.total.rows, t.total.sum, t.parts) for t in self._read]
+        streams = [(s.folder, s.size, s.sha256, s.parts) for s in manifest.streams]
+        if [one.facts for one in self._streams] != streams:
+            raise NotOurs("backups.damaged")
         if list(manifest.members) != self._seen or wanted != found:
             raise NotOurs("backups.damaged")
         _check_names(manifest)
@@ -137,17 +191,55 @@ class ArchiveReader:
 
 
 def _check_names(manifest: Manifest) -> None:
-    """No table twice, no two in one folder, every kind where it belongs, every codec known."""
+    """No table or stream twice, no two in one folder, every kind where it belongs, every codec known."""
     tables = manifest.tables
     names = {(table.kind, table.name) for table in tables}
     folders = {table.folder.lower() for table in tables}
     if not len(names) == len(folders) == len(tables):
+        raise NotOurs("backups.damaged")
+    places = {stream.folder.lower() for stream in manifest.streams}
+    if not len(places) == len({stream.name for stream in manifest.streams}) == len(manifest.streams):
         raise NotOurs("backups.damaged")
     for table in tables:
         if not table.folder.startswith(f"{table.kind}/"):
             raise NotOurs("backups.damaged")
         for column in table.columns:
             codec(column.codec)
+
+
+def _chunks(plain: IO[bytes]) -> Iterator[bytes]:
+    while data := plain.read(_COPY):
+        yield data
+
+
+class _StreamReader:
+    """The parts of one stream, in a row."""
+
+    def __init__(self, name: str, open_part: Callable[[str], Iterator[bytes] | None]) -> None:
+        found = _STREAM_NAME.fullmatch(name)
+        if found is None:
+            raise NotOurs("backups.damaged")
+        self.folder = found["folder"]
+        self._open = open_part
+        self._parts = 0
+        self._size = 0
+        self._hash = hashlib.sha256()
+
+    @property
+    def facts(self) -> tuple[str, int, str, int]:
+        """Folder, size, hash and parts, as the manifest must have them."""
+        return (self.folder, self._size, self._hash.hexdigest(), self._parts)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The plain bytes, hashed as they pass."""
+        while (part := self._open(f"{self.folder}/{self._parts + 1:05d}.zst")) is not None:
+            self._parts += 1
+            for chunk in part:
+                self._size += len(chunk)
+                self._hash.update(chunk)
+                yield chunk
+        if not self._parts:
+            raise NotOurs("backups.damaged")
 
 
 class _TableReader:

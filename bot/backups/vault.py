@@ -2,15 +2,17 @@
 
 import secrets
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import IO, Self
 
 from bot.backups import reference, shelf
+from bot.backups.age import open_decrypted
 from bot.backups.keyfile import KeyFile
 from bot.backups.keys import MasterKey
 from bot.backups.sealing import Sealing
 from bot.backups.storage.base import Storage
-from bot.backups.unarchive import read_manifest, read_tables
+from bot.backups.unarchive import read_manifest, read_stream, read_tables
 from bot.errors import NotOurs, Refused
 from bot.model.backups import Manifest, ReferencePayload, SealedBackup, Table
 from bot.texts import say
@@ -173,9 +175,40 @@ class OpenedBackup:
         with shelf.plain_archive(self._storage, self._key) as plain:
             yield from read_tables(plain, self.manifest)
 
+    @contextmanager
+    def blob(self, name: str) -> Iterator["StreamReading"]:
+        """A stream from its beginning; as often as wanted.
+
+        Raises:
+            NotOurs: there is none, or the archive changed since it was opened; known only at the stream's
+            end.
+        """
+        assert self._key is not None
+        with self._storage.open_read(self._key.backup_id + shelf.ARCHIVE) as stored:
+            plain = open_decrypted(stored, [self._key.identity])
+            yield StreamReading(read_stream(plain, self.manifest, name))
+
     def copy_tar(self, out: IO[bytes]) -> None:
         """Write the decrypted tar to ``out``."""
         assert self._key is not None
         with shelf.plain_archive(self._storage, self._key) as plain:
             while data := plain.read(_COPY):
                 out.write(data)
+
+
+class StreamReading:
+    """A stream as something to read from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, at least one; nothing at the end."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = chunk
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data

@@ -67,6 +67,17 @@ class Member:
 
 
 @dataclass(frozen=True)
+class StreamSummary:
+    """One stream of an archive: bytes as they came, in parts; ``size`` and ``sha256`` are of those bytes."""
+
+    name: str
+    folder: str
+    size: int
+    sha256: str
+    parts: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """The table of contents of one archive. ``extra`` is the operation's own, JSON only."""
 
@@ -74,10 +85,15 @@ class Manifest:
     tables: tuple[TableSummary, ...]
     members: tuple[Member, ...]
     extra: Mapping[str, Any] = field(repr=False)
+    streams: tuple[StreamSummary, ...] = ()
 
     def table(self, kind: Kind, name: str) -> TableSummary | None:
         """The summary of one table, or None when the archive has no such table."""
         return next((table for table in self.tables if (table.kind, table.name) == (kind, name)), None)
+
+    def stream(self, name: str) -> StreamSummary | None:
+        """The summary of one stream, or None when the archive has no such stream."""
+        return next((stream for stream in self.streams if stream.name == name), None)
 
     @property
     def rows(self) -> int:
@@ -100,6 +116,14 @@ class EncodedTable:
     folder: str
     header: Sequence[str]
     rows: Iterator[tuple[Cell, ...]]
+
+
+@dataclass(frozen=True)
+class EncodedStream:
+    """One stream on its way out of an archive, not yet checked against the manifest."""
+
+    folder: str
+    chunks: Iterator[bytes]
 
 
 @dataclass(frozen=True)
