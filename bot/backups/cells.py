@@ -90,6 +90,8 @@ def _write_text(value: Cell) -> Cell:
         return None
     if type(value) is not str:
         raise CannotProve("backups.value_unknown", kind=type(value).__name__)
+    if value.isascii():
+        return value
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -124,9 +124,22 @@ def test_the_sum_of_database_rows_is_that_of_their_cells_and_known() -> None:
     assert RowSum().sum == "0" * 64
 
 
-def test_the_sum_is_the_one_of_the_format_document() -> None:
-    row = (
-        bytes.fromhex("00000003") + b"\0" + b"\1" + bytes(8) + b"\1" + (3).to_bytes(8, "big") + "中".encode()
-    )
-    expected = int.from_bytes(sha256(row).digest(), "big") * 3 % 2**256
-    assert total([[None, "", "中"]] * 3) == (3, f"{expected:064x}")
+LONG_CELLS = st.one_of(CELLS, st.integers(120, 260).map("x".__mul__), st.just("é" * 70))
+
+
+@given(st.lists(LONG_CELLS, max_size=5), st.integers(0, 3))
+@example([None, "", "中"], 3)
+@example(["x" * 127, "x" * 128], 1)
+def test_the_sum_is_the_one_of_the_format_document(row: list[Cell], times: int) -> None:
+    framed = len(row).to_bytes(4, "big")
+    for cell in row:
+        raw = b"" if cell is None else cell.encode()
+        framed += b"\0" if cell is None else b"\1" + len(raw).to_bytes(8, "big") + raw
+    expected = int.from_bytes(sha256(framed).digest(), "big") * times % 2**256
+    assert total([row] * times) == (times, f"{expected:064x}")
+
+
+@given(st.lists(st.lists(CELLS, min_size=1, max_size=4)), st.integers(1, 9))
+def test_lines_of_different_width_come_back_too(rows: list[list[Cell]], step: int) -> None:
+    data = "".join(map(write_row, rows)).encode()
+    assert list(read_rows(stream(data, step))) == list(map(tuple, rows))

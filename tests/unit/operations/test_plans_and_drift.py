@@ -1,5 +1,6 @@
 """Plans as data, their digest, and the verdict on what changed."""
 
+import hmac
 import json
 from dataclasses import replace
 from typing import Any
@@ -51,6 +52,12 @@ PLAN = Plan(
 def test_a_cell_packs_and_unpacks_bit_for_bit(value: Any) -> None:
     again = unpack(json.loads(json.dumps(pack(value))))
     assert same_cell(again, value)
+
+
+@given(st.text(), st.lists(CELLS, min_size=1, max_size=3))
+def test_a_mark_is_the_keyed_hash_of_plain_json(table: str, key: list[Any]) -> None:
+    text = json.dumps([table, *map(pack, key)])
+    assert mark(KEY, table, tuple(key)) == hmac.new(KEY, text.encode(), "sha256").hexdigest()[:32]
 
 
 @given(st.lists(CELLS, min_size=1, max_size=3), st.lists(CELLS, min_size=1, max_size=3))
