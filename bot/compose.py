@@ -161,6 +161,7 @@ class Worker:
             open_log(work.audit, public_key(self._sign_key), now())
         hands = Hands(self._store, self._ground, vault, storage, hash_key, now)
         crew = self.crew(self._store, self._ground, hands, self._sign_key, now)
+        self._crew = crew
         self._engine = Engine(database, "slot-0", crew.run)
         self._dispatcher = Dispatcher(
             self._store,
@@ -186,6 +187,7 @@ class Worker:
         tick(2, lambda: sweeps.sign(self._store, self._sign_key, now()), "sign")
         tick(60, lambda: sweeps.prune(self._store, now()), "prune")
         tick(10, lambda: sweeps.shred(self._store, self._ground, self._vault, now()), "shred")
+        tick(60, self._crew.sweep, "tidy")
         self._ticker.start()
 
     def stop(self) -> None:

@@ -55,7 +55,7 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
         Refused: the ballot is old, the request moved on, or this person may not decide it.
     """
     ballot = _open_ballot(ground, work, where, now)
-    if ballot.request.state is not State.APPROVED and _is_late(ballot.request, now):
+    if ballot.request.state is not State.APPROVED and is_late(ballot.request, now):
         raise Stale("vote.expired", number=_number(ballot.request))
     _check_voter(ground, ballot, actor)
     roles = tuple(sorted(actor.roles))
@@ -90,7 +90,7 @@ def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, n
     check_person(actor, ground.config)
     ballot = _open_ballot(ground, work, where, now)
     request = ballot.request
-    if request.state is State.PENDING and _is_late(request, now):
+    if request.state is State.PENDING and is_late(request, now):
         raise Stale("vote.expired", number=_number(request))
     if not work.votes.drop(where[0], where[1], actor.user):
         raise Stale("vote.nothing-to-withdraw", number=_number(request))
@@ -147,11 +147,12 @@ def _is_reached(work: Work, ballot: Ballot) -> bool:
     votes = work.votes.of(request.id, ballot.revision.revision)
     if any(one.choice is Choice.DENY for one in votes):
         return False
-    timely = tuple(one for one in votes if not _is_late(request, one.at))
+    timely = tuple(one for one in votes if not is_late(request, one.at))
     return verdict(ballot.revision, timely).reached
 
 
-def _is_late(request: Request, at: datetime) -> bool:
+def is_late(request: Request, at: datetime) -> bool:
+    """Whether something said at ``at`` came after the end of the vote."""
     return request.expires_at is not None and at >= request.expires_at
 
 

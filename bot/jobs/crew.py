@@ -63,8 +63,8 @@ class Crew:
                 job = self._settle(job, request)
             if job.state is JobState.RUNNING:
                 self._attempt(job, request)
-        except Halted:
-            self._halted(job_id)
+        except Halted as halted:
+            self._halted(job_id, halted)
         except Drifted as drifted:
             self._drifted(job_id, drifted)
         except CountersignError as error:
@@ -178,17 +178,19 @@ class Crew:
             body = {"job": job_id, "backup": result.backup.id if result.backup else None}
             self.ground.log(work, "committed", request, body, now)
 
-    def _halted(self, job_id: str) -> None:
+    def _halted(self, job_id: str, halted: Halted) -> None:
         """Stopped or frozen: the brake has already moved the request, unless the freeze came in between."""
+        if halted.key == "job.expired":
+            self._failed(job_id, halted)
+            return
         job, _ = self._load(job_id)
-        self.hands.clear(job)
+        self._tidy(job)
         if job.state is JobState.RUNNING:
             with self.store.transact() as work:
                 self._end(work, job, "stop", "stop", None)
 
     def _drifted(self, job_id: str, drifted: Drifted) -> None:
-        job, _ = self._load(job_id)
-        self.hands.clear(job)
+        self._tidy(self._load(job_id)[0])
         now = self.clock()
         with self.store.transact() as work:
             job, locked = self._lock(work, job_id)
@@ -213,33 +215,65 @@ class Crew:
                 return
             self._not_committed(job_id)
             job = self._load(job_id)[0]
-        self.hands.clear(job)
+        self._tidy(job)
         if job.state is JobState.RUNNING:
             with self.store.transact() as work:
                 self._end(work, job, "fail", "fail", error)
 
     def _fate(self, job: Job, request: Request, error: CountersignError) -> tuple[str, Result | None]:
-        """An operation removes its backup only when it surely was not committed."""
+        """An operation removes its backup only when it surely was not committed.
+
+        No other refusal says anything about the rows: the system may have left the configuration since.
+        """
         if error.key == "operations.unclear":
             return "unclear", None
         try:
             return self.hands.look(job, request)
-        except Refused:
-            return "not-committed", None
+        except Refused as refusal:
+            removed = refusal.key == "backups.shredded" and request.operation is Operation.DELETE_RECORDS
+            return "not-committed" if removed else "unclear", None
         except Broken:
             return "unclear", None
 
     def _held(self, job_id: str, error: CountersignError) -> None:
-        job, _ = self._load(job_id)
+        """The rows may be gone: whoever decides must find their backup in the books."""
+        job, request = self._load(job_id)
         log.error("job held", action="job-held", job=job_id, why=error.key)
+        backup = self.hands.salvage(job, request)
         with self.store.transact() as work:
-            self._end(work, job, "hold", "hold", error)
+            if not self._end(work, job, "hold", "hold", error) or backup is None:
+                return
+            if work.backups.get(backup.id) is None:
+                work.backups.add(backup)
+            self.ground.note(work, request, "note.hold-kept", self.clock(), number=request.number or 0)
 
-    def _end(self, work: Work, job: Job, move: str, event: str, error: CountersignError | None) -> None:
+    def sweep(self) -> None:
+        """Remove what attempts that changed nothing have left in the store."""
+        self.hands.storage.sweep()
+        with self.store.read() as work:
+            left = work.jobs.with_leftovers()
+        for job in left:
+            self._tidy(job)
+
+    def _tidy(self, job: Job) -> None:
+        """Remove the attempt's backup. One that cannot go now waits for ``sweep``: the end must be told."""
+        if job.backup_id is None:
+            return
+        try:
+            self.hands.clear(job)
+        except CountersignError as error:
+            log.warning("backup of an attempt stays for now", action="tidy", job=job.id, why=error.key)
+            return
+        with self.store.transact() as work:
+            work.jobs.save(job.id, job.state, backup_id=None)
+
+    def _end(self, work: Work, job: Job, move: str, event: str, error: CountersignError | None) -> bool:
+        """End a job that stands where it stood; False when somebody else was first."""
         now, before = self.clock(), job.state
         job, request = self._lock(work, job.id)
         if job.state is not before:
-            return
+            return False
         work.jobs.save(job.id, job.state, state=move_job(job.state, move), ended_at=now)
         if request.state is State.RUNNING:
             execution.end(self.ground, work, request, event, now, error)
+        return True

@@ -5,19 +5,26 @@ the engine's tables. Steps are JSON strings; a step that was in flight when the 
 """
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy import Engine as SqlEngine
 
+from bot.errors import whereabouts
 from bot.store.database import BUSY_MS, Database
+
+log = structlog.get_logger(__name__)
 
 #: Pinned, so that a new build takes up the work of an older one.
 VERSION = "1"
 QUEUE = "jobs"
 WORKFLOW = "run-job"
+#: Seconds between two goes at a step whose end could not be written down.
+LONGEST_WAIT = 60.0
 
 Step = Callable[[str, Callable[[], str]], str]
 
@@ -26,6 +33,7 @@ class Engine:
     """The worker's side: runs ``body(job_id, step)`` once per enqueued job, across restarts."""
 
     def __init__(self, database: Database, executor: str, body: Callable[[str, Step], None]) -> None:
+        self._stopping = threading.Event()
         self._own = _engine(database)
         self._client = DBOSClient(system_database_engine=self._own, serializer=DBOSPortableJSONSerializer())
         config: DBOSConfig = {
@@ -41,7 +49,7 @@ class Engine:
 
         @DBOS.workflow(name=WORKFLOW)
         def _run(job_id: str) -> None:
-            body(job_id, lambda name, work: DBOS.run_step({"name": name}, work))
+            body(job_id, lambda name, work: DBOS.run_step({"name": name}, lambda: self._until_done(work)))
 
     def launch(self) -> None:
         """Take up what an earlier process of the same executor left, then listen."""
@@ -59,8 +67,25 @@ class Engine:
         }
         self._client.enqueue_in_transaction(connection, options, job_id)
 
+    def _until_done(self, work: Callable[[], str]) -> str:
+        """A step that raises could not even write down its end: it goes again, as after a crash.
+
+        The engine would take the error for the job's last word, and the request would run for ever.
+        """
+        wait = 1.0
+        while True:
+            try:
+                return work()
+            except Exception as error:  # noqa: BLE001 - a full disk, a lost connection, a fault of ours
+                log.error("step goes again", action="step-again", error=whereabouts(error))  # noqa: TRY400
+            if self._stopping.wait(wait):
+                # Not an Exception: the engine must not note it as the outcome.
+                raise SystemExit
+            wait = min(2 * wait, LONGEST_WAIT)
+
     def stop(self, seconds: int = 10) -> None:
         """Let running steps finish, up to a bound."""
+        self._stopping.set()
         DBOS.destroy(workflow_completion_timeout_sec=seconds)
         self._client.destroy()
         self._own.dispose()

@@ -52,16 +52,20 @@ class Gatekeeper:
         """A safe point.
 
         Raises:
-            Halted: somebody stopped the job or froze the target.
+            Halted: somebody stopped the job or froze the target, or its permit has expired.
         """
         with self._store.read() as work:
             job = work.jobs.get(self._job.id)
+            permit = work.permits.of_job(self._job.id)
             frozen = work.targets.frozen(self._job.target)
             request = work.requests.get(self._job.request_id)
         if job is None or job.state is not JobState.RUNNING:
             raise Halted("job.stopped")
         if frozen and request and request.operation is Operation.DELETE_RECORDS:
             raise Halted("job.frozen", target=self._job.target)
+        # A worker may have slept for days since it took the permit.
+        if permit is None or permit.expires_at <= self._clock():
+            raise Halted("job.expired")
 
     def backup_started(self, backup_id: str) -> None:
         """Remember the attempt, so that a crash leaves no orphan."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from bot.approvals import execution, quorum
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
-from bot.approvals.voting import back_to_pending
+from bot.approvals.voting import back_to_pending, is_late
 from bot.errors import Refused
 from bot.model.jobs import Job, JobState
 from bot.model.people import RosterFacts
@@ -145,6 +145,9 @@ def _decide(
     job, request, revision, permit = case
     voters = _live_voters(ground, work, request, roster, now)
     both = (revision.rule.approve, rule.approve)
+    if any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision)):
+        back_to_pending(ground, work, request, "role-lost", now)
+        return _turn_away(ground, work, job, request, "denied", now)
     if not all(quorum.decide(slots, voters).reached for slots in both):
         lost = not quorum.decide(revision.rule.approve, voters).reached
         back_to_pending(ground, work, request, "role-lost", now)
@@ -177,9 +180,11 @@ def _live_voters(
         person = roster.people.get(vote.user)
         roles = rules.roles_of(config.roles, vote.user, roster.groups)
         fine = person is not None and quorum.cannot_be(person, config.workspace) is None
-        if not fine or vote.user == request.requester or not roles:
+        late = is_late(request, vote.at)
+        if late or not fine or vote.user == request.requester or not roles:
             work.votes.drop(request.id, request.revision, vote.user)
-            ground.log(work, "vote-void", request, {"by": vote.user, "why": "role-lost"}, now)
+            why = "late" if late else "role-lost"
+            ground.log(work, "vote-void", request, {"by": vote.user, "why": why}, now)
             continue
         voters.append(quorum.Voter(vote.user, roles))
         if tuple(sorted(roles)) != vote.roles:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from bot.approvals.execution import Planned
+from bot.approvals.execution import Planned, asked
 from bot.approvals.ground import Ground, subject
 from bot.backups.ids import backup_id
 from bot.backups.storage import Storage
 from bot.backups.vault import Vault
-from bot.errors import BadInput, Broken, NotFound, Stale
+from bot.errors import BadInput, Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job
@@ -18,6 +18,7 @@ from bot.model.plans import Plan, Subject, Told
 from bot.model.requests import Operation, Request, Revision
 from bot.operations import delete_records, restore
 from bot.operations.gate import DeleteOrder, RestoreOrder
+from bot.policy import rules
 from bot.store.unit_of_work import Store
 from bot.targets import open_target
 from bot.targets.base import RecordTarget
@@ -119,6 +120,20 @@ class Hands:
         except NotFound:
             return
 
+    def salvage(self, job: Job, request: Request) -> Backup | None:
+        """The backup of a deletion that may have happened, for our books; None when none opens."""
+        sha256 = str(job.facts.get("sha256", "")) or None
+        if job.backup_id is None or sha256 is None or request.operation is not Operation.DELETE_RECORDS:
+            return None
+        try:
+            with self.vault.open(job.backup_id, sha256) as opened:
+                size = self.storage.size(f"{job.backup_id}.age")
+                return self._book(
+                    request, SealedBackup(job.backup_id, sha256, size, "", opened.manifest), 0.0
+                )
+        except CountersignError:
+            return None
+
     def _target(self, name: str) -> RecordTarget:
         spec = self.ground.config.targets.get(name)
         if spec is None:
@@ -185,7 +200,7 @@ class Hands:
             spec=self.ground.config.targets[request.target],
             backup_id=backup_id(self.clock(), self.ground.entropy(8)),
             hash_key=self.hash_key,
-            allowance=revision.rule.drift_rows,
+            allowance=self._allowance(request, revision, plan),
             facts={"request": request.number or 0, "job": job.id, "plan": revision.digest},
         )
         done = delete_records.run(order, self._target(request.target), self.vault, gate)
@@ -197,6 +212,12 @@ class Hands:
             "problem": _told(done.problem),
         }
         return Result(facts, self._book(request, done.backup, done.test_restore_seconds))
+
+    def _allowance(self, request: Request, revision: Revision, plan: Plan) -> int:
+        """How many more rows may go than were approved: what was allowed then and still is."""
+        config = self.ground.config
+        today = rules.match(config.rules, asked(config, request, plan.rows))
+        return min(revision.rule.drift_rows, today.drift.rows if today else 0)
 
     def _restore(self, request: Request, plan: Plan, gate: Gatekeeper) -> Result:
         if plan.backup is None or plan.sha256 is None:

@@ -116,6 +116,16 @@ class Jobs:
         query = select(t.jobs).where(t.jobs.c.state == state).order_by(t.jobs.c.id)
         return [_job(row) for row in self._connection.execute(query)]
 
+    def with_leftovers(self) -> list[Job]:
+        """Jobs that surely changed nothing and whose attempt may still have a backup in the store.
+
+        A stopped one that had reached the point of no return was closed by a person: nobody knows.
+        """
+        over = t.jobs.c.state.in_([JobState.FAILED, JobState.DRIFTED])
+        halted = (t.jobs.c.state == JobState.STOPPED) & t.jobs.c.transaction.is_(None)
+        query = select(t.jobs).where(t.jobs.c.backup_id.is_not(None), over | halted).order_by(t.jobs.c.id)
+        return [_job(row) for row in self._connection.execute(query)]
+
     def save(self, job_id: str, was: JobState, **changes: Any) -> bool:
         """Change a job that is still in state ``was``; False when somebody else was first."""
         result = self._connection.execute(

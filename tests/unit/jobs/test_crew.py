@@ -1,0 +1,237 @@
+"""The crew with a real target and a real store: what a crash, a lost store or a changed file leaves behind."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from bot.jobs.crew import Crew
+from bot.jobs.engine import Step
+from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.work_orders import Hands, Result
+from bot.model.jobs import JobState
+from bot.model.requests import Request, State
+from bot.store import tables as t
+from tests.fakes.operations import HASH_KEY, Bench, make_bench
+from tests.fakes.rooms import SETTINGS, SIGNING, House, config, rules_with
+
+SCHEMA = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, email TEXT, name TEXT);
+CREATE TABLE notes (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customers(id), text TEXT);
+INSERT INTO customers VALUES (1, 'ada.lovelace@example.com', 'Ada'), (2, 'bob@example.com', 'Bob');
+INSERT INTO notes VALUES (1, 1, 'one'), (2, 1, 'two'), (3, 2, 'three');
+"""
+
+
+class Killed(BaseException):
+    """The process is gone; nothing of ours can catch it."""
+
+
+class DyingCrew(Crew):
+    """Dies between the target's COMMIT and our own note of it."""
+
+    def _committed(self, job_id: str, request: Request, result: Result) -> None:
+        raise Killed
+
+
+class ChoosyGatekeeper(Gatekeeper):
+    """Does something at the beginning of a step."""
+
+    def __init__(self, act: Callable[[str], None], *args: Any) -> None:
+        super().__init__(*args)
+        self._act = act
+
+    def step(self, name: str) -> Any:
+        self._act(name)
+        return super().step(name)
+
+
+@dataclass
+class Works:
+    house: House
+    bench: Bench
+
+    def __post_init__(self) -> None:
+        self.configure()
+
+    def configure(self, url: str | None = None, **changes: Any) -> None:
+        crm = {**SETTINGS["targets"]["crm"], "database": {"url": url or f"sqlite:///{self.bench.path}"}}
+        self.house.configure(config(**{"targets": {**SETTINGS["targets"], "crm": crm}, **changes}))
+
+    def crew(self, kind: type[Crew] = Crew, act: Callable[[str], None] | None = None) -> Crew:
+        house, bench = self.house, self.bench
+        hands = Hands(house.store, house.ground, bench.vault, bench.storage, HASH_KEY, house.clock)
+        crew = kind(house.store, house.ground, hands, SIGNING, house.clock)
+        return crew if act is None else replace(crew, gatekeeper=lambda *args: ChoosyGatekeeper(act, *args))
+
+    def approved(self) -> int:
+        request_id = self.house.file()
+        self.house.plan(request_id, self.crew().hands.plan(self.house.request(request_id)))
+        for user in ("U0DAN", "U0CAROL"):
+            self.house.vote(request_id, user)
+        self.house.wait(seconds=11)
+        return request_id
+
+    def running(self) -> tuple[int, str]:
+        request_id = self.approved()
+        job = self.house.enqueue(request_id)
+        assert self.house.take(job) == "go"
+        return request_id, job
+
+    def stored(self) -> list[str]:
+        return sorted(path.name for path in (self.bench.path.parent / "backups").iterdir())
+
+
+@pytest.fixture
+def works(house: House, tmp_path: Path) -> Works:
+    folder = tmp_path / "crm"
+    folder.mkdir()
+    return Works(house, make_bench(folder, SCHEMA, label="{name}"))
+
+
+def plainly(_: str, work: Callable[[], str]) -> str:
+    return work()
+
+
+def test_a_job_goes_from_the_gate_to_the_last_word(works: Works) -> None:
+    request_id = works.approved()
+    job = works.house.enqueue(request_id)
+    step: Step = plainly
+    works.crew().run(job, step)
+    assert works.house.state(request_id) is State.SUCCEEDED
+    assert [row[0] for row in works.bench.ask("SELECT id FROM customers")] == [2]
+
+
+def without_the_system(works: Works) -> None:
+    others = {name: one for name, one in SETTINGS["targets"].items() if name != "crm"}
+    rules = [rule for rule in SETTINGS["rules"] if rule["when"].get("target") != "crm"]
+    works.house.configure(config(targets=others, rules=rules))
+
+
+#: What an administrator may have changed while the worker lay dead.
+CHANGES: dict[str, Callable[[Works], None]] = {
+    "the system has left the configuration": without_the_system,
+    "its address is not understood any more": lambda works: works.configure("oracle://crm"),
+    "its address leads nowhere": lambda works: works.configure("sqlite:////nowhere/crm.db"),
+    "another database lies there": lambda works: works.bench.sql("DROP TABLE notes; DROP TABLE customers;"),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_after_a_crash_around_the_commit_doubt_never_costs_the_backup(works: Works, case: str) -> None:
+    request_id, job = works.running()
+    with pytest.raises(Killed):
+        works.crew(DyingCrew).execute(job)
+    assert [row[0] for row in works.bench.ask("SELECT id FROM customers")] == [2]
+    kept = works.stored()
+    CHANGES[case](works)
+
+    assert works.crew().execute(job) == JobState.HELD
+    works.crew().sweep()
+    assert works.stored() == kept
+    assert works.house.state(request_id) is State.HELD
+    assert works.house.notes(request_id)[-2:] == ["note.hold", "note.hold-kept"]
+    booked = works.house.rows("backups")
+    assert [(row["id"], row["state"]) for row in booked] == [(works.house.job(job).backup_id, "kept")]
+    assert works.bench.vault.verify(str(booked[0]["id"])).rows == 3
+
+    with works.house.store.transact() as work:
+        number = works.house.request(request_id).number or 0
+        works.house.lifecycle.stop(work, number, works.house.actor("U0ALICE"), works.house.now)
+    works.crew().sweep()
+    assert works.house.state(request_id) is State.STOPPED
+    assert works.stored() == kept
+
+
+def lose(works: Works) -> None:
+    shutil.rmtree(works.bench.path.parent / "backups")
+
+
+def replace_by_a_file(works: Works) -> None:
+    lose(works)
+    (works.bench.path.parent / "backups").write_text("not a folder")
+
+
+STEPS = ("step.lock", "step.compare", "step.copy", "step.seal", "step.test-restore")
+
+
+@pytest.mark.parametrize("damage", [lose, replace_by_a_file])
+@pytest.mark.parametrize("at", STEPS)
+def test_a_store_that_goes_away_ends_the_request_and_deletes_nothing(
+    works: Works, at: str, damage: Callable[[Works], None]
+) -> None:
+    before = works.bench.dump()
+    request_id, job = works.running()
+    state = works.crew(act=lambda name: damage(works) if name == at else None).execute(job)
+    assert state == JobState.FAILED
+    assert works.house.state(request_id) is State.FAILED
+    assert str(works.house.request(request_id).outcome).startswith("backups.store_")
+    assert works.bench.dump() == before
+
+
+def test_a_backup_that_could_not_be_removed_goes_when_the_store_is_back(works: Works) -> None:
+    before = works.bench.dump()
+    request_id, job = works.running()
+    folder = works.bench.path.parent / "backups"
+    away = folder.with_name("away")
+
+    def act(name: str) -> None:
+        if name == "step.delete":
+            folder.rename(away)
+            number = works.house.request(request_id).number or 0
+            with works.house.store.transact() as work:
+                works.house.lifecycle.stop(work, number, works.house.actor("U0ALICE"), works.house.now)
+
+    works.crew(act=act).execute(job)
+    assert works.house.state(request_id) is State.STOPPED
+    assert works.bench.dump() == before
+    away.rename(folder)
+    assert any(name.endswith(".key.age") for name in works.stored())
+    works.crew().sweep()
+    assert not any(name.endswith(".age") for name in works.stored())
+    assert works.house.rows("backups") == []
+
+
+@pytest.mark.parametrize("at", ["step.lock", "step.commit"])
+def test_a_worker_that_slept_over_the_end_of_its_permit_stops(works: Works, at: str) -> None:
+    before = works.bench.dump()
+    request_id, job = works.running()
+    slept = works.crew(act=lambda name: works.house.wait(days=2) if name == at else None)
+    assert slept.execute(job) == JobState.FAILED
+    assert works.house.request(request_id).outcome == "job.expired"
+    assert works.bench.dump() == before
+    assert not any(name.endswith(".age") for name in works.stored())
+
+
+#: A child row appears after the approval: what the rule allowed, allows now, and what then happens.
+ALLOWED = {
+    "allowed then and now": (2, 2, JobState.COMMITTED),
+    "allowed then, not any more": (2, 0, JobState.DRIFTED),
+    "not allowed then, but now": (0, 2, JobState.DRIFTED),
+    "not as many": (1, 2, JobState.DRIFTED),
+}
+
+
+@pytest.mark.parametrize("case", ALLOWED)
+def test_a_few_more_rows_go_only_when_the_rule_allowed_it_and_still_does(works: Works, case: str) -> None:
+    then, today, state = ALLOWED[case]
+    works.configure(rules=rules_with(drift={"rows": then}))
+    _, job = works.running()
+    works.bench.sql("INSERT INTO notes VALUES (8, 1, 'new'), (9, 1, 'newer')")
+    works.configure(rules=rules_with(drift={"rows": today}))
+    assert works.crew().execute(job) == state
+
+
+def test_a_forged_allowance_in_the_books_counts_for_nothing(works: Works) -> None:
+    _, job = works.running()
+    works.bench.sql("INSERT INTO notes VALUES (9, 1, 'new')")
+    with works.house.store.transact() as work:
+        row = work.connection.execute(t.revisions.select()).mappings().first()
+        assert row is not None
+        rule = {**row["rule"], "drift_rows": 1000}
+        work.connection.execute(update(t.revisions).values(rule=rule))
+    assert works.crew().execute(job) == JobState.DRIFTED
