@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bot.jobs.permit import Gate
 from bot.model.jobs import JobState
-from bot.model.requests import Choice, Proof, State
+from bot.model.requests import Choice, Proof, State, Vote
 from bot.store import tables as t
 from bot.texts import say
 from tests.fakes.rooms import SETTINGS, House, config, plan_of, planned, race, rules_with, snapshot
@@ -83,6 +83,30 @@ def forged_plan(house: House, request_id: int) -> None:
 
 def swapped_plan(house: House, request_id: int) -> None:
     write(house, t.revisions, request_id, plan=plan_of(salt="other").to_data())
+
+
+def smuggled(user: str, choice: Choice = Choice.APPROVE, **when: float) -> Callable[[House, int], Any]:
+    """A vote that no door let in: somebody writes to our tables."""
+
+    def act(house: House, request_id: int) -> None:
+        with house.store.transact() as work:
+            at = house.now + timedelta(**when)
+            work.votes.put(Vote(request_id, 1, user, choice, Proof.CLICK, at, ("dba", "data-owner")))
+
+    return act
+
+
+def only_smuggled(*users: str, **when: float) -> Callable[[House, int], Any]:
+    """All honest votes are gone and these stand there instead; the permit was never earned."""
+
+    def act(house: House, request_id: int) -> None:
+        with house.store.transact() as work:
+            for user in house.votes(request_id):
+                work.votes.drop(request_id, 1, user)
+        for user in users:
+            smuggled(user, **when)(house, request_id)
+
+    return act
 
 
 def clock_set_back(house: House, request_id: int) -> None:
@@ -311,6 +335,48 @@ NO: dict[str, tuple[Prepare, Gate, str, State]] = {
         Gate.NO,
         "quorum-lost",
         State.PENDING,
+    ),
+    "there are no votes at all behind the permit": (
+        enqueue_then(only_smuggled()),
+        Gate.NO,
+        "quorum-lost",
+        State.PENDING,
+    ),
+    "the requester's own vote was written into the books": (
+        enqueue_then(only_smuggled("U0ALICE", "U0CAROL")),
+        Gate.NO,
+        "quorum-lost",
+        State.PENDING,
+    ),
+    "a vote of somebody nobody was asked about was written into the books": (
+        enqueue_then(only_smuggled("U0CAROL", "U0STRANGER")),
+        Gate.NO,
+        "quorum-lost",
+        State.PENDING,
+    ),
+    "a vote with roles its giver does not hold was written into the books": (
+        enqueue_then(only_smuggled("U0CAROL", "U0ERIN")),
+        Gate.NO,
+        "quorum-lost",
+        State.PENDING,
+    ),
+    "a denial stands in the books beside a full quorum": (
+        enqueue_then(smuggled("U0GINA", Choice.DENY)),
+        Gate.NO,
+        "denied",
+        State.PENDING,
+    ),
+    "the votes came at the very end of the vote": (
+        enqueue_then(only_smuggled("U0DAN", "U0CAROL", hours=4, seconds=-11)),
+        Gate.NO,
+        "quorum-lost",
+        State.PENDING,
+    ),
+    "the votes came a moment before the end of the vote": (
+        enqueue_then(only_smuggled("U0DAN", "U0CAROL", hours=4, seconds=-11, microseconds=-1)),
+        Gate.GO,
+        "",
+        State.RUNNING,
     ),
     "the job is unknown": (lambda _, __: "job-0", Gate.NO, "", State.APPROVED),
 }
