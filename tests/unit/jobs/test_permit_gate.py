@@ -104,7 +104,7 @@ def only_smuggled(*users: str, **when: float) -> Callable[[House, int], Any]:
             for user in house.votes(request_id):
                 work.votes.drop(request_id, 1, user)
         for user in users:
-            smuggled(user, **when)(house, request_id)
+            smuggled(user, Choice.APPROVE, **when)(house, request_id)
 
     return act
 
