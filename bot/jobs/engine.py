@@ -77,6 +77,7 @@ class Engine:
             try:
                 return work()
             except Exception as error:  # noqa: BLE001 - a full disk, a lost connection, a fault of ours
+                # The text of the error may hold values of rows.
                 log.error("step goes again", action="step-again", error=whereabouts(error))  # noqa: TRY400
             if self._stopping.wait(wait):
                 # Not an Exception: the engine must not note it as the outcome.

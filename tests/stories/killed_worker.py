@@ -1,7 +1,8 @@
-"""A worker that kills itself with SIGKILL at a chosen moment: ``killed_worker.py MOMENT NAME``.
+"""A worker that kills itself with SIGKILL, or falls asleep, at a chosen moment: ``killed_worker.py MOMENT NAME``.
 
 Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
-committed and our own database does not know yet; ``engine-before``, ``engine-after``: a step NAME of the
+committed and our own database does not know yet; ``sleep`` stops the process inside a step with SIGSTOP, for
+whoever sends it SIGCONT; ``engine-before``, ``engine-after``: a step NAME of the
 engine.
 """
 
@@ -34,6 +35,8 @@ class DyingGatekeeper(Gatekeeper):
         with super().step(name):
             if MOMENT == "inside" and name == NAME:
                 die()
+            if MOMENT == "sleep" and name == NAME:
+                os.kill(os.getpid(), signal.SIGSTOP)
             yield
         if MOMENT == "after" and name == NAME:
             die()

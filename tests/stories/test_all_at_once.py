@@ -1,0 +1,128 @@
+"""Everything dies at once, dies again while it recovers, or one half falls asleep and wakes up too late."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.stories.rig import Rig
+from tests.stories.test_restart import check_the_books, comes_back, dies
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path) as rig:
+        yield rig
+
+
+def finishes(rig: Rig) -> None:
+    """The deletion ends well, once; nothing is left of the attempts that broke off."""
+    assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
+    rig.slack.wait_for(rig.receipts, 30)
+    assert not rig.ada_is_there()
+    check_the_books(rig, 1)
+
+
+def is_dead(rig: Rig) -> None:
+    worker = rig.processes["worker"]
+    rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
+
+
+@pytest.mark.parametrize("first", ["bot", "worker"])
+def test_the_machine_loses_power_in_the_middle(rig: Rig, first: str) -> None:
+    dies(rig, "inside", "step.delete")
+    rig.approve(rig.ask_to_delete())
+    is_dead(rig)
+    rig.kill("bot")
+    assert rig.ada_is_there()
+    if first == "worker":
+        rig.start_worker()
+        rig.wait(lambda: rig.state(1) == "succeeded", "the worker needs no bot to finish what it began")
+    rig.start_bot()
+    if first == "bot":
+        rig.start_worker()
+    finishes(rig)
+
+
+AGAIN = {
+    "before the commit, and once more while it begins anew": (
+        ("inside", "step.delete"),
+        ("after", "step.seal"),
+    ),
+    "while copying, again and again": (
+        ("inside", "step.copy"),
+        ("inside", "step.copy"),
+        ("inside", "step.copy"),
+    ),
+    "after the commit, and once more while it finds out": (("before-note",), ("before-note",)),
+    "before the commit, then after it": (("inside", "step.commit"), ("before-note",)),
+}
+
+
+@pytest.mark.parametrize("case", AGAIN)
+def test_killed_again_while_it_recovers(rig: Rig, case: str) -> None:
+    first, *others = AGAIN[case]
+    dies(rig, *first)
+    rig.approve(rig.ask_to_delete())
+    for moment in others:
+        is_dead(rig)
+        rig.start_worker(*moment)
+    comes_back(rig)
+    finishes(rig)
+
+
+def asleep(rig: Rig) -> None:
+    """Wait until the worker has stopped itself."""
+    status = Path(f"/proc/{rig.processes['worker'].pid}/stat")
+    rig.wait(lambda: status.read_text().rpartition(")")[2].split()[0] == "T", "the worker should sleep")
+
+
+def wakes(rig: Rig) -> None:
+    os.kill(rig.processes["worker"].pid, signal.SIGCONT)
+
+
+BRAKES = {"stop 1": "stopped", "freeze crm -- something is wrong": "stopped"}
+
+
+@pytest.mark.parametrize("step", ["step.copy", "step.delete"])
+@pytest.mark.parametrize("brake", BRAKES)
+def test_what_was_stopped_while_the_worker_slept_is_not_done_when_it_wakes(
+    rig: Rig, brake: str, step: str
+) -> None:
+    before = rig.contents()
+    dies(rig, "sleep", step)
+    rig.approve(rig.ask_to_delete())
+    asleep(rig)
+    rig.command("U0ALICE", "/countersign", brake)
+    assert rig.wait_state(1, BRAKES[brake]) == BRAKES[brake]
+    wakes(rig)
+    rig.wait(lambda: not archives(rig), "the attempt's backup should go")
+    rig.stop("worker")
+    rig.start_worker()
+    assert rig.contents() == before
+    assert rig.state(1) == BRAKES[brake]
+
+
+def archives(rig: Rig) -> list[str]:
+    names = [path.name for path in (rig.folder / "backups").iterdir()]
+    return [name for name in names if name.endswith((".age", ".part"))]
+
+
+def test_a_worker_that_slept_longer_than_the_lock_may_last_deletes_nothing(tmp_path: Path) -> None:
+    with Rig(tmp_path, lambda text: text.replace("max_lock: 30s", "max_lock: 1s")) as rig:
+        assert "max_lock: 1s" in (tmp_path / "countersign.yml").read_text()
+        before = rig.contents()
+        dies(rig, "sleep", "step.test-restore")
+        rig.approve(rig.ask_to_delete())
+        asleep(rig)
+        since = time.monotonic()
+        rig.wait(lambda: time.monotonic() - since > 1.5, "the lock's time should be over")
+        wakes(rig)
+        assert rig.wait_state(1, "succeeded", "failed", "held") == "failed"
+        assert rig.contents() == before
+        rig.wait(lambda: not archives(rig), "the attempt's backup should go")
