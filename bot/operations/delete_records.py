@@ -50,8 +50,9 @@ def plan(
     """
     kind = record_of(spec, record)
     with target.reading() as session:
-        roots = resolve(session, target.name, kind, values)
         ground = survey(session, target.name, kind.table, spec.soft_references)
+        session.prepare(ground.reach.tables, ground.reach.emptied)
+        roots = resolve(session, target.name, kind, values)
         session.seed(kind.table, roots)
         label = label_of(kind, ground.catalogue.tables[kind.table], list(session.rows(kind.table)), values)
         found = closure_of(session, ground, hash_key)

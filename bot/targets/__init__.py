@@ -5,9 +5,13 @@ from datetime import timedelta
 
 from bot.errors import BadInput
 from bot.targets.base import RecordTarget
+from bot.targets.postgresql import PostgresqlTarget
 from bot.targets.sqlite import SqliteTarget
 
-KINDS: Mapping[str, Callable[[str, str, timedelta], RecordTarget]] = {"sqlite": SqliteTarget}
+KINDS: Mapping[str, Callable[[str, str, timedelta], RecordTarget]] = {
+    "postgresql": PostgresqlTarget,
+    "sqlite": SqliteTarget,
+}
 
 
 def open_target(name: str, url: str, max_lock: timedelta) -> RecordTarget:
@@ -19,6 +23,6 @@ def open_target(name: str, url: str, max_lock: timedelta) -> RecordTarget:
     scheme, separator, _ = url.partition("://")
     kind = KINDS.get(scheme.lower()) if separator else None
     if kind is None:
-        known = ", ".join(f"{one}:///…" for one in KINDS)
+        known = ", ".join(f"{one}://…" for one in KINDS)
         raise BadInput("target.scheme", target=name, known=known)
     return kind(name, url, max_lock)

@@ -102,6 +102,12 @@ class Session(Protocol):
             BadInput: its condition is not valid SQL for the child.
         """
 
+    def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
+        """Make room for the key sets of these tables and the link sets of these edges.
+
+        Comes before the first look at rows: a reading session may not be able to make a work table later.
+        """
+
     def size(self, table: str) -> int:
         """How many rows the table has."""
 

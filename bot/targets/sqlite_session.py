@@ -55,6 +55,9 @@ class SqliteSession:
             raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
         return replace(edge, indexed=indexed)
 
+    def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
+        """See ``Session``; here work tables can be made at any time."""
+
     def size(self, table: str) -> int:
         """See ``Session``."""
         return self._number(f"SELECT count(*) FROM main.{quote(table)}", table)

@@ -1,0 +1,78 @@
+"""What PostgreSQL says, in our words: a key and the name of a table, never a value or the server's text."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from bot.errors import CannotProve, CountersignError, TargetDown
+
+_DOWN: dict[str, str] = {
+    "55P03": "target.locked",
+    "55006": "target.locked",
+    "40P01": "target.deadlock",
+    "40001": "target.collided",
+    "57014": "target.too-slow",
+    "25P03": "target.idle-too-long",
+    "25P04": "target.idle-too-long",
+    "57P05": "target.idle-too-long",
+    "25006": "target.read-only",
+    "57P01": "target.lost",
+    "57P02": "target.lost",
+    "57P03": "target.lost",
+    "3D000": "target.no-database",
+    "28000": "target.no-login",
+    "28P01": "target.no-login",
+}
+_DOWN_CLASSES: dict[str, str] = {
+    "08": "target.lost",
+    "53": "target.full",
+    "58": "target.disk",
+    "XX": "target.damaged",
+}
+
+
+@contextmanager
+def translated(target: str, table: str = "") -> Iterator[None]:
+    """Driver errors inside become ours.
+
+    Raises:
+        TargetDown: the server, the way to it or other users are the matter.
+        CannotProve: the statement was refused, for example by a constraint, a trigger or a missing right.
+    """
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _ours(error, target, table) from None
+    except (UnicodeError, OverflowError, MemoryError):
+        raise CannotProve("target.value", target=target, table=table) from None
+
+
+@contextmanager
+def connecting(target: str) -> Iterator[None]:
+    """The same while there is no connection yet."""
+    try:
+        with translated(target):
+            yield
+    except CannotProve:
+        raise TargetDown("target.unreachable", target=target) from None
+    except TargetDown as error:
+        if error.key == "target.lost":
+            raise TargetDown("target.unreachable", target=target) from None
+        raise
+
+
+def _ours(error: psycopg.Error, target: str, table: str) -> CountersignError:
+    code = error.sqlstate or ""
+    key = _DOWN.get(code) or _DOWN_CLASSES.get(code[:2])
+    if key is not None:
+        return TargetDown(key, target=target)
+    if not code and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return TargetDown("target.lost", target=target)
+    if not code and isinstance(error, psycopg.DataError):
+        return CannotProve("target.value", target=target, table=table)
+    if code == "42501":
+        return CannotProve("target.no-right", target=target, table=table)
+    if code.startswith("23"):
+        return CannotProve("target.constraint", target=target, table=error.diag.table_name or table)
+    return CannotProve("target.refused", target=target, table=table, code=code or "-")

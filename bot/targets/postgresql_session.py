@@ -1,0 +1,408 @@
+"""A look at a PostgreSQL database, and the work tables of a session. All of them are temporary tables.
+
+``k``: key sets (columns c0…, and the round). ``n``: link sets (the key, then the child's columns). ``s``:
+stages. Values travel as the texts that the server prints and reads, so that nothing is lost on the way; what
+the texts look like is pinned by ``PINNED``.
+"""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, LiteralString, cast
+
+import psycopg
+
+from bot.errors import BadInput, CannotProve, TargetDown
+from bot.model.backups import Value
+from bot.targets import postgresql_sql as sql
+from bot.targets.base import Catalogue, Edge, Row, Table
+from bot.targets.postgresql_catalogue import Schema, read_schema, searchable, soft_links
+from bot.targets.postgresql_errors import translated
+from bot.targets.postgresql_sql import Links, Relation, WorkTable, quote
+
+Connection = psycopg.Connection[tuple[str | None, ...]]
+
+#: How values look as text. A backup must not depend on how a role or a database is set up.
+PINNED: Mapping[str, str] = {
+    "DateStyle": "ISO, YMD",
+    "TimeZone": "UTC",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "lc_monetary": "C",
+    "lc_numeric": "C",
+    "xmloption": "content",
+    "search_path": "pg_catalog, pg_temp",
+    "row_security": "off",
+    "cursor_tuple_fraction": "1",
+}
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{0,99}[1-9])?", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_SIZES = {"int2": 15, "int4": 31, "int8": 63}
+_BATCH = 2000
+
+
+class PostgresqlSession:
+    """See ``bot.targets.base.Session``. ``deadline`` is on the monotonic clock; no statement starts after it.
+
+    ``begin`` is run once, before the first look at rows; from then on no work table can be made. None: the
+    transaction is one that can still make them.
+    """
+
+    locking = ""
+
+    def __init__(
+        self, connection: Connection, target: str, max_lock: float, begin: Callable[[], None] | None
+    ) -> None:
+        self._connection = connection
+        self._target = target
+        self._max_lock = max_lock
+        self._begin = begin
+        self.deadline = time.monotonic() + max_lock
+        self._known: Schema | None = None
+        self._soft: dict[Edge, Links] = {}
+        self._keys: dict[str, WorkTable] = {}
+        self._links: dict[Edge, WorkTable] = {}
+        self._stages: dict[str, WorkTable] = {}
+        self._grown: set[str] = set()
+        self._made = 0
+
+    def catalogue(self) -> Catalogue:
+        """See ``Session``."""
+        return self._schema().catalogue
+
+    def check(self, edge: Edge) -> Edge:
+        """See ``Session``."""
+        child, parent = self._relation(edge.child), self._relation(edge.parent)
+        links = soft_links(child, parent, edge)
+        try:
+            self._run(
+                f"SELECT 1 FROM {parent.rows} p JOIN {sql.children(edge, child, ())} c"
+                f" ON {sql.joined(edge, links, 'p', 'c')} LIMIT 0",
+                edge.child,
+            )
+        except CannotProve:
+            raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
+        plain = not any(links.child_cast)
+        checked = replace(edge, indexed=plain and searchable(child, edge.child_columns))
+        self._soft[checked] = links
+        return checked
+
+    def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
+        """See ``Session``."""
+        known = self.catalogue().tables
+        for table in sorted(set(tables)):
+            if known[table].key:
+                self._key_set(table)
+        for edge in edges:
+            if known[edge.child].key:
+                self._key_set(edge.child)
+                self._link_set(edge)
+
+    def size(self, table: str) -> int:
+        """See ``Session``."""
+        self._look()
+        return self._number(f"SELECT count(*) FROM {self._relation(table).rows}", table)
+
+    def find(self, table: str, column: str, text: str, limit: int) -> list[Row]:
+        """See ``Session``."""
+        self._look()
+        relation = self._relation(table)
+        condition = _typed(relation, column, text)
+        if condition is None or "\0" in text:
+            return []
+        key = sql.listed("t", self._table(table).key)
+        query = f"SELECT {key} FROM {relation.rows} t WHERE {condition} LIMIT {int(limit)}"
+        with translated(self._target, table):
+            return list(self._execute(query, [text]).fetchall())
+
+    def seed(self, table: str, keys: Iterable[Row]) -> int:
+        """See ``Session``."""
+        name, relation = self._key_set(table), self._relation(table)
+        self._look()
+        columns = self._table(table).key
+        live = " AND ".join(
+            f"t.{quote(one)} {relation.equal[one]} CAST(${place} AS {relation.casts[one]})"
+            for place, one in enumerate(columns, start=1)
+        )
+        statement = (
+            f"INSERT INTO {name.path} SELECT {sql.listed('t', columns)}, 0 FROM {relation.rows} t"
+            f" WHERE {live}{self._lock('t')} ON CONFLICT DO NOTHING"
+        )
+        self._grown.add(table)
+        return sum(self._write(statement, table, key) for key in keys)
+
+    def grow(self, edge: Edge, found: int) -> int:
+        """See ``Session``."""
+        key = self._table(edge.child).key
+        child = self._key_set(edge.child)
+        source = self._pointing(edge)
+        self._hold(edge)
+        new = self._write(
+            f"INSERT INTO {child.path} SELECT {sql.listed('c', key)}, {found + 1} FROM {source}"
+            f" WHERE k.r = {int(found)}{self._lock('c')} ON CONFLICT DO NOTHING",
+            edge.child,
+        )
+        if new:
+            self._grown.add(edge.child)
+        return new
+
+    def pointing(self, edge: Edge) -> int:
+        """See ``Session``."""
+        return self._number(f"SELECT count(*) FROM {self._outside(edge)}", edge.child)
+
+    def note(self, edge: Edge) -> int:
+        """See ``Session``."""
+        links = self._link_set(edge)
+        self._hold(edge)
+        return self._write(
+            f"INSERT INTO {links.path} SELECT {sql.listed('c', links.columns)} FROM {self._outside(edge)}"
+            f"{self._lock('c')}",
+            edge.child,
+        )
+
+    def loose(self, edge: Edge) -> int:
+        """See ``Session``."""
+        if edge.child not in self._keys:
+            return 0
+        child, parent = self._relation(edge.child), self._relation(edge.parent)
+        keys = self._read_keys(edge.child)
+        filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in edge.child_columns)
+        return self._number(
+            f"SELECT count(*) FROM {keys.path} k JOIN {child.rows} c ON {sql.matched('c', child, keys, 'k')}"
+            f" WHERE {filled} AND NOT EXISTS (SELECT FROM {parent.rows} p"
+            f" WHERE {sql.joined(edge, self._linked(edge), 'p', 'c')})",
+            edge.child,
+        )
+
+    def keys(self, table: str) -> Iterator[Row]:
+        """See ``Session``."""
+        if table not in self._keys:
+            return iter(())
+        work = self._keys[table]
+        return self._read(f"SELECT {work.cells} FROM {work.path}", table)
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """See ``Session``."""
+        if table not in self._keys:
+            return iter(())
+        relation, keys = self._relation(table), self._read_keys(table)
+        columns = sql.listed("t", [column.name for column in self._table(table).stored])
+        return self._read(
+            f"SELECT {columns} FROM {keys.path} k"
+            f" JOIN {relation.rows} t ON {sql.matched('t', relation, keys, 'k')}",
+            table,
+        )
+
+    def links(self, edge: Edge) -> Iterator[Row]:
+        """See ``Session``."""
+        work = self._links[edge]
+        return self._read(f"SELECT {work.cells} FROM {work.path}", edge.child)
+
+    def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """See ``Session``."""
+        stage = self._make("s", table, columns)
+        count = 0
+        copying = cast("LiteralString", f"COPY {stage.path} ({stage.cells}) FROM STDIN")
+        # Reading the rows may raise errors of its own; only the server's are translated.
+        with self._connection.cursor() as cursor, translated(self._target, table), cursor.copy(copying) as copy:
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+        self._run(f"CREATE INDEX ON {stage.path} ({', '.join(map(stage.cell, stage.key))})", table)
+        self._run(f"ANALYZE {stage.path}", table)
+        self._stages[label] = stage
+        return count
+
+    def staged(self, label: str) -> Iterator[Row]:
+        """See ``Session``."""
+        stage = self._stages[label]
+        return self._read(f"SELECT {stage.cells} FROM {stage.path}", stage.table)
+
+    def pairs(self, label: str) -> Iterator[tuple[Row, Row | None]]:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        relation, width = self._relation(stage.table), len(stage.columns)
+        query = (
+            f"SELECT {stage.cells}, t.tableoid, {sql.listed('t', stage.columns)} FROM {stage.path} s"
+            f" LEFT JOIN {relation.rows} t ON {sql.matched('t', relation, stage, 's')}"
+        )
+        for row in self._read(query, stage.table):
+            yield row[:width], row[width + 1 :] if row[width] is not None else None
+
+    def clashes(self, label: str) -> int:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        tests = [
+            f"EXISTS (SELECT FROM {relation.rows} u WHERE "
+            + " AND ".join(
+                f"u.{quote(name)} {equal} s.{stage.cell(name)}"
+                for name, equal in zip(one.columns, one.equal, strict=True)
+            )
+            + ")"
+            for one in relation.unique
+            if set(one.columns) <= set(stage.columns)
+        ]
+        if not tests:
+            return 0
+        missing = self._missing(stage)
+        return self._number(f"SELECT count(*) FROM {missing} AND ({' OR '.join(tests)})", stage.table)
+
+    def orphans(self, edge: Edge, label: str) -> int:
+        """See ``Session``."""
+        self._look()
+        stage, links = self._stages[label], self._linked(edge)
+        cells = [f"s.{stage.cell(name)}" for name in edge.child_columns]
+        filled = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
+        live = sql.linked(edge, links, [f"p.{quote(name)}" for name in edge.parent_columns], cells)
+        query = (
+            f"SELECT count(*) FROM {self._missing(stage)} AND {filled}"
+            f" AND NOT EXISTS (SELECT FROM {self._relation(edge.parent).rows} p WHERE {live})"
+        )
+        parent = self._stages.get(edge.parent)
+        if parent and set(edge.parent_columns) <= set(parent.columns):
+            staged = sql.linked(edge, links, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
+            query += f" AND NOT EXISTS (SELECT FROM {parent.path} q WHERE {staged})"
+        return self._number(query, stage.table)
+
+    def _missing(self, stage: WorkTable) -> str:
+        """FROM and WHERE of the staged rows that are not live."""
+        relation = self._relation(stage.table)
+        live = sql.matched("t", relation, stage, "s")
+        return f"{stage.path} s WHERE NOT EXISTS (SELECT FROM {relation.rows} t WHERE {live})"
+
+    def _pointing(self, edge: Edge) -> str:
+        """FROM: a key set ``k``, its rows ``p``, and their children ``c``."""
+        parents = self._read_keys(edge.parent)
+        parent, child = self._relation(edge.parent), self._relation(edge.child)
+        below = sql.children(edge, child, self._table(edge.child).key)
+        return (
+            f"{parents.path} k JOIN {parent.rows} p ON {sql.matched('p', parent, parents, 'k')}"
+            f" JOIN {below} c ON {sql.joined(edge, self._linked(edge), 'p', 'c')}"
+        )
+
+    def _outside(self, edge: Edge) -> str:
+        """FROM and WHERE of the children of a key set that are in none themselves."""
+        source, own = self._pointing(edge), self._keys.get(edge.child)
+        if own is None:
+            return source
+        match = sql.matched("c", self._relation(edge.child), own, "x")
+        return f"{source} WHERE NOT EXISTS (SELECT FROM {own.path} x WHERE {match})"
+
+    def _hold(self, edge: Edge) -> None:
+        """Keep others from adding children to a link that the database does not guard; when writing."""
+
+    def _lock(self, alias: str) -> str:
+        return f" FOR UPDATE OF {alias}" if self.locking else ""
+
+    def _look(self) -> None:
+        """Before the first look at rows: from here on, one snapshot."""
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin()
+
+    def _read_keys(self, table: str) -> WorkTable:
+        """A key set about to be read: the planner should know how large it has become."""
+        keys = self._key_set(table)
+        self._look()
+        if table in self._grown:
+            self._grown.discard(table)
+            self._run(f"ANALYZE {keys.path}", table)
+        return keys
+
+    def _key_set(self, table: str) -> WorkTable:
+        if table not in self._keys:
+            work = self._make("k", table, self._table(table).key, "0 AS r")
+            self._run(f"CREATE UNIQUE INDEX ON {work.path} ({work.cells})", table)
+            self._keys[table] = work
+        return self._keys[table]
+
+    def _link_set(self, edge: Edge) -> WorkTable:
+        if edge not in self._links:
+            key = self._table(edge.child).key
+            self._links[edge] = self._make("n", edge.child, (*key, *edge.child_columns))
+        return self._links[edge]
+
+    def _make(self, letter: str, table: str, columns: Sequence[str], more: str = "") -> WorkTable:
+        """An empty work table, made from the table itself, so that its columns have the very same types."""
+        name = f"countersign_{letter}{self._made}"
+        self._made += 1
+        work = WorkTable(name, table, tuple(columns), self._table(table).key)
+        origin = ", ".join(part for part in (sql.renamed("t", columns), more) if part)
+        self._run(
+            f"CREATE TEMP TABLE {name} AS SELECT {origin} FROM {self._relation(table).rows} t LIMIT 0", table
+        )
+        return work
+
+    def _linked(self, edge: Edge) -> Links:
+        return self._soft[edge] if edge.action == "soft" else self._schema().links[edge.label]
+
+    def _schema(self) -> Schema:
+        if self._known is None:
+            self._in_time()
+            with translated(self._target):
+                self._known = read_schema(self._connection)
+        return self._known
+
+    def _relation(self, name: str) -> Relation:
+        return self._schema().relations[name]
+
+    def _table(self, name: str) -> Table:
+        return self.catalogue().tables[name]
+
+    def _in_time(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise TargetDown("target.too-slow", target=self._target)
+
+    def _execute(self, statement: str, values: Sequence[Value] | None = None) -> "psycopg.Cursor[Any]":
+        self._in_time()
+        return self._connection.execute(cast("LiteralString", statement), values)
+
+    def _run(self, statement: str, table: str, values: Sequence[Value] | None = None) -> None:
+        with translated(self._target, table):
+            self._execute(statement, values)
+
+    def _write(self, statement: str, table: str, values: Sequence[Value] | None = None) -> int:
+        with translated(self._target, table):
+            return self._execute(statement, values).rowcount
+
+    def _read(self, query: str, table: str) -> Iterator[Row]:
+        """The rows of a query, a batch at a time; statements may run between two of them."""
+        name = f"countersign_c{self._made}"
+        self._made += 1
+        self._run(f"DECLARE {name} NO SCROLL CURSOR FOR {query}", table)
+        while True:
+            with translated(self._target, table):
+                batch = self._execute(f"FETCH {_BATCH} FROM {name}").fetchall()
+            if not batch:
+                break
+            yield from batch
+        self._run(f"CLOSE {name}", table)
+
+    def _number(self, query: str, table: str) -> int:
+        with translated(self._target, table):
+            return int(self._execute(query).fetchone()[0])  # type: ignore[index]  # an aggregate has a row
+
+
+def _typed(relation: Relation, column: str, text: str) -> str | None:
+    """The condition under which a column is what was typed as ``$1``; None: it cannot be."""
+    name, kind, equal = f"t.{quote(column)}", relation.kinds[column], relation.equal[column]
+    exact = f'{name}::pg_catalog.text {sql.EQUAL} $1 COLLATE "C"'
+    if kind in _SIZES:
+        fits = _INTEGER.fullmatch(text) and -(2 ** _SIZES[kind]) <= int(text) < 2 ** _SIZES[kind]
+        return f"{name} {sql.EQUAL} $1::pg_catalog.{kind}" if fits else None
+    if kind == "numeric":
+        return f"{name} {sql.EQUAL} $1::pg_catalog.numeric" if _NUMBER.fullmatch(text) else None
+    if kind == "uuid":
+        return f"{name} {sql.EQUAL} $1::pg_catalog.uuid" if _UUID.fullmatch(text) else None
+    if kind in ("text", "varchar", "bpchar", "citext"):
+        # Once for the index, which may not tell cases apart, and once to be exact.
+        return f"{name} {equal} CAST($1 AS {relation.casts[column]}) AND {exact}"
+    return exact

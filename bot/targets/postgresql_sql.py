@@ -1,0 +1,137 @@
+"""Pieces of SQL for PostgreSQL. Pure: names in, text out; every name is quoted, no value ever appears.
+
+Operators are written with their schema, so that nobody's search path decides what "equal" means.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.targets.base import Edge
+
+#: The ordinary equality; types of an extension bring one of their own.
+EQUAL = "OPERATOR(pg_catalog.=)"
+
+
+def quote(name: str) -> str:
+    """An identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True)
+class Unique:
+    """A unique key that holds for every row: its columns, and what makes two values equal."""
+
+    columns: tuple[str, ...]
+    equal: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What SQL needs to know about a table beyond ``base.Table``.
+
+    ``casts``: by column, the type without its length, which would cut a value. ``kinds``: by column, how a
+    typed text is compared with it. ``equal``: by column, the equality of its type.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    partitioned: bool
+    casts: dict[str, str]
+    kinds: dict[str, str]
+    equal: dict[str, str]
+    unique: tuple[Unique, ...]
+    leading: tuple[tuple[str | None, ...], ...]
+
+    @property
+    def path(self) -> str:
+        """``"schema"."table"``."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+    @property
+    def rows(self) -> str:
+        """The table's own rows: those of its partitions, never those of a table that inherits from it."""
+        return self.path if self.partitioned else f"ONLY {self.path}"
+
+
+@dataclass(frozen=True)
+class Links:
+    """What makes a child of an edge point at a parent, column by column: ``parent = child``.
+
+    ``checked``: the database itself makes sure of it.
+    """
+
+    equal: tuple[str, ...]
+    parent_cast: tuple[str, ...]
+    child_cast: tuple[str, ...]
+    checked: bool
+
+
+@dataclass(frozen=True)
+class WorkTable:
+    """A work table beside the table that its columns come from. ``key`` of them, by position, are the key."""
+
+    name: str
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Never a table of somebody else."""
+        return f"pg_temp.{self.name}"
+
+    def cell(self, column: str) -> str:
+        """Our name for a column."""
+        return f"c{self.columns.index(column)}"
+
+    @property
+    def cells(self) -> str:
+        """All our names."""
+        return ", ".join(f"c{position}" for position in range(len(self.columns)))
+
+
+def listed(alias: str, columns: Sequence[str]) -> str:
+    """``t."a", t."b"``."""
+    return ", ".join(f"{alias}.{quote(name)}" for name in columns)
+
+
+def renamed(alias: str, columns: Sequence[str]) -> str:
+    """``t."a" AS c0``, and so on."""
+    return ", ".join(f"{alias}.{quote(name)} AS c{position}" for position, name in enumerate(columns))
+
+
+def matched(alias: str, relation: Relation, work: WorkTable, other: str) -> str:
+    """A row of a table and a row of a work table have the same key."""
+    return " AND ".join(
+        f"{alias}.{quote(name)} {relation.equal[name]} {other}.{work.cell(name)}" for name in work.key
+    )
+
+
+def linked(edge: Edge, links: Links, parents: Sequence[str], children: Sequence[str]) -> str:
+    """``parents`` and ``children`` are the two sides of a link, column by column."""
+    return " AND ".join(
+        f"{parent}{links.parent_cast[place]} {links.equal[place]} {child}{links.child_cast[place]}"
+        for place, (parent, child) in enumerate(zip(parents, children, strict=True))
+    )
+
+
+def joined(edge: Edge, links: Links, parent: str, child: str) -> str:
+    """A row ``parent`` and a row ``child`` of the tables of an edge belong together."""
+    return linked(
+        edge,
+        links,
+        [f"{parent}.{quote(name)}" for name in edge.parent_columns],
+        [f"{child}.{quote(name)}" for name in edge.child_columns],
+    )
+
+
+def children(edge: Edge, relation: Relation, key: Sequence[str]) -> str:
+    """The child table of an edge, narrowed by the condition of a soft link.
+
+    The condition sees nothing but the child, and a comment in it ends with its line.
+    """
+    if not edge.where:
+        return relation.rows
+    columns = ", ".join(quote(name) for name in dict.fromkeys([*key, *edge.child_columns]))
+    return f"(SELECT {columns} FROM {relation.rows} WHERE (\n{edge.where}\n))"

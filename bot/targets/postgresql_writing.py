@@ -1,0 +1,201 @@
+"""The transaction that deletes from, or restores into, a PostgreSQL database."""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from bot.errors import TargetDown
+from bot.targets import postgresql_sql as sql
+from bot.targets.base import Edge
+from bot.targets.postgresql_errors import translated
+from bot.targets.postgresql_session import Connection, PostgresqlSession
+from bot.targets.postgresql_sql import quote
+
+# Rows of all real tables that this transaction has inserted, updated or deleted: its own statistics.
+_CHANGES = """
+SELECT pg_catalog.sum(s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg_catalog.+) s.n_tup_del)
+  FROM pg_catalog.pg_stat_xact_all_tables s
+  JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.relid
+ WHERE c.relpersistence OPERATOR(pg_catalog.<>) 't'
+   AND s.schemaname OPERATOR(pg_catalog.!~) '^pg_|^information_schema$'
+"""
+
+# TRUNCATE leaves no count behind, but a new file.
+_FILES = """
+SELECT c.oid::text, c.relfilenode::text FROM pg_catalog.pg_class c
+  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_|^information_schema$'
+"""
+
+
+class PostgresqlWriting(PostgresqlSession):
+    """See ``bot.targets.base.Writing``.
+
+    ``path``: the role's own search path. Triggers are written for it, so it holds while they may fire; our
+    own statements name every schema and do not care.
+    """
+
+    locking = "FOR UPDATE"
+
+    def __init__(self, connection: Connection, target: str, max_lock: float, path: str) -> None:
+        super().__init__(connection, target, max_lock, None)
+        self._path = path
+        self._changed = False
+        self._held: set[str] = set()
+        self._files: dict[str, str] | None = None
+
+    def delete(self, component: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        statements = {}
+        for table in component:
+            relation, keys = self._relation(table), self._read_keys(table)
+            match = sql.matched("t", relation, keys, "k")
+            statements[table] = f"DELETE FROM {relation.rows} t USING {keys.path} k WHERE {match}"
+        return self._together(statements, component[0])
+
+    def unlink(self, edge: Edge) -> int:
+        """See ``Writing``."""
+        relation, links = self._relation(edge.child), self._links[edge]
+        empty = ", ".join(f"{quote(name)} = NULL" for name in edge.child_columns)
+        match = sql.matched("t", relation, links, "n")
+        return self._change(
+            f"UPDATE {relation.rows} t SET {empty} FROM {links.path} n WHERE {match}", edge.child
+        )
+
+    def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        statements = {}
+        for label in labels:
+            stage = self._stages[label]
+            names = ", ".join(quote(name) for name in stage.columns)
+            cells = ", ".join(f"s.{stage.cell(name)}" for name in stage.columns)
+            statements[label] = (
+                f"INSERT INTO {self._relation(stage.table).path} ({names}) OVERRIDING SYSTEM VALUE"
+                f" SELECT {cells} FROM {self._missing(stage)}"
+            )
+        return self._together(statements, self._stages[labels[0]].table)
+
+    def relink(self, label: str, columns: Sequence[str]) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in columns)
+        # A column shared by two links may have come back already with the other one.
+        each = " AND ".join(
+            f"(t.{quote(name)} IS NULL OR t.{quote(name)}::text {sql.EQUAL} s.{stage.cell(name)}::text)"
+            for name in columns
+        )
+        some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
+        return self._change(
+            f"UPDATE {relation.rows} t SET {values} FROM {stage.path} s"
+            f" WHERE {sql.matched('t', relation, stage, 's')} AND {each} AND ({some})",
+            stage.table,
+        )
+
+    def changes(self) -> int:
+        """See ``Writing``."""
+        self._finish()
+        with translated(self._target):
+            files = {str(row[0]): str(row[1]) for row in self._execute(_FILES).fetchall()}
+        if self._files is None:
+            self._files = files
+        rewritten = sum(files.get(table) != file for table, file in self._files.items())
+        return self._number(_CHANGES, "") + rewritten
+
+    def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
+        """See ``Writing``. The database vouches for the keys that it checks; the others are counted."""
+        self._finish()
+        wanted, found = set(tables), {}
+        for edge in self.catalogue().edges:
+            if edge.child in wanted and not self._linked(edge).checked:
+                child, parent = self._relation(edge.child), self._relation(edge.parent)
+                filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in edge.child_columns)
+                count = self._number(
+                    f"SELECT count(*) FROM {child.rows} c WHERE {filled} AND NOT EXISTS"
+                    f" (SELECT FROM {parent.rows} p WHERE {sql.joined(edge, self._linked(edge), 'p', 'c')})",
+                    edge.child,
+                )
+                if count:
+                    found[edge.label] = count
+        return found
+
+    def left(self, edge: Edge, label: str) -> int:
+        """See ``Writing``. The database vouches for the keys that it checks."""
+        stage, links = self._stages[label], self._linked(edge)
+        self._finish()
+        if links.checked or not set(edge.parent_columns) <= set(stage.columns):
+            return 0
+        child = self._relation(edge.child)
+        match = sql.linked(
+            edge,
+            links,
+            [f"s.{stage.cell(name)}" for name in edge.parent_columns],
+            [f"c.{quote(name)}" for name in edge.child_columns],
+        )
+        return self._number(
+            f"SELECT count(*) FROM {stage.path} s JOIN {sql.children(edge, child, ())} c ON {match}",
+            edge.child,
+        )
+
+    def transaction(self) -> str:
+        """See ``Writing``; the server's own number."""
+        with translated(self._target):
+            row = self._execute("SELECT pg_catalog.pg_current_xact_id()").fetchone()
+        assert row is not None
+        return f"postgresql-{row[0]}"
+
+    def extend(self) -> None:
+        """See ``Writing``."""
+        now = time.monotonic()
+        if now > self.deadline:
+            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
+        self.deadline = now + self._max_lock
+
+    def commit(self) -> None:
+        """See ``Writing``."""
+        self._finish()
+        # An interrupted COMMIT would leave it open whether it happened.
+        self._run("SET LOCAL statement_timeout = 0", "")
+        with translated(self._target):
+            self._connection.execute("COMMIT")
+
+    def _together(self, statements: Mapping[str, str], table: str) -> Mapping[str, int]:
+        """Tables that point at each other change in one statement: the database checks at its end."""
+        if len(statements) == 1:
+            return {name: self._change(statement, table) for name, statement in statements.items()}
+        parts = [
+            f"d{place} AS ({statement} RETURNING 1)" for place, statement in enumerate(statements.values())
+        ]
+        counts = [f"(SELECT pg_catalog.count(*) FROM d{place})" for place in range(len(statements))]
+        self._change_path()
+        with translated(self._target, table):
+            row = self._execute(f"WITH {', '.join(parts)} SELECT {', '.join(counts)}").fetchone()
+        self._changed = True
+        assert row is not None
+        return {name: int(count) for name, count in zip(statements, row, strict=True)}
+
+    def _change(self, statement: str, table: str) -> int:
+        self._change_path()
+        count = self._write(statement, table)
+        self._changed = True
+        return count
+
+    def _change_path(self) -> None:
+        with translated(self._target):
+            self._execute("SELECT pg_catalog.set_config('search_path', $1, true)", [self._path])
+
+    def _finish(self) -> None:
+        """Let everything that the database has put off until the end happen now, where it is seen."""
+        if self._changed:
+            self._changed = False
+            self._change_path()
+            self._run("SET CONSTRAINTS ALL IMMEDIATE", "")
+            self._run("SET LOCAL search_path = pg_catalog, pg_temp", "")
+
+    def _hold(self, edge: Edge) -> None:
+        if not self._linked(edge).checked and edge.child not in self._held:
+            self._held.add(edge.child)
+            path = self._relation(edge.child).path
+            self._run(f"LOCK TABLE {path} IN SHARE ROW EXCLUSIVE MODE", edge.child)
+
+
