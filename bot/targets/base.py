@@ -148,7 +148,10 @@ class Session(Protocol):
         """The link set of an edge: key, then the old values of the child columns."""
 
     def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
-        """Load rows into a work table of the same types; ``columns`` must hold the table's key. How many."""
+        """Load rows into a work table of the same types; ``columns`` must hold the table's key. How many.
+
+        In a reading session this comes before the first look at rows, as ``prepare`` does.
+        """
 
     def staged(self, label: str) -> Iterator[Row]:
         """The rows of a stage as the database gives them back."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 from psycopg.adapt import AdaptersMap
@@ -71,7 +71,13 @@ class PostgresqlTarget:
             parts: dict[str, Any] = dict(conninfo_to_dict(url))
         except (psycopg.Error, ValueError):
             raise BadInput("target.postgresql-url", target=name) from None
-        if "\0" in url or not parts.get("dbname") or not parts.keys() <= _OPTIONS:
+        ports = str(parts.get("port") or "5432").split(",")
+        if (
+            "\0" in url
+            or not all(map(str.isdecimal, ports))
+            or not parts.get("dbname")
+            or not parts.keys() <= _OPTIONS
+        ):
             raise BadInput("target.postgresql-url", target=name)
         self._name = name
         self._parts = {"connect_timeout": "5", "tcp_user_timeout": "30000"} | parts
@@ -117,9 +123,7 @@ class PostgresqlTarget:
             yield PostgresqlWriting(connection, self._name, self._max_lock, path)
 
     def _snapshot(self, connection: Connection) -> Callable[[], None]:
-        return lambda: self._set(
-            connection, ["COMMIT", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"]
-        )
+        return lambda: self._set(connection, ["COMMIT", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"])
 
     @contextmanager
     def _connection(self) -> Iterator[tuple[Connection, str]]:
@@ -178,7 +182,7 @@ class PostgresqlTarget:
     def _set(self, connection: Connection, statements: Sequence[str]) -> None:
         with translated(self._name):
             for statement in statements:
-                connection.execute(cast("LiteralString", statement))
+                connection.execute(statement)
 
 
 class _Texts:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 
@@ -207,9 +207,13 @@ class PostgresqlSession:
         """See ``Session``."""
         stage = self._make("s", table, columns)
         count = 0
-        copying = cast("LiteralString", f"COPY {stage.path} ({stage.cells}) FROM STDIN")
+        copying = f"COPY {stage.path} ({stage.cells}) FROM STDIN"
         # Reading the rows may raise errors of its own; only the server's are translated.
-        with self._connection.cursor() as cursor, translated(self._target, table), cursor.copy(copying) as copy:
+        with (
+            self._connection.cursor() as cursor,
+            translated(self._target, table),
+            cursor.copy(copying) as copy,
+        ):
             for row in rows:
                 copy.write_row(row)
                 count += 1
@@ -261,14 +265,14 @@ class PostgresqlSession:
         stage, links = self._stages[label], self._linked(edge)
         cells = [f"s.{stage.cell(name)}" for name in edge.child_columns]
         filled = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
-        live = sql.linked(edge, links, [f"p.{quote(name)}" for name in edge.parent_columns], cells)
+        live = sql.linked(links, [f"p.{quote(name)}" for name in edge.parent_columns], cells)
         query = (
             f"SELECT count(*) FROM {self._missing(stage)} AND {filled}"
             f" AND NOT EXISTS (SELECT FROM {self._relation(edge.parent).rows} p WHERE {live})"
         )
         parent = self._stages.get(edge.parent)
         if parent and set(edge.parent_columns) <= set(parent.columns):
-            staged = sql.linked(edge, links, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
+            staged = sql.linked(links, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
             query += f" AND NOT EXISTS (SELECT FROM {parent.path} q WHERE {staged})"
         return self._number(query, stage.table)
 
@@ -363,7 +367,7 @@ class PostgresqlSession:
 
     def _execute(self, statement: str, values: Sequence[Value] | None = None) -> "psycopg.Cursor[Any]":
         self._in_time()
-        return self._connection.execute(cast("LiteralString", statement), values)
+        return self._connection.execute(statement, values)
 
     def _run(self, statement: str, table: str, values: Sequence[Value] | None = None) -> None:
         with translated(self._target, table):

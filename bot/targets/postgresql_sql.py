@@ -2,6 +2,7 @@
 
 Operators are written with their schema, so that nobody's search path decides what "equal" means.
 """
+# ruff: noqa: S608 - every name goes through quote()
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ def matched(alias: str, relation: Relation, work: WorkTable, other: str) -> str:
     )
 
 
-def linked(edge: Edge, links: Links, parents: Sequence[str], children: Sequence[str]) -> str:
+def linked(links: Links, parents: Sequence[str], children: Sequence[str]) -> str:
     """``parents`` and ``children`` are the two sides of a link, column by column."""
     return " AND ".join(
         f"{parent}{links.parent_cast[place]} {links.equal[place]} {child}{links.child_cast[place]}"
@@ -119,7 +120,6 @@ def linked(edge: Edge, links: Links, parents: Sequence[str], children: Sequence[
 def joined(edge: Edge, links: Links, parent: str, child: str) -> str:
     """A row ``parent`` and a row ``child`` of the tables of an edge belong together."""
     return linked(
-        edge,
         links,
         [f"{parent}.{quote(name)}" for name in edge.parent_columns],
         [f"{child}.{quote(name)}" for name in edge.child_columns],

@@ -127,7 +127,6 @@ class PostgresqlWriting(PostgresqlSession):
             return 0
         child = self._relation(edge.child)
         match = sql.linked(
-            edge,
             links,
             [f"s.{stage.cell(name)}" for name in edge.parent_columns],
             [f"c.{quote(name)}" for name in edge.child_columns],
@@ -197,5 +196,3 @@ class PostgresqlWriting(PostgresqlSession):
             self._held.add(edge.child)
             path = self._relation(edge.child).path
             self._run(f"LOCK TABLE {path} IN SHARE ROW EXCLUSIVE MODE", edge.child)
-
-

@@ -9,17 +9,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from bot.errors import BadInput, Broken, CannotProve, CountersignError, TargetDown
+from bot.errors import BadInput, Broken, CountersignError, TargetDown
 from bot.targets import open_target
-from bot.targets.base import Edge, RecordTarget, Session
+from bot.targets.base import Edge, RecordTarget, Row, Session
 from bot.texts import say
+from tests.fakes.servers import postgresql_database
 
 SCHEMA = [
     "CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, name TEXT)",
@@ -42,6 +44,14 @@ class Installation:
 
     url: str
     ask: Callable[[str], list[tuple[object, ...]]]
+    #: Values travel as the texts that the server prints.
+    texts: bool = False
+
+    def said(self, *rows: Row) -> list[Row]:
+        """The rows as this kind of target hands them over."""
+        if not self.texts:
+            return list(rows)
+        return [tuple(None if value is None else str(value) for value in row) for row in rows]
 
     def open(self, max_lock: float = 30.0) -> RecordTarget:
         return open_target("crm", self.url, timedelta(seconds=max_lock))
@@ -65,15 +75,31 @@ def sqlite_installation(folder: Path, *, wal: bool = False) -> Installation:
     return Installation(f"sqlite:///{path}", ask)
 
 
-KINDS: dict[str, Callable[[Path], Installation]] = {
-    "sqlite": sqlite_installation,
-    "sqlite in WAL mode": lambda folder: sqlite_installation(folder, wal=True),
+@contextmanager
+def postgresql_installation() -> Iterator[Installation]:
+    with postgresql_database() as url:
+
+        def ask(statement: str) -> list[tuple[object, ...]]:
+            with psycopg.connect(url) as connection:
+                cursor = connection.execute(statement.encode())
+                return cursor.fetchall() if cursor.description else []
+
+        for statement in SCHEMA:
+            ask(statement)
+        yield Installation(url, ask, texts=True)
+
+
+KINDS: dict[str, Callable[[Path], AbstractContextManager[Installation]]] = {
+    "sqlite": lambda folder: nullcontext(sqlite_installation(folder)),
+    "sqlite in WAL mode": lambda folder: nullcontext(sqlite_installation(folder, wal=True)),
+    "postgresql": lambda _: postgresql_installation(),
 }
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
-    return KINDS[request.param](tmp_path)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    with KINDS[request.param](tmp_path) as installation:
+        yield installation
 
 
 def edge(target: RecordTarget, label: str) -> Edge:
@@ -108,13 +134,16 @@ def test_a_key_set_grows_round_by_round_and_each_key_counts_once(place: Installa
     target = place.open()
     follow = edge(target, CASCADE)
     with target.reading() as session:
-        assert session.seed("parents", [(1,), (2,), (404,), (1,)]) == 2
+        session.prepare(["parents", "children", "visits"], [])
+        assert session.seed("parents", place.said((1,), (2,), (404,), (1,))) == 2
         assert session.pointing(follow) == 3
         assert session.grow(follow, 0) == 3
         assert session.grow(follow, 0) == 0
         assert session.pointing(follow) == 0
-        assert set(session.keys("children")) == {(1, "x"), (1, "y"), (2, "x")}
-        assert set(session.rows("children")) == {(1, "x", 1, "n"), (1, "y", 1, ""), (2, "x", 2, None)}
+        assert set(session.keys("children")) == {*place.said((1, "x"), (1, "y"), (2, "x"))}
+        assert set(session.rows("children")) == {
+            *place.said((1, "x", 1, "n"), (1, "y", 1, ""), (2, "x", 2, None))
+        }
         assert list(session.keys("visits")) == []
         assert list(session.rows("visits")) == []
         assert session.size("children") == 4
@@ -124,17 +153,18 @@ def test_a_link_set_holds_keys_and_old_values_of_rows_that_stay(place: Installat
     target = place.open()
     follow, empty = edge(target, CASCADE), edge(target, EMPTY)
     with target.reading() as session:
-        session.seed("parents", [(1,)])
+        session.prepare(["parents", "children"], [empty])
+        session.seed("parents", place.said((1,)))
         session.grow(follow, 0)
         assert session.note(empty) == 2
-        assert set(session.links(empty)) == {(1, "p1"), (4, "p1")}
+        assert set(session.links(empty)) == {*place.said((1, "p1"), (4, "p1"))}
 
 
 def test_finding_is_exact(place: Installation) -> None:
     with place.open().reading() as session:
-        assert session.find("parents", "code", "p1", 5) == [(1,)]
-        assert session.find("parents", "id", "3", 5) == [(3,)]
-        assert session.find("children", "note", "", 5) == [(1, "y")]
+        assert session.find("parents", "code", "p1", 5) == place.said((1,))
+        assert session.find("parents", "id", "3", 5) == place.said((3,))
+        assert session.find("children", "note", "", 5) == place.said((1, "y"))
         for text in ("P1", "p_", "%", "p1 ", "3.0", "03", " 3", "1e0", "'", "\0"):
             assert session.find("parents", "code", text, 5) == []
             assert session.find("parents", "id", text, 5) == []
@@ -150,18 +180,20 @@ def test_a_reading_session_sees_one_snapshot_or_keeps_writers_out(place: Install
 
 
 def test_staged_rows_come_back_as_they_were_and_meet_the_live_ones(place: Installation) -> None:
-    rows = [(1, "x", 1, "n"), (1, "y", 1, "other"), (9, "x", 404, None)]
+    rows = place.said((1, "x", 1, "n"), (1, "y", 1, "other"), (9, "x", 404, None))
     target = place.open()
     with target.reading() as session:
         assert session.stage("children", "children", ("a", "b", "parent", "note"), rows) == 3
         assert set(session.staged("children")) == set(rows)
         assert dict(session.pairs("children")) == {
             rows[0]: rows[0],
-            rows[1]: (1, "y", 1, ""),
+            rows[1]: place.said((1, "y", 1, ""))[0],
             rows[2]: None,
         }
         assert session.orphans(edge(target, CASCADE), "children") == 1
-        assert session.stage("parents", "parents", ("id", "code", "name"), [(404, "p1", None)]) == 1
+    with target.reading() as session:
+        session.stage("children", "children", ("a", "b", "parent", "note"), rows)
+        assert session.stage("parents", "parents", ("id", "code", "name"), place.said((404, "p1", None))) == 1
         assert session.orphans(edge(target, CASCADE), "children") == 0
         assert session.clashes("parents") == 1
         assert session.clashes("children") == 0
@@ -171,7 +203,7 @@ def test_deleting_and_emptying_counts_what_it_did_and_nothing_else(place: Instal
     target = place.open()
     follow, empty = edge(target, CASCADE), edge(target, EMPTY)
     with target.writing() as session:
-        session.seed("parents", [(1,)])
+        session.seed("parents", place.said((1,)))
         session.grow(follow, 0)
         session.note(empty)
         session.stage("parents", "parents", ("id", "code", "name"), list(session.rows("parents")))
@@ -194,19 +226,18 @@ def test_deleting_and_emptying_counts_what_it_did_and_nothing_else(place: Instal
 
 
 def test_what_the_database_would_cascade_by_itself_is_left_to_us(place: Installation) -> None:
-    """A child that the key sets miss is not taken along in silence: it is left, and it is noticed."""
+    """A child that the key sets miss is not taken along in silence: it is left, or it is counted."""
     target = place.open()
     follow = edge(target, CASCADE)
     with target.writing() as session:
-        session.seed("parents", [(1,)])
+        session.seed("parents", place.said((1,)))
         session.stage("parents", "parents", ("id", "code", "name"), list(session.rows("parents")))
-        try:
-            gone = session.delete(["parents"])
-        except CannotProve:
-            return
+        before = session.changes()
+        gone = session.delete(["parents"])
         assert gone == {"parents": 1}
-        assert session.left(follow, "parents") == 2
-        assert session.dangling(["children"]) == {CASCADE: 2}
+        if session.changes() - before == 1:
+            assert session.left(follow, "parents") == 2
+            assert session.dangling(["children"]) == {CASCADE: 2}
 
 
 def test_inserting_and_relinking_is_the_mirror(place: Installation) -> None:
@@ -216,11 +247,16 @@ def test_inserting_and_relinking_is_the_mirror(place: Installation) -> None:
     place.ask("UPDATE visits SET code = NULL WHERE code = 'p1'")
     target = place.open()
     with target.writing() as session:
-        session.stage("parents", "parents", ("id", "code", "name"), [(1, "p1", "One"), (2, "p2", "Two")])
         session.stage(
-            "children", "children", ("a", "b", "parent", "note"), [(1, "x", 1, "n"), (1, "y", 1, "")]
+            "parents", "parents", ("id", "code", "name"), place.said((1, "p1", "One"), (2, "p2", "Two"))
         )
-        session.stage(EMPTY, "visits", ("id", "code"), [(1, "p1"), (4, "p1"), (2, "p1")])
+        session.stage(
+            "children",
+            "children",
+            ("a", "b", "parent", "note"),
+            place.said((1, "x", 1, "n"), (1, "y", 1, "")),
+        )
+        session.stage(EMPTY, "visits", ("id", "code"), place.said((1, "p1"), (4, "p1"), (2, "p1")))
         mark = session.changes()
         assert session.insert(["parents"]) == {"parents": 1}
         assert session.insert(["children"]) == {"children": 2}
@@ -235,11 +271,11 @@ def test_inserting_and_relinking_is_the_mirror(place: Installation) -> None:
 def test_without_a_commit_nothing_has_happened(place: Installation) -> None:
     target = place.open()
     with suppress(RuntimeError), target.writing() as session:
-        session.seed("parents", [(3,)])
+        session.seed("parents", place.said((3,)))
         session.delete(["parents"])
         raise RuntimeError
     with target.writing() as session:
-        session.seed("parents", [(3,)])
+        session.seed("parents", place.said((3,)))
         session.delete(["parents"])
     assert place.ask("SELECT count(*) FROM parents") == [(3,)]
 
@@ -276,7 +312,7 @@ def test_a_writing_session_sees_what_was_committed_a_moment_before(place: Instal
     target = place.open()
     place.ask("INSERT INTO visits VALUES (9, 'p1')")
     with target.writing() as session:
-        session.seed("parents", [(1,)])
+        session.seed("parents", place.said((1,)))
         assert session.pointing(edge(target, EMPTY)) == 3
 
 
@@ -288,7 +324,7 @@ def test_statements_stop_at_max_lock(place: Installation) -> None:
     target = place.open(max_lock=0.0)
     for session_of in (target.reading, target.writing):
         with pytest.raises(TargetDown) as caught, session_of() as session:
-            session.seed("parents", [(3,)])
+            session.seed("parents", place.said((3,)))
             session.grow(edge(place.open(), CASCADE), 0)
         assert caught.value.key == "target.too-slow"
 
@@ -305,9 +341,10 @@ def test_a_soft_link_is_narrowed_by_its_condition(place: Installation) -> None:
     with place.open().reading() as session:
         checked = session.check(link)
         assert not checked.indexed
-        session.seed("parents", [(1,)])
+        session.prepare(["parents", "children"], [])
+        session.seed("parents", place.said((1,)))
         assert session.grow(checked, 0) == 1
-        assert list(session.keys("children")) == [(3, "z")]
+        assert list(session.keys("children")) == place.said((3, "z"))
         with pytest.raises(BadInput):
             session.check(Edge("children", ("note",), "parents", ("code",), "soft", where="nonsense ="))
 
@@ -345,6 +382,13 @@ def told(error: CountersignError) -> str:
         "sqlite:///:memory:",
         "sqlite:///crm.db?mode=ro",
         "sqlite:///crm\0.db",
+        "postgresql://",
+        "postgresql://u:secret@db",
+        "postgresql://u:secret@db:port/crm",
+        "postgresql://u:secret@db/crm?options=-csearch_path%3Devil",
+        "postgresql://u:secret@db/crm?service=other",
+        "postgresql://u:secret@db/crm?nonsense=1",
+        "postgresql://u:secret@db/crm\0",
     ],
 )
 def test_a_url_that_is_not_understood_is_refused_without_repeating_it(url: str) -> None:
