@@ -21,7 +21,8 @@ from psycopg.types.string import TextLoader
 from bot.errors import BadInput, CannotProve, TargetDown
 from bot.targets.base import Session, Writing
 from bot.targets.postgresql_errors import connecting, translated
-from bot.targets.postgresql_session import PINNED, Connection, PostgresqlSession
+from bot.targets.postgresql_session import PostgresqlSession
+from bot.targets.postgresql_work import PINNED, Connection
 from bot.targets.postgresql_writing import PostgresqlWriting
 
 _LONGEST_WAIT = 5.0

@@ -4,6 +4,7 @@ Operators are written with their schema, so that nobody's search path decides wh
 """
 # ruff: noqa: S608 - every name goes through quote()
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,11 @@ from bot.targets.base import Edge
 
 #: The ordinary equality; types of an extension bring one of their own.
 EQUAL = "OPERATOR(pg_catalog.=)"
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{0,99}[1-9])?", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_SIZES = {"int2": 15, "int4": 31, "int8": 63}
 
 
 def quote(name: str) -> str:
@@ -135,3 +141,20 @@ def children(edge: Edge, relation: Relation, key: Sequence[str]) -> str:
         return relation.rows
     columns = ", ".join(quote(name) for name in dict.fromkeys([*key, *edge.child_columns]))
     return f"(SELECT {columns} FROM {relation.rows} WHERE (\n{edge.where}\n))"
+
+
+def typed(relation: Relation, column: str, text: str) -> str | None:
+    """The condition under which a column is what was typed as ``$1``; None: it cannot be."""
+    name, kind, equal = f"t.{quote(column)}", relation.kinds[column], relation.equal[column]
+    exact = f'{name}::pg_catalog.text {EQUAL} $1 COLLATE "C"'
+    if kind in _SIZES:
+        fits = _INTEGER.fullmatch(text) and -(2 ** _SIZES[kind]) <= int(text) < 2 ** _SIZES[kind]
+        return f"{name} {EQUAL} $1::pg_catalog.{kind}" if fits else None
+    if kind == "numeric":
+        return f"{name} {EQUAL} $1::pg_catalog.numeric" if _NUMBER.fullmatch(text) else None
+    if kind == "uuid":
+        return f"{name} {EQUAL} $1::pg_catalog.uuid" if _UUID.fullmatch(text) else None
+    if kind in ("text", "varchar", "bpchar", "citext"):
+        # Once for the index, which may not tell cases apart, and once to be exact.
+        return f"{name} {equal} CAST($1 AS {relation.casts[column]}) AND {exact}"
+    return exact

@@ -8,8 +8,9 @@ from bot.errors import TargetDown
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge
 from bot.targets.postgresql_errors import translated
-from bot.targets.postgresql_session import Connection, PostgresqlSession
+from bot.targets.postgresql_session import PostgresqlSession
 from bot.targets.postgresql_sql import quote
+from bot.targets.postgresql_work import Connection
 
 # Rows of all real tables that this transaction has inserted, updated or deleted: its own statistics.
 _CHANGES = """
@@ -35,7 +36,7 @@ class PostgresqlWriting(PostgresqlSession):
     own statements name every schema and do not care.
     """
 
-    locking = "FOR UPDATE"
+    locking = True
 
     def __init__(self, connection: Connection, target: str, max_lock: float, path: str) -> None:
         super().__init__(connection, target, max_lock, None)
