@@ -29,6 +29,8 @@ from bot.config.values import short
 
 MAX_BYTES = 200_000
 MAX_DEPTH = 20
+#: What word processors and phones make of quotes; YAML takes them for a part of the text.
+_CURLY = frozenset("\u201c\u201d\u201e\u2018\u2019\u00ab")
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEANS = {text: text.lower() == "true" for text in ("true", "True", "TRUE", "false", "False", "FALSE")}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
@@ -75,7 +77,7 @@ def read(path: Path) -> Sheet:
 
 
 class _StopReadingError(Exception):
-    def __init__(self, key: str, line: int) -> None:
+    def __init__(self, key: str, line: int | None) -> None:
         super().__init__(key)
         self.key = key
         self.line = line
@@ -132,7 +134,7 @@ class _Builder:
             elif isinstance(event, MappingStartEvent | SequenceStartEvent | ScalarEvent | AliasEvent):
                 tree = self.value(event, events, ())
             elif isinstance(event, StreamEndEvent) and tree is None:
-                raise _StopReadingError("config.empty-file", 1)
+                raise _StopReadingError("config.empty-file", None)
         return tree
 
     def value(self, event: Any, events: Iterator[Any], place: Place) -> Any:
@@ -148,6 +150,9 @@ class _Builder:
         if isinstance(event, MappingStartEvent):
             return self.mapping(events, place)
         found = _scalar(event)
+        if isinstance(found, str) and _is_plain(event) and found[0] in _CURLY:
+            self.sheet.report(place, "config.curly", key=short(place[-1] if place else ""))
+            return None
         if found is None:
             self.sheet.report(place, "config.no-value", key=short(place[-1] if place else ""))
         return found
@@ -199,9 +204,14 @@ class _Builder:
         self.sheet.problems.append(ConfigProblem(self.sheet.source.file, line, key, params))
 
 
+def _is_plain(event: ScalarEvent) -> bool:
+    """Whether it stands there without quotes."""
+    return not event.style
+
+
 def _scalar(event: ScalarEvent) -> str | int | float | bool | None:
     text = str(event.value)
-    if event.style is not None and event.style != "":
+    if not _is_plain(event):
         return text
     if text in _NULL:
         return None

@@ -165,5 +165,5 @@ def _report(sheet: Sheet, place: Place, error: Mapping[str, Any]) -> None:
 
 def _named(place: Place, example: str) -> str:
     """For a value under a name of the user's own, how the whole section is written."""
-    named = place[-1] if place else ""
+    named = next((part for part in reversed(place) if isinstance(part, str)), "")
     return EXAMPLES.get(str(place[0]), example) if named not in EXAMPLES and len(place) > 1 else example
