@@ -210,7 +210,8 @@ class Renderer:
             return Text(f"[ {held} ]")
         hint = (element.get("placeholder") or {}).get("text", "")
         offered = " / ".join(self._object(one["text"]).plain for one in element.get("options", []))
-        return Text(f"[ {hint or offered or '…'} ]", "dim")
+        shown = ": ".join(part for part in (hint, offered) if part)
+        return Text(f"[ {shown or '…'} ]", "dim")
 
 
 def emoji_signs(source: str) -> str:

@@ -59,10 +59,11 @@ class Narrator:
     def explain(self, key: str, **params: str | int) -> None:
         """A line of explanation."""
         self.catch_up()
-        self._console.print(Padding(Text(say(key, **params), "italic"), (0, 0, 1, 0)))
+        self._console.print(Padding(Text(say(key, **params), "italic"), (0, 0, 1, 0), expand=False))
 
     def typed(self, who: str, text: str) -> None:
         """What somebody typed or tapped."""
+        self.catch_up()
         self._console.print(Text(f"{who}> {text}", "bold yellow"))
 
     def catch_up(self) -> None:
@@ -159,10 +160,11 @@ class Story:
     def _approved(self) -> None:
         self._tell.act("story.act.approve")
         ballot = self._ballot("0")
+        since = self._slack.core.stamp()
         self._tell.typed("bob", "✅")
         self._slack.as_user("U0BOB").react(DELETIONS, ballot.ts, "white_check_mark")
+        self._private("U0BOB", since)
         since = self._slack.core.stamp()
-        self._slack.as_user("U0BOB").wait_for_private(timeout=PATIENCE)
         self._tell.typed("carol", say("story.presses-approve"))
         self._slack.as_user("U0CAROL").click(DELETIONS, ballot.ts, "vote-approve")
         self._private("U0CAROL", since)
