@@ -94,7 +94,7 @@ def freeze(
         if request.target == target:
             ground.redraw(work, request)
     ground.announce(work, ground.channel_for(target), "note.frozen", now, target=target, user=actor.user)
-    return Answer("brake.frozen", {"target": target, "n": halted})
+    return Answer("brake.frozen" if halted else "brake.frozen-idle", {"target": target, "n": halted})
 
 
 def _running_deletions(work: Work, target: str) -> list[Request]:

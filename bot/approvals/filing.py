@@ -98,7 +98,9 @@ def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, str | None]
     backup = None
     if wish.number is not None:
         source = work.requests.by_number(wish.number)
-        backup = work.backups.of_request(source.id) if source else None
+        if source is None:
+            raise NotFound("request.no-number", number=wish.number)
+        backup = work.backups.of_request(source.id)
         if backup is None:
             raise NotFound("filing.no-backup", number=wish.number)
     else:

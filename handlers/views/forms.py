@@ -46,7 +46,9 @@ def unfreeze(config: Config, target: str, reason: str, channel: str, language: s
 
 def deny(request_id: int, channel: str, language: str) -> View:
     """The form behind *Add a reason*."""
-    return _modal(DENY, [_reason("", language)], {"channel": channel, "request": request_id}, language)
+    why = _text("reason", "", language, many=True, limit=MAX_REASON)
+    why["hint"] = _plain(say("form.reason.hint-deny", language), 150)
+    return _modal(DENY, [why], {"channel": channel, "request": request_id}, language)
 
 
 def values_of(view: Mapping[str, Any]) -> dict[str, str]:

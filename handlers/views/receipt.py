@@ -53,9 +53,13 @@ def _backup(backup: Backup, language: str) -> list[Block | None]:
         say("receipt.checksum", language, sha256=code(backup.sha256, 100)),
         say("receipt.size", language, size=size(backup.size), rows=say("card.rows", language, n=backup.rows)),
         say("receipt.until", language, until=moment(backup.keep_until)),
-        say("receipt.proven", language, seconds=f"{backup.test_restore_ms / 1000:.1f}"),
+        say("receipt.proven", language, seconds=_seconds(backup.test_restore_ms)),
     ]
     back = say(
         "receipt.way-back", language, command=code(command + say("receipt.reason-word", language), 1200)
     )
     return [section("\n".join(facts)), section(back)]
+
+
+def _seconds(milliseconds: int) -> str:
+    return safe("< 0.1") if milliseconds < 100 else f"{milliseconds / 1000:.1f}"

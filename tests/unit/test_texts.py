@@ -7,13 +7,17 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import pytest
+import typer
 from babel.messages.pofile import read_po
 
 from bot import errors
+from bot.cli import application
 from bot.texts import catalogue, say
+from handlers.door import COMMANDS
+from handlers.door import WORDS as SLACK_WORDS
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ROOT / "bot" / "texts" / "en"
@@ -181,3 +185,30 @@ def test_a_call_gives_its_sentence_everything_it_names() -> None:
                 if key in catalogue("en")[0] and _names(key) - given
             ]
     assert short == []
+
+
+def test_every_command_that_a_sentence_names_can_be_typed() -> None:
+    """“/countersign backups” in a sentence sends people to a command; it must be one of this version."""
+    lost = []
+    for key in catalogue("en")[0]:
+        for text in texts_of(key):
+            slack = re.findall(r"(?<![\w/])/countersign ([a-z-]+)", text)
+            lost += [(key, word) for word in slack if word not in SLACK_WORDS]
+            commands = re.findall(r"(?<![\w/.])(/[a-z]+(?:-[a-z]+)*)(?=[ `,])", text)
+            lost += [
+                (key, word)
+                for word in commands
+                if word not in {*COMMANDS, "/countersign", "/invite", "/client"}
+            ]
+            shell = re.findall(r"“countersign ([a-z]+(?: [a-z]+)?)", text)
+            lost += [(key, words) for words in shell if not _is_shell_command(words.split())]
+    assert lost == []
+
+
+def _is_shell_command(words: list[str]) -> bool:
+    command: Any = typer.main.get_command(application.app)
+    for word in words:
+        command = command.commands.get(word)
+        if command is None or not hasattr(command, "commands"):
+            break
+    return command is not None

@@ -55,11 +55,11 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str, str]] = {
         "filing.not-frozen",
         "crm",
     ),
-    "a restore of a request without backup": (
+    "a restore of a request that is not there": (
         "U0ALICE",
         {"operation": Operation.RESTORE, "target": None, "record": None, "values": (), "number": 42},
         NotFound,
-        "filing.no-backup",
+        "request.no-number",
         "42",
     ),
     "a restore that names no backup": (

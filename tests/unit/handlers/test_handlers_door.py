@@ -13,7 +13,7 @@ from tests.fakes.rooms import LABEL, REASON, VALUE
 from tests.fakes.slack import busy, no
 from tests.unit.handlers.doorway import Doorway
 
-FILED = "Working out exactly what would go. The card will appear in <#C0DELETIONS>; if the answer is no, I tell you here."
+FILED = "Working out exactly what would change. The card will appear in <#C0DELETIONS>; if the answer is no, I tell you here."
 
 
 def test_a_complete_command_files_at_once(doorway: Doorway) -> None:
@@ -94,7 +94,7 @@ def test_a_settled_delivery_leaves_no_personal_text(doorway: Doorway) -> None:
         pytest.param("/delete-records", f"crm customer {VALUE} -- x", "U0STRANGER", "another one", id="stranger"),
         pytest.param("/delete-records", f"crm customer {VALUE} -- x", "U0NOBODY", "could not find you", id="unknown to Slack"),
         pytest.param("/restore", "hello -- x", "U0ALICE", "begins with `cs1.`", id="not a reference"),
-        pytest.param("/restore", "#7 -- x", "U0ALICE", "Request #7 has no backup", id="no backup"),
+        pytest.param("/restore", "#7 -- x", "U0ALICE", "There is no request #7", id="no backup"),
         pytest.param("/restore", "#7 to crm -- x", "U0ALICE", "I understand `/restore`", id="restore with other words"),
         pytest.param("/countersign", "", "U0ALICE", "Delete records, never alone", id="help"),
         pytest.param("/countersign", "help", "U0GUEST", "Delete records, never alone", id="help for a guest"),
@@ -113,7 +113,7 @@ def test_a_settled_delivery_leaves_no_personal_text(doorway: Doorway) -> None:
         pytest.param("/countersign", "unfreeze crm -- over", "U0ALICE", "crm is not frozen", id="unfreeze of the unfrozen"),
         pytest.param("/countersign", "whoami", "U0ALICE", "Your roles: *support*", id="whoami"),
         pytest.param("/countersign", "whoami", "U0ZOE", "You hold no role here", id="whoami without role"),
-        pytest.param("/countersign", "restore #7 -- x", "U0ALICE", "Request #7 has no backup", id="restore under another name"),
+        pytest.param("/countersign", "restore #7 -- x", "U0ALICE", "There is no request #7", id="restore under another name"),
         pytest.param("/teardown", "crm -- x", "U0ALICE", "cannot tear down", id="teardown"),
         pytest.param("/unheard-of", "x", "U0ALICE", "Delete records, never alone", id="a command we never registered"),
     ],

@@ -264,7 +264,7 @@ def test_a_note_goes_into_the_thread(doorway: Doorway) -> None:
     doorway.deliver()
     thread, loose = doorway.slack.messages[3:]
     assert {thread.get("thread_ts"), loose.get("thread_ts")} == {card["ts"], None}
-    assert "<@U0ALICE>, <@U0BOB> denied this request." in thread["text"] + loose["text"]
+    assert "<@U0ALICE>, your request was denied by <@U0BOB>." in thread["text"] + loose["text"]
 
 
 def test_the_receipt_shows_in_the_channel_too(doorway: Doorway) -> None:
