@@ -11,6 +11,7 @@ from bot.config.types import Config
 from bot.errors import BadInput, NotFound
 from bot.model.doors import Answer, Personal, RequestView
 from bot.model.people import Actor
+from bot.model.requests import CLOSED
 from bot.texts import say
 from handlers import parsing
 from handlers.front import Call, Front
@@ -112,7 +113,7 @@ def show(view: RequestView, language: str) -> Rendered:
         section(f"*{request_card.title(view, language)}*\n{request_card.state_line(view, language)}"),
         section(request_card.who_and_what(view, language)),
         section("\n".join(request_card.votes(view, language))),
-        section(request_card.missing_line(view, language)),
+        section(None if view.request.state in CLOSED else request_card.missing_line(view, language)),
         *(
             section(text)
             for text in plan.tables(

@@ -19,12 +19,15 @@ _LINK = re.compile(r"<([^<>|]*)(?:\|([^<>]*))?>")
 _BLANKS = re.compile("[\t\n\r\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 #: Marks that steer how text is laid out and never belong to an identifier; phones add them when copying.
 _MARKS = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-_DASHES = re.compile("(?:--+|[\u2012-\u2015]+-*)")
+_HYPHENS = "-\u2010\u2011\u2212\ufe63\uff0d"
+_DASHES = re.compile(f"(?:[{_HYPHENS}]{{2,}}|[{_HYPHENS}]*[\u2012-\u2015\u2e3a\u2e3b\ufe58]+[{_HYPHENS}]*)")
 _CLOSING = {
     '"': '"\u201d\u201c',
     "\u201c": '\u201d\u201c"',
     "\u201d": '\u201d"',
     "\u201e": '\u201c\u201d"',
+    "\u201f": '\u201d\u201c"',
+    "\uff02": '\uff02"',
     "\u00ab": "\u00bb",
     "'": "'\u2019",
     "\u2018": "\u2019'",

@@ -187,6 +187,10 @@ def test_a_call_gives_its_sentence_everything_it_names() -> None:
     assert short == []
 
 
+#: Slack's own commands, and addresses that look like commands.
+NOT_OURS = ("/countersign", "/invite", "/client", "/readyz")
+
+
 def test_every_command_that_a_sentence_names_can_be_typed() -> None:
     """“/countersign backups” in a sentence sends people to a command; it must be one of this version."""
     lost = []
@@ -195,11 +199,7 @@ def test_every_command_that_a_sentence_names_can_be_typed() -> None:
             slack = re.findall(r"(?<![\w/])/countersign ([a-z-]+)", text)
             lost += [(key, word) for word in slack if word not in SLACK_WORDS]
             commands = re.findall(r"(?<![\w/.])(/[a-z]+(?:-[a-z]+)*)(?=[ `,])", text)
-            lost += [
-                (key, word)
-                for word in commands
-                if word not in {*COMMANDS, "/countersign", "/invite", "/client"}
-            ]
+            lost += [(key, word) for word in commands if word not in {*COMMANDS, *NOT_OURS}]
             shell = re.findall(r"“countersign ([a-z]+(?: [a-z]+)?)", text)
             lost += [(key, words) for words in shell if not _is_shell_command(words.split())]
     assert lost == []

@@ -25,6 +25,12 @@ ADA = "ada@example.com"
         pytest.param(f"crm customer \u201c{ADA}\u201d \u2014 GDPR 4711", id="curly quotes"),
         pytest.param(f"crm customer \u2018{ADA}\u2019 \u2014 GDPR 4711", id="curly single quotes"),
         pytest.param(f"crm customer \u201e{ADA}\u201c -- GDPR 4711", id="German quotes"),
+        pytest.param(f"crm customer \u201f{ADA}\u201d -- GDPR 4711", id="quotes turned the other way"),
+        pytest.param(f"crm customer \uff02{ADA}\uff02 -- GDPR 4711", id="quotes of full width"),
+        pytest.param(f"crm customer {ADA} \uff0d\uff0d GDPR 4711", id="hyphens of full width"),
+        pytest.param(f"crm customer {ADA} \u2212\u2212 GDPR 4711", id="two minus signs"),
+        pytest.param(f"crm customer {ADA} -\u2014 GDPR 4711", id="a hyphen and a dash"),
+        pytest.param(f"crm customer {ADA} \u2e3a GDPR 4711", id="a dash of double length"),
         pytest.param(f"crm customer '{ADA}' -- GDPR 4711", id="single quotes"),
         pytest.param(
             f"  crm\u00a0customer\u202f{ADA}\u00a0--\u00a0GDPR 4711 ", id="blanks that do not break"
