@@ -152,6 +152,7 @@ class Worker:
             tell("worker.new-master-key", str(settings.master_key_file))
         vault = Vault(storage, master, self._config.workspace)
         vault.check_master()
+        storage.sweep()
         self._sign_key = signing_key(settings)
         hash_key = keys.load_or_create_secret(settings.worker_dir / "hash.key")
         schema.upgrade(database)

@@ -39,10 +39,10 @@ _log = structlog.get_logger(__name__)
 class Drain:
     """Sends what is due. One thread only."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, pace: Pace | None = None) -> None:
         self._front = front
         self._outbox = front.services.outbox
-        self._pace = Pace()
+        self._pace = pace or Pace()
         self._shown: dict[str, str] = {}
         self._seeded: set[tuple[str, str]] = set()
 

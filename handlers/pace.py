@@ -1,5 +1,6 @@
 """How fast messages may go out: Slack's limits, kept without ever sleeping."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 #: Method -> (calls per second, burst). ``chat.postMessage`` is counted per channel, the others per workspace.
@@ -11,10 +12,18 @@ RATES = {
 }
 
 
+#: For a method that the table does not name.
+OTHERS = (1.0, 3)
+
+
 class Pace:
     """Token buckets, and the pauses that Slack itself asked for."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, rates: Mapping[str, tuple[float, int]] = RATES, others: tuple[float, int] = OTHERS
+    ) -> None:
+        self._rates = rates
+        self._others = others
         self._left: dict[tuple[str, str], tuple[float, datetime]] = {}
         self._rest: dict[tuple[str, str], datetime] = {}
 
@@ -23,7 +32,7 @@ class Pace:
         place = _place(method, channel)
         if now < self._rest.get((method, channel), now):
             return False
-        rate, burst = RATES.get(method, (1.0, 3))
+        rate, burst = self._rates.get(method, self._others)
         left, at = self._left.get(place, (float(burst), now))
         left = min(float(burst), left + max(0.0, (now - at).total_seconds()) * rate)
         if left < 1:

@@ -21,6 +21,7 @@ from handlers.door import quiet_logger, register, replay
 from handlers.front import Front
 from handlers.identity import People, answer_roster
 from handlers.outbox import Drain
+from handlers.pace import Pace
 from handlers.ports import Services
 from handlers.signed import SignedDoor
 from handlers.slack import Slack, connect
@@ -37,14 +38,14 @@ _log = structlog.get_logger(__name__)
 class Door:
     """Opens the Slack door and keeps it open."""
 
-    def __init__(self, services: Services, settings: Settings) -> None:
+    def __init__(self, services: Services, settings: Settings, pace: Pace | None = None) -> None:
         self._services = services
         self._settings = settings
         slack = Slack(connect(settings.slack_bot_token, settings.slack_api_url))
         people = People(slack, services.config, services.clock)
         channels = Channels(slack, services.config, services.clock)
         self.front = Front(services, slack, people, channels)
-        self._drain = Drain(self.front)
+        self._drain = Drain(self.front, pace)
         self._refreshed = services.clock()
         self._wake = threading.Event()
         self._ended = threading.Event()

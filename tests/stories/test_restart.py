@@ -1,29 +1,17 @@
-"""kill -9 during any step, then start again: the job finishes, once, and every promise still holds."""
+"""kill -9 of a worker as ``serve`` starts it, then start again: the job finishes, once. test_kill_matrix has all moments."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from bot.operations import delete_records, restore
 from bot.sandbox.people import APP_USER
 from tests.stories.rig import Rig
 
 pytestmark = pytest.mark.slow
 
-DELETION = [
-    *((moment, step) for step in delete_records.STEPS for moment in ("inside", "after")),
-    ("before-note", ""),
-    ("engine-after", "permit"),
-    ("engine-before", "execute"),
-    ("engine-after", "execute"),
-    ("engine-after", "tell"),
-]
-RESTORE = [
-    *(("inside", step) for step in restore.STEPS),
-    ("before-note", ""),
-    ("engine-after", "execute"),
-]
+DELETION = [("inside", "step.seal"), ("before-note", ""), ("engine-after", "execute")]
+RESTORE = [("inside", "step.insert"), ("before-note", "")]
 
 
 @pytest.fixture
