@@ -106,7 +106,8 @@ def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row unless its key is there already; False when somebody else was first."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     query = dialect.insert(table).values(**values).on_conflict_do_nothing()
-    return connection.execute(query).rowcount == 1
+    # Not the count of rows: for an INSERT the driver of PostgreSQL does not say it.
+    return connection.execute(query.returning(*table.primary_key)).first() is not None
 
 
 def reachable(database: Database) -> None:

@@ -15,8 +15,9 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from bot import compose
 from bot.errors import Broken
@@ -116,6 +117,7 @@ def _child(question: Mapping[str, Any]) -> None:
         os.dup2(nothing, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
         run = _worker if question["part"] == "worker" else _bot
         code = run(question["env"], Path(question["fates"]))
     except BaseException:  # noqa: BLE001 - whatever it was, the child must not become a second nursery
