@@ -1,6 +1,6 @@
 """What a deletion leaves in its backup besides rows, and how an opened backup meets the live tables again."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -118,18 +118,32 @@ def link_of(table: base.Table, edge: Edge) -> Link:
 
 
 def load(session: Session, table: Table, links: Mapping[str, Link]) -> None:
-    """Stage one table of an archive, under its name or its link's label, and prove that it arrived unchanged.
+    """Stage one table of an archive, under its name or its link's label."""
+    summary = table.summary
+    live = summary.name if summary.kind == "rows" else links[summary.name].table
+    session.stage(summary.name, live, [column.name for column in summary.columns], table.rows)
+
+
+def load_proven(session: Session, tables: Iterable[Table], links: Mapping[str, Link]) -> None:
+    """Stage a whole archive, and prove that every row of it arrived unchanged.
 
     Raises:
         CannotProve: what the database gives back is not what the archive holds.
     """
-    summary = table.summary
-    live = summary.name if summary.kind == "rows" else links[summary.name].table
-    columns = [column.name for column in summary.columns]
-    session.stage(summary.name, live, columns, table.rows)
-    total = sum_rows(summary.columns, session.staged(summary.name))
-    if (total.rows, total.sum) != (summary.rows, summary.sum):
-        raise CannotProve("operations.test-restore", table=summary.name)
+    for table in tables:
+        load(session, table, links)
+        summary = table.summary
+        total = sum_rows(summary.columns, session.staged(summary.name))
+        if (total.rows, total.sum) != (summary.rows, summary.sum):
+            raise CannotProve("operations.test-restore", table=summary.name)
+
+
+def load_keys(session: Session, table: Table, key: Sequence[str]) -> None:
+    """Stage only the keys of one table of an archive, under its name."""
+    columns = [column.name for column in table.summary.columns]
+    places = [columns.index(name) for name in key]
+    keys = (tuple([row[place] for place in places]) for row in table.rows)
+    session.stage(table.summary.name, table.summary.name, key, keys)
 
 
 def rows_of(session: Session, name: str) -> Rows:
@@ -140,12 +154,6 @@ def rows_of(session: Session, name: str) -> Rows:
 def links_of(session: Session, link: Link) -> Links:
     """A staged link beside the live rows."""
     return classify_links(link.key, session.pairs(link.label))
-
-
-def load_all(session: Session, tables: Iterable[Table], links: Mapping[str, Link]) -> None:
-    """Stage a whole archive; raises as ``load``."""
-    for table in tables:
-        load(session, table, links)
 
 
 def _listed(value: Any) -> Any:

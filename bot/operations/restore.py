@@ -163,7 +163,7 @@ def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Ext
     if extra.target != target.name:
         raise CannotProve("restore.other-target", target=target.name, origin=extra.target)
     require_schema(session.catalogue(), target.name, extra, opened.manifest)
-    archived.load_all(session, opened.tables(), extra.links)
+    archived.load_proven(session, opened.tables(), extra.links)
     return extra
 
 

@@ -477,3 +477,26 @@ def test_a_commit_that_the_database_refuses_changes_nothing(bench: Bench) -> Non
 def test_an_unknown_record_is_refused_with_the_known_ones(bench: Bench) -> None:
     error = refused(bench, lambda: bench.plan("1", record="custommer"), "operations.unknown-record")
     assert error.params["known"] == "customer"
+
+
+AFTERWARDS = {
+    "nothing": ("SELECT 1", None),
+    "a row that is back as it was": ("INSERT INTO deals VALUES (10, 1, 1)", 1),
+    "a row that is back with other content": ("INSERT INTO deals VALUES (10, 2, 1)", None),
+    "a new row under a key that was given out again": (
+        "INSERT INTO customers VALUES (1, 'new@x', 'Neil', NULL, NULL)",
+        None,
+    ),
+    "a link that is back": ("UPDATE invoices SET customer_id = 1 WHERE id = 1", 1),
+    "a link that means somebody else now": ("UPDATE invoices SET customer_id = 3 WHERE id = 1", None),
+}
+
+
+@pytest.mark.parametrize(("script", "still"), AFTERWARDS.values(), ids=AFTERWARDS.keys())
+def test_the_last_look_finds_what_is_still_there_and_only_that(
+    bench: Bench, script: str, still: int | None
+) -> None:
+    gate = RecordingGate(on={"step.verify": lambda: bench.sql(script)})
+    problem = bench.run(bench.order("1"), gate).problem
+    found = None if problem is None else (problem.key, problem.params["n"])
+    assert found == (None if still is None else ("operations.still-there", still))
