@@ -76,7 +76,8 @@ class SqliteTarget:
         self._look()
         with self._connection("rw") as connection:
             with translated(self._name):
-                for pragma in ("foreign_keys = OFF", "synchronous = FULL", "secure_delete = ON"):
+                # EXTRA: a power cut must not bring back the journal of what we said was committed.
+                for pragma in ("foreign_keys = OFF", "synchronous = EXTRA", "secure_delete = ON"):
                     connection.execute(f"PRAGMA {pragma}")
                 connection.execute("BEGIN IMMEDIATE")
             session = SqliteWriting(connection, self._name, self._max_lock)

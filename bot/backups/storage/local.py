@@ -36,7 +36,9 @@ class LocalStorage:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with _translated(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_folder(folder.parent)
             if folder.stat().st_mode & 0o077:
                 raise StorageDown("backups.store_open_to_others", path=str(folder))
 
