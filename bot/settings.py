@@ -107,7 +107,9 @@ def environment_for(part: str, settings: Settings, config_variables: frozenset[s
         allowed |= set(BOT_VARIABLES)
     else:
         allowed |= set(WORKER_VARIABLES) | (config_variables - set(BOT_VARIABLES))
-    return {name: value for name, value in settings.variables.items() if name in allowed}
+    kept = {name: value for name, value in settings.variables.items() if name in allowed}
+    # Slack's library asks for a home folder when it is loaded, and a user known only by number has none.
+    return {"HOME": str(settings.data_dir), **kept}
 
 
 def _address(text: str, name: str) -> tuple[str, int]:

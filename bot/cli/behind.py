@@ -41,11 +41,13 @@ def config_variables(known: Settings) -> frozenset[str]:
 def database_is_there(known: Settings) -> bool:
     """Whether there is anything to open; a database that is not a file is assumed to be there.
 
+    An empty file, made beforehand for its mode and owner, is none yet.
+
     Raises:
         BadInput: its address is none.
     """
     file = file_behind(known.database_url)
-    return file is None or file.is_file()
+    return file is None or (file.is_file() and file.stat().st_size > 0)
 
 
 @contextmanager

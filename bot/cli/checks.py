@@ -36,6 +36,7 @@ def check(json: Annotated[bool, typer.Option("--json", help=say("cli.help.json")
         roster = _roster(known, config, items)
         items += [_of_problem(Level.WARNING, finding) for finding in findings(config, roster)]
         items += _machine(known, config, resolved)
+    items = list(dict.fromkeys(items))  # a store that cannot be used stops more than one look
     code = _code(config, resolved, items)
     people = _people(config, roster) if config is not None else []
     if json:

@@ -78,6 +78,16 @@ def test_check_changes_nothing(installation: Installation) -> None:
     assert files() == before
 
 
+def test_an_empty_file_made_beforehand_is_no_database_yet_and_stays_empty(installation: Installation) -> None:
+    file = installation.folder / "var" / "countersign.db"
+    file.parent.mkdir(exist_ok=True)
+    file.touch(mode=0o660)
+    said = levels(installation)
+    assert "error" not in said
+    assert any("There is no database yet" in text for text in said["note"])
+    assert file.stat().st_size == 0
+
+
 def test_check_finds_every_wrong_name_in_the_system_at_once(installation: Installation) -> None:
     wrong = installation.config.read_text()
     wrong = wrong.replace("find_by: [id, email]", "find_by: [id, mail]").replace("{name}", "{nick}")
@@ -128,7 +138,9 @@ def test_check_survives_a_slack_that_is_down(
 def test_check_tells_a_backup_store_that_cannot_be_written(installation: Installation) -> None:
     (installation.folder / "var").mkdir()
     (installation.folder / "var" / "backups").write_text("a file where the folder should be")
-    assert installation.command("check").code == 1
+    answer = installation.command("check")
+    assert answer.code == 1
+    assert answer.out.count("error: ") == 1
 
 
 def test_check_tells_a_master_key_that_others_can_read(installation: Installation) -> None:
