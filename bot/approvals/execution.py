@@ -92,7 +92,7 @@ def check_requester(config: Config, request: Request, rule: Rule, roster: Roster
         raise NotAllowed(why)
     roles = rules.roles_of(config.roles, request.requester, roster.groups)
     if not rules.may_request(rule, roles):
-        raise role_refusal(rules.refusal([rule], config.roles))
+        raise role_refusal(rules.refusal([rule], config.roles), request.requester)
 
 
 def accept_plan(

@@ -142,16 +142,17 @@ def _check_role(config: Config, wish: Wish, target: str, actor: Actor) -> None:
     refusal = rules.refusal_while_filing(config.rules, asked, actor.roles, config.roles)
     if refusal is None:
         return
-    raise role_refusal(refusal)
+    raise role_refusal(refusal, actor.user)
 
 
-def role_refusal(refusal: rules.Refusal) -> NotAllowed:
-    """The sentence that says which role is needed and whom to ask for it."""
+def role_refusal(refusal: rules.Refusal, asker: str) -> NotAllowed:
+    """The sentence that says which role is needed and whom to ask for it; nobody is sent to themselves."""
+    owners = [owner for owner in refusal.owners if owner != asker]
     if not refusal.roles:
         return NotAllowed("filing.no-rule")
-    if not refusal.owners:
+    if not owners:
         return NotAllowed("filing.no-role-no-owner", roles=", ".join(refusal.roles))
-    return NotAllowed("filing.no-role", roles=", ".join(refusal.roles), users=",".join(refusal.owners))
+    return NotAllowed("filing.no-role", roles=", ".join(refusal.roles), users=",".join(owners))
 
 
 def _check_freeze(work: Work, wish: Wish, target: str) -> None:

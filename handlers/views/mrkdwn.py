@@ -8,8 +8,9 @@ import re
 import unicodedata
 from datetime import datetime
 
+#: The two joiners (200c, 200d) stay: names in Persian and Hindi are written with them, and so are many emoji.
 _HIDDEN = re.compile(
-    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
+    "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
 )
 _SPACE = re.compile(r"\s+")
 _SHOUTS = re.compile(r"[@\uff20](?=channel|here|everyone)", re.IGNORECASE)

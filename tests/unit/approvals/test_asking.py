@@ -33,6 +33,13 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str, str]] = {
         "characters",
     ),
     "no role": ("U0ZOE", {}, NotAllowed, "filing.no-role", "U0CAROL"),
+    "the owner of the role, who is not sent to themselves": (
+        "U0CAROL",
+        {},
+        NotAllowed,
+        "filing.no-role-no-owner",
+        "support",
+    ),
     "another role": ("U0DAN", {}, NotAllowed, "filing.no-role", "support"),
     "a role that nobody owns": (
         "U0ALICE",

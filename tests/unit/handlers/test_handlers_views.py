@@ -305,3 +305,16 @@ def test_the_same_content_has_the_same_ids_and_another_has_others() -> None:
     assert {b["block_id"] for b in first.stamped("card:7")}.isdisjoint(
         b["block_id"] for b in other.stamped("card:7")
     )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+        "\u0915\u094d\u200d\u0937",
+        "\U0001f469\u200d\U0001f680",
+    ],
+    ids=["a Persian name", "a Hindi name", "an emoji of several signs"],
+)
+def test_a_name_that_is_written_with_joiners_stays_whole(name: str) -> None:
+    assert name in mrkdwn.code(name)
