@@ -47,5 +47,5 @@ def test_a_user_known_only_by_number_can_load_the_library_of_slack() -> None:
 
 
 def test_a_home_that_is_there_stays() -> None:
-    environment = environment_for("bot", read_environment({"HOME": "/home/ada"}), frozenset())
-    assert environment["HOME"] == "/home/ada"
+    environment = environment_for("bot", read_environment({"HOME": "/srv/ada"}), frozenset())
+    assert environment["HOME"] == "/srv/ada"
