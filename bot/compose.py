@@ -1,9 +1,13 @@
 """The one place where concrete parts meet."""
 
+import hashlib
+import hmac
+import os
 import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,11 +24,13 @@ from bot.backups.storage import Storage, open_store
 from bot.backups.vault import Vault, any_backup_exists
 from bot.config.load import load
 from bot.config.types import Config
+from bot.errors import BooksDown, Broken
 from bot.jobs.crew import Crew
 from bot.jobs.dispatch import Dispatcher
 from bot.jobs.engine import Engine
-from bot.jobs.lock import WorkerLock
+from bot.jobs.lock import become_a_worker
 from bot.jobs.work_orders import Hands
+from bot.model.jobs import UNFINISHED
 from bot.schedules import sweeps
 from bot.schedules.clock import now
 from bot.schedules.runner import Ticker
@@ -32,9 +38,13 @@ from bot.settings import Settings
 from bot.store import schema
 from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, OutboxPort, RosterPort
+from bot.store.sender import Sender
 from bot.store.unit_of_work import Store
 
 TICK = 0.1
+#: The exit code of a worker that ended itself; ``serve`` starts it anew.
+LOST = 70
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,8 @@ class Services:
     roster: RosterPort
     store: Store
     process_id: str
+    #: Of several bots one sends; a single one always does.
+    sends: Callable[[], bool] = lambda: True
 
     def beat(self, facts: Mapping[str, Any]) -> None:
         """The bot is here."""
@@ -115,6 +127,7 @@ def bot_services(settings: Settings) -> Services:
         outbox=OutboxPort(store),
         roster=RosterPort(store),
         store=store,
+        sends=Sender(store.database, settings.data_dir).is_ours,
         process_id=f"{socket.gethostname()}-{secrets.token_hex(4)}",
     )
 
@@ -131,8 +144,36 @@ def is_prepared(settings: Settings) -> bool:
         database.close()
 
 
+def _wait_for(database: Database, tell: Callable[[str, str], None]) -> None:
+    """Until the database answers: servers restart, and start later than we do.
+
+    Raises:
+        BooksDown: it does not let us in or cannot be written, or did not answer in time.
+    """
+    deadline = time.monotonic() + PATIENCE
+    told = False
+    while True:
+        try:
+            reachable(database)
+        except BooksDown as down:
+            if down.key != "store.unreachable" or time.monotonic() > deadline:
+                raise
+        else:
+            return
+        if not told:
+            tell("worker.waiting", f"{PATIENCE:g}")
+            told = True
+        time.sleep(0.2)
+
+
+def _marks(master: keys.MasterKey, hash_key: bytes) -> Mapping[str, str]:
+    """What shows that two workers have the same keys, and nothing else about them."""
+    mark = hmac.new(hash_key, b"countersign/1/mark", hashlib.sha256).hexdigest()
+    return {"master.key": master.key_id, "hash.key": mark}
+
+
 class Worker:
-    """The worker process: lock, keys, database, engine, sweeps, in this order."""
+    """The worker process: lock, database, keys, engine, sweeps, in this order."""
 
     #: What makes the crew; the kill tests put one here that dies at a chosen moment.
     crew: Callable[..., Crew] = Crew
@@ -141,9 +182,17 @@ class Worker:
         self, settings: Settings, targets: tuple[str, ...] | None, tell: Callable[[str, str], None]
     ) -> None:
         self._config = load_configuration(settings, resolve=True)
-        self._lock = WorkerLock(settings.data_dir)
+        self._tell = tell
         database = open_database(settings)
-        reachable(database)
+        if database.is_sqlite:
+            # The lock comes first: opening the file already sets its journal.
+            self._lock = become_a_worker(database, settings.data_dir)
+        _wait_for(database, tell)
+        if not database.is_sqlite:
+            self._lock = become_a_worker(database, settings.data_dir)
+        schema.upgrade(database)
+        self._store = Store(database)
+        self._keys_are_here(settings)
         storage = backup_store(settings, self._config)
         master, created = keys.load_or_create(
             settings.master_key_file, any_backup_exists=any_backup_exists(storage)
@@ -155,24 +204,24 @@ class Worker:
         storage.sweep()
         self._sign_key = signing_key(settings)
         hash_key = keys.load_or_create_secret(settings.worker_dir / "hash.key")
-        schema.upgrade(database)
-        self._store = Store(database)
         self._ground = Ground(self._config, secrets.token_bytes)
         with self._store.transact() as work:
-            open_log(work.audit, public_key(self._sign_key), now())
+            work.audit.alone()
+            open_log(work.audit, public_key(self._sign_key), now(), _marks(master, hash_key))
         hands = Hands(self._store, self._ground, vault, storage, hash_key, now)
         crew = self.crew(self._store, self._ground, hands, self._sign_key, now)
         self._crew = crew
-        self._engine = Engine(database, "slot-0", crew.run)
+        self._served = self._targets(targets)
+        self._engine = Engine(database, self._lock.name, crew.run, self._served, self._hold)
         self._dispatcher = Dispatcher(
             self._store,
             self._ground,
             hands.plan,
             lambda work, job, target: self._engine.enqueue(work.connection, job, target),
             targets,
+            self._lock,
         )
         self._vault = vault
-        self._served = targets or tuple(self._config.targets)
         self._ticker = Ticker()
 
     def start(self) -> None:
@@ -184,6 +233,8 @@ class Worker:
         tick(TICK, lambda: self._dispatcher.start_due(now), "start")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
+        tick(1, self._hold, "hold")
+        tick(5, self._adopt, "adopt")
         tick(2, self._beat, "beat")
         tick(2, lambda: sweeps.sign(self._store, self._sign_key, now()), "sign")
         tick(60, lambda: sweeps.prune(self._store, now()), "prune")
@@ -197,13 +248,46 @@ class Worker:
         self._dispatcher.close()
         self._engine.stop()
         with self._store.transact() as work:
-            work.processes.leave("worker", "slot-0")
+            work.processes.leave("worker", self._lock.name)
         self._store.database.close()
         self._lock.release()
 
     def _beat(self) -> None:
         with self._store.transact() as work:
-            work.processes.beat("worker", "slot-0", {"targets": list(self._served)}, now())
+            work.processes.beat("worker", self._lock.name, {"targets": list(self._served)}, now())
+
+    def _targets(self, chosen: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The targets this worker serves; one that serves all also ends jobs on targets that were removed."""
+        if chosen is not None:
+            return chosen
+        with self._store.read() as work:
+            begun = [job.target for state in UNFINISHED for job in work.jobs.in_state(state)]
+        return tuple(dict.fromkeys([*self._config.targets, *begun]))
+
+    def _keys_are_here(self, settings: Settings) -> None:
+        """Workers on one database share their keys; a second one must not begin by making others."""
+        with self._store.read() as work:
+            if work.audit.first_entry is None:
+                return
+        places = [settings.worker_dir / "hash.key", settings.worker_dir / "audit.key"]
+        for path in places:
+            if not keys.is_there(path):
+                raise Broken("worker.keys-missing", path=str(path))
+
+    def _hold(self) -> None:
+        """Whoever has lost its number may have lost its jobs: it must not go on with them."""
+        if not self._lock.held():
+            self._tell("worker.lost", self._lock.name)
+            os._exit(LOST)
+
+    def _adopt(self) -> None:
+        """Take over what dead workers had begun."""
+        for name in self._engine.pending():
+            if self._lock.bury(name):
+                try:
+                    self._engine.adopt(name)
+                finally:
+                    self._lock.buried(name)
 
 
 def run_worker(

@@ -8,10 +8,12 @@ CountersignError
 │   ├── Stale              it was possible a moment ago
 │   └── CannotProve        something would have to be guessed, so it is refused
 └── Broken                 the machinery failed; stop and raise the alarm
+    ├── BooksDown          our own database cannot be used; whatever was being done is done again later
     ├── TargetDown         the target cannot be reached, is locked or read-only
     ├── StorageDown        the backup store cannot be written or read
     ├── NotOurs            a backup, a key or a log is not what it claims to be
     └── Halted             stopped or frozen at a safe point
+        └── TakenOver      another worker has the job by now
 
 An error carries a key of the text catalogue and its parameters. ``str(error)`` is the key alone: an engine or
 a log that stores the text of an exception must never get a name, an address or a value with it.
@@ -58,6 +60,10 @@ class Broken(CountersignError):  # noqa: N818 - reads as a state, like Refused
     """The machinery failed; stop and raise the alarm."""
 
 
+class BooksDown(Broken):
+    """Our own database cannot be used; whatever was being done is done again later."""
+
+
 class TargetDown(Broken):
     """The target cannot be reached, is locked or read-only."""
 
@@ -72,6 +78,10 @@ class NotOurs(Broken):
 
 class Halted(Broken):
     """Stopped or frozen at a safe point; nothing was changed."""
+
+
+class TakenOver(Halted):
+    """Another worker has the job by now: it is no longer ours to end, to clear or to tell about."""
 
 
 def whereabouts(error: BaseException) -> str:

@@ -37,7 +37,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Drain:
-    """Sends what is due. One thread only."""
+    """Sends what is due. One thread only, and of several bots only the one whose turn it is."""
 
     def __init__(self, front: Front, pace: Pace | None = None) -> None:
         self._front = front
@@ -45,11 +45,14 @@ class Drain:
         self._pace = pace or Pace()
         self._shown: dict[str, str] = {}
         self._seeded: set[tuple[str, str]] = set()
+        self._was_ours = False
 
     def run(self, now: datetime) -> int:
         """Send what is due and allowed by now; returns how many messages were dealt with."""
         count = 0
-        for item in self._outbox.due(now, 100):
+        for item in self._outbox.due(now, 100) if self._is_ours() else ():
+            if not self._is_ours():
+                break
             try:
                 count += self._send(item, now)
             except SlackIsBusy as busy:
@@ -65,6 +68,15 @@ class Drain:
                 self._outbox.later(item.subject, _patience(item.attempts), now)
         return count
 
+    def _is_ours(self) -> bool:
+        """Whether this process sends; what it remembers of Slack is worth nothing once another one did."""
+        ours = self._front.services.sends()
+        if ours and not self._was_ours:
+            self._shown.clear()
+            self._seeded.clear()
+        self._was_ours = ours
+        return ours
+
     def _send(self, item: OutboxItem, now: datetime) -> bool:
         if item.kind in _PRIVATE:
             return self._whisper(item, now)
@@ -78,7 +90,7 @@ class Drain:
 
     def refresh(self, now: datetime) -> None:
         """Redraw open cards that look different although nothing was decided: a worker came or went."""
-        for view in self._front.services.reading.open_requests():
+        for view in self._front.services.reading.open_requests() if self._is_ours() else ():
             request = view.request
             subject = f"card:{request.id}"
             rendered = request_card.render(view, self._front.config.language)

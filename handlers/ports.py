@@ -186,5 +186,9 @@ class Services(Protocol):
         """Asks who is who."""
 
     @property
+    def sends(self) -> Callable[[], bool]:
+        """Whether this process, and no other bot, sends what must go out."""
+
+    @property
     def beat(self) -> Callable[[Mapping[str, Any]], None]:
         """Says that this process is alive."""

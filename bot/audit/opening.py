@@ -1,5 +1,7 @@
 """The worker's part of the log: opening it with its key, and signing what has been written since."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -31,17 +33,25 @@ class Log(Protocol):
         """Keep a signature."""
 
 
-def open_log(log: Log, key: str, now: datetime) -> None:
+def open_log(log: Log, key: str, now: datetime, others: Mapping[str, str] | None = None) -> None:
     """Write the first entry with the public key, once; afterwards only check that it is still the same key.
 
+    ``others`` are public marks of further secrets that all workers on one database must share, by the name
+    of their file.
+
     Raises:
-        NotOurs: the log was opened with another key, or by something else.
+        NotOurs: the log was opened with another key or secret, or by something else.
     """
     first = log.first_entry
     if first is None:
-        log.append(LOG_OPENED, now, None, {"public_key": key})
-    elif key_in_log(first) != key:
+        log.append(LOG_OPENED, now, None, {"public_key": key, **({"marks": dict(others)} if others else {})})
+        return
+    if key_in_log(first) != key:
         raise NotOurs("audit.opened-by-another")
+    marks = json.loads(first.entry)["body"].get("marks", {})
+    for name, mark in (others or {}).items():
+        if marks.get(name, mark) != mark:
+            raise NotOurs("worker.other-keys", name=name)
 
 
 def sign_log(log: Log, secret: bytes, now: datetime) -> str | None:

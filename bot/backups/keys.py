@@ -96,6 +96,11 @@ def load_or_create_secret(path: Path) -> bytes:
     return secret
 
 
+def is_there(path: Path) -> bool:
+    """Whether a secret file, good or bad, lies there."""
+    return _exists(path)
+
+
 def _exists(path: Path) -> bool:
     try:
         path.lstat()

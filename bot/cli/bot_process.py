@@ -11,7 +11,7 @@ from bot.cli.behind import database_is_there
 from bot.cli.console import DONE, tell
 from bot.cli.health import PartHealth, Readyz, healthz
 from bot.cli.listener import Listener, Wsgi
-from bot.errors import Broken
+from bot.errors import BooksDown, Broken
 from bot.settings import Settings
 from handlers.running import LISTENERS, Door
 from handlers.signed import PATH
@@ -21,6 +21,8 @@ _PREPARED_WITHIN = 60.0
 _LOOK_EVERY = 0.2
 #: Seconds that a question about people may stay open: a permit accepts no older answer.
 _ROSTER_WITHIN = 60.0
+#: Waiting would not mend these.
+_FOR_A_PERSON = frozenset({"store.password", "store.missing"})
 
 
 def run_bot(settings: Settings) -> int:
@@ -125,5 +127,9 @@ def _prepared(settings: Settings, stopping: threading.Event) -> bool:
 def _is_prepared(settings: Settings) -> bool:
     try:
         return database_is_there(settings) and compose.is_prepared(settings)
+    except BooksDown as down:
+        if down.key in _FOR_A_PERSON:
+            raise
+        return False
     except Broken:
         return False

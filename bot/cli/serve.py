@@ -66,7 +66,7 @@ def serve_part(
     from bot import compose  # noqa: PLC0415 - the parent process stays small
 
     names = None if targets is None else _names(targets)
-    raise typer.Exit(compose.run_worker(known, names, lambda key, path: tell(key, path=path)))
+    raise typer.Exit(compose.run_worker(known, names, lambda key, what: tell(key, what=what)))
 
 
 def _command(name: PartName, targets: str | None, stand_in: Path | None) -> Sequence[str]:

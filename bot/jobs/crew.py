@@ -14,7 +14,7 @@ from bot.approvals import execution
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
-from bot.errors import Broken, CountersignError, Halted, Refused, whereabouts
+from bot.errors import BooksDown, Broken, CountersignError, Halted, Refused, TakenOver, whereabouts
 from bot.jobs import permit
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
@@ -57,23 +57,38 @@ class Crew:
 
     def execute(self, job_id: str) -> str:
         """The operation itself, or what a crash left of it."""
-        job, request = self._load(job_id)
+        job, request = self._begin(job_id)
+        try:
+            self._go_on(job, request)
+        except TakenOver:
+            log.warning("job taken over", action="job-taken-over", job=job_id)
+        return str(self._load(job_id)[0].state)
+
+    def _go_on(self, job: Job, request: Request) -> None:
         try:
             if job.state is JobState.COMMITTING:
                 job = self._settle(job, request)
             if job.state is JobState.RUNNING:
                 self._attempt(job, request)
+        except (BooksDown, TakenOver):
+            raise
         except Halted as halted:
-            self._halted(job_id, halted)
+            self._halted(job, halted)
         except Drifted as drifted:
-            self._drifted(job_id, drifted)
+            self._drifted(job, drifted)
         except CountersignError as error:
-            self._failed(job_id, error)
+            self._failed(job, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the request must say so
             # The text of the error may hold values of rows.
-            log.error("job failed", action="job-failed", job=job_id, error=whereabouts(error))  # noqa: TRY400
-            self._failed(job_id, Broken("job.broken", code=type(error).__name__))
-        return str(self._load(job_id)[0].state)
+            log.error("job failed", action="job-failed", job=job.id, error=whereabouts(error))  # noqa: TRY400
+            self._failed(job, Broken("job.broken", code=type(error).__name__))
+
+    def _begin(self, job_id: str) -> tuple[Job, Request]:
+        """Take the job up: from here on a worker that had it before can do nothing more about it."""
+        with self.store.transact() as work:
+            found, request = self._lock(work, job_id)
+            work.jobs.save(job_id, found.state, facts={**found.facts, "attempt": found.attempt + 1})
+            return work.jobs.get(job_id) or found, request
 
     def tell(self, job_id: str) -> str:
         """The last word: the request ends, the log is signed, the receipt goes out."""
@@ -111,13 +126,20 @@ class Crew:
             raise Broken("job.broken", code="missing")
         return job, request
 
-    def _lock(self, work: Work, job_id: str) -> tuple[Job, Request]:
-        """The request first, as everywhere, and then the job as it stands."""
-        job = work.jobs.get(job_id)
-        if job is None:
+    def _lock(self, work: Work, job_id: str, ours: Job | None = None) -> tuple[Job, Request]:
+        """The request first, as everywhere, and then the job as it stands.
+
+        Raises:
+            TakenOver: another worker took it up after ``ours``.
+        """
+        found = work.jobs.get(job_id)
+        if found is None:
             raise Broken("job.broken", code="missing")
-        request = self.ground.lock(work, job.request_id)
-        return work.jobs.get(job_id) or job, request
+        request = self.ground.lock(work, found.request_id)
+        job = work.jobs.get(job_id) or found
+        if ours is not None and job.attempt != ours.attempt:
+            raise TakenOver("job.taken-over")
+        return job, request
 
     def _attempt(self, job: Job, request: Request) -> None:
         """One go at the operation; an attempt that a crash cut short is cleared away first."""
@@ -133,15 +155,17 @@ class Crew:
             self._unfreeze(job, request)
             return
         result = self.hands.carry_out(job, request, revision, gate)
-        self._committed(job.id, request, result)
+        self._committed(job, result)
 
     def _unfreeze(self, job: Job, request: Request) -> None:
         now = self.clock()
         with self.store.transact() as work:
+            job, request = self._lock(work, job.id, job)
             work.targets.lock(request.target)
+            if not work.jobs.save(job.id, JobState.RUNNING, state=JobState.COMMITTING):
+                raise Halted("job.stopped")
             work.targets.set(request.target, None, None)
             work.erasable.erase(f"freeze:{request.target}")
-            work.jobs.save(job.id, JobState.RUNNING, state=JobState.COMMITTING)
             work.jobs.save(job.id, JobState.COMMITTING, state=JobState.COMMITTED)
             self.ground.log(work, "target-unfrozen", request, {"target": request.target}, now)
             self.ground.announce(work, request.channel, "note.unfrozen", now, target=request.target)
@@ -153,47 +177,47 @@ class Crew:
         """COMMIT was the last thing noted: the target itself says whether it happened."""
         verdict, result = self._fate(job, request, Broken("job.broken", code="restart"))
         if verdict == "committed" and result is not None:
-            self._committed(job.id, request, result)
+            self._committed(job, result)
         elif verdict == "not-committed":
-            self._not_committed(job.id)
+            self._not_committed(job)
         else:
-            self._held(job.id, Broken("job.unclear", target=request.target))
+            self._held(job, Broken("job.unclear", target=request.target))
         return self._load(job.id)[0]
 
-    def _not_committed(self, job_id: str) -> None:
+    def _not_committed(self, job: Job) -> None:
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
-            work.jobs.save(job_id, job.state, state=move_job(job.state, "not-committed"))
-            self.ground.log(work, "not-committed", request, {"job": job_id}, self.clock())
+            found, request = self._lock(work, job.id, job)
+            work.jobs.save(found.id, found.state, state=move_job(found.state, "not-committed"))
+            self.ground.log(work, "not-committed", request, {"job": job.id}, self.clock())
 
-    def _committed(self, job_id: str, request: Request, result: Result) -> None:
+    def _committed(self, job: Job, result: Result) -> None:
         now = self.clock()
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
-            after = move_job(job.state, "committed")
-            if not work.jobs.save(job_id, job.state, state=after, facts={**job.facts, **result.facts}):
+            found, request = self._lock(work, job.id, job)
+            after = move_job(found.state, "committed")
+            if not work.jobs.save(job.id, found.state, state=after, facts={**found.facts, **result.facts}):
                 return
             if result.backup is not None and work.backups.get(result.backup.id) is None:
                 work.backups.add(result.backup)
-            body = {"job": job_id, "backup": result.backup.id if result.backup else None}
+            body = {"job": job.id, "backup": result.backup.id if result.backup else None}
             self.ground.log(work, "committed", request, body, now)
 
-    def _halted(self, job_id: str, halted: Halted) -> None:
+    def _halted(self, ours: Job, halted: Halted) -> None:
         """Stopped or frozen: the brake has already moved the request, unless the freeze came in between."""
         if halted.key == "job.expired":
-            self._failed(job_id, halted)
+            self._failed(ours, halted)
             return
-        job, _ = self._load(job_id)
+        job = self._still(ours)
         self._tidy(job)
         if job.state is JobState.RUNNING:
             with self.store.transact() as work:
                 self._end(work, job, "stop", "stop", None)
 
-    def _drifted(self, job_id: str, drifted: Drifted) -> None:
-        self._tidy(self._load(job_id)[0])
+    def _drifted(self, ours: Job, drifted: Drifted) -> None:
+        self._tidy(self._still(ours))
         now = self.clock()
         with self.store.transact() as work:
-            job, locked = self._lock(work, job_id)
+            job, locked = self._lock(work, ours.id, ours)
             if job.state is not JobState.RUNNING:
                 return
             work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
@@ -202,19 +226,19 @@ class Crew:
             for told in drifted.drift.differences:
                 self.ground.note(work, locked, told.key, now, **told.params)
 
-    def _failed(self, job_id: str, error: CountersignError) -> None:
+    def _failed(self, ours: Job, error: CountersignError) -> None:
         """Nothing was changed, or it cannot be told: then it stands still and a person decides."""
-        job, request = self._load(job_id)
+        job, request = self._still(ours), self._load(ours.id)[1]
         if job.state is JobState.COMMITTING:
             verdict, result = self._fate(job, request, error)
             if verdict == "committed" and result is not None:
-                self._committed(job_id, request, result)
+                self._committed(job, result)
                 return
             if verdict != "not-committed":
-                self._held(job_id, Broken("job.unclear", target=request.target))
+                self._held(job, Broken("job.unclear", target=request.target))
                 return
-            self._not_committed(job_id)
-            job = self._load(job_id)[0]
+            self._not_committed(job)
+            job = self._still(ours)
         self._tidy(job)
         if job.state is JobState.RUNNING:
             with self.store.transact() as work:
@@ -235,10 +259,10 @@ class Crew:
         except Broken:
             return "unclear", None
 
-    def _held(self, job_id: str, error: CountersignError) -> None:
+    def _held(self, job: Job, error: CountersignError) -> None:
         """The rows may be gone: whoever decides must find their backup in the books."""
-        job, request = self._load(job_id)
-        log.error("job held", action="job-held", job=job_id, why=error.key)
+        _, request = self._load(job.id)
+        log.error("job held", action="job-held", job=job.id, why=error.key)
         backup = self.hands.salvage(job, request)
         with self.store.transact() as work:
             if not self._end(work, job, "hold", "hold", error) or backup is None:
@@ -265,15 +289,27 @@ class Crew:
             log.warning("backup of an attempt stays for now", action="tidy", job=job.id, why=error.key)
             return
         with self.store.transact() as work:
+            self._lock(work, job.id, job)
             work.jobs.save(job.id, job.state, backup_id=None)
+
+    def _still(self, ours: Job) -> Job:
+        """The job as it stands.
+
+        Raises:
+            TakenOver: it is another worker's.
+        """
+        found, _ = self._load(ours.id)
+        if found.attempt != ours.attempt:
+            raise TakenOver("job.taken-over")
+        return found
 
     def _end(self, work: Work, job: Job, move: str, event: str, error: CountersignError | None) -> bool:
         """End a job that stands where it stood; False when somebody else was first."""
-        now, before = self.clock(), job.state
-        job, request = self._lock(work, job.id)
-        if job.state is not before:
+        now = self.clock()
+        found, request = self._lock(work, job.id, job)
+        if found.state is not job.state:
             return False
-        work.jobs.save(job.id, job.state, state=move_job(job.state, move), ended_at=now)
+        work.jobs.save(job.id, found.state, state=move_job(found.state, move), ended_at=now)
         if request.state is State.RUNNING:
             execution.end(self.ground, work, request, event, now, error)
         return True

@@ -7,6 +7,7 @@ and the next turn of the sweep goes on with the answer.
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import structlog
 
@@ -26,17 +27,34 @@ Plan = Callable[[Request], execution.Planned]
 Enqueue = Callable[[Work, str, str], None]
 
 
+class Claims(Protocol):
+    """Which of several workers plans a request."""
+
+    def claim(self, request_id: int) -> bool:
+        """Whether this worker, and no other, may plan it now."""
+
+    def done(self, request_id: int) -> None:
+        """It is planned, or not."""
+
+
 class Dispatcher:
     """The worker's sweep over requests that wait for it."""
 
     def __init__(
-        self, store: Store, ground: Ground, plan: Plan, enqueue: Enqueue, serves: Collection[str] | None
+        self,
+        store: Store,
+        ground: Ground,
+        plan: Plan,
+        enqueue: Enqueue,
+        serves: Collection[str] | None,
+        claims: Claims,
     ) -> None:
         self._store = store
         self._ground = ground
         self._plan = plan
         self._enqueue = enqueue
         self._serves = serves
+        self._claims = claims
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="plan")
         self._planning: set[int] = set()
 
@@ -50,7 +68,7 @@ class Dispatcher:
             if request.id in self._planning or (request.preview and request.revision):
                 continue
             roster = self._roster_for(request, clock())
-            if roster is None:
+            if roster is None or not self._claims.claim(request.id):
                 continue
             self._planning.add(request.id)
             self._pool.submit(self._plan_one, request, roster, clock)
@@ -75,7 +93,10 @@ class Dispatcher:
             return answered[0]
         if nonce is None or answered is not None:
             with self._store.transact() as work:
-                work.requests.set_nonce(request.id, self._ask(work, request, now))
+                locked = work.requests.lock(request.id)
+                # Another worker may have asked, or even planned, in the meantime.
+                if locked and locked.state is State.PLANNING and work.requests.nonce(request.id) == nonce:
+                    work.requests.set_nonce(request.id, self._ask(work, request, now))
         return None
 
     def _ask(self, work: Work, request: Request, now: datetime) -> str:
@@ -96,6 +117,7 @@ class Dispatcher:
             log.error("planning failed", action="plan-failed", request=request.id, error=whereabouts(error))  # noqa: TRY400
             self._save_plan(request, Broken("plan.broken", code=type(error).__name__), roster, clock())
         finally:
+            self._claims.done(request.id)
             self._planning.discard(request.id)
 
     def _save_plan(
@@ -103,7 +125,7 @@ class Dispatcher:
     ) -> None:
         with self._store.transact() as work:
             locked = work.requests.lock(request.id)
-            if locked is None or locked.state is not State.PLANNING:
+            if locked is None or locked.state is not State.PLANNING or locked.revision != request.revision:
                 return
             work.requests.set_nonce(request.id, None)
             refusal = plan if isinstance(plan, CountersignError) else None
@@ -121,6 +143,8 @@ class Dispatcher:
             locked = work.requests.lock(request.id)
             permit = work.permits.ready(request.id)
             if locked is None or locked.state is not State.APPROVED or permit is None:
+                return
+            if locked.starts_at is None or locked.starts_at > now:
                 return
             if not self._free(work, locked):
                 return

@@ -1,12 +1,13 @@
 """Durable execution: the only file that knows DBOS.
 
-One queue, one job at a time per target. A workflow gets a job id and nothing else: no name or value reaches
-the engine's tables. Steps are JSON strings; a step that was in flight when the process died runs again.
+One queue per target, one job at a time in each; a worker listens to the targets it serves. A workflow gets
+a job id and nothing else: no name or value reaches the engine's tables. Steps are JSON strings; a step that
+was in flight when the process died runs again.
 """
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import structlog
@@ -21,7 +22,6 @@ log = structlog.get_logger(__name__)
 
 #: Pinned, so that a new build takes up the work of an older one.
 VERSION = "1"
-QUEUE = "jobs"
 WORKFLOW = "run-job"
 #: Seconds between two goes at a step whose end could not be written down.
 LONGEST_WAIT = 60.0
@@ -30,10 +30,23 @@ Step = Callable[[str, Callable[[], str]], str]
 
 
 class Engine:
-    """The worker's side: runs ``body(job_id, step)`` once per enqueued job, across restarts."""
+    """The worker's side: runs ``body(job_id, step)`` once per enqueued job, across restarts.
 
-    def __init__(self, database: Database, executor: str, body: Callable[[str, Step], None]) -> None:
+    ``hold()`` is called before every go at a step, and ends the process when this is no longer the worker
+    that ``executor`` names: somebody else may have the job by then.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        executor: str,
+        body: Callable[[str, Step], None],
+        serves: Collection[str],
+        hold: Callable[[], None],
+    ) -> None:
         self._stopping = threading.Event()
+        self._hold = hold
+        self._queues = [queue_of(target) for target in serves]
         self._own = _engine(database)
         self._client = DBOSClient(system_database_engine=self._own, serializer=DBOSPortableJSONSerializer())
         config: DBOSConfig = {
@@ -51,18 +64,32 @@ class Engine:
         def _run(job_id: str) -> None:
             body(job_id, lambda name, work: DBOS.run_step({"name": name}, lambda: self._until_done(work)))
 
+        DBOS.listen_queues(self._queues)
+
     def launch(self) -> None:
         """Take up what an earlier process of the same executor left, then listen."""
         DBOS.launch()
-        DBOS.register_queue(QUEUE, worker_concurrency=4, partition_concurrency=1, polling_interval_sec=0.1)
+        # Every queue is asked on its own; many of them share the questions that one may ask.
+        pause = max(0.1, len(self._queues) / 50)
+        for name in self._queues:
+            DBOS.register_queue(name, worker_concurrency=1, global_concurrency=1, polling_interval_sec=pause)
+
+    def pending(self) -> set[str]:
+        """The names of workers that have begun a job and not ended it."""
+        waiting = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        return {str(one.executor_id) for one in waiting if one.executor_id}
+
+    def adopt(self, executor: str) -> None:
+        """Give what a dead worker had begun to whoever serves its target; the caller knows it is dead."""
+        # The public ``resume_workflows`` would also revive what was cancelled.
+        DBOS._recover_pending_workflows([executor])  # noqa: SLF001 - see above
 
     def enqueue(self, connection: Connection, job_id: str, target: str) -> None:
         """Hand a job over inside the caller's transaction; the same id twice is one job."""
         options: Any = {
             "workflow_name": WORKFLOW,
-            "queue_name": QUEUE,
+            "queue_name": queue_of(target),
             "workflow_id": job_id,
-            "queue_partition_key": target,
             "app_version": VERSION,
         }
         self._client.enqueue_in_transaction(connection, options, job_id)
@@ -74,6 +101,7 @@ class Engine:
         """
         wait = 1.0
         while True:
+            self._hold()
             try:
                 return work()
             except Exception as error:  # noqa: BLE001 - a full disk, a lost connection, a fault of ours
@@ -90,6 +118,11 @@ class Engine:
         DBOS.destroy(workflow_completion_timeout_sec=seconds)
         self._client.destroy()
         self._own.dispose()
+
+
+def queue_of(target: str) -> str:
+    """The queue of a target's jobs."""
+    return f"jobs:{target}"
 
 
 def _engine(database: Database) -> SqlEngine:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
-from bot.errors import Halted, Stale
+from bot.errors import Halted, Stale, TakenOver
 from bot.model.jobs import Job, JobState, StepState
 from bot.model.requests import Operation
 from bot.store.unit_of_work import Store, Work
@@ -28,6 +28,7 @@ class Gatekeeper:
     def step(self, name: str) -> Iterator[None]:
         """Note the beginning and the end of a step, and show them."""
         with self._store.transact() as work:
+            self._ours(work.jobs.get(self._job.id))
             self._position = work.jobs.begin_step(self._job.id, name, self._clock())
             self._show(work)
         try:
@@ -42,6 +43,13 @@ class Gatekeeper:
             work.jobs.end_step(self._job.id, self._position, state, self._clock())
             self._show(work)
 
+    def _ours(self, found: Job | None) -> Job:
+        if found is None:
+            raise Halted("job.stopped")
+        if found.attempt != self._job.attempt:
+            raise TakenOver("job.taken-over")
+        return found
+
     def _show(self, work: Work) -> None:
         work.outbox.redraw(self._job.request_id, STEP_KINDS)
 
@@ -53,13 +61,14 @@ class Gatekeeper:
 
         Raises:
             Halted: somebody stopped the job or froze the target, or its permit has expired.
+            TakenOver: another worker has the job.
         """
         with self._store.read() as work:
-            job = work.jobs.get(self._job.id)
+            job = self._ours(work.jobs.get(self._job.id))
             permit = work.permits.of_job(self._job.id)
             frozen = work.targets.frozen(self._job.target)
             request = work.requests.get(self._job.request_id)
-        if job is None or job.state is not JobState.RUNNING:
+        if job.state is not JobState.RUNNING:
             raise Halted("job.stopped")
         if frozen and request and request.operation is Operation.DELETE_RECORDS:
             raise Halted("job.frozen", target=self._job.target)
@@ -70,6 +79,8 @@ class Gatekeeper:
     def backup_started(self, backup_id: str) -> None:
         """Remember the attempt, so that a crash leaves no orphan."""
         with self._store.transact() as work:
+            work.requests.lock(self._job.request_id)
+            self._ours(work.jobs.get(self._job.id))
             if not work.jobs.save(self._job.id, JobState.RUNNING, backup_id=backup_id):
                 raise Halted("job.stopped")
 
@@ -78,6 +89,7 @@ class Gatekeeper:
 
         Raises:
             Halted: *Stop* or a freeze was faster.
+            TakenOver: another worker has the job.
         """
         self.check()
         with self._store.transact() as work:
@@ -85,9 +97,7 @@ class Gatekeeper:
             frozen = work.targets.lock(self._job.target)
             if frozen and request and request.operation is Operation.DELETE_RECORDS:
                 raise Halted("job.frozen", target=self._job.target)
-            job = work.jobs.get(self._job.id)
-            if job is None:
-                raise Halted("job.stopped")
+            job = self._ours(work.jobs.get(self._job.id))
             try:
                 after = move_job(job.state, "commit")
             except Stale:

@@ -22,6 +22,10 @@ class JobState(StrEnum):
     HELD = "held"
 
 
+#: A job in one of these is some worker's to go on with.
+UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.COMMITTING, JobState.COMMITTED)
+
+
 class StepState(StrEnum):
     """Where one step stands."""
 
@@ -44,6 +48,11 @@ class Job:
     facts: Mapping[str, Any]
     started_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def attempt(self) -> int:
+        """How often a worker took this job up; whoever holds an older number has lost it to another."""
+        return int(self.facts.get("attempt", 0))
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ class AuditLog:
             NotOurs: the log was never opened, so its first entry would carry no key.
         """
         entry = entry_bytes(kind, at, request_id, body)
-        if self._connection.dialect.name == "postgresql":
-            self._connection.execute(select(func.pg_advisory_xact_lock(_HEAD_LOCK)))
+        self.alone()
         last = self._last()
         if last is None and kind != LOG_OPENED:
             raise NotOurs("audit.not-opened")
@@ -41,6 +40,11 @@ class AuditLog:
             insert(audit_log).values(seq=seq, at=at, entry=entry.decode(), prev=prev, hash=digest)
         )
         return head_text(seq, digest)
+
+    def alone(self) -> None:
+        """From here to the end of the transaction nobody else appends."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.execute(select(func.pg_advisory_xact_lock(_HEAD_LOCK)))
 
     def head(self) -> str | None:
         """The last entry as ``seq:hash``, or None while the log is empty."""

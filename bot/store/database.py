@@ -3,17 +3,34 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
-from bot.errors import BadInput, Broken
+from bot.errors import BadInput, BooksDown
 
 BUSY_MS = 30_000
+#: What a server or its driver says -> what to tell; everything else is told by the name of its class.
+_SIGNS = (
+    ("password authentication failed", "store.password"),
+    ("no password supplied", "store.password"),
+    ("no pg_hba.conf entry", "store.password"),
+    ("read-only transaction", "store.read-only"),
+    ("readonly database", "store.read-only"),
+    ('" does not exist', "store.missing"),
+    ("connection failed", "store.unreachable"),
+    ("connection timeout", "store.unreachable"),
+    ("Connection refused", "store.unreachable"),
+    ("server closed the connection", "store.unreachable"),
+    ("terminating connection", "store.unreachable"),
+    ("the connection is lost", "store.unreachable"),
+    ("the connection is closed", "store.unreachable"),
+)
 _DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg"}
 
 
@@ -65,18 +82,23 @@ class Database:
 
     @contextmanager
     def transact(self) -> Iterator[Connection]:
-        """One write transaction; commits when the block ends well, rolls back when it raises."""
-        if self.is_sqlite:
-            with self._lock, self.writer.begin() as connection:
-                yield connection
-        else:
-            with self.writer.begin() as connection:
-                yield connection
+        """One write transaction; commits when the block ends well, rolls back when it raises.
+
+        Raises:
+            BooksDown: the database cannot be used; a commit may or may not have happened.
+        """
+        turn = self._lock if self.is_sqlite else nullcontext()
+        with _said_plainly(), turn, self.writer.begin() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent look; never waits for writers."""
-        with self.reader.connect() as connection:
+        """One consistent look; never waits for writers.
+
+        Raises:
+            BooksDown: the database cannot be used.
+        """
+        with _said_plainly(), self.reader.connect() as connection:
             yield connection
 
     def alive(self) -> bool:
@@ -84,7 +106,7 @@ class Database:
         try:
             with self.read() as connection:
                 connection.execute(text("SELECT 1"))
-        except SQLAlchemyError:
+        except BooksDown:
             return False
         return True
 
@@ -114,13 +136,33 @@ def reachable(database: Database) -> None:
     """Say in one sentence that our own database cannot be used.
 
     Raises:
-        Broken: it cannot be opened, read or written.
+        BooksDown: it cannot be opened, read or written.
     """
-    try:
-        with database.transact() as connection:
+    with database.transact() as connection:
+        if database.is_sqlite:
             connection.execute(text("SELECT 1"))
-    except SQLAlchemyError as error:
-        raise Broken("store.unusable", code=type(error).__name__) from None
+        elif connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+            raise BooksDown("store.read-only")
+
+
+@contextmanager
+def _said_plainly() -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, NoConnectionFree) as error:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if lost or isinstance(error, OperationalError | InterfaceError | NoConnectionFree):
+            raise what_is_wrong(error) from None
+        raise
+
+
+def what_is_wrong(error: SQLAlchemyError) -> BooksDown:
+    """One sentence for an error of the driver, without a word of its text: that may hold values."""
+    text_of_it = str(getattr(error, "orig", None) or "")
+    for words, key in _SIGNS:
+        if words in text_of_it:
+            return BooksDown(key)
+    return BooksDown("store.unusable", code=type(getattr(error, "orig", None) or error).__name__)
 
 
 def file_behind(url: str) -> Path | None:

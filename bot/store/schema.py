@@ -8,8 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
-from bot.errors import Broken
-from bot.store.database import Database
+from bot.store.database import Database, what_is_wrong
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -40,11 +39,11 @@ def is_current(database: Database) -> bool:
     """Whether the worker has prepared this database for this version.
 
     Raises:
-        Broken: it cannot be read.
+        BooksDown: it cannot be read.
     """
     try:
         with database.read() as connection:
             have = MigrationContext.configure(connection).get_current_revision()
     except SQLAlchemyError as error:
-        raise Broken("store.unusable", code=type(error).__name__) from None
+        raise what_is_wrong(error) from None
     return have == ScriptDirectory.from_config(_config()).get_current_head()
