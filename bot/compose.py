@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from bot.approvals.desk import Desk
@@ -28,7 +29,7 @@ from bot.errors import BooksDown, Broken
 from bot.jobs.crew import Crew
 from bot.jobs.dispatch import Dispatcher
 from bot.jobs.engine import Engine
-from bot.jobs.lock import become_a_worker
+from bot.jobs.lock import WorkerLock, become_a_worker
 from bot.jobs.work_orders import Hands
 from bot.model.jobs import UNFINISHED
 from bot.schedules import sweeps
@@ -166,6 +167,19 @@ def _wait_for(database: Database, tell: Callable[[str, str], None]) -> None:
         time.sleep(0.2)
 
 
+def _prepared(database: Database, data_dir: Path, tell: Callable[[str, str], None]) -> WorkerLock:
+    """The worker's lock, and a database that is up to date."""
+    if database.is_sqlite:
+        # The lock comes first: opening the file already sets its journal.
+        lock = become_a_worker(database, data_dir)
+        reachable(database)
+    else:
+        _wait_for(database, tell)
+        lock = become_a_worker(database, data_dir)
+    schema.upgrade(database)
+    return lock
+
+
 def _marks(master: keys.MasterKey, hash_key: bytes) -> Mapping[str, str]:
     """What shows that two workers have the same keys, and nothing else about them."""
     mark = hmac.new(hash_key, b"countersign/1/mark", hashlib.sha256).hexdigest()
@@ -184,13 +198,7 @@ class Worker:
         self._config = load_configuration(settings, resolve=True)
         self._tell = tell
         database = open_database(settings)
-        if database.is_sqlite:
-            # The lock comes first: opening the file already sets its journal.
-            self._lock = become_a_worker(database, settings.data_dir)
-        _wait_for(database, tell)
-        if not database.is_sqlite:
-            self._lock = become_a_worker(database, settings.data_dir)
-        schema.upgrade(database)
+        self._lock = _prepared(database, settings.data_dir, tell)
         self._store = Store(database)
         self._keys_are_here(settings)
         storage = backup_store(settings, self._config)

@@ -13,8 +13,8 @@ from bot.jobs.crew import Crew
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.work_orders import Hands, Result
-from bot.model.jobs import JobState
-from bot.model.requests import Request, State
+from bot.model.jobs import Job, JobState
+from bot.model.requests import State
 from bot.store import tables as t
 from tests.fakes.operations import HASH_KEY, Bench, make_bench
 from tests.fakes.rooms import SETTINGS, SIGNING, House, config, rules_with
@@ -34,7 +34,7 @@ class Killed(BaseException):
 class DyingCrew(Crew):
     """Dies between the target's COMMIT and our own note of it."""
 
-    def _committed(self, job_id: str, request: Request, result: Result) -> None:
+    def _committed(self, job: Job, result: Result) -> None:
         raise Killed
 
 
