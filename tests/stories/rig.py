@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import psycopg
+
 from bot.sandbox import crm
 from bot.sandbox.people import DELETIONS, installed, seeded
 from bot.sandbox.slack.responses import shown_text
@@ -26,10 +28,17 @@ Result = TypeVar("Result")
 
 
 class Rig:
-    """``with Rig(folder) as rig:`` starts Slack, worker and bot; ``config`` may change the sandbox's own."""
+    """``with Rig(folder) as rig:`` starts Slack, worker and bot; ``change`` may change the sandbox's own file.
 
-    def __init__(self, folder: Path, change: Callable[[str], str] = lambda text: text) -> None:
+    ``database`` is the URL of our own database, a file in the folder when left out. Further workers and bots
+    have names of their own: ``rig.start_worker(name="worker-2")``.
+    """
+
+    def __init__(
+        self, folder: Path, change: Callable[[str], str] = lambda text: text, database: str = ""
+    ) -> None:
         self.folder = folder
+        self.database = database
         self.crm = folder / "crm.db"
         crm.create(self.crm)
         text = (ROOT / "bot/sandbox/sandbox.yml").read_text(encoding="utf-8")
@@ -43,12 +52,16 @@ class Rig:
     def __enter__(self) -> Self:
         self.slack.start()
         try:
-            self.start_worker()
-            self.start_bot()
+            self.begin()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def begin(self) -> None:
+        """What runs when the story begins."""
+        self.start_worker()
+        self.start_bot()
 
     def __exit__(self, *_: object) -> None:
         for name in list(self.processes):
@@ -66,28 +79,31 @@ class Rig:
             "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
             "COUNTERSIGN_HTTP": "127.0.0.1:0",
             "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
+            **({"COUNTERSIGN_DATABASE_URL": self.database} if self.database else {}),
             **self.slack.environment(),
         }
 
     def _environment_of(self, part: str) -> dict[str, str]:
         return environment_for(part, read_environment(self.environment), frozenset({"CRM_DATABASE_URL"}))
 
-    def start_worker(self, *script: str) -> subprocess.Popen[bytes]:
+    def start_worker(self, *script: str, name: str = "worker", targets: str = "") -> subprocess.Popen[bytes]:
         """The real worker, or one that kills itself as ``script`` says."""
-        command = [sys.executable, str(KILLER), *script] if script else _part("worker")
-        return self._start("worker", command)
+        chosen = ["--targets", targets] if targets else []
+        command = [sys.executable, str(KILLER), *script] if script else [*_part("worker"), *chosen]
+        return self._start(name, command)
 
-    def start_bot(self) -> None:
-        self._start("bot", _part("bot"))
-        self.slack.wait_for(lambda: self.slack.links.count >= 2 or self._died("bot"), PATIENCE)
-        assert not self._died("bot"), self.log("bot")
+    def start_bot(self, name: str = "bot") -> None:
+        before = self.slack.links.count
+        self._start(name, _part("bot"))
+        self.slack.wait_for(lambda: self.slack.links.count >= before + 2 or self._died(name), PATIENCE)
+        assert not self._died(name), self.log(name)
 
     def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**self._environment_of(name), "PYTHONPATH": str(ROOT)},
+                env={**self._environment_of(name.partition("-")[0]), "PYTHONPATH": str(ROOT)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -178,14 +194,25 @@ class Rig:
     # what is true
 
     @contextmanager
-    def books(self) -> Iterator[sqlite3.Connection]:
+    def books(self) -> Iterator[Any]:
         path = self.folder / "data" / "countersign.db"
+        if self.database:
+            with psycopg.connect(self.database) as server:
+                yield server
+            return
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
             yield connection
 
     def row(self, query: str, *params: Any) -> Any:
+        rows = self.rows(query, *params)
+        return rows[0] if rows else None
+
+    def rows(self, query: str, *params: Any) -> list[Any]:
+        """What a query of our own database gives; ``?`` stands for a value on every database."""
         with self.books() as connection:
-            return connection.execute(query, params).fetchone()
+            if self.database:
+                query, params = query.replace("%", "%%").replace("?", "%s"), params or ()
+            return list(connection.execute(query, params).fetchall())
 
     def state(self, number: int) -> str | None:
         row = self.row("SELECT state FROM requests WHERE number = ?", number)
