@@ -1,6 +1,7 @@
 """Locks that end with the process that holds them: advisory locks on a PostgreSQL session of its own."""
 
 import threading
+from contextlib import suppress
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -71,11 +72,17 @@ class Session:
     def close(self) -> None:
         """Let go of everything."""
         with self._turn:
-            self._connection.close()
+            if not self._connection.closed:
+                # The server takes a moment to notice that a session has ended.
+                with suppress(SQLAlchemyError):
+                    self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
+                self._connection.close()
 
     def _ask(self, query: str, kind: int, number: int) -> object:
         given = {"kind": kind, "number": number % _HALF} if ":kind" in query else {}
         with self._turn:
+            if self._connection.closed:
+                raise BooksDown("store.unreachable")
             try:
                 return self._connection.execute(text(query), given).scalar_one()
             except SQLAlchemyError as error:

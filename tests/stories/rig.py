@@ -84,6 +84,8 @@ class Rig:
         }
 
     def _environment_of(self, part: str) -> dict[str, str]:
+        if part == "serve":
+            return self.environment
         return environment_for(part, read_environment(self.environment), frozenset({"CRM_DATABASE_URL"}))
 
     def start_worker(self, *script: str, name: str = "worker", targets: str = "") -> subprocess.Popen[bytes]:
@@ -218,8 +220,9 @@ class Rig:
         row = self.row("SELECT state FROM requests WHERE number = ?", number)
         return None if row is None else str(row[0])
 
-    def wait_state(self, number: int, *states: str) -> str:
-        self.wait(lambda: self.state(number) in states, f"#{number} is {self.state(number)}, wanted {states}")
+    def wait_state(self, number: int, *states: str, patience: float = PATIENCE) -> str:
+        what = f"#{number}, wanted {states}"
+        self.wait(lambda: self.state(number) in states, what, patience)
         found = self.state(number)
         assert found is not None
         return found
