@@ -5,11 +5,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
 from bot.sandbox.prompt import Prompt
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.stage import Stage
+from bot.texts import say
 from tests.unit.sandbox.live_app import (
     DELETIONS,
     button,
@@ -159,3 +161,8 @@ def test_a_slip_in_a_form_leaves_it_open(slack: Slack) -> None:
     assert "no field “values”" in shown
     assert "no button “approve”" in shown
     assert "form received" in shown
+
+
+def test_the_help_fits_a_small_terminal() -> None:
+    people = "alice, bob, dan, carol, erin, frank, gus, olga"
+    assert max(map(cell_len, say("prompt.help", people=people).splitlines())) < 80
