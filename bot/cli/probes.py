@@ -9,6 +9,7 @@ from bot.backups.vault import any_backup_exists
 from bot.cli.behind import backup_store, database_is_there, open_store, open_vault
 from bot.config.types import Config, Record, SoftReference, Target
 from bot.errors import CountersignError
+from bot.operations.preflight import survey
 from bot.settings import Settings
 from bot.targets import open_target
 from bot.targets.base import Catalogue, Edge, Session
@@ -54,6 +55,8 @@ def of_target(name: str, target: Target) -> Iterator[Item]:
     with open_target(name, target.database.url, target.max_lock).reading() as session:
         catalogue = session.catalogue()
         found = [*_records(name, target, catalogue), *_soft_references(name, target, session, catalogue)]
+        if all(one.level is not Level.ERROR for one in found):
+            found += _rights(name, target, session)
         yield from found
     if all(one.level is not Level.ERROR for one in found):
         yield item(
@@ -152,6 +155,19 @@ def _condition(reference: SoftReference, session: Session) -> Iterator[Item]:
         return
     if not checked.indexed:
         yield item(Level.NOTE, "cli.check.no-index", link=edge.label)
+
+
+def _rights(name: str, target: Target, session: Session) -> Iterator[Item]:
+    """Everything that a deletion of each kind of record would need, tried with the worker's own user."""
+    grants: dict[str, None] = {}
+    for spec in target.records.values():
+        try:
+            ground = survey(session, name, spec.table, target.soft_references)
+            grants |= dict.fromkeys(session.rights(ground.needs))
+        except CountersignError as error:
+            yield item(Level.ERROR, error.key, **error.params)
+    for grant in grants:
+        yield item(Level.ERROR, "cli.check.missing-right", target=name, grant=grant)
 
 
 def _no_column(name: str, what: str, table: str, column: str, catalogue: Catalogue) -> Item:

@@ -91,7 +91,7 @@ class Hands:
         if job.backup_id is None:
             return "unclear", None
         with self.vault.open(job.backup_id, sha256) as opened:
-            verdict = delete_records.settle(target, opened)
+            verdict = delete_records.settle(target, opened, job.transaction or "")
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         return verdict, Result(_facts_of(opened.manifest), self._book(request, sealed, 0.0))
@@ -103,7 +103,7 @@ class Hands:
             return "unclear", None
         plan = Plan.from_data(revision.plan)
         with self.vault.open(plan.backup or "", plan.sha256) as opened:
-            fate = restore.settle(target, opened, plan)
+            fate = restore.settle(target, opened, plan, job.transaction or "")
         return fate, Result({"rows": {part.name: part.rows for part in plan.tables}})
 
     def clear(self, job: Job) -> None:

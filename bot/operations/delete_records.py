@@ -21,7 +21,15 @@ from bot.operations.archived import Extra, Settled, link_of, shape_of
 from bot.operations.compare import Links, Rows
 from bot.operations.conflicts import require_schema
 from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
-from bot.operations.preflight import Closure, closure_of, fingerprint, identity_hash, survey, warnings
+from bot.operations.preflight import (
+    Closure,
+    closure_of,
+    fingerprint,
+    identity_hash,
+    require_rights,
+    survey,
+    warnings,
+)
 from bot.operations.selecting import label_of, record_of, resolve
 from bot.targets.base import RecordTarget, Session, Table, Writing
 
@@ -51,6 +59,7 @@ def plan(
     kind = record_of(spec, record)
     with target.reading() as session:
         ground = survey(session, target.name, kind.table, spec.soft_references)
+        require_rights(session, target.name, ground.needs)
         session.prepare(ground.reach.tables, ground.reach.emptied)
         roots = resolve(session, target.name, kind, values)
         session.seed(kind.table, roots)
@@ -93,8 +102,10 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
     )
 
 
-def settle(target: RecordTarget, opened: OpenedBackup) -> Settled:
+def settle(target: RecordTarget, opened: OpenedBackup, transaction: str = "") -> Settled:
     """Whether the deletion behind this backup was committed, found out under the target's lock.
+
+    ``transaction``: its name, where it is known; some databases remember what became of it.
 
     Whatever stands in the way of knowing, such as another database or a changed table, makes it ``unclear``:
     no refusal leaves here, because a refusal reads as "nothing has changed".
@@ -111,13 +122,14 @@ def settle(target: RecordTarget, opened: OpenedBackup) -> Settled:
             require_schema(session.catalogue(), target.name, extra, opened.manifest)
             archived.load_proven(session, opened.tables(), extra.links)
             counts = [archived.rows_of(session, name) for name in extra.shapes]
+            fate = session.fate(transaction)
     except Refused:
         return "unclear"
     if not any(one.identical or one.different for one in counts):
-        return "committed"
+        return "unclear" if fate == "aborted" else "committed"
     # Rows may have been edited since. All of them different would be strangers under reused keys.
     if any(one.identical for one in counts) and not any(one.missing for one in counts):
-        return "not-committed"
+        return "unclear" if fate == "committed" else "not-committed"
     return "unclear"
 
 
@@ -171,7 +183,7 @@ def _clean_up(error: BaseException, attempt: _Attempt, target: RecordTarget, vau
     if attempt.committing and not attempt.committed:
         if not isinstance(error, Exception):
             return
-        fate = _fate(target, vault, attempt.sealed)
+        fate = _fate(target, vault, attempt.sealed, attempt.transaction)
         attempt.committed = fate == "committed"
         if fate == "unclear":
             raise Broken("operations.unclear", target=target.name) from None
@@ -181,10 +193,10 @@ def _clean_up(error: BaseException, attempt: _Attempt, target: RecordTarget, vau
             vault.shred(attempt.sealed.backup_id)
 
 
-def _fate(target: RecordTarget, vault: Vault, sealed: SealedBackup) -> Settled:
+def _fate(target: RecordTarget, vault: Vault, sealed: SealedBackup, transaction: str) -> Settled:
     try:
         with vault.open(sealed.backup_id, sealed.sha256) as opened:
-            return settle(target, opened)
+            return settle(target, opened, transaction)
     except CountersignError:
         return "unclear"
 

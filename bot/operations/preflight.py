@@ -13,7 +13,7 @@ from bot.config.types import SoftReference
 from bot.errors import BadInput, CannotProve
 from bot.model.plans import FORMAT, Part, Told, hash_marks, mark
 from bot.operations.closure import Reach, components, reach
-from bot.targets.base import Catalogue, Edge, RecordTarget, Session, Table
+from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
 #: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.
 MARKED = 20_000
@@ -27,6 +27,16 @@ class Ground:
     root: str
     catalogue: Catalogue
     reach: Reach
+
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """What a deletion and its restore do, in every table within reach and in those that it points at."""
+        above = {edge.parent for edge in self.catalogue.edges if edge.child in self.reach.tables}
+        return (
+            *(Need(table) for table in sorted(above - self.reach.tables)),
+            *(Need(table, deletes=True, inserts=True) for table in sorted(self.reach.tables)),
+            *(Need(edge.child, columns=edge.child_columns) for edge in self.reach.emptied),
+        )
 
     @property
     def watched(self) -> frozenset[str]:
@@ -110,6 +120,17 @@ def survey(session: Session, target: str, root: str, soft: Iterable[SoftReferenc
         if edge.child in near and not edge.sound:
             raise CannotProve("operations.vague-link", target=target, link=edge.label)
     return ground
+
+
+def require_rights(session: Session, target: str, needs: Iterable[Need]) -> None:
+    """Our user may do everything that the operation, and its way back, will do.
+
+    Raises:
+        CannotProve: it may not; with the statements that would allow it.
+    """
+    missing = session.rights(needs)
+    if missing:
+        raise CannotProve("operations.missing-rights", target=target, grants="; ".join(missing) + ";")
 
 
 def walk(session: Session, ground: Ground) -> tuple[Edge, ...]:

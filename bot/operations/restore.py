@@ -21,8 +21,8 @@ from bot.operations.archived import Extra, Settled, extra_of
 from bot.operations.closure import components
 from bot.operations.conflicts import Meeting, meet, refuse_conflicts, require_schema
 from bot.operations.gate import Drifted, Gate, RestoreOrder, RestoreOutcome
-from bot.operations.preflight import schema_hash, trigger_warnings, watched
-from bot.targets.base import RecordTarget, Session, Writing
+from bot.operations.preflight import require_rights, schema_hash, trigger_warnings, watched
+from bot.targets.base import Need, RecordTarget, Session, Writing
 
 STEPS = ("step.lock", "step.unpack", "step.compare", "step.insert", "step.commit", "step.verify")
 
@@ -40,6 +40,7 @@ def plan(
         TargetDown: the database cannot be used.
     """
     with target.reading() as session:
+        require_rights(session, target.name, _needs(session, extra_of(opened.manifest)))
         extra = _unpack(session, target, opened)
         meeting = meet(session, extra)
         refuse_conflicts(target.name, meeting.preview)
@@ -64,7 +65,7 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
         _transaction(order, target, vault, gate, attempt)
     except Exception:
         if attempt.committing and not attempt.committed:
-            attempt.committed = _was_committed(order, target, vault)
+            attempt.committed = _was_committed(order, target, vault, attempt.transaction)
         if not attempt.committed:
             raise
     with gate.step("step.verify"):
@@ -72,7 +73,7 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
     return RestoreOutcome(attempt.rows, attempt.links, attempt.sums, attempt.transaction, problem)
 
 
-def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan) -> Settled:
+def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan, transaction: str = "") -> Settled:
     """Whether the restore with this plan was committed, found out under the target's lock.
 
     Whatever stands in the way of knowing makes it ``unclear``: no refusal leaves here, because a refusal
@@ -87,6 +88,7 @@ def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan) -> Settled:
             extra = _unpack(session, target, opened)
             same = _fingerprint(session, target, extra) == plan.fingerprint
             preview = meet(session, extra).preview
+            known = session.fate(transaction)
     except Refused:
         return "unclear"
     different = any(one.different for one in preview.tables) or any(one.different for one in preview.links)
@@ -97,9 +99,9 @@ def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan) -> Settled:
     if different or not same:
         return "unclear"
     if not any(pending.values()):
-        return "committed"
+        return "unclear" if known == "aborted" else "committed"
     if {name: count for name, count in pending.items() if count} == planned:
-        return "not-committed"
+        return "unclear" if known == "committed" else "not-committed"
     return "unclear"
 
 
@@ -165,6 +167,20 @@ def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Ext
     require_schema(session.catalogue(), target.name, extra, opened.manifest)
     archived.load_proven(session, opened.tables(), extra.links)
     return extra
+
+
+def _needs(session: Session, extra: Extra) -> tuple[Need, ...]:
+    """In the tables that are still there; what else is wrong is found when the backup is unpacked."""
+    above = {edge.parent for edge in session.catalogue().edges if edge.child in extra.shapes}
+    needs = (
+        *(Need(name) for name in sorted(above - extra.shapes.keys())),
+        *(Need(name, inserts=True) for name in extra.shapes),
+        *(Need(link.table, columns=link.columns) for link in extra.links.values()),
+    )
+    tables = session.catalogue().tables
+    return tuple(
+        need for need in needs if need.table in tables and all(map(tables[need.table].column, need.columns))
+    )
 
 
 def _plan(session: Session, target: RecordTarget, source: _Source, meeting: Meeting, hash_key: bytes) -> Plan:
@@ -267,10 +283,10 @@ def _compare(session: Session, source: _Source) -> Mapping[str, str]:
     return sums
 
 
-def _was_committed(order: RestoreOrder, target: RecordTarget, vault: Vault) -> bool:
+def _was_committed(order: RestoreOrder, target: RecordTarget, vault: Vault, transaction: str) -> bool:
     try:
         with vault.open(order.backup_id, order.sha256) as opened:
-            fate = settle(target, opened, order.plan)
+            fate = settle(target, opened, order.plan, transaction)
     except CountersignError:
         fate = "unclear"
     if fate == "unclear":

@@ -18,6 +18,9 @@ from bot.model.backups import Value
 
 Row = tuple[Value, ...]
 
+#: What is known of a transaction that is over.
+Fate = Literal["committed", "aborted", "unknown"]
+
 #: What the database does to a child when its parent goes; ``soft``: a link only the configuration knows.
 Action = Literal["cascade", "no action", "restrict", "set null", "set default", "soft"]
 
@@ -82,6 +85,19 @@ class Edge:
 
 
 @dataclass(frozen=True)
+class Need:
+    """What an operation does with a table: lock and delete rows, or insert them; write some columns.
+
+    Reading is always part of it.
+    """
+
+    table: str
+    deletes: bool = False
+    inserts: bool = False
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
 
@@ -100,6 +116,12 @@ class Session(Protocol):
 
         Raises:
             BadInput: its condition is not valid SQL for the child.
+        """
+
+    def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:
+        """What our user may not do though it is needed, as the statements that would allow it.
+
+        Work tables count as well. Empty: nothing is missing, or this kind of database has no users.
         """
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
@@ -203,6 +225,9 @@ class Writing(Session, Protocol):
 
     def transaction(self) -> str:
         """A name for this transaction; where the server has one, its own."""
+
+    def fate(self, transaction: str) -> Fate:
+        """What became of an earlier transaction, by the name it had; what the database remembers."""
 
     def extend(self) -> None:
         """Check ``max_lock``, then give the statements that follow the same time again.

@@ -27,6 +27,8 @@ from bot.targets.postgresql_writing import PostgresqlWriting
 
 _LONGEST_WAIT = 5.0
 _OPENING = 10_000
+#: Since then a transaction has a name that outlives it.
+_OLDEST = 13_00_00
 #: One deletion or restore at a time per database, whatever name a configuration gives it.
 _LOCK = int.from_bytes(hashlib.sha256(b"countersign target").digest()[:8], "big", signed=True)
 #: What a URL may say beyond user, password, host, port and database.
@@ -42,8 +44,7 @@ SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system
        pg_catalog.current_database(), d.oid, pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('default_transaction_read_only'),
        pg_catalog.pg_encoding_to_char(d.encoding), pg_catalog.current_setting('track_counts'),
-       pg_catalog.current_setting('search_path'),
-       pg_catalog.has_database_privilege(d.oid, 'TEMP')
+       pg_catalog.current_setting('search_path')
   FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
 """
 
@@ -155,12 +156,14 @@ class PostgresqlTarget:
         with translated(self._name):
             row = connection.execute(_ABOUT).fetchone()
         assert row is not None
-        system, database, number, standby, read_only, encoding, counts, path, _ = map(str, row)
+        system, database, number, standby, read_only, encoding, counts, path = map(str, row)
         info = connection.info
         server = system if row[0] is not None else f"{info.host}:{info.port}"
         self._identity = {"kind": "postgresql", "server": server, "database": f"{database}/{number}"}
         if standby == "t" or read_only == "on":
             raise TargetDown("target.read-only", target=self._name)
+        if info.server_version < _OLDEST:
+            raise CannotProve("target.too-old", target=self._name, version=info.server_version // 10000)
         if encoding == "SQL_ASCII":
             raise CannotProve("target.encoding", target=self._name, encoding=encoding)
         if counts != "on":
@@ -168,17 +171,23 @@ class PostgresqlTarget:
         return path
 
     def _pin(self, connection: Connection) -> None:
-        wait = max(1, math.ceil(min(self._max_lock, _LONGEST_WAIT) * 1000))
-        settings = {**PINNED, "lock_timeout": str(wait), "statement_timeout": str(_OPENING)}
-        with translated(self._name):
-            for name, value in settings.items():
-                connection.execute("SELECT pg_catalog.set_config($1, $2, false)", [name, value])
+        # Shorter than a statement may take, so that a lock is called a lock.
+        wait = max(1, math.ceil(min(self._max_lock * 0.9, _LONGEST_WAIT) * 1000))
+        self._settings(connection, {**PINNED, "lock_timeout": str(wait), "statement_timeout": str(_OPENING)})
 
     def _bounded(self, connection: Connection) -> None:
         longest = str(max(1, math.ceil(self._max_lock * 1000)))
+        names = ("statement_timeout", "idle_in_transaction_session_timeout")
+        self._settings(connection, dict.fromkeys(names, longest))
+
+    def _settings(self, connection: Connection, settings: Mapping[str, str]) -> None:
+        calls = [
+            f"pg_catalog.set_config(${place}, ${place + 1}, false)"
+            for place in range(1, 2 * len(settings), 2)
+        ]
+        values = [part for pair in settings.items() for part in pair]
         with translated(self._name):
-            for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
-                connection.execute("SELECT pg_catalog.set_config($1, $2, false)", [name, longest])
+            connection.execute(f"SELECT {', '.join(calls)}", values)
 
     def _set(self, connection: Connection, statements: Sequence[str]) -> None:
         with translated(self._name):

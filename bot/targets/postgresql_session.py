@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from bot.errors import BadInput, CannotProve
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge, Row
+from bot.targets.base import Edge, Need, Row
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
+from bot.targets.postgresql_rights import missing_rights
 from bot.targets.postgresql_sql import WorkTable, quote
 from bot.targets.postgresql_work import PostgresqlWork
 
@@ -22,18 +23,27 @@ class PostgresqlSession(PostgresqlWork):
         """See ``Session``."""
         child, parent = self._relation(edge.child), self._relation(edge.parent)
         links = soft_links(child, parent, edge)
+        self._run("SAVEPOINT condition", edge.child)
         try:
             self._run(
                 f"SELECT 1 FROM {parent.rows} p JOIN {sql.children(edge, child, ())} c"
                 f" ON {sql.joined(edge, links, 'p', 'c')} LIMIT 0",
                 edge.child,
             )
-        except CannotProve:
-            raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
+        except CannotProve as error:
+            self._run("ROLLBACK TO condition", edge.child)
+            # A missing right is for ``rights`` to say, together with all the others.
+            if error.key != "target.no-right":
+                raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
         plain = not any(links.child_cast)
         checked = replace(edge, indexed=plain and searchable(child, edge.child_columns))
         self._soft[checked] = links
         return checked
+
+    def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:
+        """See ``Session``."""
+        with translated(self._target):
+            return missing_rights(self._execute, [(need, self._relation(need.table)) for need in needs])
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
         """See ``Session``."""
@@ -176,7 +186,7 @@ class PostgresqlSession(PostgresqlWork):
         stage = self._stages[label]
         relation, width = self._relation(stage.table), len(stage.columns)
         query = (
-            f"SELECT {stage.cells}, t.tableoid, {sql.listed('t', stage.columns)} FROM {stage.path} s"
+            f"SELECT s.*, t.tableoid, {sql.listed('t', stage.columns)} FROM {stage.path} s"
             f" LEFT JOIN {relation.rows} t ON {sql.matched('t', relation, stage, 's')}"
         )
         for row in self._read(query, stage.table):

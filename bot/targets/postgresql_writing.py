@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.errors import TargetDown
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge
+from bot.targets.base import Edge, Fate
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_session import PostgresqlSession
 from bot.targets.postgresql_sql import quote
@@ -143,6 +143,20 @@ class PostgresqlWriting(PostgresqlSession):
             row = self._execute("SELECT pg_catalog.pg_current_xact_id()").fetchone()
         assert row is not None
         return f"postgresql-{row[0]}"
+
+    def fate(self, transaction: str) -> Fate:
+        """See ``Writing``."""
+        number = transaction.removeprefix("postgresql-")
+        if not number.isdecimal():
+            return "unknown"
+        with translated(self._target):
+            row = self._execute(
+                "SELECT CASE WHEN $1::pg_catalog.xid8 < pg_catalog.pg_current_xact_id()"
+                " THEN pg_catalog.pg_xact_status($1::pg_catalog.xid8) END",
+                [number],
+            ).fetchone()
+        known: dict[object, Fate] = {"committed": "committed", "aborted": "aborted"}
+        return known.get(row[0] if row else None, "unknown")
 
     def extend(self) -> None:
         """See ``Writing``."""

@@ -15,7 +15,7 @@ from itertools import islice
 from bot.errors import BadInput, CannotProve
 from bot.model.backups import InvalidText, Value
 from bot.targets import sqlite_sql as sql
-from bot.targets.base import Catalogue, Edge, Row, Table
+from bot.targets.base import Catalogue, Edge, Need, Row, Table
 from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_sql import Stage, quote
@@ -54,6 +54,10 @@ class SqliteSession:
         except CannotProve:
             raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
         return replace(edge, indexed=indexed)
+
+    def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:  # noqa: ARG002 - a file has no users
+        """See ``Session``; that the file can be written was looked at when it was opened."""
+        return ()
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
         """See ``Session``; here work tables can be made at any time."""

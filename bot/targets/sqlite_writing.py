@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.errors import TargetDown
 from bot.targets import sqlite_sql as sql
-from bot.targets.base import Edge
+from bot.targets.base import Edge, Fate
 from bot.targets.sqlite_session import SqliteSession
 from bot.targets.sqlite_sql import quote
 
@@ -103,6 +103,10 @@ class SqliteWriting(SqliteSession):
     def transaction(self) -> str:
         """See ``Writing``; SQLite has no name of its own."""
         return self._name
+
+    def fate(self, transaction: str) -> Fate:  # noqa: ARG002 - SQLite keeps no account of transactions
+        """See ``Writing``."""
+        return "unknown"
 
     def extend(self) -> None:
         """See ``Writing``."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import psycopg
+
 from bot.backups.ids import backup_id
 from bot.backups.storage.local import LocalStorage
 from bot.backups.vault import Vault
@@ -19,7 +21,9 @@ from bot.operations import delete_records, restore
 from bot.operations.gate import DeleteOrder, DeleteOutcome, RestoreOrder, RestoreOutcome
 from bot.targets import open_target
 from bot.targets.base import RecordTarget
+from bot.targets.postgresql import PostgresqlTarget
 from tests.fakes.backups import master_key
+from tests.fakes.servers import postgresql_database
 
 HASH_KEY = b"a key for hashes, 32 bytes long."
 _NUMBERS = Random(7)
@@ -96,9 +100,9 @@ class Bench:
         order = RestoreOrder(made, outcome.backup.backup_id, outcome.backup.sha256, HASH_KEY)
         return restore.run(order, self.target, self.vault, gate or RecordingGate())
 
-    def settle(self, backup: str) -> str:
+    def settle(self, backup: str, transaction: str = "") -> str:
         with self.vault.open(backup) as opened:
-            return delete_records.settle(self.target, opened)
+            return delete_records.settle(self.target, opened, transaction)
 
     def sql(self, script: str) -> None:
         with closing(sqlite3.connect(self.path)) as connection:
@@ -149,10 +153,11 @@ def open_bench(
     label: str | None = None,
     soft: Sequence[tuple[str, str, str | None]] = (),
     max_lock: float = 30.0,
+    url: str | None = None,
 ) -> Bench:
-    """The database and the backups that lie in a folder."""
+    """The database and the backups that lie in a folder; ``url``: a database elsewhere."""
     path = folder / "crm.db"
-    url = f"sqlite:///{path}"
+    url = url or f"sqlite:///{path}"
     links = [{"from": child, "to": parent, "where": where} for child, parent, where in soft]
     spec = Target(
         name="crm",
@@ -164,3 +169,52 @@ def open_bench(
     storage = LocalStorage(folder / "backups")
     vault = Vault(storage, master_key(), "T0ACME")
     return Bench(path, spec, open_target("crm", url, spec.max_lock), vault, storage)
+
+
+@dataclass(frozen=True)
+class PostgresqlBench(Bench):
+    """The same on a PostgreSQL database of its own; ``path`` only says where the backups lie beside."""
+
+    @property
+    def database(self) -> str:
+        return self.spec.database.url.rpartition("/")[2]
+
+    @property
+    def user(self) -> str:
+        """Whom the target logs in as."""
+        assert isinstance(self.target, PostgresqlTarget)
+        return str(self.target._parts["user"])
+
+    def sql(self, script: str) -> None:
+        with psycopg.connect(self.spec.database.url) as connection:
+            connection.execute(script.encode())
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.spec.database.url) as connection:
+            return connection.execute(query.encode(), values or None).fetchall()
+
+    def dump(self) -> dict[str, list[str]]:
+        with psycopg.connect(self.spec.database.url) as connection:
+            connection.execute(
+                "SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET search_path = pg_catalog"
+            )
+            names = connection.execute(
+                "SELECT oid::regclass::text FROM pg_class WHERE relkind IN ('r', 'm') AND relpersistence <> 't'"
+                " AND relnamespace::regnamespace::text !~ '^pg_|information_schema'"
+            ).fetchall()
+            return {
+                name: sorted(
+                    row[0] for row in connection.execute(f"SELECT t::text FROM ONLY {name} t".encode())
+                )
+                for (name,) in names
+            }
+
+
+@contextmanager
+def postgresql_bench(folder: Path, schema: str, **how: Any) -> Iterator[PostgresqlBench]:
+    """A new database made by an SQL script; ``how`` as in ``open_bench``."""
+    with postgresql_database() as url:
+        with psycopg.connect(url) as connection:
+            connection.execute(schema.encode())
+        made = open_bench(folder, url=url, **how)
+        yield PostgresqlBench(made.path, made.spec, made.target, made.vault, made.storage)
