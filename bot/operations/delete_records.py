@@ -16,20 +16,12 @@ from bot.errors import BadInput, Broken, CannotProve, CountersignError, NotFound
 from bot.model.backups import Column, SealedBackup, TableSummary
 from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, mark, schema_drift
 from bot.model.requests import Operation
-from bot.operations import archived
+from bot.operations import archived, preflight
 from bot.operations.archived import Extra, Settled, link_of, shape_of
 from bot.operations.compare import Links, Rows
 from bot.operations.conflicts import require_schema
 from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
-from bot.operations.preflight import (
-    Closure,
-    closure_of,
-    fingerprint,
-    identity_hash,
-    require_rights,
-    survey,
-    warnings,
-)
+from bot.operations.preflight import Closure, closure_of, fingerprint, identity_hash, survey, warnings
 from bot.operations.selecting import label_of, record_of, resolve
 from bot.targets.base import RecordTarget, Session, Table, Writing
 
@@ -59,7 +51,7 @@ def plan(
     kind = record_of(spec, record)
     with target.reading() as session:
         ground = survey(session, target.name, kind.table, spec.soft_references)
-        require_rights(session, target.name, ground.needs)
+        preflight.require_rights(session, target.name, ground.needs)
         session.prepare(ground.reach.tables, ground.reach.emptied)
         roots = resolve(session, target.name, kind, values)
         session.seed(kind.table, roots)
