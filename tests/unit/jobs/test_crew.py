@@ -14,7 +14,7 @@ from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.work_orders import Hands, Result
 from bot.model.jobs import Job, JobState
-from bot.model.requests import State
+from bot.model.requests import Operation, State
 from bot.store import tables as t
 from tests.fakes.operations import HASH_KEY, Bench, make_bench
 from tests.fakes.rooms import SETTINGS, SIGNING, House, config, rules_with
@@ -145,6 +145,25 @@ def test_after_a_crash_around_the_commit_doubt_never_costs_the_backup(works: Wor
     works.crew().sweep()
     assert works.house.state(request_id) is State.STOPPED
     assert works.stored() == kept
+
+
+def test_what_stands_still_comes_back_by_the_number_of_its_request(works: Works) -> None:
+    before = works.bench.dump()
+    request_id, job = works.running()
+    with pytest.raises(Killed):
+        works.crew(DyingCrew).execute(job)
+    without_the_system(works)
+    assert works.crew().execute(job) == JobState.HELD
+    works.configure()
+
+    number = works.house.request(request_id).number
+    back = works.house.file(operation=Operation.RESTORE, target=None, record=None, values=(), number=number)
+    works.house.plan(back, works.crew().hands.plan(works.house.request(back)))
+    works.house.vote(back, "U0DAN")
+    works.house.wait(seconds=11)
+    works.crew().run(works.house.enqueue(back), plainly)
+    assert works.house.state(back) is State.SUCCEEDED
+    assert works.bench.dump() == before
 
 
 def lose(works: Works) -> None:
