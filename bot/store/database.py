@@ -57,7 +57,12 @@ class Database:
     def _engine(self, begin: str, level: Literal["READ COMMITTED", "REPEATABLE READ"]) -> Engine:
         if not self.is_sqlite:
             return create_engine(
-                self.url, hide_parameters=True, pool_size=40, pool_pre_ping=True, isolation_level=level
+                self.url,
+                hide_parameters=True,
+                pool_size=40,
+                max_overflow=0,
+                pool_pre_ping=True,
+                isolation_level=level,
             )
         engine = create_engine(self.url, hide_parameters=True, pool_size=40, max_overflow=20)
 

@@ -17,8 +17,9 @@ from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, RosterPort
 from bot.store.sender import Sender
 from bot.store.slots import PLANNING, SENDING, WORKER, Session
+from bot.texts import say
 from tests.fakes.rooms import House, race
-from tests.fakes.servers import postgresql_database, postgresql_url
+from tests.fakes.servers import own_postgresql, postgresql_database, postgresql_url
 from tests.stories.rig import ROOT
 
 
@@ -198,6 +199,21 @@ def test_a_server_that_cannot_be_used_gets_one_sentence(change: dict[str, str], 
     assert caught.value.key == key
     assert not database.alive()
     database.close()
+
+
+def test_a_wrong_password_gets_one_sentence_without_it() -> None:
+    server = own_postgresql()
+    (server.folder / "data/pg_hba.conf").write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    try:
+        server.start()
+        database = Database(server.url.replace("postgres@", "postgres:hunter2@"))
+        with pytest.raises(BooksDown) as caught:
+            reachable(database)
+        assert caught.value.key == "store.password"
+        assert "hunter2" not in say(caught.value.key, "en", **caught.value.params)
+        database.close()
+    finally:
+        server.remove()
 
 
 def test_a_standby_is_refused_at_once() -> None:
