@@ -247,7 +247,7 @@ class Holding(Protocol):
 
         Raises:
             CannotProve: it is not set aside, or is not what was set aside.
-            Stale: somebody holds on to it, or may (``hidden``).
+            Stale: somebody is seen to hold on to it.
             TargetDown: something cannot be removed; the sentence says why. What went is gone; call again.
         """
 

@@ -1,0 +1,223 @@
+"""A folder of files as a holding; see ``bot.targets.system.Holding``.
+
+In the backup: ``<name>.entries.jsonl`` (what there is) and ``<name>.tar`` (GNU tar, from that very list).
+"""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets import entries as listing
+from bot.targets import ground, processes, removal, tar
+from bot.targets.entries import Entry, walk
+from bot.targets.quarantine import Quarantine
+from bot.targets.streams import lines
+from bot.targets.system import Removal, Sink, Source, Survey, Told, Users, Whereabouts
+
+
+class FolderHolding:
+    """One folder.
+
+    Args:
+        name: its name in the configuration.
+        path: where it is.
+        roots: the allowed roots.
+        others: places of everything else that must not lie in it or around it.
+    """
+
+    def __init__(self, name: str, path: str, roots: Sequence[str], others: Sequence[str] = ()) -> None:
+        self._name = name
+        self._path = path
+        self._base = PurePosixPath(path).name
+        self._ground = ground.Ground(roots, others)
+
+    @property
+    def name(self) -> str:
+        """See ``Holding``."""
+        return self._name
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        with self._ground.parent(self._path) as parent:
+            about = ground.look(parent, self._base)
+            if about is None:
+                raise TargetDown("files.missing", path=self._path)
+            ground.require_no_mount(self._path)
+            found = list(walk(parent, self._base, self._path, read=False))
+            room = os.fstatvfs(parent)
+        return Survey(
+            name=self._name,
+            kind="files",
+            place=self._path,
+            identity={"path": self._path, "device": str(about.st_dev), "inode": str(about.st_ino)},
+            items=sum(entry.type != "folder" for entry in found),
+            size=sum(entry.size for entry in found if entry.type == "file"),
+            free=room.f_bavail * room.f_frsize,
+            warnings=tuple(_warnings(self._name, found)),
+        )
+
+    def users(self, operation: str) -> Users:
+        """See ``Holding``."""
+        places = (self._path, str(self._aside(operation)))
+        inodes: set[tuple[int, int]] = set()
+        for place in places:
+            with self._there(place) as parent:
+                if parent is not None:
+                    name = PurePosixPath(place).name
+                    inodes |= {(one.device, one.inode) for one in walk(parent, name, place, read=False)}
+
+        def match(number: tuple[int, int], path: str) -> bool:
+            return number in inodes or any(path == one or path.startswith(f"{one}/") for one in places)
+
+        return processes.users(match)
+
+    def copy(self, sink: Sink) -> Mapping[str, Any]:
+        """See ``Holding``."""
+        with self._ground.parent(self._path) as parent:
+            found = list(walk(parent, self._base, self._path, read=True))
+            with sink.blob(f"{self._name}.entries.jsonl") as out:
+                for line in listing.dump(found):
+                    out.write(line)
+            with (
+                ground.inner(parent, self._base, self._path) as opened,
+                sink.blob(f"{self._name}.tar") as out,
+            ):
+                tar.pack(opened, found, out, self._path)
+        size = sum(entry.size for entry in found if entry.type == "file")
+        return {"kind": "files", "entries": len(found), "size": size}
+
+    def rehearse(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        scratch = f"rehearsal-{self._name}"
+        quarantine = self._quarantine()
+        with quarantine.open(operation) as folder:
+            try:
+                self._unpack(folder, scratch, source)
+            finally:
+                removal.clear(folder, scratch, self._path)
+
+    def set_aside(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        wanted = self._entries(source)
+        now = self.whereabouts(operation)
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._path)
+        with self._quarantine().open(operation) as folder:
+            if now == "in-place":
+                with self._ground.parent(self._path) as parent:
+                    self._require_same(parent, self._base, wanted[0])
+                    ground.require_no_mount(self._path)
+                    ground.move((parent, self._base), (folder, self._name), self._path)
+            self._require_same(folder, self._name, wanted[0])
+            place = str(self._aside(operation))
+            if not listing.untouched(wanted, walk(folder, self._name, place, read=False)):
+                raise CannotProve("files.changed-since", path=self._path)
+
+    def put_back(self, operation: str) -> None:
+        """See ``Holding``."""
+        now = self.whereabouts(operation)
+        if now == "in-place":
+            return
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._path)
+        quarantine = self._quarantine()
+        with quarantine.open(operation) as folder, self._ground.parent(self._path) as parent:
+            ground.move((folder, self._name), (parent, self._base), self._path)
+
+    def whereabouts(self, operation: str) -> Whereabouts:
+        """See ``Holding``."""
+        aside = self._quarantine().has(operation, self._name) is not None
+        with self._there(self._path) as parent:
+            here = parent is not None
+        return _WHERE[here, aside]
+
+    def remove(self, operation: str, source: Source) -> Removal:
+        """See ``Holding``."""
+        wanted = self._entries(source)
+        if self._quarantine().has(operation, self._name) is None:
+            if self.whereabouts(operation) == "in-place":
+                raise CannotProve("files.not-set-aside", path=self._path)
+            return Removal(0, 0, ())
+        seen = self.users(operation).users
+        if seen:
+            raise Stale("files.in-use", path=self._path, program=seen[0].name, pid=seen[0].pid, n=len(seen))
+        quarantine = self._quarantine()
+        with quarantine.open(operation) as folder:
+            return removal.remove(folder, self._name, wanted, str(self._aside(operation)))
+
+    def restore(self, operation: str, source: Source, into: str = "") -> str:
+        """See ``Holding``."""
+        place = into or self._path
+        scratch = f"restore-{self._name}"
+        quarantine = Quarantine(self._ground.root_of(place))
+        base = PurePosixPath(place).name
+        with self._ground.parent(place) as parent:
+            if ground.look(parent, base) is not None:
+                raise CannotProve("files.in-the-way", path=place)
+            with quarantine.open(operation) as folder:
+                try:
+                    self._unpack(folder, scratch, source)
+                    ground.move((folder, scratch), (parent, base), place)
+                finally:
+                    removal.clear(folder, scratch, place)
+        return place
+
+    def _unpack(self, folder: int, scratch: str, source: Source) -> None:
+        """Unpack into a new folder and compare with the list."""
+        wanted = self._entries(source)
+        removal.clear(folder, scratch, self._path)
+        os.mkdir(scratch, 0o700, dir_fd=folder)
+        with ground.inner(folder, scratch, self._path) as opened:
+            with source.blob(f"{self._name}.tar") as stream:
+                tar.unpack(opened, stream, self._path)
+            ground.sync(opened)
+        found = walk(folder, scratch, self._path, read=True)
+        if not listing.same_content(wanted, found):
+            raise CannotProve("files.not-the-same", path=self._path)
+
+    def _entries(self, source: Source) -> list[Entry]:
+        with source.blob(f"{self._name}.entries.jsonl") as stream:
+            found = [Entry.of(line) for line in lines(stream)]
+        if not found or found[0].path != ".":
+            raise CannotProve("files.not-the-same", path=self._path)
+        return found
+
+    def _require_same(self, parent: int, name: str, wanted: Entry) -> None:
+        about = ground.look(parent, name)
+        if about is None or (about.st_dev, about.st_ino) != (wanted.device, wanted.inode):
+            raise CannotProve("files.another-folder", path=self._path)
+
+    def _quarantine(self) -> Quarantine:
+        return Quarantine(self._ground.root_of(self._path))
+
+    def _aside(self, operation: str) -> Path:
+        return self._quarantine().place(operation) / self._name
+
+    @contextmanager
+    def _there(self, place: str) -> Iterator[int | None]:
+        """The open folder that holds ``place``, if there is anything at ``place``."""
+        try:
+            with ground.folder(str(PurePosixPath(place).parent)) as parent:
+                yield parent if ground.look(parent, PurePosixPath(place).name) is not None else None
+        except TargetDown as error:
+            if error.key != "files.missing":
+                raise
+            yield None
+
+
+_WHERE: Mapping[tuple[bool, bool], Whereabouts] = {
+    (True, False): "in-place",
+    (False, True): "set-aside",
+    (True, True): "both",
+    (False, False): "gone",
+}
+
+
+def _warnings(name: str, found: Sequence[Entry]) -> Iterator[Told]:
+    if n := listing.leaving(found):
+        yield "files.told-leaving", {"name": name, "n": n}
+    if n := sum(entry.type == "socket" for entry in found):
+        yield "files.told-sockets", {"name": name, "n": n}

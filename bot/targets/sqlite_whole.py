@@ -1,0 +1,302 @@
+"""A whole SQLite database as a holding: the file with its log, index of the log and journal.
+
+In the backup: ``<name>.sqlite`` (one file, made by the backup API) and ``<name>.database.json`` (its tables
+with rows and sums). Copies that are only for looking at lie in the quarantine, in the worker's own folder.
+"""
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets import ground, processes, removal
+from bot.targets.quarantine import Quarantine
+from bot.targets.sqlite_errors import translated
+from bot.targets.sqlite_facts import DatabaseFacts, connected, facts
+from bot.targets.streams import chunks
+from bot.targets.system import Removal, Sink, Source, Survey, Users, Whereabouts
+
+#: The database last on the way back and first on the way out: nobody opens it without its log.
+_BESIDE = ("-wal", "-shm", "-journal")
+_COPY = 1024 * 1024
+_PAGES = 4096
+
+
+class SqliteHolding:
+    """One database file.
+
+    Args:
+        name: its name in the configuration.
+        path: where it is.
+        roots: the allowed roots.
+        others: places of everything else.
+    """
+
+    def __init__(self, name: str, path: str, roots: Sequence[str], others: Sequence[str] = ()) -> None:
+        self._name = name
+        self._path = path
+        self._base = PurePosixPath(path).name
+        self._ground = ground.Ground(roots, others)
+
+    @property
+    def name(self) -> str:
+        """See ``Holding``."""
+        return self._name
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        with self._ground.parent(self._path) as parent:
+            about = self._file(parent)
+            ground.require_no_mount(self._path)
+            room = os.fstatvfs(parent)
+        return Survey(
+            name=self._name,
+            kind="database",
+            place=self._path,
+            identity={"path": self._path, "device": str(about.st_dev), "inode": str(about.st_ino)},
+            items=self._rows(),
+            size=about.st_size,
+            free=room.f_bavail * room.f_frsize,
+            warnings=(),
+        )
+
+    def users(self, operation: str) -> Users:
+        """See ``Holding``."""
+        aside = self._quarantine().place(operation) / self._name
+        places = {f"{one}{suffix}" for one in (self._path, aside / self._base) for suffix in ("", *_BESIDE)}
+        inodes = set()
+        for place in places:
+            try:
+                about = Path(place).lstat()
+            except OSError:
+                continue
+            inodes.add((about.st_dev, about.st_ino))
+        return processes.users(lambda number, path: number in inodes or path in places)
+
+    def copy(self, sink: Sink) -> Mapping[str, Any]:
+        """See ``Holding``."""
+        with self._ground.parent(self._path) as parent:
+            about = self._file(parent)
+        with self._scratch("copy-" + hashlib.sha256(self._path.encode()).hexdigest()[:12], "copy") as place:
+            self._back_up(place)
+            found = facts(place, self._name)
+            known = replace(
+                found,
+                inode=about.st_ino,
+                device=about.st_dev,
+                mode=stat.S_IMODE(about.st_mode),
+                uid=about.st_uid,
+                gid=about.st_gid,
+            )
+            with sink.blob(f"{self._name}.database.json") as out:
+                out.write(known.dump())
+            with place.open("rb") as file, sink.blob(f"{self._name}.sqlite") as out:
+                while data := file.read(_COPY):
+                    out.write(data)
+        return {"kind": "database", "tables": len(found.tables), "rows": found.rows, "size": found.size}
+
+    def rehearse(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        with self._scratch(operation, f"rehearsal-{self._name}") as place:
+            self._unpack(place, source)
+
+    def set_aside(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        wanted = self._known(source)
+        now = self.whereabouts(operation)
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._path)
+        if now == "in-place":
+            self._checkpoint()
+        with self._folder(operation) as folder:
+            with self._ground.parent(self._path) as parent:
+                for name in self._names(parent):
+                    if name == self._base:
+                        self._require_same(parent, wanted)
+                    ground.move((parent, name), (folder, name), self._path)
+            self._require_same(folder, wanted)
+        aside = self._quarantine().place(operation) / self._name / self._base
+        if not facts(aside, self._name, check=False).same_rows(wanted):
+            raise CannotProve("files.changed-since", path=self._path)
+
+    def put_back(self, operation: str) -> None:
+        """See ``Holding``."""
+        now = self.whereabouts(operation)
+        if now == "in-place":
+            return
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._path)
+        with self._folder(operation) as folder, self._ground.parent(self._path) as parent:
+            for name in reversed(self._names(folder)):
+                ground.move((folder, name), (parent, name), self._path)
+        self._clear(operation)
+
+    def whereabouts(self, operation: str) -> Whereabouts:
+        """See ``Holding``."""
+        aside = self._quarantine().place(operation) / self._name / self._base
+        here, there = os.path.lexists(self._path), os.path.lexists(aside)
+        if here:
+            return "both" if there else "in-place"
+        return "set-aside" if there else "gone"
+
+    def remove(self, operation: str, source: Source) -> Removal:
+        """See ``Holding``."""
+        wanted = self._known(source)
+        now = self.whereabouts(operation)
+        if now == "gone":
+            self._clear(operation)
+            return Removal(0, 0, ())
+        if now == "in-place":
+            raise CannotProve("files.not-set-aside", path=self._path)
+        seen = self.users(operation).users
+        if seen:
+            raise Stale("files.in-use", path=self._path, program=seen[0].name, pid=seen[0].pid, n=len(seen))
+        removed = size = 0
+        with self._folder(operation) as folder:
+            self._require_same(folder, wanted)
+            # The database last: while it is there, the removal is not finished.
+            for name in reversed(self._names(folder)):
+                size += os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
+                try:
+                    os.unlink(name, dir_fd=folder)
+                except OSError as error:
+                    raise ground.refused(error, self._path, folder, name) from None
+                removed += 1
+            ground.sync(folder)
+            left = tuple(sorted(os.listdir(folder)))  # noqa: PTH208 - a folder by its descriptor
+        self._clear(operation)
+        return Removal(removed, size, left)
+
+    def restore(self, operation: str, source: Source, into: str = "") -> str:
+        """See ``Holding``."""
+        target = into or self._path
+        self._ground.root_of(target)
+        with self._ground.parent(target) as parent:
+            base = PurePosixPath(target).name
+            taken = [base + suffix for suffix in ("", *_BESIDE) if ground.look(parent, base + suffix)]
+            if taken:
+                raise CannotProve("files.in-the-way", path=target)
+            with self._scratch(operation, f"restore-{self._name}", target) as place:
+                self._unpack(place, source)
+                _own(place, self._known(source))
+                with ground.folder(str(place.parent)) as folder:
+                    ground.move((folder, place.name), (parent, base), target)
+        return target
+
+    def _back_up(self, place: Path) -> None:
+        with (
+            connected(Path(self._path), self._name) as origin,
+            connected(place, self._name, "rwc") as copy,
+            translated(self._name),
+        ):
+            origin.backup(copy, pages=_PAGES)
+            copy.execute("PRAGMA journal_mode = DELETE")
+
+    def _checkpoint(self) -> None:
+        """Fold the log into the database, so that the file is whole by itself."""
+        with connected(Path(self._path), self._name) as connection, translated(self._name):
+            busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        if busy:
+            raise CannotProve("database.in-use", target=self._name)
+
+    def _rows(self) -> int:
+        with connected(Path(self._path), self._name) as connection, translated(self._name):
+            names = [
+                row[0].decode("utf-8", "surrogateescape").replace('"', '""')
+                for row in connection.execute(
+                    "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
+                )
+            ]
+            counts = (
+                connection.execute(f'SELECT count(*) FROM "{name}"')  # noqa: S608 - quoted, out of the schema
+                for name in names
+            )
+            return sum(count.fetchone()[0] for count in counts)
+
+    def _unpack(self, place: Path, source: Source) -> None:
+        wanted = self._known(source)
+        digest = hashlib.sha256()
+        try:
+            with place.open("xb") as file, source.blob(f"{self._name}.sqlite") as stream:
+                for chunk in chunks(stream):
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise ground.refused(error, self._path) from None
+        if digest.hexdigest() != wanted.sha256 or not facts(place, self._name).same_rows(wanted):
+            raise CannotProve("files.not-the-same", path=self._path)
+
+    def _known(self, source: Source) -> DatabaseFacts:
+        with source.blob(f"{self._name}.database.json") as stream:
+            return DatabaseFacts.of(b"".join(chunks(stream)))
+
+    def _file(self, parent: int) -> os.stat_result:
+        about = ground.look(parent, self._base)
+        if about is None:
+            raise TargetDown("files.missing", path=self._path)
+        if not stat.S_ISREG(about.st_mode):
+            raise CannotProve("files.link-on-the-way", path=self._path)
+        return about
+
+    def _names(self, folder: int) -> list[str]:
+        """The files of the database that are there, the database itself first."""
+        names = [self._base + suffix for suffix in ("", *_BESIDE)]
+        return [name for name in names if ground.look(folder, name) is not None]
+
+    def _require_same(self, folder: int, wanted: DatabaseFacts) -> None:
+        about = ground.look(folder, self._base)
+        if about is None or (about.st_dev, about.st_ino) != (wanted.device, wanted.inode):
+            raise CannotProve("files.another-folder", path=self._path)
+
+    def _quarantine(self) -> Quarantine:
+        return Quarantine(self._ground.root_of(self._path))
+
+    @contextmanager
+    def _folder(self, operation: str) -> Iterator[int]:
+        """The folder of this database in the quarantine."""
+        with self._quarantine().open(operation) as above:
+            if ground.look(above, self._name) is None:
+                os.mkdir(self._name, 0o700, dir_fd=above)
+                ground.sync(above)
+            with ground.inner(above, self._name, self._path) as folder:
+                yield folder
+
+    def _clear(self, operation: str) -> None:
+        """The folder in the quarantine, as far as it is empty."""
+        quarantine = self._quarantine()
+        place = quarantine.place(operation)
+        if not place.exists():
+            return
+        with ground.folder(str(place)) as above:
+            if ground.look(above, self._name) is not None and not any((place / self._name).iterdir()):
+                os.rmdir(self._name, dir_fd=above)
+                ground.sync(above)
+        quarantine.close(operation)
+
+    @contextmanager
+    def _scratch(self, operation: str, name: str, beside: str = "") -> Iterator[Path]:
+        """A place for one file in the worker's own folder; it is gone afterwards."""
+        quarantine = Quarantine(self._ground.root_of(beside or self._path))
+        with quarantine.open(operation) as folder:
+            removal.clear(folder, name, self._path)
+            os.mkdir(name, 0o700, dir_fd=folder)
+            try:
+                yield quarantine.place(operation) / name / "database"
+            finally:
+                removal.clear(folder, name, self._path)
+
+
+def _own(place: Path, known: DatabaseFacts) -> None:
+    """Owner and mode as they were, durable, before the file appears."""
+    with place.open("rb") as file:
+        if (known.uid, known.gid) != (os.geteuid(), os.getegid()):
+            os.fchown(file.fileno(), known.uid, known.gid)
+        os.fchmod(file.fileno(), known.mode)
+        os.fsync(file.fileno())

@@ -1,0 +1,112 @@
+"""GNU tar, handed an exact list of names, between an open folder and a stream.
+
+The folder is handed over as an open descriptor and the list as NUL-separated names, so that neither a
+link put in the way nor a line break in a name leads it elsewhere.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+
+from bot.errors import CannotProve, TargetDown
+from bot.targets.entries import Entry
+from bot.targets.system import Reader, Writer
+
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/local/bin"}
+_COPY = 1024 * 1024
+_SHARED = ("--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner")
+
+
+def pack(folder: int, entries: Iterable[Entry], out: Writer, path: str) -> None:
+    """Write the entries of an open folder as a tar; sockets are left out.
+
+    Raises:
+        CannotProve: something changed while it was read.
+        TargetDown: tar is missing or failed.
+    """
+    # In memory: the list of names must not lie on a disk in the clear.
+    names = os.memfd_create("names")
+    try:
+        with os.fdopen(os.dup(names), "wb") as file:
+            for entry in entries:
+                if entry.type != "socket":
+                    prefix = "." if entry.path == "." else f"./{entry.path}"
+                    file.write(os.fsencode(prefix) + b"\0")
+        os.lseek(names, 0, os.SEEK_SET)
+        command = ["--create", "--format=posix", "--sparse", "--no-recursion", *_SHARED]
+        command += ["--no-unquote", "--null", "--files-from=-", "--file=-"]
+        with tempfile.TemporaryFile() as complaints:
+            process = _start(command, folder, complaints.fileno(), stdin=names, stdout=subprocess.PIPE)
+            assert process.stdout is not None
+            try:
+                while data := process.stdout.read(_COPY):
+                    out.write(data)
+            finally:
+                _end(process)
+            _judge(process.returncode, complaints.fileno(), path)
+    finally:
+        os.close(names)
+
+
+def unpack(folder: int, source: Reader, path: str) -> None:
+    """Unpack a tar into an open, empty folder.
+
+    Raises:
+        TargetDown: tar is missing or failed.
+    """
+    owner = "--same-owner" if os.geteuid() == 0 else "--no-same-owner"
+    command = ["--extract", *_SHARED, "--same-permissions", owner, "--delay-directory-restore", "--file=-"]
+    with tempfile.TemporaryFile() as complaints:
+        process = _start(
+            command, folder, complaints.fileno(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        assert process.stdin is not None
+        try:
+            while data := source.read(_COPY):
+                process.stdin.write(data)
+            process.stdin.close()
+            process.wait()
+        except BrokenPipeError:
+            process.wait()
+        finally:
+            _end(process)
+        _judge(process.returncode, complaints.fileno(), path)
+
+
+def _start(
+    options: list[str], folder: int, complaints: int, stdin: int, stdout: int
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(  # noqa: S603 - options of ours, names come through a descriptor
+            ["tar", f"--directory=/proc/self/fd/{folder}", *options],  # noqa: S607 - PATH is ours, above
+            env=_ENVIRONMENT,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=complaints,
+            pass_fds=(folder,),
+        )
+    except FileNotFoundError:
+        raise TargetDown("files.no-tar") from None
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Leave no process and no pipe behind, also when the other side of the stream failed."""
+    for pipe in (process.stdout, process.stdin):
+        if pipe is not None:
+            with suppress(BrokenPipeError):
+                pipe.close()
+    process.wait()
+
+
+def _judge(code: int, complaints: int, path: str) -> None:
+    if code == 0:
+        return
+    os.lseek(complaints, 0, os.SEEK_SET)
+    said = os.read(complaints, 64 * 1024)
+    if b"No space left" in said or b"Disk quota" in said:
+        raise TargetDown("files.full", path=path)
+    if code == 1:
+        raise CannotProve("files.changing", path=path)
+    raise TargetDown("files.tar-failed", path=path, code=code)
