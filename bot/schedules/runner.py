@@ -1,5 +1,6 @@
 """APScheduler as a tick: it says when, our tables say what. Every body is an idempotent sweep."""
 
+import logging
 from collections.abc import Callable
 
 import structlog
@@ -7,6 +8,8 @@ from apscheduler.events import EVENT_JOB_ERROR, EVENT_JOB_MISSED, JobExecutionEv
 from apscheduler.schedulers.background import BackgroundScheduler
 
 log = structlog.get_logger(__name__)
+# It would print the text of every error, which may hold values of rows; ``_report`` says what is needed.
+logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
 
 
 class Ticker:
