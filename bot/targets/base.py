@@ -41,7 +41,7 @@ class TableColumn:
 class Table:
     """One ordinary table.
 
-    ``key`` identifies a row: the primary key, else a unique key without NULL; empty when there is none.
+    ``key`` identifies a row: the primary key, else a unique key; empty when there is none.
     ``definition`` is everything about the schema whose change must be noticed; ``triggers`` are their names.
     """
 
@@ -215,6 +215,12 @@ class Writing(Session, Protocol):
 
         Only differences mean something. Loading work tables may count; ``delete``, ``unlink``, ``insert`` and
         ``relink`` count exactly the rows of real tables.
+        """
+
+    def strangers(self, labels: Iterable[str]) -> bool:
+        """Whether a row that is in none of these stages may have been changed: True when it cannot be told.
+
+        For surplus changes only: a trigger may write to the very row that was just inserted.
         """
 
     def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:

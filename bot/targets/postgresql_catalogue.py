@@ -270,15 +270,19 @@ def _table(found: _Found, oid: str, name: str) -> Table:
 
 
 def _key(found: _Found, oid: str, columns: tuple[TableColumn, ...]) -> tuple[str, ...]:
-    """The primary key, else the shortest unique key without NULL, or nothing."""
-    solid = {column.name for column in columns if column.not_null and not column.generated}
+    """The primary key, else the shortest unique key, rather one without NULL, or nothing.
+
+    Where a unique key holds NULL it identifies nothing: such rows are refused when they are met.
+    """
+    solid = {column.name for column in columns if column.not_null}
+    stored = {column.name for column in columns if not column.generated}
     keys: list[tuple[str, ...]] = []
     for primary, unique, whole, _, names, _ in found.indexes[oid]:
         if primary == "t" and None not in names:
             return tuple(names)
-        if unique == "t" and whole == "t" and solid.issuperset(names):
+        if unique == "t" and whole == "t" and stored.issuperset(names):
             keys.append(tuple(names))
-    return min(keys, key=lambda key: (len(key), key), default=())
+    return min(keys, key=lambda key: (not solid.issuperset(key), len(key), key), default=())
 
 
 def _relation(found: _Found, oid: str) -> Relation:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.errors import BadInput, CannotProve
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge, Need, Row
+from bot.targets.base import Edge, Need, Row, TableColumn
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_rights import missing_rights
@@ -102,6 +102,7 @@ class PostgresqlSession(PostgresqlWork):
         )
         if new:
             self._grown.add(edge.child)
+            self._solid(child)
         return new
 
     def pointing(self, edge: Edge) -> int:
@@ -112,11 +113,13 @@ class PostgresqlSession(PostgresqlWork):
         """See ``Session``."""
         links = self._link_set(edge)
         self._hold(edge)
-        return self._write(
+        count = self._write(
             f"INSERT INTO {links.path} SELECT {sql.listed('c', links.columns)} FROM {self._outside(edge)}"
             f"{self._lock('c')}",
             edge.child,
         )
+        self._solid(links)
+        return count
 
     def loose(self, edge: Edge) -> int:
         """See ``Session``."""
@@ -252,6 +255,19 @@ class PostgresqlSession(PostgresqlWork):
             return source
         match = sql.matched("c", self._relation(edge.child), own, "x")
         return f"{source} WHERE NOT EXISTS (SELECT FROM {own.path} x WHERE {match})"
+
+    def _solid(self, work: WorkTable) -> None:
+        """No key of the set holds NULL."""
+        if all(self._column(work.table, name).not_null for name in work.key):
+            return
+        empty = " OR ".join(f"{work.cell(name)} IS NULL" for name in work.key)
+        if self._number(f"SELECT count(*) FROM {work.path} WHERE {empty}", work.table):
+            raise CannotProve("operations.null-key", target=self._target, table=work.table)
+
+    def _column(self, table: str, name: str) -> TableColumn:
+        column = self._table(table).column(name)
+        assert column is not None
+        return column
 
     def _hold(self, edge: Edge) -> None:
         """Keep others from adding children to a link that the database does not guard; when writing."""

@@ -9,7 +9,7 @@ from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Fate
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_session import PostgresqlSession
-from bot.targets.postgresql_sql import quote
+from bot.targets.postgresql_sql import WorkTable, quote
 from bot.targets.postgresql_work import Connection
 
 # Rows of all real tables that this transaction has inserted, updated or deleted: its own statistics.
@@ -19,6 +19,14 @@ SELECT pg_catalog.sum(s.n_tup_ins OPERATOR(pg_catalog.+) s.n_tup_upd OPERATOR(pg
   JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) s.relid
  WHERE c.relpersistence OPERATOR(pg_catalog.<>) 't'
    AND s.schemaname OPERATOR(pg_catalog.!~) '^pg_|^information_schema$'
+"""
+
+# Which tables, partitions under the name of the whole, and how many rows were deleted.
+_TABLES_WRITTEN = """
+SELECT coalesce(pg_catalog.pg_partition_root(s.relid), s.relid)::oid::text, s.n_tup_del::text
+  FROM pg_catalog.pg_stat_xact_all_tables s JOIN pg_catalog.pg_class c ON c.oid = s.relid
+ WHERE c.relpersistence <> 't' AND s.schemaname !~ '^pg_|^information_schema$'
+   AND s.n_tup_ins + s.n_tup_upd + s.n_tup_del > 0
 """
 
 # TRUNCATE leaves no count behind, but a new file.
@@ -96,12 +104,39 @@ class PostgresqlWriting(PostgresqlSession):
     def changes(self) -> int:
         """See ``Writing``."""
         self._finish()
+        return self._number(_CHANGES, "") + self._rewritten()
+
+    def strangers(self, labels: Iterable[str]) -> bool:
+        """See ``Writing``. A row that we, or a trigger of ours, wrote bears our number."""
+        self._finish()
+        stages = [self._stages[label] for label in labels]
+        tables = {stage.table for stage in stages}
+        ours = {str(self._relation(table).oid) for table in tables}
+        with translated(self._target):
+            written = self._execute(_TABLES_WRITTEN).fetchall()
+        if self._rewritten() or any(row[0] not in ours or row[1] != "0" for row in written):
+            return True
+        return any(self._strange(table, [one for one in stages if one.table == table]) for table in tables)
+
+    def _rewritten(self) -> int:
+        """How many tables have another file than when we first looked."""
         with translated(self._target):
             files = {str(row[0]): str(row[1]) for row in self._execute(_FILES).fetchall()}
         if self._files is None:
             self._files = files
-        rewritten = sum(files.get(table) != file for table, file in self._files.items())
-        return self._number(_CHANGES, "") + rewritten
+        return sum(files.get(table) != file for table, file in self._files.items())
+
+    def _strange(self, table: str, stages: Sequence[WorkTable]) -> int:
+        relation = self._relation(table)
+        known = " AND ".join(
+            f"NOT EXISTS (SELECT FROM {one.path} s WHERE {sql.matched('t', relation, one, 's')})"
+            for one in stages
+        )
+        return self._number(
+            f"SELECT count(*) FROM {relation.rows} t WHERE pg_catalog.age(t.xmin)"
+            f" <= pg_catalog.age(pg_catalog.pg_current_xact_id()::pg_catalog.xid) AND {known}",
+            table,
+        )
 
     def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
         """See ``Writing``. The database vouches for the keys that it checks; the others are counted."""

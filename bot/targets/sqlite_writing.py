@@ -78,6 +78,10 @@ class SqliteWriting(SqliteSession):
         """See ``Writing``."""
         return self._connection.total_changes
 
+    def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - SQLite does not say which rows
+        """See ``Writing``."""
+        return True
+
     def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
         """See ``Writing``."""
         found: Counter[str] = Counter()

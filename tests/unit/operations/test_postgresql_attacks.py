@@ -150,6 +150,33 @@ def test_a_trigger_that_changes_the_outcome_undoes_everything(bench: Bench, chan
     assert error.__cause__ is None
 
 
+COMING_BACK = {
+    "writes elsewhere": "INSERT INTO log (text) VALUES ('x');",
+    "writes to a stranger of the same table": "UPDATE deals SET owner = NULL WHERE id = 12;",
+    "deletes a stranger of the same table": "DELETE FROM deals WHERE id = 12;",
+    "empties a table": "TRUNCATE log;",
+}
+
+
+@pytest.mark.parametrize("body", COMING_BACK.values(), ids=COMING_BACK.keys())
+def test_a_trigger_that_changes_a_stranger_undoes_the_restore(bench: Bench, body: str) -> None:
+    outcome = bench.delete("1")
+    bench.sql(trigger("INSERT", "deals", body, "AFTER"))
+    before = bench.dump()
+    with pytest.raises(CountersignError, match=r"restore\.others-changed"):
+        bench.restore(outcome)
+    assert bench.dump() == before
+
+
+def test_a_trigger_that_changes_what_came_back_undoes_the_restore(bench: Bench) -> None:
+    outcome = bench.delete("1")
+    bench.sql(trigger("INSERT", "deals", "UPDATE deals SET owner = NULL WHERE id = new.id;", "AFTER"))
+    before = bench.dump()
+    with pytest.raises(CountersignError, match=r"restore\.not-the-same"):
+        bench.restore(outcome)
+    assert bench.dump() == before
+
+
 DRIFTS = {
     "a new child": "INSERT INTO deals VALUES (99, 1, 1)",
     "a late soft reference": "INSERT INTO notes (kind, subject_id) VALUES ('customer', '1')",

@@ -142,6 +142,27 @@ SHAPES: dict[str, tuple[str, str, dict[str, int]]] = {
         """,
         {"customers": 1, "tags": 1},
     ),
+    "a unique key that takes NULL, where none of these rows has one": (
+        "customers",
+        """
+        CREATE TABLE customers (id int PRIMARY KEY);
+        CREATE TABLE words (c int REFERENCES customers ON DELETE CASCADE, language text NOT NULL, data text, UNIQUE (c, language));
+        INSERT INTO customers VALUES (1), (2); INSERT INTO words VALUES (1, 'en', 'x'), (1, 'de', NULL), (2, 'en', 'y'), (NULL, 'en', 'z'), (NULL, 'en', 'z');
+        """,
+        {"customers": 1, "words": 2},
+    ),
+    "a trigger that writes to the very row that was inserted": (
+        "customers",
+        """
+        CREATE TABLE customers (id int PRIMARY KEY, name text, upper text); CREATE TABLE tags (id int PRIMARY KEY, c int REFERENCES customers);
+        CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          BEGIN UPDATE customers SET upper = upper(name) WHERE id = new.id; EXCEPTION WHEN division_by_zero THEN NULL; END;
+          RETURN NULL; END $$;
+        CREATE TRIGGER t AFTER INSERT ON customers FOR EACH ROW EXECUTE FUNCTION f();
+        INSERT INTO customers VALUES (1, 'Ada'), (2, 'Bob'); INSERT INTO tags VALUES (1, 1);
+        """,
+        {"customers": 1, "tags": 1},
+    ),
     "triggers that find tables by the role's own search path": (
         "customers",
         """
