@@ -277,7 +277,11 @@ class Worker:
         with self._store.read() as work:
             if work.audit.first_entry is None:
                 return
-        places = [settings.worker_dir / "hash.key", settings.worker_dir / "audit.key"]
+        places = [
+            settings.worker_dir / "hash.key",
+            settings.worker_dir / "audit.key",
+            settings.master_key_file,
+        ]
         for path in places:
             if not keys.is_there(path):
                 raise Broken("worker.keys-missing", path=str(path))

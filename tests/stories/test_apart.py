@@ -98,6 +98,8 @@ def test_two_bots_and_two_workers_carry_one_story_and_nothing_is_pickled(rig: Ap
     for table in ("workflow_status", "operation_outputs"):
         ways = {row[0] for row in rig.rows(f"SELECT DISTINCT serialization FROM dbos.{table}")}
         assert ways == {"portable_json"}
+    # The engine would number builds by their code, and leave the jobs of an older build alone.
+    assert rig.rows("SELECT DISTINCT application_version FROM dbos.workflow_status") == [("1",)]
 
 
 def test_a_bot_waits_for_the_first_worker_and_works_on_with_the_next(rig: Apart) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import BooksDown, Refused
 from bot.model.people import RosterFacts
-from bot.model.requests import Choice
+from bot.model.requests import Choice, State
 from bot.store import schema
 from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, RosterPort
@@ -81,6 +81,47 @@ def test_many_numbers_given_at_once_are_different_and_without_a_gap(house: House
     ids = [house.file() for _ in range(12)]
     assert race(*(lambda one=one: house.plan(one) for one in ids)) == [None] * 12
     assert sorted(house.request(one).number or 0 for one in ids) == list(range(1, 13))
+
+
+_VOTER = """
+import sys
+from pathlib import Path
+from tests.fakes.rooms import House
+house = House(Path(sys.argv[1]), url=sys.argv[2])
+sys.stdin.readline()
+for one in sys.argv[4].split(","):
+    house.vote(int(one), sys.argv[3])
+"""
+
+
+def test_processes_that_race_for_the_last_vote_lose_none_and_fill_no_quorum_twice(tmp_path: Path) -> None:
+    with postgresql_database() as url:
+        prepared = Database(url)
+        schema.upgrade(prepared)
+        prepared.close()
+        house = House(tmp_path, url=url)
+        ids = house.many_pending(100)
+        voters = [
+            subprocess.Popen(
+                [sys.executable, "-c", _VOTER, tmp_path, url, user, ",".join(map(str, ids))],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            for user in ("U0DAN", "U0CAROL", "U0BOB")
+        ]
+        for one in voters:
+            assert one.stdin is not None
+            one.stdin.write(b"go\n")
+            one.stdin.flush()
+        ended = [(one.communicate(timeout=120)[1], one.returncode) for one in voters]
+        assert [code for _, code in ended] == [0, 0, 0], ended
+        assert {house.state(one) for one in ids} == {State.APPROVED}
+        assert [house.permits(one) for one in ids] == [["ready"]] * 100
+        assert {len(house.votes(one)) for one in ids} == {3}
+        entries = house.log()
+        assert all(later.prev == earlier.hash for earlier, later in itertools.pairwise(entries))
+        house.close()
 
 
 # Locks that end with their session
