@@ -14,9 +14,10 @@ def register(app: typer.Typer) -> None:
 
 def sandbox(
     script: Annotated[bool, typer.Option("--script", help=say("cli.help.sandbox.script"))] = False,
+    http: Annotated[bool, typer.Option("--http", help=say("cli.help.sandbox.http"))] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help=say("cli.help.sandbox.port"))] = 0,
 ) -> None:
     """Start the sandbox."""
     from bot.sandbox.run import run_sandbox  # noqa: PLC0415 - a production process never loads the sandbox
 
-    raise typer.Exit(run_sandbox(script=script, port=port))
+    raise typer.Exit(run_sandbox(script=script, port=port, http=http))

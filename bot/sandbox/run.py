@@ -12,8 +12,10 @@ from bot.sandbox.story import play
 from bot.texts import say
 
 
-def run_sandbox(*, script: bool, port: int) -> int:
+def run_sandbox(*, script: bool, port: int, http: bool) -> int:
     """Play the story; with ``script`` end with its verdict, else go on with a prompt.
+
+    With ``http`` Slack delivers by signed HTTP requests instead of Socket Mode.
 
     Returns:
         0 when the story was true, 1 when it was not.
@@ -21,7 +23,7 @@ def run_sandbox(*, script: bool, port: int) -> int:
     console = Console(highlight=False, soft_wrap=False)
     console.print(Text(say("sandbox.starting"), "dim"))
     try:
-        with Stage(port) as stage:
+        with Stage(port, http=http) as stage:
             code = play(stage, console)
             if script or code:
                 if code:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,24 +15,26 @@ from typing import Self
 from bot.errors import Broken
 from bot.sandbox import crm
 from bot.sandbox.people import installed, seeded
-from bot.sandbox.slack.server import Slack
+from bot.sandbox.slack.server import LOOPBACK, Slack
 from bot.settings import PLAIN_VARIABLES, read_environment
 
 START_WITHIN = 60.0
 STOP_WITHIN = 15.0
-LINKS = 2
 
 
 class Stage:
     """``with Stage(port) as stage:``: when it is entered, people can type commands.
 
+    With ``http`` Slack delivers to the bot instead of waiting for its sockets.
+
     Everything lies in one temporary folder, which goes at the end: configuration, CRM, keys, backups, log.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, http: bool = False) -> None:
         grants = installed()
         core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
-        self.slack = Slack(core, port=port)
+        self._http = f"{LOOPBACK}:{free_port() if http else 0}"
+        self.slack = Slack(core, port=port, deliver_to=f"http://{self._http}/slack/events" if http else "")
         self.folder = Path(tempfile.mkdtemp(prefix="countersign-sandbox-"))
         self.crm = self.folder / "crm.db"
         self.log = self.folder / "serve.log"
@@ -62,13 +65,13 @@ class Stage:
         return {
             "COUNTERSIGN_CONFIG": str(self.folder / "countersign.yml"),
             "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
-            "COUNTERSIGN_HTTP": "127.0.0.1:0",
+            "COUNTERSIGN_HTTP": self._http,
             "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
             **self.slack.environment(),
         }
 
     def start(self) -> None:
-        """Start ``serve`` and wait until both sockets are open.
+        """Start ``serve`` and wait until Slack reaches it.
 
         Raises:
             Broken: it did not come up; the log says why.
@@ -86,7 +89,7 @@ class Stage:
                 start_new_session=True,
             )
         try:
-            self.slack.wait_for(lambda: self.slack.links.count >= LINKS or self._ended(), START_WITHIN)
+            self.slack.wait_for(lambda: self._ended() or self.slack.reaches_app(), START_WITHIN)
         except TimeoutError:
             raise Broken("sandbox.not_up", log=self._tail()) from None
         if self._ended():
@@ -109,3 +112,10 @@ class Stage:
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on right now."""
+    with socket.socket() as one:
+        one.bind((LOOPBACK, 0))
+        return int(one.getsockname()[1])

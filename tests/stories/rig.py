@@ -18,6 +18,7 @@ from bot.sandbox.people import DELETIONS, installed, seeded
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Message
+from bot.sandbox.stage import free_port
 from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,10 +33,18 @@ class Rig:
 
     ``database`` is the URL of our own database, a file in the folder when left out. Further workers and bots
     have names of their own: ``rig.start_worker(name="worker-2")``.
+
+    ``http`` lets Slack deliver by HTTP; the other dials are those of :class:`Slack`.
     """
 
     def __init__(
-        self, folder: Path, change: Callable[[str], str] = lambda text: text, database: str = ""
+        self,
+        folder: Path,
+        change: Callable[[str], str] = lambda text: text,
+        database: str = "",
+        *,
+        http: bool = False,
+        **dials: Any,
     ) -> None:
         self.folder = folder
         self.database = database
@@ -46,7 +55,10 @@ class Rig:
         (folder / "countersign.yml").write_text(change(text), encoding="utf-8")
         grants = installed()
         core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
-        self.slack = Slack(core)
+        self._http = f"127.0.0.1:{free_port() if http else 0}"
+        if http:
+            dials["deliver_to"] = f"http://{self._http}/slack/events"
+        self.slack = Slack(core, **dials)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -77,7 +89,7 @@ class Rig:
             **plain,
             "COUNTERSIGN_CONFIG": str(self.folder / "countersign.yml"),
             "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
-            "COUNTERSIGN_HTTP": "127.0.0.1:0",
+            "COUNTERSIGN_HTTP": self._http,
             "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
             **({"COUNTERSIGN_DATABASE_URL": self.database} if self.database else {}),
             **self.slack.environment(),
@@ -97,7 +109,11 @@ class Rig:
     def start_bot(self, name: str = "bot") -> None:
         before = self.slack.links.count
         self._start(name, _part("bot"))
-        self.slack.wait_for(lambda: self.slack.links.count >= before + 2 or self._died(name), PATIENCE)
+
+        def arrived() -> bool:
+            return self.slack.reaches_app() if self.slack.endpoint else self.slack.links.count >= before + 2
+
+        self.slack.wait_for(lambda: self._died(name) or arrived(), PATIENCE)
         assert not self._died(name), self.log(name)
 
     def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
@@ -188,6 +204,11 @@ class Rig:
     def ask_to_delete(self, email: str = crm.ADA_EMAIL, who: str = "U0ALICE") -> Message:
         since = self.command(who, "/delete-records", f"crm customer {email} -- GDPR request 4711")
         return self.ballot(since)
+
+    def somebody(self) -> str:
+        """A customer who can be named exactly and has not been deleted yet."""
+        found = [row[1] for row in self.contents()["customers"] if "@" in str(row[1])]
+        return str(next(one for one in found if found.count(one) == 1 and " " not in one))
 
     def approve(self, ballot: Message, *who: str) -> None:
         for person in who or ("U0BOB", "U0CAROL"):

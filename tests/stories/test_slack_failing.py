@@ -17,10 +17,10 @@ BOB, CAROL, ALICE = "U0BOB", "U0CAROL", "U0ALICE"
 APP = "U0COUNTERSIGN"
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Rig(tmp_path_factory.mktemp("rig")) as rig:
-        rig.slack.links.retry_delays = (0.2, 0.5, 1.0)
+@pytest.fixture(scope="module", params=["sockets", "http"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    folder = tmp_path_factory.mktemp("rig")
+    with Rig(folder, http=request.param == "http", retry_delays=(0.2, 0.5, 1.0)) as rig:
         yield rig
 
 
@@ -35,14 +35,17 @@ def last_number(rig: Rig) -> int:
     return int(rig.row("SELECT max(number) FROM requests")[0])
 
 
-def next_email(rig: Rig) -> str:
-    """A customer who can be named exactly and has not been deleted yet."""
-    found = [row[1] for row in rig.contents()["customers"] if "@" in str(row[1])]
-    return str(next(one for one in found if found.count(one) == 1 and " " not in one))
-
-
 def asked(rig: Rig) -> tuple[int, Message]:
-    ballot = rig.ask_to_delete(next_email(rig))
+    ballot = rig.ask_to_delete(rig.somebody())
+    return last_number(rig), ballot
+
+
+def asked_again(rig: Rig) -> tuple[int, Message]:
+    """As somebody does who is told that it did not work."""
+    since = rig.command(ALICE, "/delete-records", f"crm customer {rig.somebody()} -- why")
+    while "Working" not in rig.told(ALICE, since):
+        since = rig.command(ALICE, "/delete-records", f"crm customer {rig.somebody()} -- why")
+    ballot = rig.ballot(since)
     return last_number(rig), ballot
 
 
@@ -103,13 +106,44 @@ def test_slack_breaks_after_it_has_posted(rig: Rig) -> None:
     done(rig, number, ballot)
 
 
+def test_slack_breaks_before_and_after_it_has_posted_and_says_500(rig: Rig) -> None:
+    for done_first in (False, True):
+        for method in ("chat.postMessage", "chat.update", "reactions.add", "users.info"):
+            rig.slack.faults.break_next(method, 500, done=done_first)
+    number, ballot = asked_again(rig)
+    rig.slack.faults.break_next("chat.postMessage", 503, times=2)
+    rig.slack.faults.break_next("chat.postMessage", 500, done=True)
+    rig.approve(ballot)
+    done(rig, number, ballot)
+
+
+def test_whatever_is_called_is_too_much_for_a_while(rig: Rig) -> None:
+    number, ballot = asked(rig)
+    rig.slack.faults.storm(times=8)
+    rig.approve(ballot)
+    done(rig, number, ballot)
+
+
+def test_slack_answers_slowly(rig: Rig) -> None:
+    slow = ("chat.postMessage", "chat.update", "users.info", "reactions.add")
+    for method in slow:
+        rig.slack.faults.delay(method, 1.0)
+    try:
+        number, ballot = asked(rig)
+        rig.approve(ballot)
+        done(rig, number, ballot)
+    finally:
+        for method in slow:
+            rig.slack.faults.delay(method, 0)
+
+
 def test_a_right_of_the_app_is_missing_for_a_while(rig: Rig) -> None:
     rig.slack.faults.fail_next("usergroups.users.list", "missing_scope", times=1)
     rig.slack.faults.fail_next("users.info", "missing_scope", times=1)
-    since = rig.command(ALICE, "/delete-records", f"crm customer {next_email(rig)} -- why")
+    since = rig.command(ALICE, "/delete-records", f"crm customer {rig.somebody()} -- why")
     said = rig.told(ALICE, since)
     if "Working" not in said:
-        since = rig.command(ALICE, "/delete-records", f"crm customer {next_email(rig)} -- why")
+        since = rig.command(ALICE, "/delete-records", f"crm customer {rig.somebody()} -- why")
     ballot = rig.ballot(since)
     number = last_number(rig)
     rig.approve(ballot)
@@ -128,20 +162,20 @@ def test_every_event_comes_twice(rig: Rig) -> None:
 
 def test_acks_are_lost_and_the_events_come_again(rig: Rig) -> None:
     number, ballot = asked(rig)
-    rig.slack.links.ack_timeout = 1.0
+    rig.slack.carrier.ack_timeout = 1.0
     try:
         rig.slack.faults.drop_acks(times=2)
         rig.approve(ballot)
         done(rig, number, ballot)
     finally:
-        rig.slack.links.ack_timeout = 3.0
+        rig.slack.carrier.ack_timeout = 3.0
 
 
 def test_a_command_whose_ack_is_lost_was_heard_all_the_same_and_files_once(rig: Rig) -> None:
     before = rig.row("SELECT count(*) FROM requests")[0]
     rig.slack.faults.drop_acks()
     since = rig.slack.core.stamp()
-    wish = f"crm customer {next_email(rig)} -- why"
+    wish = f"crm customer {rig.somebody()} -- why"
     answer = rig.slack.as_user(ALICE).command("/delete-records", wish, channel=DELETIONS)
     assert not answer.acked
     ballot = rig.ballot(since)

@@ -7,14 +7,22 @@ from dataclasses import dataclass
 
 from bot.sandbox.slack.core import Delivery
 
+#: In place of a method's name: whatever is called next.
+ANY = "*"
+
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to one Web API call: an HTTP 429, an error code, a lost answer, a late answer."""
+    """What happens to one Web API call: an HTTP 429, an error code, a lost answer, an HTTP status.
+
+    ``done``: the call is carried out all the same.
+    """
 
     retry_after: int = 0
     error: str = ""
     lose_answer: bool = False
+    status: int = 0
+    done: bool = False
 
 
 class Faults:
@@ -51,6 +59,15 @@ class Faults:
         """The next ``times`` calls of ``method`` are refused with this code; nothing is done."""
         with self._lock:
             self._troubles[method].extend([Trouble(error=error)] * times)
+
+    def break_next(self, method: str, status: int = 500, times: int = 1, *, done: bool = False) -> None:
+        """The next ``times`` calls of ``method`` get this HTTP status; with ``done`` after their effect."""
+        with self._lock:
+            self._troubles[method].extend([Trouble(status=status, done=done)] * times)
+
+    def storm(self, times: int, retry_after: int = 1) -> None:
+        """The next ``times`` calls of any method get HTTP 429."""
+        self.rate_limit(ANY, retry_after, times)
 
     def lose_answer_next(self, method: str, times: int = 1) -> None:
         """The next ``times`` calls of ``method`` are carried out, then the connection is cut."""
@@ -108,7 +125,7 @@ class Faults:
     def take_trouble(self, method: str) -> tuple[Trouble, float]:
         """What happens to this call, and by how many seconds its answer is late."""
         with self._lock:
-            waiting = self._troubles[method]
+            waiting = self._troubles[method] or self._troubles[ANY]
             return (waiting.popleft() if waiting else Trouble()), self._delays.get(method, 0.0)
 
     def take_duplicate(self) -> bool:

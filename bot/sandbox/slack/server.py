@@ -14,7 +14,9 @@ from aiohttp import web
 
 from bot.sandbox.slack import methods, responses
 from bot.sandbox.slack.admin import Admin
+from bot.sandbox.slack.carrier import Carrier
 from bot.sandbox.slack.core import APP_TOKEN, BOT_TOKEN, Core, Delivery, Happening
+from bot.sandbox.slack.endpoint import SIGNING_SECRET, Endpoint
 from bot.sandbox.slack.faults import Faults, Trouble
 from bot.sandbox.slack.hand import Person
 from bot.sandbox.slack.socket import Links
@@ -22,6 +24,8 @@ from bot.sandbox.slack.workspace import Json, Message
 
 Result = TypeVar("Result")
 LOOPBACK = "127.0.0.1"
+#: As many as the app opens.
+SOCKETS = 2
 #: Near at once, a minute, five minutes: as Slack does.
 RETRY_DELAYS = (0.2, 60.0, 300.0)
 
@@ -34,6 +38,7 @@ class Slack:
         port: 0 chooses a free one.
         ack_timeout: seconds for an ack.
         retry_delays: seconds before each redelivery of an event.
+        deliver_to: HTTP mode: the address of the app; without it the app opens sockets.
         ping_every: seconds between pings; also how fast a client of slack_sdk notices that it should close.
     """
 
@@ -44,6 +49,7 @@ class Slack:
         port: int = 0,
         ack_timeout: float = 3.0,
         retry_delays: Sequence[float] = RETRY_DELAYS,
+        deliver_to: str = "",
         ping_every: float = 0.5,
     ) -> None:
         self.core = core
@@ -51,6 +57,9 @@ class Slack:
         self.bot_token, self.app_token = BOT_TOKEN, APP_TOKEN
         self.faults = Faults(self._disconnect, self._down, self._up, self._deliver)
         self.links = Links(core, self.faults, ack_timeout, retry_delays, ping_every)
+        self.endpoint: Endpoint | None = None
+        if deliver_to:
+            self.endpoint = Endpoint(core, self.faults, ack_timeout, retry_delays, deliver_to)
         self.admin = Admin(core)
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-slack", daemon=True)
@@ -81,13 +90,17 @@ class Slack:
         with self.core.changed:
             return [delivery for delivery in self.core.deliveries if delivery.settled]
 
+    @property
+    def carrier(self) -> Carrier:
+        """What takes deliveries to the app: its sockets, or its address."""
+        return self.endpoint or self.links
+
     def environment(self) -> dict[str, str]:
         """The variables with which an app finds this server."""
-        return {
-            "SLACK_API_URL": self.api_url,
-            "SLACK_BOT_TOKEN": self.bot_token,
-            "SLACK_APP_TOKEN": self.app_token,
-        }
+        way = {"SLACK_APP_TOKEN": self.app_token}
+        if self.endpoint is not None:
+            way = {"SLACK_SIGNING_SECRET": SIGNING_SECRET}
+        return {"SLACK_API_URL": self.api_url, "SLACK_BOT_TOKEN": self.bot_token, **way}
 
     def start(self) -> None:
         """Listen; returns when connections are accepted.
@@ -95,14 +108,14 @@ class Slack:
         Raises:
             OSError: the port is taken.
         """
-        self.links.loop = self._loop
+        self.carrier.loop = self.links.loop = self._loop
         self._thread.start()
         try:
             self._wait(self._listen())
         except OSError:
             self.stop()
             raise
-        self.core.send = self.links.send
+        self.core.send = self.carrier.send
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
@@ -135,6 +148,12 @@ class Slack:
         """Wait until the app has opened this many sockets."""
         self.wait_for(lambda: self.links.count >= count, timeout)
 
+    def reaches_app(self) -> bool:
+        """Whether deliveries arrive: both sockets are open, or the app's address answers the challenge."""
+        if self.endpoint is None:
+            return self.links.count >= SOCKETS
+        return self._wait(self.endpoint.is_verified())
+
     def wait_for_message(self, text: str, *, channel: str = "", timeout: float = 5.0) -> Message:
         """The newest message that shows ``text``, as soon as there is one."""
         found = self.wait_for(lambda: self.find(text, channel), timeout)
@@ -154,7 +173,7 @@ class Slack:
         return max(found, key=lambda message: message.ts, default=None)
 
     def _deliver(self, delivery: Delivery) -> None:
-        self.links.deliver(delivery)
+        self.carrier.deliver(delivery)
 
     def _lately(self) -> str:
         happened = [f"{one.kind} {one.channel} {one.user} {one.name}".strip() for one in self.core.feed[-8:]]
@@ -179,6 +198,8 @@ class Slack:
 
     async def _close(self) -> None:
         await self.links.close()
+        if self.endpoint is not None:
+            await self.endpoint.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -194,9 +215,13 @@ class Slack:
                 status=429,
                 headers={"Retry-After": str(trouble.retry_after)},
             )
+        if trouble.status and not trouble.done:
+            return web.Response(status=trouble.status, text="upstream connect error")
         answer = self._answer(name, token, arguments, trouble)
         if late:
             await asyncio.sleep(late)
+        if trouble.status:
+            return web.Response(status=trouble.status, text="upstream connect error")
         if trouble.lose_answer and request.transport is not None:
             request.transport.abort()
         return web.json_response(answer, headers={"x-oauth-scopes": ",".join(sorted(self.core.scopes or ()))})

@@ -1,0 +1,149 @@
+"""HTTP mode as real processes: the whole loop, what is refused at the door, and a door that is closed for a while."""
+
+import http.client
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from bot.sandbox.people import DELETIONS
+from bot.sandbox.slack.endpoint import Endpoint
+from tests.stories.rig import YES, Rig
+
+pytestmark = pytest.mark.slow
+
+PATH = "/slack/events"
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    with Rig(tmp_path_factory.mktemp("rig"), http=True, retry_delays=(0.2, 0.5, 1.0, 2.0, 4.0)) as rig:
+        yield rig
+        assert rig.slack.links.count == 0
+        assert not rig.slack.violations
+
+
+def endpoint(rig: Rig) -> Endpoint:
+    assert rig.slack.endpoint is not None
+    return rig.slack.endpoint
+
+
+def ask(rig: Rig, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+    host = endpoint(rig).url.split("/")[2]
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        connection.request(
+            method, path, body, {name.replace("_", "-"): text for name, text in headers.items()}
+        )
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def ready(rig: Rig) -> dict[str, Any]:
+    status, body = ask(rig, "/readyz")
+    said: dict[str, Any] = json.loads(body)
+    assert said["ready"] is (status == 200)
+    return said
+
+
+def test_ask_approve_delete_and_restore(rig: Rig) -> None:
+    before = rig.contents()
+    rig.approve(rig.ask_to_delete())
+    rig.wait_state(1, "succeeded")
+    assert not rig.ada_is_there()
+    reference = rig.row("SELECT reference FROM backups WHERE state = 'kept'")[0]
+    since = rig.command("U0ERIN", "/restore", f"{reference} -- the wrong account")
+    rig.react("U0DAN", rig.ballot(since))
+    rig.wait_state(2, "succeeded")
+    assert rig.contents() == before
+    rig.slack.wait_for(lambda: len(rig.receipts()) == 2, 30)
+    assert all(one.acked and one.latency is not None and one.latency < 3 for one in rig.slack.acks)
+
+
+def test_a_form_opens_complains_beside_its_fields_and_files(rig: Rig) -> None:
+    alice = rig.slack.as_user("U0ALICE")
+    assert alice.command("/delete-records", "", channel=DELETIONS).acked
+    view = alice.wait_for_view(timeout=20)
+    blank = alice.submit(view.id, {"record": "crm/customer", "values": " ", "reason": "why"})
+    assert blank.errors
+    assert rig.row("SELECT count(*) FROM requests WHERE state = 'planning'") == (0,)
+
+
+@pytest.mark.parametrize("path", [PATH, "/healthz", "/readyz", "/", "/slack/install", "/slack/commands"])
+def test_nobody_else_gets_in_by_any_route(rig: Rig, path: str) -> None:
+    """A forged vote by Carol, posted to every path the server knows and some that it does not."""
+    ballot = rig.ask_to_delete(rig.somebody()) if path == PATH else None
+    heard = rig.row("SELECT count(*) FROM inbox")
+    event = {
+        "type": "event_callback",
+        "team_id": "T0ACME",
+        "event_id": "EvFORGED",
+        "event": {
+            "type": "reaction_added",
+            "user": "U0CAROL",
+            "reaction": YES,
+            "item": {"type": "message", "channel": DELETIONS, "ts": ballot.ts if ballot else "1.0"},
+            "event_ts": rig.slack.core.stamp(),
+        },
+    }
+    body = json.dumps(event).encode()
+    good = endpoint(rig).signed(body)
+    stamp, signature = good["X-Slack-Request-Timestamp"], good["X-Slack-Signature"]
+    forged = {
+        "unsigned": {},
+        "another signature": {**good, "X-Slack-Signature": f"v0={'0' * 64}"},
+        "another time": {**good, "X-Slack-Request-Timestamp": str(int(stamp) - 400)},
+        "another version": {**good, "X-Slack-Signature": signature.replace("v0", "v2")},
+        "asks for the certificate": {"X-Ssl-Check": "1"},
+    }
+    for headers in forged.values():
+        status, _ = ask(rig, path, "POST", body, Content_Type="application/json", **headers)
+        assert status in (401, 404, 405)
+    assert rig.row("SELECT count(*) FROM inbox") == heard
+    assert rig.row(
+        "SELECT count(*) FROM votes v JOIN requests r ON r.id = v.request_id WHERE r.number > 2"
+    ) == (0,)
+
+
+def test_events_wait_for_a_bot_that_is_down_and_count_once(rig: Rig) -> None:
+    ballot = rig.ask_to_delete(rig.somebody())
+    number = rig.row("SELECT max(number) FROM requests")[0]
+    rig.kill("bot")
+    rig.approve(ballot)
+    rig.slack.wait_for(lambda: [one.error for one in rig.slack.acks].count("dispatch_failed") >= 2, 20)
+    rig.start_bot()
+    rig.wait_state(number, "succeeded")
+    assert rig.row(
+        "SELECT count(*) FROM votes v JOIN requests r ON r.id = v.request_id WHERE r.number = ?", number
+    ) == (2,)
+    assert any(one.acked and one.attempt and one.reason == "connection_failed" for one in rig.slack.acks)
+
+
+def test_nothing_is_acknowledged_that_could_not_be_written_down(rig: Rig) -> None:
+    ballot = rig.ask_to_delete(rig.somebody())
+    number = rig.row("SELECT max(number) FROM requests")[0]
+    with closing(sqlite3.connect(rig.folder / "data" / "countersign.db", timeout=30)) as books:
+        books.execute("ALTER TABLE inbox RENAME TO elsewhere")
+        rig.react("U0BOB", ballot)
+        rig.slack.wait_for(
+            lambda: any(one.attempt and one.reason == "http_error" for one in rig.slack.acks), 20
+        )
+        books.execute("ALTER TABLE elsewhere RENAME TO inbox")
+    rig.react("U0CAROL", ballot)
+    rig.wait_state(number, "succeeded")
+
+
+def test_ready_says_which_part_does_not_work_and_why(rig: Rig) -> None:
+    assert ready(rig)["parts"] == {"database": True, "worker": True, "roster": True}
+    assert ready(rig)["ages"]["roster"][0] >= 0
+    rig.kill("worker")
+    rig.wait(lambda: not ready(rig)["ready"], "ready without a worker", patience=40)
+    assert list(ready(rig)["why"]) == ["worker"]
+    assert ask(rig, "/healthz")[0] == 200
+    rig.start_worker()
+    rig.wait(lambda: ready(rig)["ready"], "not ready with a worker")
