@@ -1,18 +1,18 @@
 """The whole Slack surface: what is listened to, and which handler it reaches.
 
-Whatever comes in is written down before it is acknowledged; acknowledgements are empty. A listener only
-dispatches the stored delivery, and a sweep dispatches again what was left. The one exception: what is wrong
-with a form is told in the acknowledgement, because only there Slack shows it beside the fields.
+Whatever comes in is written down, then acknowledged, then handled: a handler that waits for Slack keeps no
+acknowledgement waiting. Acknowledgements are empty, and a sweep dispatches again what was left. The one
+exception: what is wrong with a form is told in the acknowledgement, because only there Slack shows it beside
+the fields.
 """
 
 import logging
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from slack_bolt import Ack, App, BoltRequest, BoltResponse
+from slack_bolt import App, BoltRequest, BoltResponse
 
 from bot.errors import Refused
 from bot.model.doors import Answer
@@ -57,7 +57,6 @@ FORMS: Mapping[str, Handler] = {
     forms.UNFREEZE: filing.unfreeze_form,
     forms.DENY: votes.reason_form,
 }
-ANYTHING = re.compile(".*", re.DOTALL)
 REPLAY_AFTER = timedelta(seconds=5)
 MOST_ATTEMPTS = 5
 _log = structlog.get_logger(__name__)
@@ -66,13 +65,15 @@ _log = structlog.get_logger(__name__)
 def register(app: App, front: Front, wake: Callable[[], None] = lambda: None) -> None:
     """Listen to everything Slack may send. ``wake`` is called when answers may be waiting."""
 
-    def intake(body: dict[str, Any], context: dict[str, Any], next: Callable[[], Any]) -> Any:  # noqa: A002 - Bolt's
-        settled = _take_in(front, body, context)
-        return next() if settled is None else settled
+    def intake(body: dict[str, Any]) -> BoltResponse:
+        answer, taken = _take_in(front, body)
+        if taken is not None:
+            # Bolt's own listeners would acknowledge only once one of their threads is free.
+            app.listener_runner.listener_executor.submit(handle, taken)
+        return answer
 
-    def listen(ack: Ack, context: dict[str, Any]) -> None:
-        ack()
-        _serve(front, context.get("taken"))
+    def handle(taken: Taken) -> None:
+        _serve(front, taken)
         wake()
 
     def failed(error: Exception, request: BoltRequest) -> BoltResponse:  # noqa: ARG001 - Bolt passes by name
@@ -80,8 +81,6 @@ def register(app: App, front: Front, wake: Callable[[], None] = lambda: None) ->
         return BoltResponse(status=500, body="")
 
     app.middleware(intake)
-    for surface in (app.command, app.action, app.view, app.view_closed, app.shortcut, app.options, app.event):
-        surface(ANYTHING)(listen)
     app.error(failed)
 
 
@@ -116,28 +115,24 @@ def quiet_logger() -> logging.Logger:
     return logger
 
 
-def _serve(front: Front, taken: Taken | None) -> None:
-    if taken is None:
-        return
+def _serve(front: Front, taken: Taken) -> None:
     if _is_lasting(taken):
         dispatch(front, taken.key, trigger_fresh=True)
     else:
         _hint(front, taken)
 
 
-def _take_in(front: Front, body: Mapping[str, Any], context: dict[str, Any]) -> BoltResponse | None:
-    """Write a payload down; an answer when that is all there is to do for it.
+def _take_in(front: Front, body: Mapping[str, Any]) -> tuple[BoltResponse, Taken | None]:
+    """Write a payload down: its acknowledgement, and what is to be handled now, if anything.
 
     Whatever is raised here leaves the payload unacknowledged, and Slack sends it again.
     """
     problems = _problems(front, body)
     if problems:
-        return BoltResponse(status=200, body={"response_action": "errors", "errors": problems})
+        return BoltResponse(status=200, body={"response_action": "errors", "errors": problems}), None
     taken = take(body)
-    if taken is not None and not _write_down(front, taken):
-        return BoltResponse(status=200, body="")
-    context["taken"] = taken
-    return None
+    is_new = taken is not None and _write_down(front, taken)
+    return BoltResponse(status=200, body=""), taken if is_new else None
 
 
 def _write_down(front: Front, taken: Taken) -> bool:

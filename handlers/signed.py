@@ -41,7 +41,7 @@ class SignedDoor:
 
     def __init__(self, app: App, secret: str, clock: Callable[[], datetime]) -> None:
         if not secret:
-            raise ValueError("no signing secret")
+            raise ValueError("secret")
         self._bolt = SlackRequestHandler(app, path=PATH)
         self._verifier = SignatureVerifier(secret, _Clock(clock))
         self._used = _Used(clock)

@@ -3,8 +3,9 @@
 import http.client
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ PATH = "/slack/events"
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    with Rig(tmp_path_factory.mktemp("rig"), http=True, retry_delays=(0.2, 0.5, 1.0, 2.0, 4.0)) as rig:
+    with Rig(tmp_path_factory.mktemp("rig"), http=True, retry_delays=(0.2, 3.0, 6.0, 12.0)) as rig:
         yield rig
         assert rig.slack.links.count == 0
         assert not rig.slack.violations
@@ -31,13 +32,17 @@ def endpoint(rig: Rig) -> Endpoint:
     return rig.slack.endpoint
 
 
-def ask(rig: Rig, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> tuple[int, bytes]:
+def ask(
+    rig: Rig,
+    path: str,
+    method: str = "GET",
+    body: bytes = b"",
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[int, bytes]:
     host = endpoint(rig).url.split("/")[2]
     connection = http.client.HTTPConnection(host, timeout=10)
     try:
-        connection.request(
-            method, path, body, {name.replace("_", "-"): text for name, text in headers.items()}
-        )
+        connection.request(method, path, body, dict(headers))
         answer = connection.getresponse()
         return answer.status, answer.read()
     finally:
@@ -51,34 +56,41 @@ def ready(rig: Rig) -> dict[str, Any]:
     return said
 
 
+def newest(rig: Rig) -> int:
+    return int(rig.row("SELECT max(number) FROM requests")[0])
+
+
+def votes(rig: Rig, number: int) -> int:
+    query = "SELECT count(*) FROM votes v JOIN requests r ON r.id = v.request_id WHERE r.number = ?"
+    return int(rig.row(query, number)[0])
+
+
 def test_ask_approve_delete_and_restore(rig: Rig) -> None:
-    before = rig.contents()
-    rig.approve(rig.ask_to_delete())
-    rig.wait_state(1, "succeeded")
-    assert not rig.ada_is_there()
-    reference = rig.row("SELECT reference FROM backups WHERE state = 'kept'")[0]
-    since = rig.command("U0ERIN", "/restore", f"{reference} -- the wrong account")
+    before, told, delivered = rig.contents(), len(rig.receipts()), len(rig.slack.acks)
+    rig.approve(rig.ask_to_delete(rig.somebody()))
+    number = newest(rig)
+    rig.wait_state(number, "succeeded")
+    assert rig.contents() != before
+    since = rig.command("U0ERIN", "/restore", f"#{number} -- the wrong account")
     rig.react("U0DAN", rig.ballot(since))
-    rig.wait_state(2, "succeeded")
+    rig.wait_state(newest(rig), "succeeded")
     assert rig.contents() == before
-    rig.slack.wait_for(lambda: len(rig.receipts()) == 2, 30)
-    assert all(one.acked and one.latency is not None and one.latency < 3 for one in rig.slack.acks)
+    rig.slack.wait_for(lambda: len(rig.receipts()) == told + 2, 30)
+    assert all(one.acked for one in rig.slack.acks[delivered:])
 
 
-def test_a_form_opens_complains_beside_its_fields_and_files(rig: Rig) -> None:
+def test_a_form_opens_and_complains_beside_its_fields(rig: Rig) -> None:
     alice = rig.slack.as_user("U0ALICE")
     assert alice.command("/delete-records", "", channel=DELETIONS).acked
     view = alice.wait_for_view(timeout=20)
-    blank = alice.submit(view.id, {"record": "crm/customer", "values": " ", "reason": "why"})
-    assert blank.errors
-    assert rig.row("SELECT count(*) FROM requests WHERE state = 'planning'") == (0,)
+    assert alice.submit(view.id, {"record": "customer", "values": " , ", "reason": "why"}).errors
+    assert alice.submit(view.id, {"record": "customer", "values": "no@example.com", "reason": "why"}).acked
 
 
-@pytest.mark.parametrize("path", [PATH, "/healthz", "/readyz", "/", "/slack/install", "/slack/commands"])
-def test_nobody_else_gets_in_by_any_route(rig: Rig, path: str) -> None:
-    """A forged vote by Carol, posted to every path the server knows and some that it does not."""
-    ballot = rig.ask_to_delete(rig.somebody()) if path == PATH else None
-    heard = rig.row("SELECT count(*) FROM inbox")
+def test_nobody_else_gets_in_by_any_route(rig: Rig) -> None:
+    """A forged vote by Carol, posted to every path the server knows and to some that it does not."""
+    ballot = rig.ask_to_delete(rig.somebody())
+    number = newest(rig)
     event = {
         "type": "event_callback",
         "team_id": "T0ACME",
@@ -87,46 +99,55 @@ def test_nobody_else_gets_in_by_any_route(rig: Rig, path: str) -> None:
             "type": "reaction_added",
             "user": "U0CAROL",
             "reaction": YES,
-            "item": {"type": "message", "channel": DELETIONS, "ts": ballot.ts if ballot else "1.0"},
+            "item": {"type": "message", "channel": DELETIONS, "ts": ballot.ts},
             "event_ts": rig.slack.core.stamp(),
         },
     }
     body = json.dumps(event).encode()
     good = endpoint(rig).signed(body)
-    stamp, signature = good["X-Slack-Request-Timestamp"], good["X-Slack-Signature"]
-    forged = {
-        "unsigned": {},
-        "another signature": {**good, "X-Slack-Signature": f"v0={'0' * 64}"},
-        "another time": {**good, "X-Slack-Request-Timestamp": str(int(stamp) - 400)},
-        "another version": {**good, "X-Slack-Signature": signature.replace("v0", "v2")},
-        "asks for the certificate": {"X-Ssl-Check": "1"},
-    }
-    for headers in forged.values():
-        status, _ = ask(rig, path, "POST", body, Content_Type="application/json", **headers)
-        assert status in (401, 404, 405)
-    assert rig.row("SELECT count(*) FROM inbox") == heard
-    assert rig.row(
-        "SELECT count(*) FROM votes v JOIN requests r ON r.id = v.request_id WHERE r.number > 2"
-    ) == (0,)
+    old = str(int(good["X-Slack-Request-Timestamp"]) - 400)
+    forged: tuple[Mapping[str, str], ...] = (
+        {},
+        {**good, "X-Slack-Signature": f"v0={'0' * 64}"},
+        {**good, "X-Slack-Signature": good["X-Slack-Signature"].replace("v0", "v2")},
+        {**good, "X-Slack-Request-Timestamp": old},
+        {"X-Slack-Retry-Num": "1", "X-Slack-Retry-Reason": "http_timeout"},
+    )
+    for path in (
+        PATH,
+        f"{PATH}?ssl_check=1",
+        "/healthz",
+        "/readyz",
+        "/",
+        "/slack/install",
+        "/slack/commands",
+    ):
+        for headers in forged:
+            status, _ = ask(rig, path, "POST", body, {"Content-Type": "application/json", **headers})
+            assert status in (401, 404, 405)
+    assert rig.row("SELECT count(*) FROM inbox WHERE key LIKE '%FORGED%'") == (0,)
+    assert votes(rig, number) == 0
+    rig.command("U0ALICE", "/countersign", f"cancel {number}")
+    rig.wait_state(number, "cancelled")
 
 
 def test_events_wait_for_a_bot_that_is_down_and_count_once(rig: Rig) -> None:
     ballot = rig.ask_to_delete(rig.somebody())
-    number = rig.row("SELECT max(number) FROM requests")[0]
+    number = newest(rig)
     rig.kill("bot")
     rig.approve(ballot)
     rig.slack.wait_for(lambda: [one.error for one in rig.slack.acks].count("dispatch_failed") >= 2, 20)
     rig.start_bot()
     rig.wait_state(number, "succeeded")
-    assert rig.row(
-        "SELECT count(*) FROM votes v JOIN requests r ON r.id = v.request_id WHERE r.number = ?", number
-    ) == (2,)
-    assert any(one.acked and one.attempt and one.reason == "connection_failed" for one in rig.slack.acks)
+    assert votes(rig, number) == 2
+    again = "connection_failed"
+    rig.slack.wait_for(lambda: any(one.acked and one.reason == again for one in rig.slack.acks), 40)
+    assert votes(rig, number) == 2
 
 
 def test_nothing_is_acknowledged_that_could_not_be_written_down(rig: Rig) -> None:
     ballot = rig.ask_to_delete(rig.somebody())
-    number = rig.row("SELECT max(number) FROM requests")[0]
+    number = newest(rig)
     with closing(sqlite3.connect(rig.folder / "data" / "countersign.db", timeout=30)) as books:
         books.execute("ALTER TABLE inbox RENAME TO elsewhere")
         rig.react("U0BOB", ballot)

