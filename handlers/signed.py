@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -50,18 +51,18 @@ class SignedDoor:
         """Answer one request."""
         method = environ.get("REQUEST_METHOD")
         if method == "GET" and _asks_for_certificate(str(environ.get("QUERY_STRING") or "")):
-            return _answer(start_response, "200 OK")
+            return _answer(start_response, HTTPStatus.OK)
         if method != "POST":
-            return _answer(start_response, "405 Method Not Allowed", ("Allow", "POST"))
+            return _answer(start_response, HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "POST"))
         raw = _body(environ)
         if raw is None:
-            return _answer(start_response, "400 Bad Request")
+            return _answer(start_response, HTTPStatus.BAD_REQUEST)
         body = raw.decode("utf-8", "surrogateescape")
         if _is_form(environ) and _asks_for_certificate(body):
-            return _answer(start_response, "200 OK")
+            return _answer(start_response, HTTPStatus.OK)
         signature = self._signature(environ, raw)
         if signature is None or not self._used.first(signature):
-            return _answer(start_response, "401 Unauthorized")
+            return _answer(start_response, HTTPStatus.UNAUTHORIZED)
         return self._pass_on(environ, raw, signature, start_response)
 
     def _signature(self, environ: Mapping[str, Any], raw: bytes) -> str | None:
@@ -163,6 +164,10 @@ def _asks_for_certificate(text: str) -> bool:
     return asked.get("ssl_check") == ["1"] and set(asked) <= {"ssl_check", "token"}
 
 
-def _answer(start_response: Callable[..., Any], status: str, *headers: tuple[str, str]) -> Iterable[bytes]:
-    start_response(status, [("Content-Length", "0"), ("Cache-Control", "no-store"), *headers])
+def _answer(
+    start_response: Callable[..., Any], status: HTTPStatus, *headers: tuple[str, str]
+) -> Iterable[bytes]:
+    start_response(
+        f"{status.value} {status.phrase}", [("Content-Length", "0"), ("Cache-Control", "no-store"), *headers]
+    )
     return []
