@@ -11,6 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from bot.cli.probes import Level, of_target
+from bot.config.types import Database
 from bot.errors import CountersignError, TargetDown
 from bot.operations.gate import Drifted
 from bot.targets import open_target
@@ -388,6 +390,19 @@ def test_one_missing_right_is_enough_to_refuse(bench: PostgresqlBench, table: st
         bench.sql(f"REVOKE {right} ON {table} FROM {limited.user}")
         error = refused(limited, lambda: limited.plan("1"), "operations.missing-rights")
         assert error.params["grants"] == f'GRANT {right} ON "public"."{table}" TO "{limited.user}";'
+
+
+def test_the_check_on_the_command_line_prints_the_grants(bench: PostgresqlBench) -> None:
+    with role(bench, "SELECT ON ALL TABLES IN SCHEMA public") as limited:
+        url = bench.spec.database.url.replace("postgres@", f"{limited.user}@")
+        spec = bench.spec.model_copy(update={"database": Database(url=url)})
+        texts = [one.text for one in of_target("crm", spec) if one.level is Level.ERROR]
+        assert any(
+            f'GRANT INSERT, DELETE, UPDATE ON "public"."deals" TO "{limited.user}";' in text for text in texts
+        )
+        for text in texts:
+            bench.sql("GRANT" + text.partition("GRANT")[2])
+        assert [one.text for one in of_target("crm", spec) if one.level is Level.ERROR] == []
 
 
 def test_what_the_server_remembers_of_a_transaction_counts_more_than_what_it_looks_like(bench: Bench) -> None:
