@@ -1,0 +1,96 @@
+"""A service behind commands that the configuration declares; see ``bot.targets.system.Service``.
+
+``status`` answers as init scripts do: 0 it runs, 3 it does not; anything else is no answer. Commands are
+lists of words, run without a shell, with an empty environment but for a plain PATH.
+"""
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.errors import TargetDown
+from bot.targets import processes, stopping
+from bot.targets.stopping import Patience
+from bot.targets.system import Running, ServiceFacts
+
+_ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+_STATES: dict[int, Running] = {0: "running", 3: "stopped"}
+
+
+@dataclass(frozen=True)
+class Commands:
+    """What to run."""
+
+    start: Sequence[str]
+    stop: Sequence[str]
+    status: Sequence[str]
+
+
+class CommandService:
+    """One service; its processes are those that listen on its ports, and what belongs to them."""
+
+    def __init__(
+        self,
+        name: str,
+        commands: Commands,
+        ports: Sequence[int],
+        patience: Patience = Patience(),  # noqa: B008 - frozen
+    ) -> None:
+        self._name = name
+        self._commands = commands
+        self._ports = tuple(ports)
+        self._patience = patience
+
+    @property
+    def name(self) -> str:
+        """See ``Service``."""
+        return self._name
+
+    def look(self) -> ServiceFacts:
+        """See ``Service``."""
+        state = _STATES.get(self._run(self._commands.status, self._patience.answer))
+        if state is None:
+            raise TargetDown("services.unclear", service=self._name)
+        members = stopping.members(self._name, processes.owners(self._ports))
+        return ServiceFacts(self._name, state, members, self._ports, (), 0)
+
+    def stop(self, former: ServiceFacts) -> ServiceFacts:
+        """See ``Service``."""
+        known = {*former.processes, *self.look().processes}
+        code = self._run(self._commands.stop, self._patience.stop)
+        if code:
+            raise TargetDown("services.refused", service=self._name, code=code)
+        if known:
+            stopping.end(known, self._patience.stop)
+        return stopping.stays_down(former, self.look, self._patience.watch)
+
+    def verify(self, former: ServiceFacts) -> None:
+        """See ``Service``."""
+        stopping.stays_down(former, self.look, self._patience.watch)
+
+    def start(self, former: ServiceFacts) -> ServiceFacts:
+        """See ``Service``."""
+        now = self.look()
+        if not former.up:
+            return now
+        if now.state != "running":
+            code = self._run(self._commands.start, self._patience.start)
+            if code:
+                raise TargetDown("services.refused", service=self._name, code=code)
+        return stopping.comes_up(former, self.look, self._patience.start)
+
+    def _run(self, command: Sequence[str], seconds: float) -> int:
+        try:
+            return subprocess.run(  # noqa: S603 - declared in the configuration, no shell
+                command,
+                env=_ENVIRONMENT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=seconds,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            raise TargetDown("services.no-answer", service=self._name) from None
+        except OSError:
+            raise TargetDown("services.no-command", service=self._name) from None

@@ -1,0 +1,134 @@
+"""What "stopped" means, for whoever keeps a service running.
+
+None of its processes is left, none of its ports listens, and for a bounded while neither comes back.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from bot.errors import CannotProve
+from bot.targets import processes
+from bot.targets.system import Running, ServiceFacts
+
+_TICK = 0.1
+#: A process by its number and its start, so that a number used again is not mistaken for it.
+Known = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds: for one answer, for stopping, for watching that it stays so, for starting."""
+
+    answer: float = 10.0
+    stop: float = 30.0
+    watch: float = 2.0
+    start: float = 30.0
+
+
+def members(name: str, heads: Iterable[int]) -> tuple[Known, ...]:
+    """The processes that belong to these.
+
+    Raises:
+        CannotProve: we are one of them.
+    """
+    everybody = processes.table()
+    found = processes.family(heads, everybody)
+    if os.getpid() in found:
+        raise CannotProve("services.ourselves", service=name)
+    return tuple(sorted((pid, everybody[pid].started) for pid in found if everybody[pid].alive))
+
+
+def left(known: Iterable[Known]) -> list[int]:
+    """Which of these processes still run."""
+    found = ((processes.one(pid), started) for pid, started in known)
+    return [one.pid for one, started in found if one is not None and one.started == started and one.alive]
+
+
+def end(known: Iterable[Known], seconds: float) -> None:
+    """End what outlived its parent: asked first, then made to."""
+    known = tuple(known)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid, started in known:
+            _signal(pid, started, number)
+        if wait(lambda: not left(known), seconds / 2):
+            return
+
+
+def wait(happened: Callable[[], bool], seconds: float) -> bool:
+    """Whether it happened within that time."""
+    until = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(_TICK)
+    return True
+
+
+def stays_down(former: ServiceFacts, look: Callable[[], ServiceFacts], seconds: float) -> ServiceFacts:
+    """Watch for that time; what it was at the end.
+
+    Raises:
+        CannotProve: something of it is there, or comes back.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        now = look()
+        _require_down(former, now)
+        if time.monotonic() >= until:
+            return now
+        time.sleep(_TICK)
+
+
+def comes_up(former: ServiceFacts, look: Callable[[], ServiceFacts], seconds: float) -> ServiceFacts:
+    """Wait until it runs and the ports of ``former`` listen, then look once more.
+
+    Raises:
+        CannotProve: it does not.
+    """
+    wanted = set(former.ports)
+    facts = [look()]
+
+    def is_up() -> bool:
+        facts[0] = look()
+        return facts[0].state in ("running", "failed") and (
+            facts[0].state == "failed" or wanted <= set(processes.listening().values())
+        )
+
+    if not wait(is_up, seconds) or facts[0].state != "running":
+        silent = sorted(wanted - set(processes.listening().values()))
+        if facts[0].state == "running" and silent:
+            raise CannotProve("services.port-silent", service=former.name, port=silent[0])
+        raise CannotProve("services.not-up", service=former.name)
+    return facts[0]
+
+
+def _require_down(former: ServiceFacts, now: ServiceFacts) -> None:
+    states: tuple[Running, ...] = ("running", "starting")
+    if now.state in states or now.processes:
+        raise CannotProve("services.came-back", service=former.name)
+    remaining = left(former.processes)
+    if remaining:
+        raise CannotProve("services.process-left", service=former.name, pid=remaining[0])
+    open_ports = sorted(set(former.ports) & set(processes.listening().values()))
+    if open_ports:
+        raise CannotProve("services.port-open", service=former.name, port=open_ports[0])
+    if former.hidden and not former.ports:
+        raise CannotProve("services.hidden", service=former.name, n=former.hidden)
+
+
+def _signal(pid: int, started: int, number: signal.Signals) -> None:
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # Behind the handle the number cannot be given to another process any more.
+        if left([(pid, started)]):
+            signal.pidfd_send_signal(handle, number)
+    except OSError:
+        return
+    finally:
+        os.close(handle)
