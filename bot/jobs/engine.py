@@ -128,7 +128,9 @@ def queue_of(target: str) -> str:
 def _engine(database: Database) -> SqlEngine:
     """An engine of DBOS' own: its transactions are not ours."""
     if not database.is_sqlite:
-        return create_engine(database.url, hide_parameters=True, pool_size=20, pool_pre_ping=True)
+        return create_engine(
+            database.url, hide_parameters=True, pool_size=5, max_overflow=25, pool_pre_ping=True
+        )
     engine = create_engine(database.url, hide_parameters=True, pool_size=20, max_overflow=20)
 
     @event.listens_for(engine, "connect")

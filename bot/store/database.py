@@ -59,8 +59,9 @@ class Database:
             return create_engine(
                 self.url,
                 hide_parameters=True,
-                pool_size=40,
-                max_overflow=0,
+                # Enough for every listener, but few are kept: a server has a hundred for everybody.
+                pool_size=8,
+                max_overflow=32,
                 pool_pre_ping=True,
                 isolation_level=level,
             )

@@ -39,7 +39,10 @@ class PostgreSQL:
         return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> Self:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        options = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+            " -c max_connections=300"
+        )
         self._call("pg_ctl", "-D", "data", "-l", "log", "-w", "-t", "60", "-o", options, "start")
         return self
 
