@@ -48,6 +48,7 @@ class Rig:
     ) -> None:
         self.folder = folder
         self.database = database
+        self._server: psycopg.Connection[Any] | None = None
         self.crm = folder / "crm.db"
         crm.create(self.crm)
         text = (ROOT / "bot/sandbox/sandbox.yml").read_text(encoding="utf-8")
@@ -78,6 +79,7 @@ class Rig:
     def __exit__(self, *_: object) -> None:
         for name in list(self.processes):
             self.stop(name)
+        self.look_anew()
         self.slack.stop()
 
     @property
@@ -220,11 +222,18 @@ class Rig:
     def books(self) -> Iterator[Any]:
         path = self.folder / "data" / "countersign.db"
         if self.database:
-            with psycopg.connect(self.database) as server:
-                yield server
+            # One for all looks: a server takes its time to end a session, and has a hundred for everybody.
+            if self._server is None or self._server.closed:
+                self._server = psycopg.connect(self.database, autocommit=True)
+            yield self._server
             return
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
             yield connection
+
+    def look_anew(self) -> None:
+        """The server was stopped by the test, and our own connection with it."""
+        if self._server is not None:
+            self._server.close()
 
     def row(self, query: str, *params: Any) -> Any:
         rows = self.rows(query, *params)

@@ -277,10 +277,12 @@ def test_serve_outlives_a_restart_of_the_database(tmp_path: Path) -> None:
             ballot = rig.ask_to_delete()
             server.stop()
             server.start()
+            rig.look_anew()
             rig.approve(ballot)
             rig.wait_state(1, "approved", "running", "succeeded")
             server.kill()
             server.start()
+            rig.look_anew()
             assert rig.wait_state(1, "succeeded", "held", "failed", patience=60) == "succeeded"
             assert rig.alive("serve")
             check(rig, 1)
