@@ -4,6 +4,7 @@ The steps of the engine are coarse: the gate, the one transaction on the target,
 inside the transaction is noted step by step in our own tables, for people to watch.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,16 @@ from bot.approvals import execution
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
-from bot.errors import BooksDown, Broken, CountersignError, Halted, Refused, TakenOver, whereabouts
+from bot.errors import (
+    BooksDown,
+    Broken,
+    CountersignError,
+    Halted,
+    Refused,
+    TakenOver,
+    TargetDown,
+    whereabouts,
+)
 from bot.jobs import permit
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
@@ -25,6 +35,11 @@ from bot.operations.gate import Drifted
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
+
+#: What the target says when it has undone our transaction to let another one finish.
+GAVE_WAY = ("target.deadlock", "target.collided")
+#: Seconds before another go, each made up to twice as long by chance.
+PAUSES = (0.2, 1.0)
 
 
 @dataclass(frozen=True)
@@ -37,6 +52,7 @@ class Crew:
     sign_key: bytes
     clock: Callable[[], datetime]
     gatekeeper: Callable[[Store, Ground, Callable[[], datetime], Job], Gatekeeper] = Gatekeeper
+    rest: Callable[[float], None] = time.sleep
 
     def run(self, job_id: str, step: Step) -> None:
         """One job from the gate to the last word."""
@@ -69,7 +85,7 @@ class Crew:
             if job.state is JobState.COMMITTING:
                 job = self._settle(job, request)
             if job.state is JobState.RUNNING:
-                self._attempt(job, request)
+                self._attempts(job, request)
         except (BooksDown, TakenOver):
             raise
         except Halted as halted:
@@ -140,6 +156,21 @@ class Crew:
         if ours is not None and job.attempt != ours.attempt:
             raise TakenOver("job.taken-over")
         return job, request
+
+    def _attempts(self, job: Job, request: Request) -> None:
+        """The operation, once more after others were in the way: the server chose us to give way."""
+        for pause in PAUSES:
+            try:
+                self._attempt(job, request)
+            except TargetDown as error:
+                job = self._still(job)
+                if error.key not in GAVE_WAY or job.state is not JobState.RUNNING:
+                    raise
+                log.info("job gave way", action="job-gave-way", job=job.id, why=error.key)
+                self.rest(pause * (1 + self.ground.entropy(1)[0] / 255))
+            else:
+                return
+        self._attempt(job, request)
 
     def _attempt(self, job: Job, request: Request) -> None:
         """One go at the operation; an attempt that a crash cut short is cleared away first."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from bot.errors import TargetDown
 from bot.jobs.crew import Crew
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
@@ -254,3 +255,48 @@ def test_a_forged_allowance_in_the_books_counts_for_nothing(works: Works) -> Non
         rule = {**row["rule"], "drift_rows": 1000}
         work.connection.execute(update(t.revisions).values(rule=rule))
     assert works.crew().execute(job) == JobState.DRIFTED
+
+
+GIVING_WAY = {
+    "a deadlock once": (["target.deadlock"], State.SUCCEEDED),
+    "a collision twice": (["target.collided"] * 2, State.SUCCEEDED),
+    "a deadlock every time": (["target.deadlock"] * 3, State.FAILED),
+    "a lock that is held is waited for once only": (["target.locked"], State.FAILED),
+}
+
+
+@pytest.mark.parametrize(("troubles", "end"), GIVING_WAY.values(), ids=GIVING_WAY.keys())
+@pytest.mark.parametrize("step", ["step.lock", "step.delete"])
+def test_who_gave_way_to_another_transaction_tries_again(
+    works: Works, troubles: list[str], end: State, step: str
+) -> None:
+    waiting, rests = list(troubles), list[float]()
+
+    def act(name: str) -> None:
+        if name == step and waiting:
+            raise TargetDown(waiting.pop(0), target="crm")
+
+    request_id, job = works.running()
+    crew = replace(works.crew(act=act), rest=rests.append)
+    crew.execute(job)
+    crew.tell(job)
+    assert works.house.state(request_id) is end
+    assert len(rests) == (0 if troubles == ["target.locked"] else min(len(troubles), 2))
+    left = [1, 2] if end is State.FAILED else [2]
+    assert [row[0] for row in works.bench.ask("SELECT id FROM customers ORDER BY id")] == left
+    archives = [name for name in works.stored() if name.endswith(".age") and not name.endswith(".key.age")]
+    assert len(archives) == (1 if end is State.SUCCEEDED else 0)
+
+
+def test_a_stop_counts_between_two_goes(works: Works) -> None:
+    def act(name: str) -> None:
+        if name == "step.lock":
+            raise TargetDown("target.deadlock", target="crm")
+
+    def stop(_: float) -> None:
+        with works.house.store.transact() as work:
+            works.house.lifecycle.stop(work, 1, works.house.actor("U0ALICE"), works.house.now)
+
+    request_id, job = works.running()
+    replace(works.crew(act=act), rest=stop).execute(job)
+    assert works.house.state(request_id) is State.STOPPED
