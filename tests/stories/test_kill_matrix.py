@@ -2,18 +2,23 @@
 
 After each, somebody from outside looks: what went is what the backup holds, byte for byte, opened with public
 tools; every other row is explained by the writer that never stopped; nothing happened or was said twice; the
-log is whole. See docs/operations.md.
+log is whole. Our own database and the target are SQLite or PostgreSQL. All moments are tried where both are the
+same, some where they differ; ``make kill-matrix`` tries all of them everywhere.
 """
 
-from collections.abc import Iterator
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from bot.operations import delete_records, restore
+from bot.sandbox.people import DELETIONS
+from tests.fakes.servers import postgresql_database
 from tests.stories.fates import Fate
-from tests.stories.world import World
+from tests.stories.world import World, deletion_of
 
 pytestmark = pytest.mark.slow
 
@@ -68,57 +73,151 @@ RESTORE = {
 }
 
 
+#: Dead in the work, dead again in what the next start does about it.
+TWICE = {
+    "in the deletion, then before its backup is cleared away": (
+        Fate("begun", "step.delete"),
+        Fate("call", r"Vault\.shred"),
+    ),
+    "in the deletion, then with half of its backup cleared away": (
+        Fate("begun", "step.delete"),
+        Fate("return", r".*Storage\.delete"),
+    ),
+    "in the deletion, then in the copy of the second attempt": (
+        Fate("begun", "step.delete"),
+        Fate("begun", "step.copy"),
+    ),
+    "before COMMIT, then before it is found out": (Fate("call", COMMIT), Fate("call", r"settle")),
+    "before COMMIT, then after it was found out": (Fate("call", COMMIT), Fate("return", r"settle")),
+    "before COMMIT, then before COMMIT": (Fate("call", COMMIT), Fate("call", COMMIT)),
+    "before COMMIT, then after COMMIT": (Fate("call", COMMIT), Fate("return", COMMIT)),
+    "after COMMIT, then after it was found out": (Fate("return", COMMIT), Fate("return", r"settle")),
+    "after COMMIT, then within our note": (
+        Fate("return", COMMIT),
+        Fate("return", r"Jobs\.save", about="'committed'"),
+    ),
+    "after COMMIT, then after our note": (Fate("return", COMMIT), Fate("return", r"Crew\._committed")),
+    "before the last word, then within it": (
+        Fate("call", r"Crew\.tell"),
+        Fate("return", r"Outbox\.want", about="receipt"),
+    ),
+}
+TWICE_RESTORE = {
+    "before COMMIT, then before it is found out": (Fate("call", COMMIT), Fate("call", r"settle")),
+    "before COMMIT, then after COMMIT": (Fate("call", COMMIT), Fate("return", COMMIT)),
+    "after COMMIT, then after it was found out": (Fate("return", COMMIT), Fate("return", r"settle")),
+}
+#: The worker dies by its fate, and the bot at once with it.
+TOGETHER = {
+    "in the copy": Fate("begun", "step.copy"),
+    "before COMMIT": Fate("call", COMMIT),
+    "after COMMIT": Fate("return", COMMIT),
+    "before the last word": Fate("call", r"Crew\.tell"),
+    "after the last word": Fate("return", r"Crew\.tell"),
+}
+ASKING = ("card", "plan", "ballot")
+#: What the bot goes through with one message.
+MESSAGE = {
+    "before {} is noted": Fate("call", r"Drain\._post", about="subject='{}:"),
+    "with {} noted and not posted": Fate("return", r"OutboxPort\.posting", about="{}:"),
+    "with {} posted, unknown to us": Fate("return", r"Slack\.call", about="'subject': '{}:"),
+    "with {} posted and known": Fate("return", r"OutboxPort\.posted", about="{}:"),
+}
+#: What the bot goes through with one delivery.
+DELIVERY = {
+    "before it is written down": Fate("call", r"InboxPort\.accept"),
+    "written down and not acknowledged": Fate("return", r"InboxPort\.accept"),
+    "before it is handled": Fate("call", r"dispatch"),
+    "claimed and not committed": Fate("return", r"Inbox\.claim"),
+    "settled": Fate("return", r"Desk\.settle"),
+}
+KINDS = ("sqlite", "postgresql")
+ALL = os.environ.get("KILL_MATRIX") == "all"
+
+
+def cases(table: Mapping[str, object], every: int) -> list[object]:
+    """A table of moments times the databases; where those differ only every ``every``th moment, or as asked."""
+    found: list[object] = []
+    for own in KINDS:
+        for target in KINDS:
+            chosen = list(table.items()) if ALL or own == target else list(table.items())[::every]
+            place = f"{target}-from-{own}"
+            found += [
+                pytest.param((own, target), case, id=f"{place}: {name}", marks=pytest.mark.xdist_group(place))
+                for name, case in chosen
+            ]
+    return found
+
+
+class Worlds:
+    """One world for each pair of databases, as long as all goes well in it."""
+
+    def __init__(self, folders: pytest.TempPathFactory) -> None:
+        self._folders = folders
+        self._worlds: dict[tuple[str, str], tuple[World, ExitStack]] = {}
+
+    def one(self, pair: tuple[str, str]) -> World:
+        if pair in self._worlds and self._worlds[pair][0].busy:
+            self._worlds.pop(pair)[1].close()
+        if pair not in self._worlds:
+            with ExitStack() as stack:
+                folder = self._folders.mktemp("world")
+                own, target = (
+                    stack.enter_context(postgresql_database())
+                    if kind == "postgresql"
+                    else f"sqlite:///{folder}/{name}.db"
+                    for kind, name in zip(pair, ("data/countersign", "crm"), strict=True)
+                )
+                world = stack.enter_context(World(folder, own, target))
+                self._worlds[pair] = world, stack.pop_all()
+        return self._worlds[pair][0]
+
+    def close(self) -> None:
+        for _, stack in self._worlds.values():
+            stack.close()
+
+
 @pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Worlds"]:
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     worlds = Worlds(tmp_path_factory)
     yield worlds
     worlds.close()
 
 
-class Worlds:
-    """One world that went well so far."""
-
-    def __init__(self, folders: pytest.TempPathFactory) -> None:
-        self._folders = folders
-        self._world: World | None = None
-        self._stack = ExitStack()
-
-    def one(self) -> World:
-        if self._world is None or self._world.busy:
-            self.close()
-            folder: Path = self._folders.mktemp("world")
-            own, target = f"sqlite:///{folder}/data/countersign.db", f"sqlite:///{folder}/crm.db"
-            self._world = self._stack.enter_context(World(folder, own, target))
-        return self._world
-
-    def close(self) -> None:
-        self._stack.close()
-
-
 @pytest.fixture
-def world(worlds: Worlds) -> World:
-    return worlds.one()
-
-
-@pytest.mark.parametrize("fate", DELETION.values(), ids=DELETION.keys())
-def test_a_deletion_survives_a_kill(world: World, fate: Fate) -> None:
+def world(worlds: Worlds, pair: tuple[str, str]) -> World:
+    """A world in which nothing is under way. A test that fails leaves it busy, and nobody uses it again."""
+    world = worlds.one(pair)
     world.busy = True
+    return world
+
+
+def all_is_well(world: World, request: int, victim: int, deletion: bool = True) -> None:
+    world.ends(request, "succeeded")
+    if deletion:
+        world.deleted(request, victim)
+    else:
+        world.restored(request, victim)
+    world.told_once(request)
+    world.log_is_whole()
+    assert world.fulfilled("worker")
+    assert world.fulfilled("bot")
+    world.busy = False
+
+
+@pytest.mark.parametrize(("pair", "fate"), cases(DELETION, 5))
+def test_a_deletion_survives_a_kill(world: World, fate: Fate) -> None:
     request, victim = world.asked()
     world.ballot(request)
     world.seal("worker", fate)
     world.approve(request, "U0BOB", "U0CAROL")
     world.dies("worker")
     world.start("worker")
-    world.ends(request, "succeeded")
-    world.deleted(request, victim)
-    world.told_once(request)
-    world.log_is_whole()
-    world.busy = False
+    all_is_well(world, request, victim)
 
 
-@pytest.mark.parametrize("fate", RESTORE.values(), ids=RESTORE.keys())
+@pytest.mark.parametrize(("pair", "fate"), cases(RESTORE, 5))
 def test_a_restore_survives_a_kill(world: World, fate: Fate) -> None:
-    world.busy = True
     deletion, victim = world.restorable()
     request = world.ask_back(deletion)
     world.ballot(request)
@@ -126,8 +225,137 @@ def test_a_restore_survives_a_kill(world: World, fate: Fate) -> None:
     world.approve(request, "U0DAN")
     world.dies("worker")
     world.start("worker")
-    world.ends(request, "succeeded")
-    world.restored(request, victim)
-    world.told_once(request)
-    world.log_is_whole()
-    world.busy = False
+    all_is_well(world, request, victim, deletion=False)
+
+
+@pytest.mark.parametrize(("pair", "fates"), cases(TWICE, 4))
+def test_a_deletion_survives_a_second_kill(world: World, fates: tuple[Fate, Fate]) -> None:
+    request, victim = world.asked()
+    world.ballot(request)
+    world.seal("worker", *fates)
+    world.approve(request, "U0BOB", "U0CAROL")
+    world.dies("worker")
+    world.start("worker")
+    world.dies("worker")
+    world.start("worker")
+    all_is_well(world, request, victim)
+
+
+@pytest.mark.parametrize(("pair", "fates"), cases(TWICE_RESTORE, 3))
+def test_a_restore_survives_a_second_kill(world: World, fates: tuple[Fate, Fate]) -> None:
+    deletion, victim = world.restorable()
+    request = world.ask_back(deletion)
+    world.ballot(request)
+    world.seal("worker", *fates)
+    world.approve(request, "U0DAN")
+    world.dies("worker")
+    world.start("worker")
+    world.dies("worker")
+    world.start("worker")
+    all_is_well(world, request, victim, deletion=False)
+
+
+@pytest.mark.parametrize(("pair", "fate"), cases(TOGETHER, 2))
+def test_a_deletion_survives_the_death_of_both(world: World, fate: Fate) -> None:
+    request, victim = world.asked()
+    world.ballot(request)
+    world.seal("worker", fate)
+    world.approve(request, "U0BOB", "U0CAROL")
+    world.dies("worker")
+    world.kill("bot")
+    world.start("worker")
+    world.start("bot")
+    all_is_well(world, request, victim)
+
+
+@pytest.mark.parametrize(("pair", "seed"), cases({f"try {n}": n for n in range(8)}, 4))
+def test_a_deletion_survives_a_kill_at_any_time(world: World, seed: int) -> None:
+    dice = random.Random(seed)
+    request, victim = world.asked()
+    world.approve(request, "U0BOB", "U0CAROL")
+    for _ in range(3):
+        time.sleep(dice.random() * 0.8)
+        world.kill("worker")
+        world.start("worker")
+    all_is_well(world, request, victim)
+
+
+@pytest.mark.parametrize(
+    ("pair", "fate"),
+    cases(
+        {
+            name.format(kind): Fate(one.at, one.where, one.nth, one.about.format(kind))
+            for kind in ASKING
+            for name, one in MESSAGE.items()
+        }
+        | {"between ✅ and ❌": Fate("call", r"Slack\.call", nth=2, about="reactions.add")},
+        4,
+    ),
+)
+def test_asking_survives_the_death_of_the_bot(world: World, fate: Fate) -> None:
+    world.quiet()
+    world.kill("bot")
+    world.start("bot", fate)
+    victim = world.victim()
+    request = world.file("U0ALICE", "/delete-records", deletion_of(victim))
+    world.dies("bot")
+    world.start("bot")
+    world.approve(request, "U0BOB", "U0CAROL")
+    all_is_well(world, request, victim)
+
+
+@pytest.mark.parametrize(
+    ("pair", "fate"),
+    cases(
+        {
+            name.format("receipt"): Fate(one.at, one.where, one.nth, one.about.format("receipt"))
+            for name, one in MESSAGE.items()
+        },
+        4,
+    ),
+)
+def test_the_receipt_survives_the_death_of_the_bot(world: World, fate: Fate) -> None:
+    request, victim = world.asked()
+    world.quiet()
+    world.ballot(request)
+    world.kill("bot")
+    world.start("bot", fate)
+    world.approve(request, "U0BOB", "U0CAROL")
+    world.dies("bot")
+    world.start("bot")
+    all_is_well(world, request, victim)
+
+
+@pytest.mark.parametrize(("pair", "fate"), cases(DELIVERY, 2))
+def test_a_command_survives_the_death_of_the_bot(world: World, fate: Fate) -> None:
+    """What was not written down is not acknowledged: the person is told, and types it again."""
+    world.quiet()
+    before = world.newest()
+    world.kill("bot")
+    world.start("bot", fate)
+    victim = world.victim()
+    alice = world.slack.as_user("U0ALICE")
+    answer = alice.command("/delete-records", deletion_of(victim), channel=DELETIONS)
+    world.dies("bot")
+    world.start("bot")
+    if fate == DELIVERY["before it is written down"]:
+        assert not answer.acked
+        world.file("U0ALICE", "/delete-records", deletion_of(victim))
+    world.wait(lambda: world.newest() > before, "the command opens a request")
+    world.approve(world.newest(), "U0BOB", "U0CAROL")
+    all_is_well(world, world.newest(), victim)
+    assert world.newest() == before + 1
+
+
+@pytest.mark.parametrize(("pair", "fate"), cases(DELIVERY, 2))
+def test_a_vote_survives_the_death_of_the_bot(world: World, fate: Fate) -> None:
+    request, victim = world.asked()
+    world.quiet()
+    world.ballot(request)
+    world.kill("bot")
+    world.start("bot", fate)
+    world.approve(request, "U0BOB")
+    world.dies("bot")
+    world.start("bot")
+    world.approve(request, "U0CAROL")
+    all_is_well(world, request, victim)

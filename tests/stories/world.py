@@ -64,7 +64,7 @@ class World:
             stack.callback(self.nursery.close)
             grants = installed()
             core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
-            self.slack = Slack(core, ack_timeout=1.0, ping_every=5.0)
+            self.slack = Slack(core, ack_timeout=1.0, retry_delays=(0.2, 2.0, 2.0), ping_every=5.0)
             self.slack.start()
             stack.callback(self.slack.stop)
             self.shop.create(self._count)
@@ -84,11 +84,13 @@ class World:
         """Start a worker or a bot; a bot is there when it is connected."""
         if fates:
             self.seal(part, *fates)
+        if part == "bot":
+            self.slack.wait_for(lambda: not self.slack.links.count, PATIENCE)
         pid = self.nursery.start(
             part, self._environment(part), self._fates(part), self.folder / f"{part}.log"
         )
         self._pids[part] = pid
-        if part == "bot" and not fates:
+        if part == "bot":
             self.slack.wait_for(lambda: self.slack.links.count >= 1, PATIENCE)
 
     def seal(self, part: str, *fates: Fate) -> None:
@@ -132,26 +134,32 @@ class World:
     # what people do
 
     def asked(self) -> tuple[int, int]:
-        """A request for a deletion that is ready for votes: its number and its victim. Some wait ahead."""
+        """A request for a deletion that waits for votes, and its victim. Some wait ahead."""
         while len(self._asked) < AHEAD:
-            self.ask()
+            victim = self.victim()
+            self._asked.append((self.file("U0ALICE", "/delete-records", deletion_of(victim)), victim))
         return self._asked.pop(0)
 
-    def ask(self) -> None:
-        victim = next(self._victims)
-        number = self.file("U0ALICE", "/delete-records", f"crm customer c{victim}@x -- kill test")
-        self._asked.append((number, victim))
+    def victim(self) -> int:
+        """A customer whom nobody has touched yet."""
+        return next(self._victims)
+
+    def quiet(self) -> None:
+        """Everything that waits ahead has been said."""
+        for request, _ in self._asked:
+            self.ballot(request)
 
     def file(self, who: str, command: str, text: str) -> int:
-        """Type a command that opens a request; its number."""
-        before = self.book("SELECT coalesce(max(id), 0) FROM requests")[0][0]
+        """Type a command that opens a request; the request."""
+        before = self.newest()
         answer = self.slack.as_user(who).command(command, text, channel=DELETIONS)
         assert answer.acked, answer.error
-        opened = self.wait(lambda: self._opened(before), f"{command} opens a request")
-        return int(opened[0][0])
+        self.wait(lambda: self.newest() > before, f"{command} opens a request")
+        return self.newest()
 
-    def _opened(self, before: int) -> list[Any]:
-        return self.book("SELECT id FROM requests WHERE id > ?", before)
+    def newest(self) -> int:
+        """The newest request."""
+        return int(self.book("SELECT coalesce(max(id), 0) FROM requests")[0][0])
 
     def ballot(self, request: int, revision: int = 1) -> Message:
         """The ballot, ready for votes."""
@@ -328,6 +336,11 @@ class World:
         for seq, digest, signature in self.book("SELECT seq, hash, signature FROM audit_heads"):
             assert hashes[seq] == digest
             key.verify(bytes.fromhex(signature), f"countersign-audit-head-v1\n{seq}\n{digest}".encode())
+
+
+def deletion_of(victim: int) -> str:
+    """What to type after ``/delete-records``."""
+    return f"crm customer c{victim}@x -- kill test"
 
 
 def _same(archive: dict[str, dict[Key, Row]], rows: dict[str, dict[Key, Row]]) -> bool:
