@@ -91,17 +91,30 @@ def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan, transaction: 
             known = session.fate(transaction)
     except Refused:
         return "unclear"
-    different = any(one.different for one in preview.tables) or any(one.different for one in preview.links)
-    planned = {part.name: part.rows for part in (*plan.tables, *plan.nullified)}
-    pending = {one.table: one.missing for one in preview.tables} | {
-        one.link: one.empty for one in preview.links
-    }
-    if different or not same:
-        return "unclear"
-    if not any(pending.values()):
-        return "unclear" if known == "aborted" else "committed"
-    if {name: count for name, count in pending.items() if count} == planned:
+    return _verdict(preview, plan, known) if same else "unclear"
+
+
+def _verdict(preview: RestorePreview, plan: Plan, known: str) -> Settled:
+    """All that the plan would bring back is absent: not committed; all of it is there: committed.
+
+    What came back may have been edited since. Only when none of it is as it was could it be strangers under
+    reused keys.
+    """
+    if plan.tables:
+        planned = {part.name: part.rows for part in plan.tables}
+        absent = {one.table: one.missing for one in preview.tables if one.missing}
+        total = sum(one.missing + one.identical + one.different for one in preview.tables)
+        identical = sum(one.identical for one in preview.tables)
+    else:
+        planned = {part.name: part.rows for part in plan.nullified}
+        absent = {one.link: one.empty for one in preview.links if one.empty}
+        total = sum(one.empty + one.identical + one.different for one in preview.links)
+        identical = sum(one.identical for one in preview.links)
+    if absent == planned:
         return "unclear" if known == "committed" else "not-committed"
+    # More than were there before: some of those that came back are unchanged.
+    if not absent and identical > total - sum(planned.values()):
+        return "unclear" if known == "aborted" else "committed"
     return "unclear"
 
 

@@ -263,7 +263,19 @@ def test_settle_tells_before_from_after_and_both_from_neither(bench: Bench, gone
     bench.restore(gone)
     assert settled() == "committed"
     bench.sql("UPDATE deals SET owner = NULL WHERE id = 10")
+    assert settled() == "committed", "people go on working with what came back"
+    bench.sql("DELETE FROM contacts WHERE id = 1")
     assert settled() == "unclear"
+
+
+def test_strangers_under_all_the_keys_are_not_what_came_back(bench: Bench, gone: DeleteOutcome) -> None:
+    plan, _ = bench.plan_restore(gone)
+    bench.restore(gone)
+    for table, column in (("customers", "email"), ("contacts", "body")):
+        bench.sql(f"UPDATE {table} SET {column} = 'stranger ' || id")
+    bench.sql("UPDATE deals SET owner = NULL")
+    with bench.vault.open(gone.backup.backup_id, gone.backup.sha256) as opened:
+        assert restore.settle(bench.target, opened, plan) == "unclear"
 
 
 def test_settling_a_deletion_never_guesses(bench: Bench, gone: DeleteOutcome) -> None:
