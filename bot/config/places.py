@@ -15,7 +15,7 @@ from bot.config.values import short
 from bot.settings import BOT_VARIABLES
 
 #: The databases that this version works on.
-DATABASES = ("sqlite",)
+DATABASES = ("postgresql", "sqlite")
 
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -107,6 +107,9 @@ def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Pat
         sheet.report(place, "config.url")
     elif kind not in DATABASES:
         sheet.report(place, "config.database-kind")
+    elif kind == "postgresql":
+        if not re.fullmatch(r"[^/?]*/[^/?]+(\?.*)?", rest):
+            sheet.report(place, "config.database-name")
     elif not rest.startswith("/") or rest[1:].startswith((":memory:", "file:", "?")) or rest == "/":
         sheet.report(place, "config.database-file")
     else:
