@@ -16,7 +16,7 @@ import pytest
 
 from bot.operations import delete_records, restore
 from bot.sandbox.people import DELETIONS
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import PostgreSQL, own_postgresql, postgresql_database
 from tests.stories.fates import Fate
 from tests.stories.world import World, deletion_of
 
@@ -155,6 +155,7 @@ class Worlds:
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
         self._worlds: dict[tuple[str, str], tuple[World, ExitStack]] = {}
+        self._server: PostgreSQL | None = None
 
     def one(self, pair: tuple[str, str]) -> World:
         if pair in self._worlds and self._worlds[pair][0].busy:
@@ -163,7 +164,7 @@ class Worlds:
             with ExitStack() as stack:
                 folder = self._folders.mktemp("world")
                 own, target = (
-                    stack.enter_context(postgresql_database())
+                    stack.enter_context(postgresql_database(server=self._postgresql()))
                     if kind == "postgresql"
                     else f"sqlite:///{folder}/{name}.db"
                     for kind, name in zip(pair, ("data/countersign", "crm"), strict=True)
@@ -172,9 +173,17 @@ class Worlds:
                 self._worlds[pair] = world, stack.pop_all()
         return self._worlds[pair][0]
 
+    def _postgresql(self) -> str:
+        """A server of our own: the connections of the dead would crowd out others."""
+        if self._server is None:
+            self._server = own_postgresql().start()
+        return self._server.url
+
     def close(self) -> None:
         for _, stack in self._worlds.values():
             stack.close()
+        if self._server is not None:
+            self._server.remove()
 
 
 @pytest.fixture(scope="session")

@@ -161,20 +161,20 @@ class _Hand:
 
     def _victim(self, customer: int) -> None:
         one = customer * 10 + self._dice.randint(0, 1)
-        for _ in range(self._dice.randint(1, 2)):
-            match self._dice.randint(0, 5):
-                case 0:
-                    self._update("deals", (one,), amount=self._dice.random())
-                case 1:
-                    self._update("order_lines", (one, 1), quantity=self._dice.randint(1, 99))
-                case 2:
-                    self._update("notes", (one * 10,), body=f'"{self._dice.random()}",\n')
-                case 3:
-                    self._update("customers", (customer,), remark=f"{self._dice.random()}")
-                case 4:
-                    self._update("invoices", (one,), total=self._dice.random())
-                case _:
-                    self._update("customers", (FIRST_FRIEND + customer,), score=self._dice.random())
+        # One row at a time: two in the wrong order would be a deadlock, of which the deletion may be the loser.
+        match self._dice.randint(0, 5):
+            case 0:
+                self._update("deals", (one,), amount=self._dice.random())
+            case 1:
+                self._update("order_lines", (one, 1), quantity=self._dice.randint(1, 99))
+            case 2:
+                self._update("notes", (one * 10,), body=f'"{self._dice.random()}",\n')
+            case 3:
+                self._update("customers", (customer,), remark=f"{self._dice.random()}")
+            case 4:
+                self._update("invoices", (one,), total=self._dice.random())
+            case _:
+                self._update("customers", (FIRST_FRIEND + customer,), score=self._dice.random())
 
     def _update(self, table: str, key: tuple[Any, ...], **values: Any) -> None:
         sets = ", ".join(f"{name} = ?" for name in values)
