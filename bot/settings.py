@@ -1,6 +1,7 @@
 """The environment, read once and named. No other file reads it."""
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ BOT_VARIABLES = (
     "COUNTERSIGN_HTTP",
     "COUNTERSIGN_METRICS",
 )
-WORKER_VARIABLES = ("COUNTERSIGN_MASTER_KEY_FILE",)
+WORKER_VARIABLES = ("COUNTERSIGN_MASTER_KEY_FILE", "COUNTERSIGN_HOST")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Settings:
     slack_app_token: str | None
     slack_signing_secret: str | None
     variables: Mapping[str, str]
+    host: str = ""
 
     @property
     def is_http_mode(self) -> bool:
@@ -91,6 +93,7 @@ def read_environment(environ: Mapping[str, str] | None = None) -> Settings:
         slack_app_token=env.get("SLACK_APP_TOKEN") or None,
         slack_signing_secret=env.get("SLACK_SIGNING_SECRET") or None,
         variables=env,
+        host=env.get("COUNTERSIGN_HOST") or socket.gethostname(),
     )
 
 

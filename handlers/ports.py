@@ -64,6 +64,9 @@ class LifecyclePort(Protocol):
     def stop(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
         """Halt a request."""
 
+    def put_back(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
+        """Return what a teardown has set aside."""
+
     def freeze(self, work: Any, target: str, reason: str | None, actor: Actor, now: datetime) -> Answer:
         """Halt a target."""
 

@@ -7,10 +7,12 @@ from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.errors import NotAllowed, NotFound, Stale
 from bot.model.doors import Answer
-from bot.model.jobs import Job, JobState
+from bot.model.jobs import Job, JobKind, JobState
 from bot.model.people import Actor
-from bot.model.requests import CLOSED, Operation, Request, State
+from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, Request, State
 from bot.store.unit_of_work import Work
+
+_SHOWS_FREEZE = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
 
 
 def cancel(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
@@ -45,7 +47,11 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
         job = work.jobs.latest(request.id)
         if job is None or job.state is not JobState.RUNNING:
             raise Stale("brake.too-late", number=number)
+        if request.operation is Operation.TEARDOWN:
+            return _halt_teardown(ground, work, request, job, actor, now)
         _stop_job(work, job, now)
+    elif request.state is State.SET_ASIDE:
+        raise Stale("brake.set-aside", number=number)
     elif request.state is State.HELD:
         return _close_held(ground, work, request, actor, now)
     elif request.state is not State.APPROVED:
@@ -53,6 +59,23 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
     ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
     ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
     return Answer("brake.stopped", {"number": number})
+
+
+def _halt_teardown(
+    ground: Ground, work: Work, request: Request, job: Job, actor: Actor, now: datetime
+) -> Answer:
+    """The worker takes back what it did so far; only then the request is stopped."""
+    _turn_round(work, job, "outcome.stopped", actor)
+    ground.log(work, "job-halted", request, {"job": job.id, "by": actor.user}, now)
+    ground.note(work, request, "note.halting", now, user=actor.user)
+    ground.redraw(work, request)
+    return Answer("brake.halting", {"number": request.number or 0})
+
+
+def _turn_round(work: Work, job: Job, outcome: str, actor: Actor) -> None:
+    facts = {**job.facts, "halted": [outcome, {"user": actor.user}]}
+    if not work.jobs.save(job.id, job.state, state=move_job(job.state, "halt"), facts=facts):
+        raise Stale("brake.too-late-now")
 
 
 def _close_held(ground: Ground, work: Work, request: Request, actor: Actor, now: datetime) -> Answer:
@@ -90,7 +113,7 @@ def freeze(
         body["reason"] = ground.keep(work, f"freeze:{target}", "reason", reason, now)
     ground.log(work, "target-frozen", None, body, now)
     halted = _halt(ground, work, running, actor, now)
-    for request in work.requests.in_states([State.PENDING, State.APPROVED, State.DENIED]):
+    for request in work.requests.in_states(_SHOWS_FREEZE):
         if request.target == target:
             ground.redraw(work, request)
     ground.announce(work, ground.channel_for(target), "note.frozen", now, target=target, user=actor.user)
@@ -98,11 +121,11 @@ def freeze(
 
 
 def _running_deletions(work: Work, target: str) -> list[Request]:
-    """Running deletions on a target, locked."""
+    """Running deletions and teardowns on a target, locked."""
     found = [
         work.requests.lock(one.id)
         for one in work.requests.in_states([State.RUNNING])
-        if one.target == target and one.operation is Operation.DELETE_RECORDS
+        if one.target == target and one.operation in DESTRUCTIVE
     ]
     return [one for one in found if one is not None and one.state is State.RUNNING]
 
@@ -112,12 +135,16 @@ def _halt(ground: Ground, work: Work, running: list[Request], actor: Actor, now:
     params = {"user": actor.user}
     for request in running:
         job = work.jobs.latest(request.id)
-        if job is None or job.state is not JobState.RUNNING:
+        if job is None or job.state is not JobState.RUNNING or job.kind is JobKind.PUT_BACK:
+            continue
+        halted += 1
+        if request.operation is Operation.TEARDOWN:
+            _turn_round(work, job, "outcome.frozen", actor)
+            ground.note(work, request, "note.halting", now, **params)
             continue
         _stop_job(work, job, now)
         ground.change(work, request, "stop", now, outcome="outcome.frozen", outcome_params=params)
         ground.note(work, request, "note.stopped-by-freeze", now, requester=request.requester, **params)
-        halted += 1
     return halted
 
 

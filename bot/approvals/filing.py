@@ -8,7 +8,7 @@ from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
-from bot.model.requests import Operation
+from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
@@ -49,6 +49,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     _check_record(ground.config, wish, target)
     _check_role(ground.config, wish, target, actor)
     _check_freeze(work, wish, target)
+    _check_host(ground.config, work, wish, target, now)
     request_id = work.requests.add(
         operation=wish.operation,
         target=target,
@@ -155,9 +156,32 @@ def role_refusal(refusal: rules.Refusal, asker: str) -> NotAllowed:
     return NotAllowed("filing.no-role", roles=", ".join(refusal.roles), users=",".join(owners))
 
 
+def _check_host(config: Config, work: Work, wish: Wish, target: str, now: datetime) -> None:
+    """A teardown is for the worker on the system's own host, and for one at a time."""
+    if wish.operation is not Operation.TEARDOWN:
+        return
+    host = config.targets[target].host
+    if host is None or not config.targets[target].is_system:
+        raise BadInput("filing.no-system", target=target)
+    workers = work.processes.alive("worker", now, WORKER_SEEN_WITHIN)
+    if workers and not any(host == one.get("host") for one in workers):
+        raise NotAllowed("filing.no-host", target=target, host=host)
+    open_ones = work.requests.in_states([state for state in State if state not in CLOSED])
+    busy = next(
+        (
+            one
+            for one in open_ones
+            if one.target == target and one.operation is Operation.TEARDOWN and one.number
+        ),
+        None,
+    )
+    if busy is not None:
+        raise NotAllowed("filing.teardown-open", target=target, number=busy.number or 0)
+
+
 def _check_freeze(work: Work, wish: Wish, target: str) -> None:
     frozen = work.targets.frozen(target)
-    if wish.operation is Operation.DELETE_RECORDS and frozen and not wish.preview:
+    if wish.operation in DESTRUCTIVE and frozen and not wish.preview:
         raise NotAllowed("filing.frozen", target=target, user=frozen.by)
     if wish.operation is Operation.UNFREEZE and not frozen:
         raise NotAllowed("filing.not-frozen", target=target)

@@ -14,7 +14,8 @@ from bot.store.unit_of_work import Work
 
 DENY_FINAL_AFTER = timedelta(minutes=1)
 PERMIT_LIFE = timedelta(hours=24)
-_OPEN = (State.PENDING, State.APPROVED, State.DENIED)
+#: While a system is set aside, its votes still count: they decide again when the grace period is over.
+_OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, n
     if request.state is State.DENIED and request.denied_by == actor.user:
         request = _take_back(ground, work, ballot, now)
         settle(ground, work, Ballot(request, ballot.revision), now)
-    elif request.state is State.APPROVED and not _is_reached(work, ballot):
+    elif request.state is State.APPROVED and not is_reached(work, ballot):
         back_to_pending(ground, work, request, "withdraw", now)
     ground.redraw(work, request)
     return Answer("vote.withdrawn", {"number": _number(request)})
@@ -133,7 +134,7 @@ def deny_reason(
 def settle(ground: Ground, work: Work, ballot: Ballot, now: datetime) -> bool:
     """When the votes fill every slot: issue the permit. Returns whether they do."""
     request, revision = ballot.request, ballot.revision
-    if request.state is not State.PENDING or not _is_reached(work, ballot):
+    if request.state is not State.PENDING or not is_reached(work, ballot):
         return False
     starts_at = now + timedelta(seconds=revision.rule.cooling_off)
     work.permits.issue(request.id, revision.revision, revision.digest, starts_at + PERMIT_LIFE)
@@ -141,7 +142,7 @@ def settle(ground: Ground, work: Work, ballot: Ballot, now: datetime) -> bool:
     return True
 
 
-def _is_reached(work: Work, ballot: Ballot) -> bool:
+def is_reached(work: Work, ballot: Ballot) -> bool:
     """Whether nobody denies and the approvals that came in time fill every slot."""
     request = ballot.request
     votes = work.votes.of(request.id, ballot.revision.revision)
@@ -152,7 +153,9 @@ def _is_reached(work: Work, ballot: Ballot) -> bool:
 
 
 def is_late(request: Request, at: datetime) -> bool:
-    """Whether something said at ``at`` came after the end of the vote."""
+    """Whether something said at ``at`` came after the end of the vote; while set aside, there is no end."""
+    if request.state is State.SET_ASIDE:
+        return False
     return request.expires_at is not None and at >= request.expires_at
 
 
@@ -195,6 +198,11 @@ def _approve(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: date
 def _deny(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: datetime) -> Answer:
     request = ballot.request
     number = _number(request)
+    if request.state is State.SET_ASIDE:
+        work.permits.void(request.id)
+        ground.note(work, request, "note.purge-denied", now, user=actor.user)
+        ground.redraw(work, request)
+        return Answer("vote.purge-denied", {"number": number})
     if request.state is State.DENIED:
         ground.redraw(work, request)
         return Answer("vote.denied-too", {"number": number})

@@ -37,7 +37,7 @@ def target_findings(config: Config) -> Iterator[Finding]:
             covered[case] = max(limit, covered.get(case, -1))
     for name, target in config.targets.items():
         place = ("targets", name)
-        if not target.records:
+        if not target.records and not target.is_system:
             yield config.source.finding(place, "finding.target-no-records", target=name)
         for record in target.records:
             if (Operation.DELETE_RECORDS, name, record) not in covered:
@@ -45,6 +45,8 @@ def target_findings(config: Config) -> Iterator[Finding]:
                 yield config.source.finding(here, "finding.record-no-rule", target=name, record=record)
         if (Operation.UNFREEZE, name, None) not in covered:
             yield config.source.finding(place, "finding.target-no-unfreeze", target=name)
+        if target.is_system and (Operation.TEARDOWN, name, None) not in covered:
+            yield config.source.finding(place, "finding.target-no-teardown", target=name)
         yield from _restore_findings(config, name, covered)
 
 
@@ -89,6 +91,8 @@ def _cases(config: Config) -> Iterator[Case]:
             yield Operation.DELETE_RECORDS, name, record
         yield Operation.RESTORE, name, None
         yield Operation.UNFREEZE, name, None
+        if target.is_system:
+            yield Operation.TEARDOWN, name, None
 
 
 def _is_about(config: Config, rule: Rule, case: Case) -> bool:

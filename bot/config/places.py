@@ -47,6 +47,8 @@ def resolve_paths(sheet: Sheet, folder: Path) -> None:
         database = target.get("database") if isinstance(target, dict) else None
         if isinstance(database, dict) and _is_plain(database.get("url")):
             _resolve_url(sheet, ("targets", name, "database", "url"), database, folder)
+        if isinstance(target, dict):
+            _resolve_parts(target, folder)
     backups = sheet.tree.get("backups")
     if isinstance(backups, dict) and _is_plain(backups.get("store")):
         _resolve_store(sheet, ("backups", "store"), backups, folder)
@@ -99,6 +101,18 @@ def _fill(sheet: Sheet, place: Place, text: str, resolve: Mapping[str, str]) -> 
 
 def _is_plain(value: Any) -> bool:
     return isinstance(value, str) and "${" not in value
+
+
+def _resolve_parts(target: dict[str, Any], folder: Path) -> None:
+    """Sockets of supervisors, folders and allowed roots; what is no text is reported by its type."""
+    for section, key in (("services", "supervisor"), ("files", "path")):
+        parts = target.get(section)
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, dict) and _is_plain(part.get(key)):
+                part[key] = str(folder / part[key])
+    roots = target.get("roots")
+    if isinstance(roots, list):
+        target["roots"] = [str(folder / root) if _is_plain(root) else root for root in roots]
 
 
 def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:

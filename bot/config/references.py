@@ -55,9 +55,9 @@ def _check_when(sheet: Sheet, place: Place, when: dict[str, Any], targets: dict[
     for here, name in _named(when, place, "environment"):
         _check(sheet, here, "environment", name, environments)
     operations = {name for _, name in _named(when, place, "operation")}
-    if "record" in when and operations & {"restore", "unfreeze"}:
+    if "record" in when and operations & {"restore", "teardown", "unfreeze"}:
         sheet.report((*place, "record"), "config.record-where")
-    if "rows" in when and "unfreeze" in operations:
+    if "rows" in when and operations & {"teardown", "unfreeze"}:
         sheet.report((*place, "rows"), "config.rows-where")
 
 

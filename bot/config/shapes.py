@@ -18,6 +18,10 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("targets", "*", "database"): types.Database,
     ("targets", "*", "records", "*"): types.Record,
     ("targets", "*", "soft_references", "*"): types.SoftReference,
+    ("targets", "*", "services", "*"): types.Service,
+    ("targets", "*", "files", "*"): types.Folder,
+    ("targets", "*", "checks", "*"): types.Check,
+    ("targets", "*", "neighbours", "*"): types.Check,
     ("rules", "*"): types.Rule,
     ("rules", "*", "when"): types.When,
     ("rules", "*", "when", "rows"): types.RowLimit,
@@ -48,6 +52,23 @@ EXAMPLES: Mapping[str, str] = {
     "from": "from: notes.subject_id",
     "to": "to: customers.id",
     "where": "where: \"subject_type = 'customer'\"",
+    "host": "host: crm-1",
+    "services": "services: [{name: web, supervisor: /run/supervisor.sock, program: crm, ports: [8080]}]",
+    "supervisor": "supervisor: /run/supervisor.sock",
+    "program": "program: crm",
+    "ports": "ports: [8080]",
+    "wait": "wait: 30s",
+    "files": "files: [{name: uploads, path: /srv/crm/uploads}]",
+    "path": "path: /srv/crm/uploads",
+    "roots": "roots: [/srv/crm]",
+    "checks": "checks: [{name: page, http: \"http://127.0.0.1:8080/\"}]",
+    "neighbours": "neighbours: [{name: shop, port: \"127.0.0.1:8090\"}]",
+    "http": "http: \"http://127.0.0.1:8080/\"",
+    "port": "port: \"127.0.0.1:8080\"",
+    "status": "status: 200",
+    "timeout": "timeout: 5s",
+    "tell": "tell: [U0CAROL, C0CRM]",
+    "grace": "grace: 7d",
     "rules": "rules: [{name: restore, when: {operation: restore}, request: [dba], approve: [1 of dba]}]",
     "name": "name: small erasure",
     "when": "when: {operation: delete-records, target: crm}",
@@ -67,7 +88,7 @@ EXAMPLES: Mapping[str, str] = {
 }
 
 #: Keys of the design that this version does not carry out.
-LATER_KEYS = frozenset({"services", "files", "checks", "proof", "window", "veto", "holds", "edges"})
+LATER_KEYS = frozenset({"method", "builtin", "proof", "window", "veto", "holds", "edges"})
 
 _KINDS: Mapping[str, str] = {
     "string_type": "config.need-text",

@@ -40,6 +40,9 @@ Channel = Annotated[str, AfterValidator(values.channel)]
 Workspace = Annotated[str, AfterValidator(values.workspace)]
 Language = Annotated[str, AfterValidator(values.language)]
 OperationName = Annotated[str, AfterValidator(values.operation)]
+Listener = Annotated[str, AfterValidator(values.person_or_channel)]
+File = Annotated[str, AfterValidator(values.path)]
+Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 Template = Annotated[str, AfterValidator(values.template)]
 Duration = Annotated[timedelta, BeforeValidator(values.duration)]
 PositiveDuration = Annotated[timedelta, BeforeValidator(values.duration), AfterValidator(values.positive)]
@@ -112,8 +115,46 @@ class SoftReference(Frozen):
         return table, column
 
 
+class Service(Frozen):
+    """A program that a supervisor keeps running. ``supervisor`` is its socket, ``ports`` what it listens on."""
+
+    name: Name
+    supervisor: File
+    program: Text
+    ports: tuple[Port, ...] = ()
+    wait: PositiveDuration = timedelta(seconds=30)
+
+
+class Folder(Frozen):
+    """A folder that belongs to a system, with everything in it."""
+
+    name: Name
+    path: File
+
+
+class Check(Frozen):
+    """Something that must answer: a page (``http``) or a port (``port: host:port``), one of the two."""
+
+    name: Name
+    http: Annotated[str, AfterValidator(values.http)] | None = None
+    port: Annotated[str, AfterValidator(values.address)] | None = None
+    status: Annotated[StrictInt, Field(ge=100, le=599)] = 200
+    timeout: PositiveDuration = timedelta(seconds=5)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.http is None) == (self.port is None):
+            raise PydanticCustomError("config.check-kind", "config.check-kind")
+        return self
+
+
 class Target(Frozen):
-    """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``."""
+    """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``.
+
+    What a teardown is about: the ``host`` it lives on, its ``services`` and ``files`` (only under ``roots``),
+    its database, ``checks`` of its own and of its ``neighbours``, whom to ``tell``, and for how long
+    everything stays set aside (``grace``).
+    """
 
     name: str = ""
     environment: Name | None = None
@@ -123,6 +164,33 @@ class Target(Frozen):
     database: Database
     records: Table[Record] = Field(default_factory=lambda: MappingProxyType({}))
     soft_references: tuple[SoftReference, ...] = ()
+    host: Name | None = None
+    services: tuple[Service, ...] = ()
+    files: tuple[Folder, ...] = ()
+    roots: tuple[File, ...] = ()
+    checks: tuple[Check, ...] = ()
+    neighbours: tuple[Check, ...] = ()
+    tell: tuple[Listener, ...] = ()
+    grace: PositiveDuration = timedelta(days=7)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether it can be torn down: it says where it lives and what belongs to it."""
+        return self.host is not None and bool(self.services or self.files)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        for parts in (self.services, self.files, (*self.checks, *self.neighbours)):
+            names = [part.name for part in parts]
+            if len(set(names)) != len(names):
+                raise PydanticCustomError("config.part-twice", "config.part-twice")
+        if any(part.name == "database" for part in self.files):
+            raise PydanticCustomError("config.part-twice", "config.part-twice")
+        if (self.services or self.files) and self.host is None:
+            raise PydanticCustomError("config.no-host", "config.no-host")
+        if self.host is not None and not self.roots:
+            raise PydanticCustomError("config.no-roots", "config.no-roots")
+        return self
 
 
 class RowLimit(Frozen):

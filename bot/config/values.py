@@ -17,7 +17,7 @@ from bot.texts import languages
 MAX_TEXT = 500
 MAX_NAME = 60
 #: What a later version will know; naming it is told apart from a slip of the pen.
-LATER_OPERATIONS = frozenset({"teardown", "policy", "hold"})
+LATER_OPERATIONS = frozenset({"policy", "hold"})
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=36500)
@@ -94,6 +94,34 @@ def usergroup(value: str) -> str:
 def channel(value: str) -> str:
     """A Slack channel id; a direct message is no channel."""
     return _slack_id(value, "CG", "config.channel-id")
+
+
+def person_or_channel(value: str) -> str:
+    """Somebody to tell: a person or a channel, by id."""
+    return _slack_id(value, "UWCG", "config.listener-id")
+
+
+def path(value: str) -> str:
+    """A path from the root, without steps back; relative ones were completed before."""
+    parts = text(value).split("/")
+    if not value.startswith("/") or ".." in parts or value == "/":
+        _wrong("config.path", value=short(value))
+    return value
+
+
+def http(value: str) -> str:
+    """An address of a page, without a password in it."""
+    if not re.fullmatch(r"https?://[^\s/@?#]+(/\S*)?", value):
+        _wrong("config.http", value=short(value))
+    return value
+
+
+def address(value: str) -> str:
+    """``host:port``."""
+    host, _, number = value.rpartition(":")
+    if not host or not number.isdigit() or not 0 < int(number) < 65536:
+        _wrong("config.address", value=short(value))
+    return value
 
 
 def workspace(value: str) -> str:

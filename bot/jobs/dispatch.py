@@ -15,9 +15,9 @@ from bot.approvals import execution
 from bot.approvals.ground import Ground
 from bot.errors import Broken, CountersignError, whereabouts
 from bot.jobs.permit import ROSTER_FRESH, fresh_roster, whom_to_ask
-from bot.model.jobs import JobState
+from bot.model.jobs import JobKind, JobState
 from bot.model.people import RosterFacts
-from bot.model.requests import Operation, Request, State
+from bot.model.requests import DESTRUCTIVE, Operation, Request, State
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -80,6 +80,26 @@ class Dispatcher:
             if request.starts_at is not None and request.starts_at <= now:
                 self._start_one(request, now)
 
+    def end_grace(self, clock: Callable[[], datetime]) -> None:
+        """Enqueue what ends a grace period: the purge that has a permit, or what somebody wants back."""
+        for request in (*self._waiting(State.SET_ASIDE), *self._waiting(State.HELD)):
+            if request.operation is not Operation.TEARDOWN:
+                continue
+            if request.put_back_by is not None:
+                self._put_back_one(request)
+            elif request.state is State.SET_ASIDE:
+                self._start_one(request, clock(), JobKind.PURGE)
+
+    def _put_back_one(self, request: Request) -> None:
+        with self._store.transact() as work:
+            locked = work.requests.lock(request.id)
+            if locked is None or locked.state is not request.state or locked.put_back_by is None:
+                return
+            latest = work.jobs.latest(locked.id)
+            queued = latest is not None and latest.state is JobState.QUEUED
+            if not queued and not work.jobs.active_on(locked.target):
+                self._hand_over(work, locked, JobKind.PUT_BACK)
+
     def _waiting(self, state: State) -> list[Request]:
         with self._store.read() as work:
             found = work.requests.in_states([state])
@@ -138,11 +158,11 @@ class Dispatcher:
             if refusal is not None:
                 execution.refuse(self._ground, work, locked, refusal, now)
 
-    def _start_one(self, request: Request, now: datetime) -> None:
+    def _start_one(self, request: Request, now: datetime, kind: JobKind = JobKind.RUN) -> None:
         with self._store.transact() as work:
             locked = work.requests.lock(request.id)
             permit = work.permits.ready(request.id)
-            if locked is None or locked.state is not State.APPROVED or permit is None:
+            if locked is None or locked.state is not request.state or permit is None:
                 return
             if locked.starts_at is None or locked.starts_at > now:
                 return
@@ -153,9 +173,12 @@ class Dispatcher:
                 if asked_at is None or now - asked_at > ROSTER_FRESH:
                     work.permits.ask(permit.id, self._ask(work, locked, now))
                 return
-            job_id = f"job-{locked.id}-{work.jobs.count(locked.id) + 1:03}"
-            work.jobs.add(job_id, locked.id, locked.revision, locked.target)
-            self._enqueue(work, job_id, locked.target)
+            self._hand_over(work, locked, kind)
+
+    def _hand_over(self, work: Work, request: Request, kind: JobKind) -> None:
+        job_id = f"job-{request.id}-{work.jobs.count(request.id) + 1:03}"
+        work.jobs.add(job_id, request.id, request.revision, request.target, kind)
+        self._enqueue(work, job_id, request.target)
 
     @staticmethod
     def _free(work: Work, request: Request) -> bool:
@@ -163,6 +186,6 @@ class Dispatcher:
         latest = work.jobs.latest(request.id)
         if latest is not None and latest.state is JobState.QUEUED:
             return False
-        if request.operation is Operation.DELETE_RECORDS and work.targets.frozen(request.target):
+        if request.operation in DESTRUCTIVE and work.targets.frozen(request.target):
             return False
         return not work.jobs.active_on(request.target)

@@ -7,11 +7,11 @@ from datetime import datetime
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.errors import Halted, Stale, TakenOver
-from bot.model.jobs import Job, JobState, StepState
-from bot.model.requests import Operation
+from bot.model.jobs import Job, JobKind, JobState, StepState
+from bot.model.requests import DESTRUCTIVE, Request
 from bot.store.unit_of_work import Store, Work
 
-STEP_KINDS = ("card",)
+STEP_KINDS = ("card", "plan")
 
 
 class Gatekeeper:
@@ -70,11 +70,19 @@ class Gatekeeper:
             request = work.requests.get(self._job.request_id)
         if job.state is not JobState.RUNNING:
             raise Halted("job.stopped")
-        if frozen and request and request.operation is Operation.DELETE_RECORDS:
+        if frozen and self._may_be_halted(request):
             raise Halted("job.frozen", target=self._job.target)
         # A worker may have slept for days since it took the permit.
         if permit is None or permit.expires_at <= self._clock():
             raise Halted("job.expired")
+
+    def _may_be_halted(self, request: Request | None) -> bool:
+        """What brings something back goes on while a target is frozen."""
+        return (
+            request is not None
+            and request.operation in DESTRUCTIVE
+            and self._job.kind is not JobKind.PUT_BACK
+        )
 
     def backup_started(self, backup_id: str) -> None:
         """Remember the attempt, so that a crash leaves no orphan."""
@@ -95,7 +103,7 @@ class Gatekeeper:
         with self._store.transact() as work:
             request = work.requests.lock(self._job.request_id)
             frozen = work.targets.lock(self._job.target)
-            if frozen and request and request.operation is Operation.DELETE_RECORDS:
+            if frozen and self._may_be_halted(request):
                 raise Halted("job.frozen", target=self._job.target)
             job = self._ours(work.jobs.get(self._job.id))
             try:

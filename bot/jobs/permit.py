@@ -12,13 +12,13 @@ from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
 from bot.errors import Refused
-from bot.model.jobs import Job, JobState
+from bot.model.jobs import Job, JobKind, JobState
 from bot.model.people import RosterFacts
 from bot.model.plans import Plan
 from bot.model.requests import (
+    DESTRUCTIVE,
     Choice,
     Freeze,
-    Operation,
     Permit,
     Request,
     Revision,
@@ -31,7 +31,8 @@ from bot.policy import rules
 from bot.store.unit_of_work import Work
 
 ROSTER_FRESH = timedelta(seconds=60)
-_GOING = (JobState.RUNNING, JobState.COMMITTING, JobState.COMMITTED)
+_GOING = (JobState.RUNNING, JobState.HALTING, JobState.COMMITTING, JobState.COMMITTED)
+POSTPONED = timedelta(hours=1)
 _Case = tuple[Job, Request, Revision, Permit]
 
 
@@ -56,6 +57,8 @@ def take(ground: Ground, work: Work, job_id: str, now: datetime) -> Gate:
     frozen = work.targets.lock(request.target)
     if work.permits.of_job(job_id) is not None:
         return Gate.GO if job.state in _GOING else Gate.NO
+    if job.kind is JobKind.PUT_BACK:
+        return _put_back(ground, work, job, request, now)
     permit = work.permits.ready(request.id)
     revision = work.requests.revision(request.id, request.revision)
     if permit is None or revision is None or not _bound(job, request, permit, now):
@@ -85,13 +88,33 @@ def whom_to_ask(ground: Ground, work: Work, request: Request) -> tuple[tuple[str
 
 def _bound(job: Job, request: Request, permit: Permit, now: datetime) -> bool:
     return (
-        request.state is State.APPROVED
-        and job.state is JobState.QUEUED
+        job.state is JobState.QUEUED
         and job.revision == request.revision == permit.revision
         and permit.expires_at > now
-        and request.starts_at is not None
-        and request.starts_at <= now
+        and _is_time(job, request, now)
     )
+
+
+def _is_time(job: Job, request: Request, now: datetime) -> bool:
+    if job.kind is JobKind.PURGE:
+        due = request.grace_until is not None and request.grace_until <= now
+        return request.state is State.SET_ASIDE and due and request.put_back_by is None
+    return request.state is State.APPROVED and request.starts_at is not None and request.starts_at <= now
+
+
+def _put_back(ground: Ground, work: Work, job: Job, request: Request, now: datetime) -> Gate:
+    """Nothing is taken away by it, so it needs no quorum: the person was asked for the role at the door."""
+    if job.state in _GOING:
+        return Gate.GO
+    aside = request.state in (State.SET_ASIDE, State.HELD) and request.put_back_by is not None
+    if job.state is not JobState.QUEUED or not aside:
+        return _turn_away(ground, work, job, request, "not-bound", now)
+    if any(other.id != job.id for other in work.jobs.active_on(request.target)):
+        return _turn_away(ground, work, job, request, "busy", now, Gate.ASK_AGAIN)
+    work.jobs.save(job.id, job.state, state=move_job(job.state, "permit"), started_at=now)
+    ground.change(work, request, "put-back", now)
+    ground.log(work, "put-back-started", request, {"job": job.id, "by": request.put_back_by}, now)
+    return Gate.GO
 
 
 def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | None, now: datetime) -> Gate:
@@ -100,7 +123,7 @@ def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | No
     if plan is None or permit.digest != revision.digest:
         _cancel(ground, work, request, Refused("outcome.not-what-was-approved"), now)
         return _turn_away(ground, work, job, request, "other-digest", now)
-    if frozen is not None and request.operation is Operation.DELETE_RECORDS:
+    if frozen is not None and request.operation in DESTRUCTIVE:
         return _turn_away(ground, work, job, request, "frozen", now)
     if any(other.id != job.id for other in work.jobs.active_on(request.target)):
         return _turn_away(ground, work, job, request, "busy", now, Gate.ASK_AGAIN)
@@ -135,6 +158,12 @@ def _rule(ground: Ground, request: Request, rows: int, roster: RosterFacts) -> R
 
 
 def _cancel(ground: Ground, work: Work, request: Request, why: Refused, now: datetime) -> None:
+    if request.state is State.SET_ASIDE:
+        # What is set aside cannot be cancelled: it stays so, and is asked about again later.
+        work.permits.void(request.id)
+        work.requests.save(request.id, request.state, grace_until=now + POSTPONED)
+        ground.note(work, request, "note.purge-policy-says-no", now, requester=request.requester)
+        return
     ground.change(work, request, "cancel", now, outcome=why.key, outcome_params=dict(why.params))
     ground.note(work, request, "note.policy-says-no", now, requester=request.requester)
 
@@ -145,10 +174,17 @@ def _decide(
     job, request, revision, permit = case
     voters = _live_voters(ground, work, request, roster, now)
     both = (revision.rule.approve, rule.approve)
-    if any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision)):
+    denied = any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision))
+    reached = all(quorum.decide(slots, voters).reached for slots in both)
+    if request.state is State.SET_ASIDE and (denied or not reached):
+        work.permits.void(request.id)
+        ground.note(work, request, "note.purge-needs-votes", now, requester=request.requester)
+        ground.redraw(work, request)
+        return _turn_away(ground, work, job, request, "quorum-lost", now)
+    if denied:
         back_to_pending(ground, work, request, "role-lost", now)
         return _turn_away(ground, work, job, request, "denied", now)
-    if not all(quorum.decide(slots, voters).reached for slots in both):
+    if not reached:
         lost = not quorum.decide(revision.rule.approve, voters).reached
         back_to_pending(ground, work, request, "role-lost", now)
         note = "note.role-lost" if lost else "note.rule-stricter"
@@ -157,7 +193,7 @@ def _decide(
     if not work.permits.consume(permit, job.id, now):
         return _turn_away(ground, work, job, request, "permit-used", now)
     work.jobs.save(job.id, job.state, state=move_job(job.state, "permit"), started_at=now)
-    ground.change(work, request, "start", now)
+    ground.change(work, request, "purge" if job.kind is JobKind.PURGE else "start", now)
     filled = [{"role": one.role, "user": one.user} for one in quorum.decide(_stricter(both), voters).filled]
     body = {"job": job.id, "digest": permit.digest, "nonce": permit.nonce, "filled": filled}
     ground.log(work, "permit-taken", request, body, now)

@@ -12,6 +12,7 @@ class JobState(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    HALTING = "halting"
     COMMITTING = "committing"
     COMMITTED = "committed"
     DONE = "done"
@@ -23,7 +24,21 @@ class JobState(StrEnum):
 
 
 #: A job in one of these is some worker's to go on with.
-UNFINISHED = (JobState.QUEUED, JobState.RUNNING, JobState.COMMITTING, JobState.COMMITTED)
+UNFINISHED = (
+    JobState.QUEUED,
+    JobState.RUNNING,
+    JobState.HALTING,
+    JobState.COMMITTING,
+    JobState.COMMITTED,
+)
+
+
+class JobKind(StrEnum):
+    """Which job of its request: the one that was approved, or one that ends a teardown's grace period."""
+
+    RUN = "run"
+    PUT_BACK = "put-back"
+    PURGE = "purge"
 
 
 class StepState(StrEnum):
@@ -36,7 +51,10 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True)
 class Job:
-    """One execution. ``facts`` are counts and checksums for the receipt, never personal values."""
+    """One execution. ``facts`` are counts and checksums for the receipt, never personal values.
+
+    ``halting``: it was stopped or has failed, and takes back what it did.
+    """
 
     id: str
     request_id: int
@@ -48,6 +66,7 @@ class Job:
     facts: Mapping[str, Any]
     started_at: datetime | None
     ended_at: datetime | None
+    kind: JobKind = JobKind.RUN
 
     @property
     def attempt(self) -> int:

@@ -105,7 +105,8 @@ class Plan:
 
     ``tables``: parents first. ``nullified``: links that will be emptied (on a restore: put back), by
     ``child.column -> parent.column``. ``roots``: the keyed hash of the rows that were asked for.
-    ``backup`` and ``sha256`` name the archive a restore reads.
+    ``backup`` and ``sha256`` name the archive a restore reads. ``system`` is what a teardown shows besides:
+    host, services, holdings, checks and steps with their undo; plain JSON.
     """
 
     operation: Operation
@@ -120,6 +121,7 @@ class Plan:
     way_back: str
     backup: str | None = None
     sha256: str | None = None
+    system: Mapping[str, Any] | None = None
 
     @property
     def rows(self) -> int:
@@ -128,7 +130,9 @@ class Plan:
 
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON data; ``from_data`` reads it back."""
-        return {
+        # A plan that is about no system keeps the form, and the digest, it had before there were any.
+        system = {} if self.system is None else {"system": dict(self.system)}
+        return system | {
             "format": FORMAT,
             "operation": str(self.operation),
             "target": self.target,
@@ -167,6 +171,7 @@ class Plan:
             way_back=data["way_back"],
             backup=data["backup"],
             sha256=data["sha256"],
+            system=data.get("system"),
         )
 
     def canonical(self) -> bytes:

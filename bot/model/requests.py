@@ -12,7 +12,12 @@ class Operation(StrEnum):
 
     DELETE_RECORDS = "delete-records"
     RESTORE = "restore"
+    TEARDOWN = "teardown"
     UNFREEZE = "unfreeze"
+
+
+#: What a freeze forbids to start and halts while it runs; what brings something back always works.
+DESTRUCTIVE = frozenset({Operation.DELETE_RECORDS, Operation.TEARDOWN})
 
 
 class State(StrEnum):
@@ -23,6 +28,7 @@ class State(StrEnum):
     APPROVED = "approved"
     DENIED = "denied"
     RUNNING = "running"
+    SET_ASIDE = "set-aside"
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
     REJECTED = "rejected"
@@ -68,6 +74,8 @@ class Request:
     ``id`` is internal; ``number`` is what people read (#42), given when planning has succeeded.
     ``outcome`` is a catalogue key with ``outcome_params`` (no personal values) that says how it ended or why
     it waits. A ``preview`` is planned and shown to one person, and never decided.
+    A teardown that is set aside waits until ``grace_until``; ``noticed_at``: people were told that this ends
+    soon; ``put_back_by``: somebody wants everything back.
     """
 
     id: int
@@ -90,6 +98,9 @@ class Request:
     outcome: str | None
     outcome_params: Mapping[str, str | int]
     preview: bool
+    grace_until: datetime | None = None
+    noticed_at: datetime | None = None
+    put_back_by: str | None = None
 
 
 @dataclass(frozen=True)

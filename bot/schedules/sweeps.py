@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from bot.approvals import voting
 from bot.approvals.ground import Ground, subject
 from bot.audit.opening import sign_log
 from bot.backups.vault import Vault
 from bot.errors import CountersignError, NotFound
 from bot.model.doors import Answer
-from bot.model.requests import CLOSED, Operation, Request, State
+from bot.model.requests import CLOSED, Request, State
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -17,6 +18,9 @@ log = structlog.get_logger(__name__)
 PREVIEW_LIFE = timedelta(minutes=10)
 PLANNING_LIFE = timedelta(hours=1)
 PAYLOAD_LIFE = timedelta(hours=24)
+PURGE_PERMIT_LIFE = timedelta(hours=1)
+#: People hear of a purge a day before, or half a short grace period before.
+NOTICE = timedelta(days=1)
 
 
 def expire(store: Store, ground: Ground, now: datetime) -> None:
@@ -78,6 +82,51 @@ def reject(store: Store, ground: Ground, now: datetime) -> None:
             ground.note(work, request, "note.rejected", now, requester=request.requester, **params)
 
 
+def grace(store: Store, ground: Ground, now: datetime) -> None:
+    """What is set aside: a notice before the end; at the end a second permit, if the votes still say so.
+
+    The gate of the purge asks everything again; here only what is written down counts.
+    """
+    with store.read() as work:
+        waiting = [one.id for one in work.requests.in_states([State.SET_ASIDE])]
+    for request_id in waiting:
+        with store.transact() as work:
+            request = work.requests.lock(request_id)
+            if request is None or request.state is not State.SET_ASIDE or request.put_back_by is not None:
+                continue
+            _notice(ground, work, request, now)
+            if request.grace_until is not None and request.grace_until <= now:
+                _permit_purge(ground, work, request, now)
+
+
+def _notice(ground: Ground, work: Work, request: Request, now: datetime) -> None:
+    until = request.grace_until
+    if request.noticed_at is not None or until is None:
+        return
+    target = ground.config.targets.get(request.target)
+    before = min(NOTICE, target.grace / 2) if target else NOTICE
+    if until - before > now:
+        return
+    work.requests.save(request.id, request.state, noticed_at=now)
+    ground.note(work, request, "note.purge-soon", now, until=int(until.timestamp()))
+    told = Answer("purge.soon", {"number": request.number or 0, "until": int(until.timestamp())})
+    ground.tell(work, request.requester, request.origin_channel, told, now)
+
+
+def _permit_purge(ground: Ground, work: Work, request: Request, now: datetime) -> None:
+    """A frozen target waits; missing votes are asked for once an hour."""
+    revision = work.requests.revision(request.id, request.revision)
+    frozen = work.targets.frozen(request.target)
+    if revision is None or frozen is not None or work.permits.ready(request.id) is not None:
+        return
+    if voting.is_reached(work, voting.Ballot(request, revision)):
+        work.permits.issue(request.id, revision.revision, revision.digest, now + PURGE_PERMIT_LIFE)
+        return
+    work.requests.save(request.id, request.state, grace_until=now + timedelta(hours=1))
+    ground.note(work, request, "note.purge-needs-votes", now, requester=request.requester)
+    ground.redraw(work, request)
+
+
 def shred(store: Store, ground: Ground, vault: Vault, now: datetime) -> None:
     """Backups whose time is over: the key goes first, then the rest; a crash in between is finished here."""
     with store.read() as work:
@@ -100,10 +149,10 @@ def shred(store: Store, ground: Ground, vault: Vault, now: datetime) -> None:
 
 
 def _begin_shredding(store: Store, backup_id: str) -> bool:
-    """Decide it, unless a restore that is not over needs the backup."""
+    """Decide it, unless a restore or a teardown that is not over needs the backup."""
     with store.transact() as work:
         open_ones = work.requests.in_states([state for state in State if state not in CLOSED])
-        if any(one.operation is Operation.RESTORE and one.backup_id == backup_id for one in open_ones):
+        if any(one.backup_id == backup_id for one in open_ones):
             return False
         return work.backups.move(backup_id, "kept", "deleting")
 

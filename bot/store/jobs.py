@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from bot.model.jobs import Backup, Job, JobState, Step, StepState
+from bot.model.jobs import Backup, Job, JobKind, JobState, Step, StepState
 from bot.model.requests import Freeze, Permit
 from bot.store import tables as t
 from bot.store.database import insert_new
@@ -75,7 +75,9 @@ class Jobs:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def add(self, job_id: str, request_id: int, revision: int, target: str) -> None:
+    def add(
+        self, job_id: str, request_id: int, revision: int, target: str, kind: JobKind = JobKind.RUN
+    ) -> None:
         """A job that waits for its worker."""
         self._connection.execute(
             insert(t.jobs).values(
@@ -85,6 +87,7 @@ class Jobs:
                 target=target,
                 state=JobState.QUEUED,
                 facts={},
+                kind=kind,
             )
         )
 
@@ -100,6 +103,18 @@ class Jobs:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _job(row)
 
+    def of_kind(self, request_id: int, kind: JobKind) -> Job | None:
+        """The newest job of one kind that came past the gate."""
+        newest = func.length(t.jobs.c.id).desc(), t.jobs.c.id.desc()
+        query = (
+            select(t.jobs)
+            .where(t.jobs.c.request_id == request_id, t.jobs.c.kind == kind, t.jobs.c.started_at.is_not(None))
+            .order_by(*newest)
+            .limit(1)
+        )
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else _job(row)
+
     def count(self, request_id: int) -> int:
         """How many jobs a request has had."""
         query = select(func.count()).select_from(t.jobs).where(t.jobs.c.request_id == request_id)
@@ -107,7 +122,7 @@ class Jobs:
 
     def active_on(self, target: str) -> list[Job]:
         """Jobs that may be touching a target right now."""
-        states = [JobState.RUNNING, JobState.COMMITTING, JobState.COMMITTED]
+        states = [JobState.RUNNING, JobState.HALTING, JobState.COMMITTING, JobState.COMMITTED]
         query = select(t.jobs).where(t.jobs.c.target == target, t.jobs.c.state.in_(states))
         return [_job(row) for row in self._connection.execute(query)]
 
@@ -155,6 +170,18 @@ class Jobs:
     def forget_steps(self, job_id: str) -> None:
         """A restarted job shows its steps from the beginning."""
         self._connection.execute(delete(t.steps).where(t.steps.c.job_id == job_id))
+
+    def steps_of(self, request_id: int) -> tuple[Step, ...]:
+        """The steps of all jobs of a request, job by job."""
+        query = (
+            select(t.steps)
+            .join(t.jobs, t.jobs.c.id == t.steps.c.job_id)
+            .where(t.jobs.c.request_id == request_id)
+            .order_by(func.length(t.jobs.c.id), t.jobs.c.id, t.steps.c.position)
+        )
+        return tuple(
+            Step(**{**_values(row), "state": StepState(row.state)}) for row in self._connection.execute(query)
+        )
 
     def steps(self, job_id: str) -> tuple[Step, ...]:
         """The steps of a job in order."""
@@ -251,4 +278,4 @@ class Targets:
 
 
 def _job(row: Row[Any]) -> Job:
-    return Job(**{**_values(row), "state": JobState(row.state)})
+    return Job(**{**_values(row), "state": JobState(row.state), "kind": JobKind(row.kind)})

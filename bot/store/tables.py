@@ -75,6 +75,9 @@ requests = Table(
     Column("outcome_params", JSON, nullable=False),
     Column("preview", Boolean, nullable=False),
     Column("nonce", String(64)),
+    Column("grace_until", Instant),
+    Column("noticed_at", Instant),
+    Column("put_back_by", String(32)),
     Index("ix_requests_state", "state"),
 )
 
@@ -140,6 +143,7 @@ jobs = Table(
     Column("facts", JSON, nullable=False),
     Column("started_at", Instant),
     Column("ended_at", Instant),
+    Column("kind", String(16), nullable=False, server_default="run"),
     Index("ix_jobs_request_id", "request_id"),
     Index("ix_jobs_target_state", "target", "state"),
 )

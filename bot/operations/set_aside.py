@@ -1,0 +1,220 @@
+"""The first job of a teardown: stop, close, back up, prove the backup, set aside, look.
+
+Read ``run`` from top to bottom; ``undo`` is the way back from anywhere in it. Every step may be repeated: a
+job that a crash cut short runs from the top again and finds done what is done. What cannot be found out
+again (what ran before, which backup is sealed) is in the journal before it is relied on.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bot.backups.vault import OpenedBackup, Vault
+from bot.config.types import Target
+from bot.errors import Broken, CannotProve, CountersignError
+from bot.model.backups import SealedBackup
+from bot.model.plans import Drift, Plan, Told
+from bot.operations.gate import Drifted, Gate
+from bot.operations.teardown import Host, look_again
+from bot.targets.system import Check, ServiceFacts, System
+
+
+class Journal(Protocol):
+    """What a job must know again after a crash; written down before anything relies on it."""
+
+    def get(self, name: str) -> Any:
+        """What was noted, or None."""
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep plain JSON."""
+
+
+@dataclass(frozen=True)
+class TeardownOrder:
+    """A permitted teardown. ``announce`` tells the people the target names; more than once does no harm.
+
+    ``new_backup`` makes an id; ``drop_backup`` removes what a killed attempt left.
+    """
+
+    plan: Plan
+    spec: Target
+    host: Host
+    operation: str
+    new_backup: Callable[[], str]
+    drop_backup: Callable[[str], None]
+    announce: Callable[[], None]
+    facts: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class SetAside:
+    """What lies where after the first job. ``seconds``: how long the test restore took."""
+
+    backup: SealedBackup
+    seconds: float
+
+
+def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal: Journal) -> SetAside:
+    """Set a system aside.
+
+    Raises:
+        Drifted: the host or a part is not the approved one; nothing was touched.
+        Halted: stopped or frozen; ``undo`` brings back what was.
+        NeighbourIll: everything is set aside and somebody else suffers; a person decides.
+        CountersignError: anything else; ``undo`` brings back what was.
+    """
+    operation = order.operation
+    with gate.step("step.preflight"):
+        _preflight(order, system, journal)
+    gate.check()
+    with gate.step("step.announce"):
+        order.announce()
+    gate.check()
+    with gate.step("step.stop-services"):
+        for service in system.services:
+            service.stop(_former(journal, service.name))
+            gate.check()
+    with gate.step("step.close"):
+        _nobody_holds(system, operation)
+    gate.check()
+    with gate.step("step.back-up"):
+        sealed = _back_up(order, system, vault, gate, journal)
+    with vault.open(sealed.backup_id, sealed.sha256) as opened:
+        gate.check()
+        with gate.step("step.rehearse"):
+            seconds = _rehearse(order, system, opened, journal)
+        gate.check()
+        with gate.step("step.set-aside"):
+            for holding in system.holdings:
+                holding.set_aside(operation, opened)
+                gate.check()
+    with gate.step("step.well"):
+        _gone(order, system, journal)
+        _neighbours_are_well(system, journal)
+    gate.check()
+    return SetAside(sealed, seconds)
+
+
+def undo(operation: str, system: System, journal: Journal) -> None:
+    """Everything as it was, from wherever ``run`` had come to; may be repeated.
+
+    Raises:
+        Broken: something does not come back; the sentence says which part.
+    """
+    for holding in reversed(system.holdings):
+        with _place("undo.holding", holding.name):
+            if holding.whereabouts(operation) != "in-place":
+                holding.put_back(operation)
+    former = journal.get("former") or {}
+    for service in reversed(system.services):
+        if service.name in former:
+            with _place("undo.service", service.name):
+                service.start(ServiceFacts.of(former[service.name]))
+
+
+class NeighbourIll(CannotProve):
+    """A neighbour that answered before does not answer now."""
+
+
+class _place:  # noqa: N801 - reads as a statement
+    """Around one thing that is brought back: a failure names it."""
+
+    def __init__(self, key: str, name: str) -> None:
+        self._key = key
+        self._name = name
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object, /) -> None:
+        if isinstance(error, CountersignError):
+            raise Broken(self._key, name=self._name, why=error.key) from error
+
+
+def _preflight(order: TeardownOrder, system: System, journal: Journal) -> None:
+    """Compare with what was approved, once; after the first touch a look would find our own traces."""
+    if journal.get("former") is not None:
+        return
+    if look_again(order.spec, system, order.host) != order.plan.fingerprint:
+        drift = Drift(drifted=True, differences=(Told("drift.system", {"target": order.plan.target}),))
+        raise Drifted(order.plan.target, drift)
+    journal.note("well", [check.name for check in system.neighbours if check.probe().well])
+    journal.note("former", {one.name: one.look().plain() for one in system.services})
+
+
+def _former(journal: Journal, service: str) -> ServiceFacts:
+    return ServiceFacts.of(journal.get("former")[service])
+
+
+def _nobody_holds(system: System, operation: str) -> None:
+    """The services are stopped; whoever still has a file open is somebody else."""
+    for holding in system.holdings:
+        for user in holding.users(operation).users:
+            raise CannotProve("teardown.in-use", name=holding.name, program=user.name, pid=user.pid)
+
+
+def _back_up(
+    order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal: Journal
+) -> SealedBackup:
+    """One archive of everything; the one that was sealed before a crash is found again."""
+    known = journal.get("sealed")
+    if known is not None:
+        with vault.open(known["id"], known["sha256"]) as opened:
+            return SealedBackup(known["id"], known["sha256"], known["size"], "", opened.manifest)
+    began = journal.get("backup")
+    if began is not None:
+        order.drop_backup(began)
+    backup_id = order.new_backup()
+    journal.note("backup", backup_id)
+    gate.backup_started(backup_id)
+    with vault.sealing(backup_id) as sealing:
+        kept = {}
+        for holding in system.holdings:
+            kept[holding.name] = dict(holding.copy(sealing))
+        sealed = sealing.finish(
+            {
+                "operation": "teardown",
+                "format": 1,
+                "target": order.plan.target,
+                "name": order.operation,
+                "former": journal.get("former"),
+                "holdings": kept,
+                **order.facts,
+            }
+        )
+    journal.note("sealed", {"id": sealed.backup_id, "sha256": sealed.sha256, "size": sealed.size})
+    return sealed
+
+
+def _rehearse(order: TeardownOrder, system: System, opened: OpenedBackup, journal: Journal) -> float:
+    """Restore every part into scratch space, unless that was done, or it is set aside already."""
+    done = journal.get("rehearsed")
+    if done is not None:
+        return float(done) / 1000
+    started = time.monotonic()
+    for holding in system.holdings:
+        if holding.whereabouts(order.operation) == "in-place":
+            holding.rehearse(order.operation, opened)
+    seconds = time.monotonic() - started
+    journal.note("rehearsed", int(seconds * 1000))
+    return seconds
+
+
+def _gone(order: TeardownOrder, system: System, journal: Journal) -> None:
+    """Stopped, set aside, and its own pages silent."""
+    for service in system.services:
+        service.verify(_former(journal, service.name))
+    for holding in system.holdings:
+        if holding.whereabouts(order.operation) != "set-aside":
+            raise CannotProve("teardown.not-aside", name=holding.name)
+    for check in system.checks:
+        if check.probe().well:
+            raise CannotProve("teardown.still-answers", name=check.name)
+
+
+def _neighbours_are_well(system: System, journal: Journal) -> None:
+    before = set(journal.get("well") or ())
+    ill: list[Check] = [one for one in system.neighbours if one.name in before and not one.probe().well]
+    if ill:
+        raise NeighbourIll("teardown.neighbour-ill", name=ill[0].name)
