@@ -30,8 +30,11 @@ from bot.jobs.crew import Crew
 from bot.jobs.dispatch import Dispatcher
 from bot.jobs.engine import Engine
 from bot.jobs.lock import WorkerLock, become_a_worker
+from bot.jobs.parts import open_system
+from bot.jobs.system_hands import SystemHands
 from bot.jobs.work_orders import Hands
 from bot.model.jobs import UNFINISHED
+from bot.operations.teardown import Host
 from bot.schedules import sweeps
 from bot.schedules.clock import now
 from bot.schedules.runner import Ticker
@@ -41,6 +44,7 @@ from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, OutboxPort, RosterPort
 from bot.store.sender import Sender
 from bot.store.unit_of_work import Store
+from bot.targets.machine import machine_mark
 
 TICK = 0.1
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
@@ -186,6 +190,17 @@ def _marks(master: keys.MasterKey, hash_key: bytes) -> Mapping[str, str]:
     return {"master.key": master.key_id, "hash.key": mark}
 
 
+def served(config: Config, host: str, chosen: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """The targets a worker serves: those it was started for, without those that live on another host.
+
+    None: all there are, now and later.
+    """
+    elsewhere = {name for name, target in config.targets.items() if target.host not in (None, host)}
+    if chosen is None and not elsewhere:
+        return None
+    return tuple(name for name in chosen or config.targets if name not in elsewhere)
+
+
 class Worker:
     """The worker process: lock, database, keys, engine, sweeps, in this order."""
 
@@ -216,7 +231,19 @@ class Worker:
         with self._store.transact() as work:
             work.audit.alone()
             open_log(work.audit, public_key(self._sign_key), now(), _marks(master, hash_key))
-        hands = Hands(self._store, self._ground, vault, storage, hash_key, now)
+        targets = served(self._config, settings.host, targets)
+        self._host = settings.host
+        systems = SystemHands(
+            store=self._store,
+            ground=self._ground,
+            vault=vault,
+            host=Host(settings.host, machine_mark()),
+            open_system=open_system,
+            sign_key=self._sign_key,
+            certificates=settings.data_dir / "certificates",
+            clock=now,
+        )
+        hands = Hands(self._store, self._ground, vault, storage, hash_key, now, systems)
         crew = self.crew(self._store, self._ground, hands, self._sign_key, now)
         self._crew = crew
         self._served = self._targets(targets)
@@ -239,6 +266,8 @@ class Worker:
         tick = self._ticker.every
         tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
         tick(TICK, lambda: self._dispatcher.start_due(now), "start")
+        tick(TICK, lambda: self._dispatcher.end_grace(now), "end-grace")
+        tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
         tick(1, self._hold, "hold")
@@ -262,7 +291,10 @@ class Worker:
 
     def _beat(self) -> None:
         with self._store.transact() as work:
-            work.processes.beat("worker", self._lock.name, {"targets": list(self._served)}, now())
+            work.processes.beat("worker", self._lock.name, self._facts(), now())
+
+    def _facts(self) -> dict[str, object]:
+        return {"targets": list(self._served), "host": self._host}
 
     def _targets(self, chosen: tuple[str, ...] | None) -> tuple[str, ...]:
         """The targets this worker serves; one that serves all also ends jobs on targets that were removed."""

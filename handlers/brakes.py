@@ -1,4 +1,4 @@
-"""Cancel, stop, freeze: by command and by button."""
+"""Cancel, stop, freeze, put back: by command and by button."""
 
 from bot.errors import BadInput, Stale
 from handlers import parsing
@@ -40,15 +40,27 @@ def stop_button(front: Front, call: Call) -> None:
     front.settle(call, lambda life, work, actor, now: life.stop(work, number, actor, now))
 
 
-def _number(front: Front, call: Call) -> int:
-    """The request whose card was clicked.
+def put_back_command(front: Front, call: Call) -> None:
+    """``/countersign put-back 42``."""
+    number = parsing.number(call.text)
+    front.settle(call, lambda life, work, actor, now: life.put_back(work, number, actor, now))
+
+
+def put_back_button(front: Front, call: Call) -> None:
+    """*Put it back* on the card or the receipt."""
+    number = _number(front, call, ("card", "receipt"))
+    front.settle(call, lambda life, work, actor, now: life.put_back(work, number, actor, now))
+
+
+def _number(front: Front, call: Call, kinds: tuple[str, ...] = ("card",)) -> int:
+    """The request whose card (or other message) was clicked.
 
     Raises:
-        Stale: the message is no card of ours, or the button does not belong to it.
+        Stale: the message is none of ours, or the button does not belong to it.
     """
     request_id, _ = request_of(call.value)
     item = front.services.outbox.at(call.channel, str(call.payload.get("ts") or ""))
     view = front.services.reading.view(request_id)
-    if item is None or item.kind != "card" or item.request_id != request_id or view is None:
+    if item is None or item.kind not in kinds or item.request_id != request_id or view is None:
         raise Stale("slack.stale-button")
     return view.request.number or 0

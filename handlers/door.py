@@ -40,6 +40,8 @@ WORDS: Mapping[str, Handler] = {
     "stop": brakes.stop_command,
     "freeze": brakes.freeze_command,
     "unfreeze": filing.unfreeze_command,
+    "put-back": brakes.put_back_command,
+    "teardown": filing.teardown_command,
     "restore": filing.restore_command,
 }
 CLICKS: Mapping[str, Handler] = {
@@ -49,12 +51,14 @@ CLICKS: Mapping[str, Handler] = {
     "deny-reason": votes.ask_reason,
     "cancel": brakes.cancel_button,
     "stop": brakes.stop_button,
+    "put-back": brakes.put_back_button,
     "restore": filing.restore_button,
 }
 FORMS: Mapping[str, Handler] = {
     forms.DELETE: filing.delete_form,
     forms.RESTORE: filing.restore_form,
     forms.UNFREEZE: filing.unfreeze_form,
+    forms.TEARDOWN: filing.teardown_form,
     forms.DENY: votes.reason_form,
 }
 REPLAY_AFTER = timedelta(seconds=5)

@@ -1,7 +1,7 @@
-"""/delete-records and /restore: read the text or the form, open a request."""
+"""/delete-records, /teardown and /restore: read the text or the form, open a request."""
 
 from bot.errors import BadInput
-from bot.model.doors import Answer, Wish
+from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
 from handlers import parsing
 from handlers.front import Call, Front, request_of
@@ -69,8 +69,15 @@ def unfreeze_command(front: Front, call: Call) -> None:
 
 
 def teardown_command(front: Front, call: Call) -> None:
-    """``/teardown`` belongs to a later version."""
-    front.answer(call, Answer("usage.no-teardown"))
+    """``/teardown``: files at once when target and reason are there, else opens the form with what is."""
+    typed = parsing.named(call.text)
+    if typed.name and typed.reason:
+        _file(front, call, _teardown(typed.name, typed.reason), call.channel)
+        return
+    actor = front.member(call)
+    language = front.people.language(actor.user)
+    view = forms.teardown(front.config, typed.name, typed.reason, call.channel, language)
+    front.open_form(call, view, BadInput("usage.teardown"))
 
 
 def delete_form(front: Front, call: Call) -> None:
@@ -98,6 +105,13 @@ def unfreeze_form(front: Front, call: Call) -> None:
     values, channel = _submitted(call)
     reason = parsing.plain(values.get("reason", ""), slack=False)
     _file(front, call, _unfreeze(values.get("target", ""), reason), channel)
+
+
+def teardown_form(front: Front, call: Call) -> None:
+    """The submitted form of ``/teardown``."""
+    values, channel = _submitted(call)
+    reason = parsing.plain(values.get("reason", ""), slack=False)
+    _file(front, call, _teardown(values.get("target", ""), reason), channel)
 
 
 def _file(front: Front, call: Call, wish: Wish, channel: str) -> None:
@@ -135,3 +149,7 @@ def _restore(typed: parsing.Restore) -> Wish:
 
 def _unfreeze(target: str, reason: str) -> Wish:
     return Wish(Operation.UNFREEZE, target, None, (), reason)
+
+
+def _teardown(target: str, reason: str) -> Wish:
+    return Wish(Operation.TEARDOWN, target, None, (), reason)

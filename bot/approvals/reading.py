@@ -7,7 +7,8 @@ from typing import Any
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
 from bot.model.doors import Answer, Personal, RequestView
-from bot.model.requests import CLOSED, Request, State
+from bot.model.jobs import Job, Step
+from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.unit_of_work import Store, Work
 
 ALIVE_WITHIN = timedelta(seconds=15)
@@ -85,7 +86,7 @@ class Reading:
             votes=votes,
             verdict=verdict(revision, votes) if revision else None,
             job=job,
-            steps=work.jobs.steps(job.id) if job else (),
+            steps=_steps(work, request, job),
             backup=work.backups.get(request.backup_id)
             if request.backup_id
             else work.backups.of_request(request.id),
@@ -95,6 +96,15 @@ class Reading:
             environment=target.environment if target else None,
             head=job.facts.get("head") if job else None,
         )
+
+
+def _steps(work: Work, request: Request, job: Job | None) -> tuple[Step, ...]:
+    """A teardown is one story over all its jobs."""
+    if job is None:
+        return ()
+    if request.operation is Operation.TEARDOWN:
+        return work.jobs.steps_of(request.id)
+    return work.jobs.steps(job.id)
 
 
 def _personal(work: Work, request: Request) -> Personal:

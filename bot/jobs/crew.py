@@ -28,8 +28,9 @@ from bot.errors import (
 from bot.jobs import permit
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.system_crew import SystemCrew
 from bot.jobs.work_orders import Hands, Result
-from bot.model.jobs import Job, JobState
+from bot.model.jobs import Job, JobKind, JobState
 from bot.model.requests import Operation, Request, State
 from bot.operations.gate import Drifted
 from bot.store.unit_of_work import Store, Work
@@ -75,7 +76,10 @@ class Crew:
         """The operation itself, or what a crash left of it."""
         job, request = self._begin(job_id)
         try:
-            self._go_on(job, request)
+            if request.operation is Operation.TEARDOWN:
+                self._system_crew().execute(job_id)
+            else:
+                self._go_on(job, request)
         except TakenOver:
             log.warning("job taken over", action="job-taken-over", job=job_id)
         return str(self._load(job_id)[0].state)
@@ -122,7 +126,7 @@ class Crew:
             facts = {**job.facts, "head": head}
             after = move_job(job.state, "finish")
             work.jobs.save(job.id, job.state, state=after, facts=facts, ended_at=now)
-            self.ground.change(work, locked, "succeed", now, outcome="outcome.done")
+            self._close(work, job, locked, now)
             work.outbox.want(
                 f"receipt:{request.id}",
                 "receipt",
@@ -133,6 +137,26 @@ class Crew:
             )
         self.store.database.forget()
         return str(JobState.DONE)
+
+    def _system_crew(self) -> SystemCrew:
+        return SystemCrew(self.store, self.ground, self.hands.whole_systems, self.clock, self.gatekeeper)
+
+    def _close(self, work: Work, job: Job, request: Request, now: datetime) -> None:
+        """The request is done; a teardown ends its first job set aside, and its last one as it was wanted."""
+        if request.operation is not Operation.TEARDOWN:
+            self.ground.change(work, request, "succeed", now, outcome="outcome.done")
+        elif job.kind is JobKind.RUN:
+            until = now + self.ground.config.targets[request.target].grace
+            self.ground.change(work, request, "set-aside", now, outcome=None, grace_until=until)
+            told = int(until.timestamp())
+            self.ground.note(work, request, "note.set-aside", now, requester=request.requester, until=told)
+        elif job.kind is JobKind.PURGE:
+            self.ground.change(work, request, "succeed", now, outcome="outcome.done")
+            self.ground.note(work, request, "note.purged", now, requester=request.requester)
+        else:
+            params = {"user": request.put_back_by or ""}
+            self.ground.change(work, request, "stop", now, outcome="outcome.put-back", outcome_params=params)
+            self.ground.note(work, request, "note.put-back", now, requester=request.requester)
 
     def _load(self, job_id: str) -> tuple[Job, Request]:
         with self.store.read() as work:

@@ -12,10 +12,11 @@ from bot.backups.storage import Storage
 from bot.backups.vault import Vault
 from bot.errors import BadInput, Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.system_hands import SystemHands
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job
 from bot.model.plans import Plan, Subject, Told
-from bot.model.requests import Operation, Request, Revision
+from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision
 from bot.operations import delete_records, restore
 from bot.operations.gate import DeleteOrder, RestoreOrder
 from bot.policy import rules
@@ -42,6 +43,7 @@ class Hands:
     storage: Storage
     hash_key: bytes
     clock: Callable[[], datetime]
+    systems: SystemHands | None = None
 
     def plan(self, request: Request) -> Planned:
         """Compute, read-only, what a request would do.
@@ -54,6 +56,8 @@ class Hands:
             return self._plan_deletion(request)
         if request.operation is Operation.RESTORE:
             return self._plan_restore(request)
+        if request.operation is Operation.TEARDOWN:
+            return self.whole_systems.plan(request)
         plan = Plan(
             operation=Operation.UNFREEZE,
             target=request.target,
@@ -81,6 +85,17 @@ class Hands:
         if request.operation is Operation.RESTORE:
             return self._restore(request, plan, gate)
         return self._delete(job, request, revision, plan, gate)
+
+    @property
+    def whole_systems(self) -> SystemHands:
+        """The hands for teardowns.
+
+        Raises:
+            Broken: this worker was put together without them.
+        """
+        if self.systems is None:
+            raise Broken("job.broken", code="systems")
+        return self.systems
 
     def look(self, job: Job, request: Request) -> tuple[str, Result | None]:
         """After a crash around COMMIT: committed, not-committed or unclear, by the manifest's keys."""
@@ -113,7 +128,7 @@ class Hands:
         with self.store.read() as work:
             request = work.requests.get(job.request_id)
             booked = work.backups.get(job.backup_id) is not None
-        if booked or request is None or request.operation is not Operation.DELETE_RECORDS:
+        if booked or request is None or request.operation not in DESTRUCTIVE:
             return
         try:
             self.vault.shred(job.backup_id)

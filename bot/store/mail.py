@@ -217,7 +217,7 @@ class Outbox:
             .where(
                 t.outbox.c.kind == "ballot",
                 t.outbox.c.state == "posted",
-                t.requests.c.state.in_([State.PENDING, State.APPROVED, State.DENIED]),
+                t.requests.c.state.in_([State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE]),
             )
         )
         return [_item(row) for row in self._connection.execute(query)]

@@ -7,7 +7,7 @@ from handlers.views import request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, message, section
 from handlers.views.mrkdwn import safe
 
-OPEN = (State.PENDING, State.APPROVED, State.DENIED)
+OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
 
 
 def is_open(view: RequestView, revision: int) -> bool:

@@ -13,6 +13,7 @@ from handlers.views.mrkdwn import cut
 DELETE = "form-delete-records"
 RESTORE = "form-restore"
 UNFREEZE = "form-unfreeze"
+TEARDOWN = "form-teardown"
 DENY = "form-deny-reason"
 MAX_REASON = 500
 
@@ -44,6 +45,13 @@ def unfreeze(config: Config, target: str, reason: str, channel: str, language: s
     return _modal(UNFREEZE, fields, {"channel": channel}, language)
 
 
+def teardown(config: Config, target: str, reason: str, channel: str, language: str) -> View:
+    """The form of ``/teardown``: the systems that can be torn down."""
+    names = [name for name, one in config.targets.items() if one.is_system]
+    fields = [_choice("target", names, target, language), _reason(reason, language)]
+    return _modal(TEARDOWN, fields, {"channel": channel}, language)
+
+
 def deny(request_id: int, channel: str, language: str) -> View:
     """The form behind *Add a reason*."""
     why = _text("reason", "", language, many=True, limit=MAX_REASON)
@@ -72,7 +80,13 @@ def private_of(view: Mapping[str, Any]) -> dict[str, Any]:
 
 def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
     """What is wrong, by field; empty when the form can be taken."""
-    checks = {DELETE: _check_deletion, RESTORE: _check_restore, UNFREEZE: _check_target, DENY: _nothing}
+    checks = {
+        DELETE: _check_deletion,
+        RESTORE: _check_restore,
+        UNFREEZE: _check_target,
+        TEARDOWN: _check_target,
+        DENY: _nothing,
+    }
     check = checks.get(str(view.get("callback_id")))
     if check is None:
         return {}

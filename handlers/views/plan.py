@@ -6,8 +6,8 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.requests import CLOSED, Operation
 from bot.texts import catalogue, say
-from handlers.views import request_card
-from handlers.views.blocks import Rendered, context, header, message, section
+from handlers.views import progress, request_card, system_plan
+from handlers.views.blocks import Block, Rendered, context, header, message, section
 from handlers.views.mrkdwn import code, safe
 from handlers.views.progress import step_name
 from handlers.views.wording import sentence
@@ -40,9 +40,11 @@ def render(view: RequestView, shown: int | None, language: str) -> Rendered:
         header(first),
         section(request_card.who_and_what(view, language)) if preview else section(_what(view, language)),
         *(section(text) for text in tables(plan, view.request.operation, language)),
+        *(section(text) for text in system_plan.sections(plan, language)),
         section(_links(plan, view.request.operation, language)),
         section(_warnings(plan, language)),
-        None if closed else section(_steps(plan, language)),
+        *(_steps_to_come(view, plan, language) if not closed else ()),
+        section(progress.steps(view, language)) if plan.get("system") else None,
         section(_way_back(plan, language)),
         section(_support(view, language)),
         context(_binding(view, language, preview=preview)),
@@ -100,6 +102,13 @@ def _warnings(plan: Mapping[str, Any], language: str) -> str | None:
     if len(told) > SHOWN_WARNINGS:
         lines.append(say("plan.more-warnings", language, n=len(told) - SHOWN_WARNINGS))
     return "\n".join(lines)
+
+
+def _steps_to_come(view: RequestView, plan: Mapping[str, Any], language: str) -> list[Block | None]:
+    """The steps, until they run; a teardown's plan then shows them ticked."""
+    if not plan.get("system"):
+        return [section(_steps(plan, language))]
+    return [] if view.job else [section(text) for text in system_plan.steps(plan, language)]
 
 
 def _steps(plan: Mapping[str, Any], language: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from bot.model.doors import RequestView
 from bot.model.jobs import StepState
+from bot.model.requests import State
 from bot.texts import catalogue, say
 from handlers.views.mrkdwn import safe
 
@@ -15,7 +16,7 @@ def steps(view: RequestView, language: str) -> str | None:
     planned = view.revision.plan.get("steps") if view.revision else None
     begun = {step.name for step in view.steps}
     lines = [f"{_MARKS[step.state]} {step_name(step.name, language)}" for step in view.steps]
-    if view.job.ended_at is None:
+    if view.job.ended_at is None or view.request.state is State.SET_ASIDE:
         lines += [f"· {step_name(name, language)}" for name in planned or () if name not in begun]
     if not lines:
         return None

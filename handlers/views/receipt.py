@@ -1,10 +1,13 @@
 """The receipt: what went or came back, and how to get it back. Pure."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from bot.model.doors import RequestView
 from bot.model.jobs import Backup
-from bot.model.requests import Operation
+from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.texts import say
-from handlers.views import plan, request_card
+from handlers.views import plan, progress, request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.mrkdwn import code, moment, safe, size
 
@@ -15,7 +18,9 @@ def render(view: RequestView, language: str) -> Rendered:
     """The receipt of a finished request. Nothing in it is personal."""
     request = view.request
     first = say(f"receipt.title.{request.operation}", language, number=request.number or 0)
-    backup = view.backup if request.operation is Operation.DELETE_RECORDS else None
+    backup = view.backup if request.operation in DESTRUCTIVE else None
+    if request.operation is Operation.TEARDOWN:
+        return _teardown(view, first, language)
     counted = request_card.rows_line(view, language)
     data = view.revision.plan if view.revision else {}
     parts: list[Block | None] = [
@@ -44,14 +49,53 @@ def render(view: RequestView, language: str) -> Rendered:
     return message(f"{first}: {safe(request.target)}", parts)
 
 
-def _backup(backup: Backup, language: str) -> list[Block | None]:
+def _teardown(view: RequestView, first: str, language: str) -> Rendered:
+    """The receipt of a teardown: set aside first, later gone or back, with every step that ran."""
+    request, backup = view.request, view.backup
+    state = {State.SUCCEEDED: "gone", State.STOPPED: "back"}.get(request.state, "aside")
+    until = moment(request.grace_until) if request.grace_until else "-"
+    done = say(f"receipt.teardown.{state}", language, target=safe(request.target), until=until)
+    parts: list[Block | None] = [header(first), section(done)]
+    if backup is not None:
+        parts += _backup(backup, language, rows=False)
+    facts = view.job.facts if view.job else {}
+    if facts.get("certificate"):
+        parts.append(section(_certificate(facts, language)))
+    parts.append(section(progress.steps(view, language)))
+    if view.head:
+        parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
+    if request_card.may_be_put_back(view):
+        parts.append(actions([request_card.put_back_button(view, language)]))
+    return message(f"{first}: {safe(request.target)}", parts)
+
+
+def _certificate(facts: Mapping[str, Any], language: str) -> str:
+    lines = [
+        say(
+            "receipt.purged",
+            language,
+            n=int(facts.get("removed") or 0),
+            size=size(int(facts.get("bytes") or 0)),
+            left=int(facts.get("left") or 0),
+        )
+    ]
+    found = [what for what, state in facts.get("residue") or () if state == "found"]
+    if found:
+        lines.append(say("receipt.residue", language, found=safe(", ".join(found), 500)))
+    lines.append(say("receipt.certificate", language, name=code(str(facts["certificate"]), 100)))
+    return "\n".join(lines)
+
+
+def _backup(backup: Backup, language: str, *, rows: bool = True) -> list[Block | None]:
     if backup.state in _DESTROYED:
         return [section(say("receipt.destroyed", language, sha256=code(backup.sha256, 100)))]
     command = f"/restore {backup.reference} -- "
     facts = [
         say("receipt.reference", language, reference=code(backup.reference, 1000)),
         say("receipt.checksum", language, sha256=code(backup.sha256, 100)),
-        say("receipt.size", language, size=size(backup.size), rows=say("card.rows", language, n=backup.rows)),
+        say("receipt.size", language, size=size(backup.size), rows=say("card.rows", language, n=backup.rows))
+        if rows
+        else say("receipt.bytes", language, size=size(backup.size)),
         say("receipt.until", language, until=moment(backup.keep_until)),
         say("receipt.proven", language, seconds=_seconds(backup.test_restore_ms)),
     ]

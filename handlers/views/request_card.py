@@ -1,7 +1,7 @@
 """The card: one request, readable on a phone, redrawn whenever anything changes. Pure."""
 
 from bot.model.doors import RequestView
-from bot.model.jobs import JobState
+from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
 from bot.texts import say
 from handlers.views import progress
@@ -17,6 +17,7 @@ _ICONS = {
     State.RUNNING: "⏳",
     State.SUCCEEDED: "✅",
     State.HELD: "⚠️",
+    State.SET_ASIDE: "📦",
 }
 _STOPPABLE = (State.APPROVED, State.RUNNING, State.HELD)
 _CANCELLABLE = (State.PLANNING, State.PENDING, State.APPROVED, State.DENIED)
@@ -114,7 +115,7 @@ def _decision(view: RequestView, language: str) -> str | None:
     lines = [say("card.rule", language, rule=safe(view.revision.rule.name))]
     lines += votes(view, language)
     missing = missing_line(view, language)
-    if missing and view.request.state in (State.PENDING, State.DENIED, State.APPROVED):
+    if missing and view.request.state in (State.PENDING, State.DENIED, State.APPROVED, State.SET_ASIDE):
         lines.append(missing)
     return "\n".join(lines)
 
@@ -156,7 +157,11 @@ def _until(view: RequestView, language: str) -> str | None:
         return say("card.denied-until", language, until=moment(request.denied_until))
     if request.state is State.APPROVED and request.starts_at:
         return say("card.starts", language, at=moment(request.starts_at))
+    if request.state is State.SET_ASIDE and request.grace_until:
+        return say("card.grace", language, until=moment(request.grace_until))
     if request.state is State.RUNNING and job is not None:
+        if job.state is JobState.HALTING or job.kind is JobKind.PUT_BACK:
+            return say("card.going-back", language)
         early = job.state in (JobState.QUEUED, JobState.RUNNING)
         return say("card.stop-possible" if early else "card.stop-too-late", language)
     if request.closed_at:
@@ -190,4 +195,26 @@ def _buttons(view: RequestView, language: str) -> list[Block]:
             for part in ("title", "text", "confirm", "deny")
         }
         made.append(button(action, say(f"card.button.{action}", language), f"{request.id}", style, question))
+    if may_be_put_back(view):
+        made.append(put_back_button(view, language))
     return made
+
+
+def may_be_put_back(view: RequestView) -> bool:
+    """Whether something is set aside that nobody has begun to remove or to put back."""
+    request, job = view.request, view.job
+    if request.operation is not Operation.TEARDOWN or request.put_back_by is not None:
+        return False
+    if request.state is State.SET_ASIDE:
+        return True
+    purged = job is not None and job.kind is JobKind.PURGE
+    return request.state is State.HELD and not purged
+
+
+def put_back_button(view: RequestView, language: str) -> Block:
+    """*Put it back*, which asks once more."""
+    question = {
+        part: say(f"card.put-back.{part}", language, number=view.request.number or 0)
+        for part in ("title", "text", "confirm", "deny")
+    }
+    return button("put-back", say("card.button.put-back", language), f"{view.request.id}", None, question)

@@ -1,0 +1,308 @@
+"""What the jobs of a teardown do around the operations: journal, turning round, the states in between.
+
+A job that is stopped or fails before its end turns round (``halting``) and takes back what it did; a crash
+on the way back goes on going back. Only what cannot be taken back, or does not come back, is held.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from bot.approvals.ground import Ground
+from bot.approvals.states import move_job
+from bot.errors import Broken, CountersignError, Halted, Stale, TakenOver, whereabouts
+from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.system_hands import SystemHands
+from bot.model.jobs import Job, JobKind, JobState
+from bot.model.requests import Request
+from bot.operations import purge, put_back, set_aside
+from bot.operations.gate import Drifted
+from bot.operations.set_aside import NeighbourIll
+from bot.store.unit_of_work import Store, Work
+
+log = structlog.get_logger(__name__)
+
+#: A purge that could not begin is tried again after so long.
+TRY_AGAIN = timedelta(minutes=10)
+
+
+class StoredJournal:
+    """A job's memory in its own row; what is noted is durable before ``note`` returns."""
+
+    def __init__(self, store: Store, ground: Ground, job: Job) -> None:
+        self._store = store
+        self._ground = ground
+        self._job = job
+        self._facts: dict[str, Any] = dict(job.facts)
+
+    def get(self, name: str) -> Any:
+        """What was noted, or None."""
+        return self._facts.get(name)
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep plain JSON."""
+        with self._store.transact() as work:
+            self._ground.lock(work, self._job.request_id)
+            job = work.jobs.get(self._job.id)
+            assert job is not None
+            self._facts = {**job.facts, name: value}
+            work.jobs.save(job.id, job.state, facts=self._facts)
+
+
+@dataclass(frozen=True)
+class SystemCrew:
+    """Runs one job of a teardown from wherever it stands."""
+
+    store: Store
+    ground: Ground
+    hands: SystemHands
+    clock: Callable[[], datetime]
+    gatekeeper: Callable[[Store, Ground, Callable[[], datetime], Job], Gatekeeper]
+
+    def execute(self, job_id: str) -> None:
+        """The job's own part; what is wrong with it is known only to the request afterwards."""
+        job, request = self._load(job_id)
+        try:
+            if job.kind is JobKind.PURGE:
+                self._purge(job, request)
+            elif job.kind is JobKind.PUT_BACK:
+                self._put_back(job, request)
+            else:
+                self._set_aside(job, request)
+        except TakenOver:
+            raise
+        except Drifted as drifted:
+            self._drifted(job_id, drifted)
+        except CountersignError as error:
+            self._went_wrong(job_id, error)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the request must say so
+            # The text of the error may hold names of files.
+            log.error("job failed", action="job-failed", job=job_id, error=whereabouts(error))  # noqa: TRY400
+            self._went_wrong(job_id, Broken("job.broken", code=type(error).__name__))
+
+    def _set_aside(self, job: Job, request: Request) -> None:
+        if job.state is JobState.HALTING:
+            self._go_back(job.id)
+        if job.state is not JobState.RUNNING:
+            return
+        self._forget_steps(job)
+        journal = StoredJournal(self.store, self.ground, job)
+        gate = self.gatekeeper(self.store, self.ground, self.clock, job)
+        order = self.hands.order(job, request)
+        done = set_aside.run(order, self.hands.system(request), self.hands.vault, gate, journal)
+        facts = {
+            "rows": {},
+            "sums": {},
+            "test_restore_ms": int(done.seconds * 1000),
+            "sha256": done.backup.sha256,
+        }
+        self._finished(job.id, facts, done.backup.backup_id)
+
+    def _purge(self, job: Job, request: Request) -> None:
+        if job.state is JobState.HALTING:
+            self._stays_aside(job.id)
+        if job.state not in (JobState.RUNNING, JobState.COMMITTING):
+            return
+        first = self._first(request)
+        gate = self.gatekeeper(self.store, self.ground, self.clock, job)
+        order = self.hands.purge_order(job, request, first)
+        system = self.hands.system(request)
+        if job.state is JobState.COMMITTING:
+            done = purge.finish(order, system, self.hands.vault, gate)
+        else:
+            self._forget_steps(job)
+            journal = StoredJournal(self.store, self.ground, first)
+            done = purge.run(order, system, self.hands.vault, gate, journal)
+        facts = {
+            "removed": done.removed,
+            "bytes": done.size,
+            "left": done.left,
+            "residue": [list(one) for one in done.residue],
+            "certificate": done.certificate,
+        }
+        self._finished(job.id, facts, None)
+
+    def _put_back(self, job: Job, request: Request) -> None:
+        if job.state is not JobState.RUNNING:
+            return
+        self._forget_steps(job)
+        first = self._first(request)
+        journal = StoredJournal(self.store, self.ground, first)
+        gate = self.gatekeeper(self.store, self.ground, self.clock, job)
+        put_back.run(self.hands.name(request), self.hands.system(request), gate, journal)
+        self._finished(job.id, {}, None)
+
+    def _first(self, request: Request) -> Job:
+        """The job that set everything aside: its journal knows what ran before.
+
+        Raises:
+            Broken: there is none.
+        """
+        with self.store.read() as work:
+            first = work.jobs.of_kind(request.id, JobKind.RUN)
+        if first is None:
+            raise Broken("job.broken", code="journal")
+        return first
+
+    def _finished(self, job_id: str, facts: Mapping[str, Any], backup: str | None) -> None:
+        """The job has done its part, unless *Stop* was faster.
+
+        Raises:
+            Halted: it was.
+        """
+        now = self.clock()
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            if job.state is JobState.RUNNING:
+                after = move_job(job.state, "commit")
+                work.jobs.save(job.id, job.state, state=after)
+                job = self._lock(work, job_id)[0]
+            if job.state is not JobState.COMMITTING:
+                raise Halted("job.stopped")
+            work.jobs.save(
+                job.id, job.state, state=move_job(job.state, "committed"), facts={**job.facts, **facts}
+            )
+            if backup is not None:
+                self._book(work, job, request)
+            body = {"job": job.id, "kind": str(job.kind), "backup": backup}
+            self.ground.log(work, "committed", request, body, now)
+
+    def _book(self, work: Work, job: Job, request: Request) -> None:
+        """The backup enters our books, and stays there as long as anything is set aside."""
+        sealed = job.facts.get("sealed")
+        if sealed is None or work.backups.get(sealed["id"]) is not None:
+            return
+        booked = self.hands.book(request, sealed, int(job.facts.get("rehearsed") or 0))
+        work.backups.add(booked)
+        work.requests.save(request.id, request.state, backup_id=booked.id)
+
+    def _drifted(self, job_id: str, drifted: Drifted) -> None:
+        """Nothing was touched: a new plan, a new vote."""
+        now = self.clock()
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            if job.state is JobState.RUNNING:
+                work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
+                self.ground.change(work, request, "drift", now, starts_at=None)
+                self.ground.note(work, request, "note.drift", now)
+                for told in drifted.drift.differences:
+                    self.ground.note(work, request, told.key, now, **told.params)
+                return
+        self._go_back(job_id)
+
+    def _went_wrong(self, job_id: str, error: CountersignError) -> None:
+        job, _ = self._load(job_id)
+        if job.kind is JobKind.PUT_BACK or job.state is JobState.COMMITTING or isinstance(error, NeighbourIll):
+            self._hold(job_id, error)
+            return
+        self._turn_round(job_id, error)
+        if job.kind is JobKind.PURGE:
+            self._stays_aside(job_id)
+        else:
+            self._go_back(job_id)
+
+    def _turn_round(self, job_id: str, error: CountersignError) -> None:
+        """From here on the job takes back what it did; one that was stopped knows why already."""
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            if job.state is not JobState.RUNNING:
+                return
+            why = "outcome.frozen-now" if isinstance(error, Halted) else error.key
+            facts = {**job.facts, "halted": [why, dict(error.params)]}
+            work.jobs.save(job.id, job.state, state=move_job(job.state, "halt"), facts=facts)
+            self.ground.log(work, "job-halted", request, {"job": job.id, "why": why}, self.clock())
+            self.ground.note(work, request, "note.going-back", self.clock())
+
+    def _go_back(self, job_id: str) -> None:
+        """Undo; then the request ends as it must, or is held at the place that does not come back."""
+        job, request = self._load(job_id)
+        if job.state is not JobState.HALTING:
+            return
+        journal = StoredJournal(self.store, self.ground, job)
+        gate = self.gatekeeper(self.store, self.ground, self.clock, job)
+        try:
+            with gate.step("step.undo"):
+                set_aside.undo(self.hands.name(request), self.hands.system(request), journal)
+        except CountersignError as error:
+            self._hold(job_id, error)
+            return
+        self._end(job_id)
+
+    def _end(self, job_id: str) -> None:
+        now = self.clock()
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            key, params, event = _why(job)
+            work.jobs.save(job.id, job.state, state=move_job(job.state, event), ended_at=now)
+            self.ground.change(work, request, event, now, outcome=key, outcome_params=params)
+            self.ground.note(work, request, "note.undone", now, requester=request.requester)
+
+    def _stays_aside(self, job_id: str) -> None:
+        """A purge that did not begin: everything is still set aside. Stopped by a person, it needs new votes."""
+        now = self.clock()
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            if job.state is not JobState.HALTING:
+                return
+            key, params, event = _why(job)
+            work.jobs.save(job.id, job.state, state=move_job(job.state, event), ended_at=now)
+            if key == "outcome.stopped":
+                for vote in work.votes.of(request.id, request.revision):
+                    work.votes.drop(request.id, request.revision, vote.user)
+            self.ground.change(
+                work,
+                request,
+                "set-aside",
+                now,
+                outcome=key,
+                outcome_params=params,
+                grace_until=now + TRY_AGAIN,
+            )
+            self.ground.note(work, request, "note.still-aside", now, requester=request.requester)
+
+    def _hold(self, job_id: str, error: CountersignError) -> None:
+        """It stands still, and says where; a person decides."""
+        now = self.clock()
+        log.error("job held", action="job-held", job=job_id, why=error.key)
+        with self.store.transact() as work:
+            job, request = self._lock(work, job_id)
+            try:
+                after = move_job(job.state, "hold")
+            except Stale:
+                return
+            work.jobs.save(job.id, job.state, state=after, ended_at=now)
+            self._book(work, job, request)
+            params = dict(error.params)
+            self.ground.change(
+                work, request, "hold", now, outcome=error.key, outcome_params=params, put_back_by=None
+            )
+            self.ground.note(work, request, "note.hold", now, requester=request.requester)
+
+    def _forget_steps(self, job: Job) -> None:
+        with self.store.transact() as work:
+            work.jobs.forget_steps(job.id)
+
+    def _load(self, job_id: str) -> tuple[Job, Request]:
+        with self.store.read() as work:
+            job = work.jobs.get(job_id)
+            request = work.requests.get(job.request_id) if job else None
+        if job is None or request is None:
+            raise Broken("job.broken", code="missing")
+        return job, request
+
+    def _lock(self, work: Work, job_id: str) -> tuple[Job, Request]:
+        """The request first, as everywhere, and then the job as it stands."""
+        job = work.jobs.get(job_id)
+        if job is None:
+            raise Broken("job.broken", code="missing")
+        request = self.ground.lock(work, job.request_id)
+        return work.jobs.get(job_id) or job, request
+
+
+def _why(job: Job) -> tuple[str, dict[str, str | int], str]:
+    """What ended a job, and the move that says so: a person's brake stops, anything else fails."""
+    key, params = job.facts.get("halted") or ["outcome.stopped", {}]
+    return key, dict(params), "stop" if key.startswith("outcome.") else "fail"

@@ -1,0 +1,116 @@
+"""What a plan says about a whole system: its parts, who uses them, the steps with their undo. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.texts import say
+from handlers.views.mrkdwn import code, safe, size
+from handlers.views.progress import step_name
+
+_SHOWN = 15
+
+
+def sections(plan: Mapping[str, Any], language: str) -> list[str]:
+    """The paragraphs of a teardown's plan; none for a plan about records."""
+    system = plan.get("system")
+    if not system:
+        return []
+    parts = [
+        _where(system, language),
+        _services(system, language),
+        _holdings(system, language),
+        _users(system, language),
+        _checks(system, "checks", language),
+        _checks(system, "neighbours", language),
+    ]
+    return [part for part in parts if part]
+
+
+def steps(plan: Mapping[str, Any], language: str) -> list[str]:
+    """Every step with who does it, how long it takes and how it is undone; the point of no return between."""
+    system = plan.get("system")
+    if not system:
+        return []
+    lines, numbers = [f"*{say('plan.steps', language)}*"], 0
+    gone = False
+    for key, owner, seconds, undo, phase in system["steps"]:
+        numbers += 1
+        if phase == "purge" and not gone and undo is None:
+            gone = True
+            lines.append(f"*{say('plan.no-return', language)}*")
+        way = say(undo, language) if undo else say("undo.never", language)
+        lines.append(
+            say(
+                "plan.step",
+                language,
+                number=numbers,
+                step=step_name(key, language),
+                owner=say(owner, language),
+                seconds=int(seconds),
+                undo=way,
+            )
+        )
+    return ["\n".join(lines[:9]), "\n".join(lines[9:])]
+
+
+def _where(system: Mapping[str, Any], language: str) -> str:
+    days, hours = divmod(int(system["grace"]) // 3600, 24)
+    grace = say("plan.days", language, n=days) if days else say("plan.hours", language, n=hours)
+    if not days and not hours:
+        grace = say("plan.seconds", language, n=int(system["grace"]))
+    return say(
+        "plan.system", language, host=code(str(system["host"]), 60), grace=grace, method=say(system["method"], language)
+    )
+
+
+def _services(system: Mapping[str, Any], language: str) -> str | None:
+    lines = [
+        say(
+            "plan.service",
+            language,
+            name=code(str(name), 60),
+            state=safe(str(state), 40),
+            n=int(processes),
+            ports=", ".join(str(port) for port in ports) or "-",
+        )
+        for name, state, processes, ports, _ in system["services"][:_SHOWN]
+    ]
+    return _listed("plan.services", lines, language)
+
+
+def _holdings(system: Mapping[str, Any], language: str) -> str | None:
+    lines = [
+        say(
+            "plan.holding",
+            language,
+            name=code(str(name), 60),
+            place=code(str(place), 150),
+            n=int(items),
+            size=size(int(weight)),
+        )
+        for name, _, place, items, weight in system["holdings"][:_SHOWN]
+    ]
+    return _listed("plan.holdings", lines, language)
+
+
+def _users(system: Mapping[str, Any], language: str) -> str | None:
+    users: Sequence[Sequence[Any]] = system["users"]
+    lines = [
+        say("plan.user", language, program=code(str(name), 60), pid=int(pid), name=code(str(holding), 60))
+        for name, pid, _, holding in users[:_SHOWN]
+    ]
+    if len(users) > _SHOWN:
+        lines.append(say("plan.more-users", language, n=len(users) - _SHOWN))
+    return _listed("plan.users", lines, language)
+
+
+def _checks(system: Mapping[str, Any], kind: str, language: str) -> str | None:
+    lines = [
+        say("plan.check-well" if well else "plan.check-ill", language, name=code(str(name), 60))
+        for name, well in system[kind][:_SHOWN]
+    ]
+    return _listed(f"plan.{kind}", lines, language)
+
+
+def _listed(title: str, lines: Sequence[str], language: str) -> str | None:
+    return "\n".join([f"*{say(title, language)}*", *lines]) if lines else None
