@@ -48,7 +48,7 @@ def _check_role(ground: Ground, request: Request, actor: Actor) -> None:
     )
     refusal = rules.refusal_while_filing(ground.config.rules, asked, actor.roles, ground.config.roles)
     if refusal is not None:
-        no = role_refusal(refusal)
+        no = role_refusal(refusal, actor.user)
         raise NotAllowed(no.key, **no.params)
 
 

@@ -19,14 +19,18 @@ VERSION = 1
 
 def canonical(body: Mapping[str, Any]) -> bytes:
     """What the signature is over: sorted keys, no blanks, ASCII."""
-    return json.dumps(body, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(
+        body, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False
+    ).encode()
 
 
 def issue(facts: Mapping[str, Any], secret: bytes) -> bytes:
     """The certificate about ``facts`` (plain JSON), as a file. The same facts give the same bytes."""
     body = {"format": FORMAT, "version": VERSION, **facts}
     signature = Ed25519PrivateKey.from_private_bytes(secret).sign(canonical(body)).hex()
-    return json.dumps({"certificate": body, "signature": signature}, indent=1, sort_keys=True).encode() + b"\n"
+    return (
+        json.dumps({"certificate": body, "signature": signature}, indent=1, sort_keys=True).encode() + b"\n"
+    )
 
 
 def read(raw: bytes, public_key: str) -> Mapping[str, Any]:

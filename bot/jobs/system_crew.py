@@ -195,7 +195,11 @@ class SystemCrew:
 
     def _went_wrong(self, job_id: str, error: CountersignError) -> None:
         job, _ = self._load(job_id)
-        if job.kind is JobKind.PUT_BACK or job.state is JobState.COMMITTING or isinstance(error, NeighbourIll):
+        if (
+            job.kind is JobKind.PUT_BACK
+            or job.state is JobState.COMMITTING
+            or isinstance(error, NeighbourIll)
+        ):
             self._hold(job_id, error)
             return
         self._turn_round(job_id, error)

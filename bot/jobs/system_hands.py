@@ -140,7 +140,7 @@ class SystemHands:
     def _announce(self, job: Job, request: Request, plan: Plan) -> None:
         """Tell the people and channels that the target names, each once."""
         now = self.clock()
-        params = {"target": request.target, "number": request.number or 0}
+        params: dict[str, str | int] = {"target": request.target, "number": request.number or 0}
         with self.store.transact() as work:
             for who in (plan.system or {}).get("tell", ()):
                 once = f"announce:{job.id}:{who}"

@@ -65,7 +65,12 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate) -> Purge
     with gate.step("step.residue"):
         residue = _residue(order, system)
     with gate.step("step.certificate"):
-        facts = {"removed": removed, "bytes": size, "left": len(left), "residue": [list(one) for one in residue]}
+        facts = {
+            "removed": removed,
+            "bytes": size,
+            "left": len(left),
+            "residue": [list(one) for one in residue],
+        }
         certificate = order.certify(facts)
     return Purged(removed, size, len(left), residue, certificate)
 

@@ -104,9 +104,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
     return made, _open_files(users)
 
 
-def fingerprint(
-    target: str, host: Host, services: Sequence[ServiceFacts], surveys: Sequence[Survey]
-) -> str:
+def fingerprint(target: str, host: Host, services: Sequence[ServiceFacts], surveys: Sequence[Survey]) -> str:
     """Which machine, which services and which very holdings: what must not change before the first step."""
     what = [
         target,

@@ -57,7 +57,8 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     done = say(f"receipt.teardown.{state}", language, target=safe(request.target), until=until)
     parts: list[Block | None] = [header(first), section(done)]
     if backup is not None:
-        parts += _backup(backup, language, rows=False)
+        parts += _backup(backup, language, rows=False)[:1]
+        parts.append(section(say("receipt.by-hand", language)))
     facts = view.job.facts if view.job else {}
     if facts.get("certificate"):
         parts.append(section(_certificate(facts, language)))

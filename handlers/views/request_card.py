@@ -150,23 +150,28 @@ def missing_line(view: RequestView, language: str) -> str | None:
 
 def _until(view: RequestView, language: str) -> str | None:
     request = view.request
-    job = view.job
-    if request.state is State.PENDING and request.expires_at:
-        return say("card.expires", language, until=moment(request.expires_at))
-    if request.state is State.DENIED and request.denied_until:
-        return say("card.denied-until", language, until=moment(request.denied_until))
+    if request.state is State.RUNNING:
+        return _while_running(view, language)
+    for state, at, key in (
+        (State.PENDING, request.expires_at, "card.expires"),
+        (State.DENIED, request.denied_until, "card.denied-until"),
+        (State.SET_ASIDE, request.grace_until, "card.grace"),
+    ):
+        if request.state is state and at:
+            return say(key, language, until=moment(at))
     if request.state is State.APPROVED and request.starts_at:
         return say("card.starts", language, at=moment(request.starts_at))
-    if request.state is State.SET_ASIDE and request.grace_until:
-        return say("card.grace", language, until=moment(request.grace_until))
-    if request.state is State.RUNNING and job is not None:
-        if job.state is JobState.HALTING or job.kind is JobKind.PUT_BACK:
-            return say("card.going-back", language)
-        early = job.state in (JobState.QUEUED, JobState.RUNNING)
-        return say("card.stop-possible" if early else "card.stop-too-late", language)
-    if request.closed_at:
-        return say("card.closed", language, at=moment(request.closed_at))
-    return None
+    return say("card.closed", language, at=moment(request.closed_at)) if request.closed_at else None
+
+
+def _while_running(view: RequestView, language: str) -> str | None:
+    job = view.job
+    if job is None:
+        return None
+    if job.state is JobState.HALTING or job.kind is JobKind.PUT_BACK:
+        return say("card.going-back", language)
+    early = job.state in (JobState.QUEUED, JobState.RUNNING)
+    return say("card.stop-possible" if early else "card.stop-too-late", language)
 
 
 def _notices(view: RequestView, language: str) -> str | None:

@@ -31,10 +31,9 @@ def steps(plan: Mapping[str, Any], language: str) -> list[str]:
     system = plan.get("system")
     if not system:
         return []
-    lines, numbers = [f"*{say('plan.steps', language)}*"], 0
+    lines = [f"*{say('plan.steps', language)}*"]
     gone = False
-    for key, owner, seconds, undo, phase in system["steps"]:
-        numbers += 1
+    for number, (key, owner, seconds, undo, phase) in enumerate(system["steps"], start=1):
         if phase == "purge" and not gone and undo is None:
             gone = True
             lines.append(f"*{say('plan.no-return', language)}*")
@@ -43,7 +42,7 @@ def steps(plan: Mapping[str, Any], language: str) -> list[str]:
             say(
                 "plan.step",
                 language,
-                number=numbers,
+                number=number,
                 step=step_name(key, language),
                 owner=say(owner, language),
                 seconds=int(seconds),
@@ -59,7 +58,11 @@ def _where(system: Mapping[str, Any], language: str) -> str:
     if not days and not hours:
         grace = say("plan.seconds", language, n=int(system["grace"]))
     return say(
-        "plan.system", language, host=code(str(system["host"]), 60), grace=grace, method=say(system["method"], language)
+        "plan.system",
+        language,
+        host=code(str(system["host"]), 60),
+        grace=grace,
+        method=say(system["method"], language),
     )
 
 

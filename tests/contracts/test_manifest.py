@@ -17,8 +17,6 @@ from handlers.slack import EVENTS, METHODS
 ROOT = Path(__file__).resolve().parents[2]
 #: The published references, where they lie beside the repository.
 REFERENCE = ROOT.parent / "shared" / "slack"
-#: Answered when they arrive, but not offered: they belong to a later version.
-NOT_OFFERED = {"/teardown"}
 
 
 def manifest() -> dict[str, Any]:
@@ -52,7 +50,7 @@ def test_it_is_what_slack_accepts() -> None:
 def test_the_one_for_http_is_the_same_app_with_an_address() -> None:
     address = "https://countersign.example.com/slack/events"
     given = http_manifest()
-    assert [one.pop("url") for one in given["features"]["slash_commands"]] == [address] * 3
+    assert [one.pop("url") for one in given["features"]["slash_commands"]] == [address] * 4
     settings = given["settings"]
     assert settings["event_subscriptions"].pop("request_url") == address
     assert settings["interactivity"].pop("request_url") == address
@@ -79,7 +77,7 @@ def test_it_subscribes_to_exactly_the_events_the_door_handles() -> None:
 
 def test_it_offers_exactly_the_commands_that_work() -> None:
     offered = [one["command"] for one in manifest()["features"]["slash_commands"]]
-    assert set(offered) == {*COMMANDS, "/countersign"} - NOT_OFFERED
+    assert set(offered) == {*COMMANDS, "/countersign"}
 
 
 def test_it_needs_socket_mode_and_buttons() -> None:

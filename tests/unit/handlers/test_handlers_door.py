@@ -114,7 +114,7 @@ def test_a_settled_delivery_leaves_no_personal_text(doorway: Doorway) -> None:
         pytest.param("/countersign", "whoami", "U0ALICE", "Your roles: *support*", id="whoami"),
         pytest.param("/countersign", "whoami", "U0ZOE", "You hold no role here", id="whoami without role"),
         pytest.param("/countersign", "restore #7 -- x", "U0ALICE", "There is no request #7", id="restore under another name"),
-        pytest.param("/teardown", "crm -- x", "U0ALICE", "cannot tear down", id="teardown"),
+        pytest.param("/teardown", "crm -- x", "U0ALICE", "No rule allows this", id="teardown"),
         pytest.param("/unheard-of", "x", "U0ALICE", "Delete records, never alone", id="a command we never registered"),
     ],
 )  # fmt: skip

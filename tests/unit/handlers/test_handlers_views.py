@@ -224,7 +224,7 @@ def test_steps_that_are_still_to_come_are_shown_while_it_runs() -> None:
 def test_a_ballot_has_buttons_only_while_it_counts() -> None:
     for state in State:
         buttons = "vote-approve" in texts(ballot.render(views.view(state), 1, "en"))
-        assert buttons is (state in (State.PENDING, State.APPROVED, State.DENIED))
+        assert buttons is (state in (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE))
     assert "vote-approve" not in texts(ballot.render(views.view(), 2, "en"))
 
 
