@@ -43,22 +43,31 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
         raise NotAllowed("brake.no-role")
     if request.state in CLOSED:
         raise Stale("brake.over", number=number)
+    answer = _brake(ground, work, request, actor, now)
+    if answer is not None:
+        return answer
+    ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
+    ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
+    return Answer("brake.stopped", {"number": number})
+
+
+def _brake(ground: Ground, work: Work, request: Request, actor: Actor, now: datetime) -> Answer | None:
+    """Halt whatever runs; an answer when the request does not simply end with it."""
+    number = request.number or 0
+    if request.state is State.HELD:
+        return _close_held(ground, work, request, actor, now)
+    if request.state is State.SET_ASIDE:
+        raise Stale("brake.set-aside", number=number)
     if request.state is State.RUNNING:
         job = work.jobs.latest(request.id)
-        if job is None or job.state is not JobState.RUNNING:
+        if job is None or job.state is not JobState.RUNNING or job.kind is JobKind.PUT_BACK:
             raise Stale("brake.too-late", number=number)
         if request.operation is Operation.TEARDOWN:
             return _halt_teardown(ground, work, request, job, actor, now)
         _stop_job(work, job, now)
-    elif request.state is State.SET_ASIDE:
-        raise Stale("brake.set-aside", number=number)
-    elif request.state is State.HELD:
-        return _close_held(ground, work, request, actor, now)
     elif request.state is not State.APPROVED:
         raise Stale("brake.not-running", number=number)
-    ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
-    ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
-    return Answer("brake.stopped", {"number": number})
+    return None
 
 
 def _halt_teardown(

@@ -45,9 +45,7 @@ def target_findings(config: Config) -> Iterator[Finding]:
                 yield config.source.finding(here, "finding.record-no-rule", target=name, record=record)
         if (Operation.UNFREEZE, name, None) not in covered:
             yield config.source.finding(place, "finding.target-no-unfreeze", target=name)
-        if target.is_system and (Operation.TEARDOWN, name, None) not in covered:
-            yield config.source.finding(place, "finding.target-no-teardown", target=name)
-        yield from _restore_findings(config, name, covered)
+        yield from _whole_findings(config, name, covered)
 
 
 def quorum_findings(config: Config, crowd: Crowd) -> Iterator[Finding]:
@@ -106,8 +104,10 @@ def _is_about(config: Config, rule: Rule, case: Case) -> bool:
     )
 
 
-def _restore_findings(config: Config, name: str, covered: Mapping[Case, int]) -> Iterator[Finding]:
+def _whole_findings(config: Config, name: str, covered: Mapping[Case, int]) -> Iterator[Finding]:
     place = ("targets", name)
+    if config.targets[name].is_system and (Operation.TEARDOWN, name, None) not in covered:
+        yield config.source.finding(place, "finding.target-no-teardown", target=name)
     restorable = covered.get((Operation.RESTORE, name, None))
     deletable = max(
         (limit for (operation, target, record), limit in covered.items() if target == name and record),

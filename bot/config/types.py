@@ -116,7 +116,7 @@ class SoftReference(Frozen):
 
 
 class Service(Frozen):
-    """A program that a supervisor keeps running. ``supervisor`` is its socket, ``ports`` what it listens on."""
+    """A program that a supervisor keeps running. ``supervisor`` is its socket; it listens on ``ports``."""
 
     name: Name
     supervisor: File

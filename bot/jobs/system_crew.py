@@ -245,7 +245,7 @@ class SystemCrew:
             self.ground.note(work, request, "note.undone", now, requester=request.requester)
 
     def _stays_aside(self, job_id: str) -> None:
-        """A purge that did not begin: everything is still set aside. Stopped by a person, it needs new votes."""
+        """A purge that did not begin: all is still set aside. Stopped by a person, it needs new votes."""
         now = self.clock()
         with self.store.transact() as work:
             job, request = self._lock(work, job_id)

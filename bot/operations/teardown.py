@@ -44,7 +44,7 @@ _SHOWN_USERS = 10
 
 @dataclass(frozen=True)
 class Host:
-    """The machine a worker is on: the ``name`` that targets give, and a ``mark`` that no other machine has."""
+    """The machine a worker is on: the ``name`` that targets give, a ``mark`` that no other machine has."""
 
     name: str
     mark: str
