@@ -11,7 +11,7 @@ import signal
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -228,6 +228,28 @@ class World:
         found = self.book("SELECT state, outcome FROM requests WHERE id = ?", request)[0]
         assert found[0] == state, f"request {request}: {found}; {self.lately()}"
 
+    def vote_until_over(self, request: int) -> None:
+        """Approve every revision that is put to the vote, until the request is over."""
+        voted = 1
+
+        def over() -> bool:
+            nonlocal voted
+            state, revision = self.book("SELECT state, revision FROM requests WHERE id = ?", request)[0]
+            if state == "pending" and revision > voted:
+                voted = revision
+                self.approve(request, "U0BOB", "U0CAROL", revision=revision)
+            return state in ("succeeded", "held", "failed", "refused")
+
+        self.wait(over, f"request {request} is over")
+
+    def rests(self) -> bool:
+        """No attempt is under way: the store holds booked backups only."""
+        kept = {one[0] for one in self.book("SELECT id FROM backups")}
+        names = {path.name for path in (self.folder / "backups").iterdir()}
+        return not [
+            one for one in names if not one.endswith(".shredded.txt") and one.partition(".")[0] not in kept
+        ]
+
     def messages(self, subject: str) -> list[Message]:
         """Our messages about one subject, by their metadata."""
         return [one for name, one in self._ours() if name == subject]
@@ -248,13 +270,18 @@ class World:
         twice = {name: n for name, n in Counter(name for name, _ in self._ours()).items() if n > 1}
         assert not twice
 
-    def deleted(self, request: int, victim: int) -> None:
-        """From outside: what went is what the backup holds, every other row is explained, nothing twice."""
+    def deleted(self, request: int, victim: int, also: Mapping[tuple[str, Key], Row] | None = None) -> None:
+        """From outside: what went is what the backup holds, every other row is explained, nothing twice.
+
+        ``also``: rows that somebody else added after the customer had gone.
+        """
         with self._at_rest():
             went, links = closure(self.rows, victim)
             rows = {table: {key: self.rows[table].pop(key) for key in keys} for table, keys in went.items()}
             for key in links:
                 self.rows["customers"][key]["referred_by"] = None
+            for (table, key), row in (also or {}).items():
+                self.rows[table][key] = row
             self._explained()
         backup, archive = self._backup(request)
         assert _same(archive[0], rows), f"the backup {backup} does not hold what went"
@@ -306,14 +333,19 @@ class World:
             shutil.rmtree(aside)
 
     def _booked_once(self, request: int, backups: int = 1) -> None:
-        """One permit consumed, one commit in the log, one backup in the books, nothing else in the store."""
-        permits = self.book("SELECT state FROM permits WHERE request_id = ? AND state = 'consumed'", request)
-        assert len(permits) == 1
+        """A permit for each job, one commit in the log, one backup in the books, nothing else in the store."""
+        permits = self.book("SELECT job_id FROM permits WHERE request_id = ? AND state = 'consumed'", request)
+        jobs = self.book(
+            "SELECT id, state FROM jobs WHERE request_id = ? AND state <> 'turned-away'", request
+        )
+        assert sorted(job for (job,) in permits) == sorted(job for job, _ in jobs)
+        assert sorted(state for _, state in jobs) == ["done", *["drifted"] * (len(jobs) - 1)]
         entries = [one[0] for one in self.book("SELECT entry FROM audit_log ORDER BY seq")]
         mine = [one for one in entries if one.endswith(f'"request":{request}}}')]
         once = ("committed", "job-done", "permit-taken")
         kinds = Counter(kind for kind in once for one in mine if f'"kind":"{kind}"' in one)
-        assert kinds == {"committed": 1, "job-done": 1, "permit-taken": 1}, mine
+        wanted_kinds = {"committed": 1, "job-done": 1, "permit-taken": len(jobs)}
+        assert kinds == wanted_kinds, mine
         assert len(self.book("SELECT id FROM backups WHERE request_id = ?", request)) == backups
         kept = {one[0] for one in self.book("SELECT id FROM backups WHERE state = 'kept'")}
         wanted = {f"{one}{end}" for one in kept for end in (".age", ".key.age", ".README.txt")}
