@@ -4,6 +4,7 @@ from datetime import datetime
 
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground
+from bot.approvals.putting_back import is_aside
 from bot.approvals.states import move_job
 from bot.errors import NotAllowed, NotFound, Stale
 from bot.model.doors import Answer
@@ -88,8 +89,15 @@ def _turn_round(work: Work, job: Job, outcome: str, actor: Actor) -> None:
 
 
 def _close_held(ground: Ground, work: Work, request: Request, actor: Actor, now: datetime) -> Answer:
-    """A person has looked; what happened stays unsaid, because nobody here knows it."""
+    """A person has looked; what happened stays unsaid, because nobody here knows it.
+
+    Raises:
+        Stale: things may lie set aside, and nobody has tried to put them back.
+    """
     job = work.jobs.latest(request.id)
+    tried = job is not None and job.kind is JobKind.PUT_BACK
+    if request.operation is Operation.TEARDOWN and not tried and is_aside(work, request):
+        raise Stale("brake.put-back-first", number=request.number or 0)
     if job is not None and job.state is JobState.HELD:
         _stop_job(work, job, now)
     params = {"user": actor.user}

@@ -25,7 +25,7 @@ def put_back(ground: Ground, work: Work, number: int, actor: Actor, now: datetim
     request = ground.lock(work, found.id)
     check_person(actor, ground.config)
     _check_role(ground, request, actor)
-    if request.operation is not Operation.TEARDOWN or not _is_aside(work, request):
+    if request.operation is not Operation.TEARDOWN or not is_aside(work, request):
         raise Stale("put-back.nothing", number=number)
     if request.put_back_by is not None:
         raise Stale("put-back.already", number=number, user=request.put_back_by)
@@ -52,7 +52,7 @@ def _check_role(ground: Ground, request: Request, actor: Actor) -> None:
         raise NotAllowed(no.key, **no.params)
 
 
-def _is_aside(work: Work, request: Request) -> bool:
+def is_aside(work: Work, request: Request) -> bool:
     """Set aside, or standing still before anything was removed."""
     if request.state is State.SET_ASIDE:
         return True

@@ -77,7 +77,7 @@ class Crew:
         job, request = self._begin(job_id)
         try:
             if request.operation is Operation.TEARDOWN:
-                self._system_crew().execute(job_id)
+                self._system_crew().execute(job, request)
             else:
                 self._go_on(job, request)
         except TakenOver:

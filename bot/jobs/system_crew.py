@@ -13,7 +13,7 @@ import structlog
 
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
-from bot.errors import Broken, CountersignError, Halted, Stale, TakenOver, whereabouts
+from bot.errors import BooksDown, Broken, CountersignError, Halted, Stale, TakenOver, whereabouts
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.system_hands import SystemHands
 from bot.model.jobs import Job, JobKind, JobState
@@ -43,11 +43,16 @@ class StoredJournal:
         return self._facts.get(name)
 
     def note(self, name: str, value: Any) -> None:
-        """Keep plain JSON."""
+        """Keep plain JSON.
+
+        Raises:
+            TakenOver: another worker has the job.
+        """
         with self._store.transact() as work:
             self._ground.lock(work, self._job.request_id)
             job = work.jobs.get(self._job.id)
-            assert job is not None
+            if job is None or job.attempt != self._job.attempt:
+                raise TakenOver("job.taken-over")
             self._facts = {**job.facts, name: value}
             work.jobs.save(job.id, job.state, facts=self._facts)
 
@@ -62,9 +67,13 @@ class SystemCrew:
     clock: Callable[[], datetime]
     gatekeeper: Callable[[Store, Ground, Callable[[], datetime], Job], Gatekeeper]
 
-    def execute(self, job_id: str) -> None:
-        """The job's own part; what is wrong with it is known only to the request afterwards."""
-        job, request = self._load(job_id)
+    def execute(self, job: Job, request: Request) -> None:
+        """The job's own part; what is wrong with it is known only to the request afterwards.
+
+        Raises:
+            TakenOver: another worker took the job up after ``job``.
+            BooksDown: our own database is away; the job goes on later.
+        """
         try:
             if job.kind is JobKind.PURGE:
                 self._purge(job, request)
@@ -72,20 +81,20 @@ class SystemCrew:
                 self._put_back(job, request)
             else:
                 self._set_aside(job, request)
-        except TakenOver:
+        except (BooksDown, TakenOver):
             raise
         except Drifted as drifted:
-            self._drifted(job_id, drifted)
+            self._drifted(job, drifted)
         except CountersignError as error:
-            self._went_wrong(job_id, error)
+            self._went_wrong(job, error)
         except Exception as error:  # noqa: BLE001 - whatever it was, the request must say so
             # The text of the error may hold names of files.
-            log.error("job failed", action="job-failed", job=job_id, error=whereabouts(error))  # noqa: TRY400
-            self._went_wrong(job_id, Broken("job.broken", code=type(error).__name__))
+            log.error("job failed", action="job-failed", job=job.id, error=whereabouts(error))  # noqa: TRY400
+            self._went_wrong(job, Broken("job.broken", code=type(error).__name__))
 
     def _set_aside(self, job: Job, request: Request) -> None:
         if job.state is JobState.HALTING:
-            self._go_back(job.id)
+            self._go_back(job)
         if job.state is not JobState.RUNNING:
             return
         self._forget_steps(job)
@@ -99,11 +108,11 @@ class SystemCrew:
             "test_restore_ms": int(done.seconds * 1000),
             "sha256": done.backup.sha256,
         }
-        self._finished(job.id, facts, done.backup.backup_id)
+        self._finished(job, facts, done.backup.backup_id)
 
     def _purge(self, job: Job, request: Request) -> None:
         if job.state is JobState.HALTING:
-            self._stays_aside(job.id)
+            self._stays_aside(job)
         if job.state not in (JobState.RUNNING, JobState.COMMITTING):
             return
         first = self._first(request)
@@ -123,7 +132,7 @@ class SystemCrew:
             "residue": [list(one) for one in done.residue],
             "certificate": done.certificate,
         }
-        self._finished(job.id, facts, None)
+        self._finished(job, facts, None)
 
     def _put_back(self, job: Job, request: Request) -> None:
         if job.state is not JobState.RUNNING:
@@ -133,7 +142,7 @@ class SystemCrew:
         journal = StoredJournal(self.store, self.ground, first)
         gate = self.gatekeeper(self.store, self.ground, self.clock, job)
         put_back.run(self.hands.name(request), self.hands.system(request), gate, journal)
-        self._finished(job.id, {}, None)
+        self._finished(job, {}, None)
 
     def _first(self, request: Request) -> Job:
         """The job that set everything aside: its journal knows what ran before.
@@ -147,7 +156,7 @@ class SystemCrew:
             raise Broken("job.broken", code="journal")
         return first
 
-    def _finished(self, job_id: str, facts: Mapping[str, Any], backup: str | None) -> None:
+    def _finished(self, ours: Job, facts: Mapping[str, Any], backup: str | None) -> None:
         """The job has done its part, unless *Stop* was faster.
 
         Raises:
@@ -155,11 +164,11 @@ class SystemCrew:
         """
         now = self.clock()
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
+            job, request = self._lock(work, ours)
             if job.state is JobState.RUNNING:
                 after = move_job(job.state, "commit")
                 work.jobs.save(job.id, job.state, state=after)
-                job = self._lock(work, job_id)[0]
+                job = self._lock(work, ours)[0]
             if job.state is not JobState.COMMITTING:
                 raise Halted("job.stopped")
             work.jobs.save(
@@ -179,11 +188,11 @@ class SystemCrew:
         work.backups.add(booked)
         work.requests.save(request.id, request.state, backup_id=booked.id)
 
-    def _drifted(self, job_id: str, drifted: Drifted) -> None:
+    def _drifted(self, ours: Job, drifted: Drifted) -> None:
         """Nothing was touched: a new plan, a new vote."""
         now = self.clock()
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
+            job, request = self._lock(work, ours)
             if job.state is JobState.RUNNING:
                 work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
                 self.ground.change(work, request, "drift", now, starts_at=None)
@@ -191,27 +200,27 @@ class SystemCrew:
                 for told in drifted.drift.differences:
                     self.ground.note(work, request, told.key, now, **told.params)
                 return
-        self._go_back(job_id)
+        self._go_back(ours)
 
-    def _went_wrong(self, job_id: str, error: CountersignError) -> None:
-        job, _ = self._load(job_id)
+    def _went_wrong(self, ours: Job, error: CountersignError) -> None:
+        job, _ = self._load(ours.id)
         if (
             job.kind is JobKind.PUT_BACK
             or job.state is JobState.COMMITTING
             or isinstance(error, NeighbourIll)
         ):
-            self._hold(job_id, error)
+            self._hold(ours, error)
             return
-        self._turn_round(job_id, error)
+        self._turn_round(ours, error)
         if job.kind is JobKind.PURGE:
-            self._stays_aside(job_id)
+            self._stays_aside(ours)
         else:
-            self._go_back(job_id)
+            self._go_back(ours)
 
-    def _turn_round(self, job_id: str, error: CountersignError) -> None:
+    def _turn_round(self, ours: Job, error: CountersignError) -> None:
         """From here on the job takes back what it did; one that was stopped knows why already."""
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
+            job, request = self._lock(work, ours)
             if job.state is not JobState.RUNNING:
                 return
             why = "outcome.frozen-now" if isinstance(error, Halted) else error.key
@@ -220,9 +229,9 @@ class SystemCrew:
             self.ground.log(work, "job-halted", request, {"job": job.id, "why": why}, self.clock())
             self.ground.note(work, request, "note.going-back", self.clock())
 
-    def _go_back(self, job_id: str) -> None:
+    def _go_back(self, ours: Job) -> None:
         """Undo; then the request ends as it must, or is held at the place that does not come back."""
-        job, request = self._load(job_id)
+        job, request = self._load(ours.id)
         if job.state is not JobState.HALTING:
             return
         journal = StoredJournal(self.store, self.ground, job)
@@ -230,25 +239,27 @@ class SystemCrew:
         try:
             with gate.step("step.undo"):
                 set_aside.undo(self.hands.name(request), self.hands.system(request), journal)
+        except (BooksDown, TakenOver):
+            raise
         except CountersignError as error:
-            self._hold(job_id, error)
+            self._hold(ours, error)
             return
-        self._end(job_id)
+        self._end(ours)
 
-    def _end(self, job_id: str) -> None:
+    def _end(self, ours: Job) -> None:
         now = self.clock()
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
+            job, request = self._lock(work, ours)
             key, params, event = _why(job)
             work.jobs.save(job.id, job.state, state=move_job(job.state, event), ended_at=now)
             self.ground.change(work, request, event, now, outcome=key, outcome_params=params)
             self.ground.note(work, request, "note.undone", now, requester=request.requester)
 
-    def _stays_aside(self, job_id: str) -> None:
+    def _stays_aside(self, ours: Job) -> None:
         """A purge that did not begin: all is still set aside. Stopped by a person, it needs new votes."""
         now = self.clock()
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
+            job, request = self._lock(work, ours)
             if job.state is not JobState.HALTING:
                 return
             key, params, event = _why(job)
@@ -267,12 +278,12 @@ class SystemCrew:
             )
             self.ground.note(work, request, "note.still-aside", now, requester=request.requester)
 
-    def _hold(self, job_id: str, error: CountersignError) -> None:
+    def _hold(self, ours: Job, error: CountersignError) -> None:
         """It stands still, and says where; a person decides."""
         now = self.clock()
-        log.error("job held", action="job-held", job=job_id, why=error.key)
+        log.error("job held", action="job-held", job=ours.id, why=error.key)
         with self.store.transact() as work:
-            job, request = self._lock(work, job_id)
+            job, request = self._lock(work, ours)
             try:
                 after = move_job(job.state, "hold")
             except Stale:
@@ -297,13 +308,17 @@ class SystemCrew:
             raise Broken("job.broken", code="missing")
         return job, request
 
-    def _lock(self, work: Work, job_id: str) -> tuple[Job, Request]:
-        """The request first, as everywhere, and then the job as it stands."""
-        job = work.jobs.get(job_id)
-        if job is None:
-            raise Broken("job.broken", code="missing")
-        request = self.ground.lock(work, job.request_id)
-        return work.jobs.get(job_id) or job, request
+    def _lock(self, work: Work, ours: Job) -> tuple[Job, Request]:
+        """The request first, as everywhere, and then the job as it stands.
+
+        Raises:
+            TakenOver: another worker took it up after ours.
+        """
+        request = self.ground.lock(work, ours.request_id)
+        job = work.jobs.get(ours.id) or ours
+        if job.attempt != ours.attempt:
+            raise TakenOver("job.taken-over")
+        return job, request
 
 
 def _why(job: Job) -> tuple[str, dict[str, str | int], str]:

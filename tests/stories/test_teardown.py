@@ -45,15 +45,23 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@contextmanager
-def town(tmp_path: Path, grace: str = "1h", host: str = "") -> Iterator[tuple[Rig, Callable[[], str | None]]]:
-    port = free_port()
+def home(tmp_path: Path) -> Path:
     root = tmp_path / "home"
     root.mkdir(mode=0o700)
     uploads = root / "uploads"
     uploads.mkdir()
     (uploads / "offer.txt").write_text("an offer")
     (uploads / "link").symlink_to("/etc/passwd")
+    return root
+
+
+@contextmanager
+def town(
+    tmp_path: Path, grace: str = "1h", host: str = "", *, leans: bool = False
+) -> Iterator[tuple[Rig, Callable[[], str | None]]]:
+    """``leans``: the neighbour falls ill when the CRM goes, because it is the CRM's own port."""
+    port = free_port()
+    root = home(tmp_path)
     neighbour = socket.socket()
     neighbour.bind(("127.0.0.1", 0))
     neighbour.listen()
@@ -65,7 +73,8 @@ def town(tmp_path: Path, grace: str = "1h", host: str = "") -> Iterator[tuple[Ri
         def change(text: str) -> str:
             parts = SYSTEM.replace("HOST", host or socket.gethostname()).replace("GRACE", grace)
             parts = parts.replace("ROOT", str(root)).replace("SOCKET", address)
-            parts = parts.replace("PORT", str(port)).replace("NEXT", str(neighbour.getsockname()[1]))
+            shop = port if leans else neighbour.getsockname()[1]
+            parts = parts.replace("PORT", str(port)).replace("NEXT", str(shop))
             text = text.replace("    environment: production\n", f"    environment: production{parts}", 1)
             return text.replace("rules:\n", f"rules:\n{RULE}", 1)
 
@@ -158,6 +167,23 @@ def test_a_freeze_holds_the_purge_and_putting_back_still_works(tmp_path: Path) -
         rig.command("U0ERIN", "/countersign", "put-back 1")
         assert rig.wait_state(1, "stopped", "succeeded") == "stopped"
         assert rig.wait(page, "the page is back")
+
+
+def test_a_neighbour_that_falls_ill_holds_it_and_stop_cannot_leave_things_set_aside(tmp_path: Path) -> None:
+    with town(tmp_path, leans=True) as (rig, page):
+        before, rows = page(), rig.contents()
+        ballot = ask(rig)
+        rig.approve(ballot)
+        assert rig.wait_state(1, "held", "set-aside", "failed") == "held", thread(rig, ballot)
+        assert not rig.crm.exists()
+        assert "shop" in thread(rig, ballot)
+        since = rig.command("U0ERIN", "/countersign", "stop 1")
+        assert "put-back 1" in rig.told("U0ERIN", since)
+        assert rig.state(1) == "held"
+        rig.command("U0ERIN", "/countersign", "put-back 1")
+        assert rig.wait_state(1, "stopped") == "stopped", thread(rig, ballot)
+        assert rig.wait(page, "the page is back") == before
+        assert rig.contents() == rows
 
 
 def test_a_target_on_a_host_that_nobody_serves_is_refused_when_it_is_filed(tmp_path: Path) -> None:
