@@ -41,6 +41,8 @@ log = structlog.get_logger(__name__)
 GAVE_WAY = ("target.deadlock", "target.collided")
 #: Seconds before another go, each made up to twice as long by chance.
 PAUSES = (0.2, 1.0)
+#: Seconds between looks at a target that cannot be asked what has become of a COMMIT.
+LOOKS = (0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class Crew:
 
     def _settle(self, job: Job, request: Request) -> Job:
         """COMMIT was the last thing noted: the target itself says whether it happened."""
-        verdict, result = self._fate(job, request, Broken("job.broken", code="restart"))
+        verdict, result = self._fate(job, request)
         if verdict == "committed" and result is not None:
             self._committed(job, result)
         elif verdict == "not-committed":
@@ -285,7 +287,7 @@ class Crew:
         """Nothing was changed, or it cannot be told: then it stands still and a person decides."""
         job, request = self._still(ours), self._load(ours.id)[1]
         if job.state is JobState.COMMITTING:
-            verdict, result = self._fate(job, request, error)
+            verdict, result = self._fate(job, request)
             if verdict == "committed" and result is not None:
                 self._committed(job, result)
                 return
@@ -299,20 +301,23 @@ class Crew:
             with self.store.transact() as work:
                 self._end(work, job, "fail", "fail", error)
 
-    def _fate(self, job: Job, request: Request, error: CountersignError) -> tuple[str, Result | None]:
+    def _fate(self, job: Job, request: Request) -> tuple[str, Result | None]:
         """An operation removes its backup only when it surely was not committed.
 
         No other refusal says anything about the rows: the system may have left the configuration since.
         """
-        if error.key == "operations.unclear":
-            return "unclear", None
-        try:
-            return self.hands.look(job, request)
-        except Refused as refusal:
-            removed = refusal.key == "backups.shredded" and request.operation is Operation.DELETE_RECORDS
-            return "not-committed" if removed else "unclear", None
-        except Broken:
-            return "unclear", None
+        for pause in LOOKS:
+            try:
+                return self.hands.look(job, request)
+            except Refused as refusal:
+                removed = refusal.key == "backups.shredded" and request.operation is Operation.DELETE_RECORDS
+                return "not-committed" if removed else "unclear", None
+            except TargetDown:
+                # A server that crashed with us comes back; only one that stays away leaves it unclear.
+                self.rest(pause)
+            except Broken:
+                break
+        return "unclear", None
 
     def _held(self, job: Job, error: CountersignError) -> None:
         """The rows may be gone: whoever decides must find their backup in the books."""

@@ -66,7 +66,7 @@ class Works:
     def crew(self, kind: type[Crew] = Crew, act: Callable[[str], None] | None = None) -> Crew:
         house, bench = self.house, self.bench
         hands = Hands(house.store, house.ground, bench.vault, bench.storage, HASH_KEY, house.clock)
-        crew = kind(house.store, house.ground, hands, SIGNING, house.clock)
+        crew = kind(house.store, house.ground, hands, SIGNING, house.clock, rest=lambda _: None)
         return crew if act is None else replace(crew, gatekeeper=lambda *args: ChoosyGatekeeper(act, *args))
 
     def approved(self) -> int:
@@ -300,3 +300,38 @@ def test_a_stop_counts_between_two_goes(works: Works) -> None:
     request_id, job = works.running()
     replace(works.crew(act=act), rest=stop).execute(job)
     assert works.house.state(request_id) is State.STOPPED
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["committed", "not committed"])
+def test_a_target_that_is_away_for_a_moment_is_asked_again_what_became_of_the_commit(
+    works: Works, committed: bool
+) -> None:
+    request_id, job = works.running()
+    if committed:
+        with pytest.raises(Killed):
+            works.crew(DyingCrew).execute(job)
+    else:
+
+        def die(name: str) -> None:
+            if name == "step.verify":
+                raise Killed
+
+        before = works.bench.path.read_bytes()
+        with pytest.raises(Killed):
+            works.crew(act=die).execute(job)
+        works.bench.path.write_bytes(before)
+    away = works.bench.path.with_name("away")
+    works.bench.path.rename(away)
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 3:
+            away.rename(works.bench.path)
+
+    crew = replace(works.crew(), rest=rest)
+    assert crew.execute(job) == JobState.COMMITTED
+    crew.tell(job)
+    assert len(rests) == 3
+    assert works.house.state(request_id) is State.SUCCEEDED
+    assert [row[0] for row in works.bench.ask("SELECT id FROM customers")] == [2]
