@@ -239,7 +239,14 @@ class Hands:
             raise Broken("job.broken", code="backup")
         order = RestoreOrder(plan, plan.backup, plan.sha256, self.hash_key)
         done = restore.run(order, self._target(request.target), self.vault, gate)
-        return Result({"rows": dict(done.rows), "nullified": dict(done.nullified), "sums": dict(done.sums)})
+        return Result(
+            {
+                "rows": dict(done.rows),
+                "nullified": dict(done.nullified),
+                "sums": dict(done.sums),
+                "problem": _told(done.problem),
+            }
+        )
 
     def _book(self, request: Request, sealed: SealedBackup, seconds: float) -> Backup:
         now = self.clock()

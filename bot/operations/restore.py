@@ -309,11 +309,15 @@ def _was_committed(order: RestoreOrder, target: RecordTarget, vault: Vault, tran
 
 
 def _verify(order: RestoreOrder, target: RecordTarget, vault: Vault) -> Told | None:
-    """Look from a new connection: every row there and identical. None when it is so."""
+    """Look from a new connection: every row and link is there. None when it is so.
+
+    A row that somebody has edited since the commit is there.
+    """
     try:
         with vault.open(order.backup_id, order.sha256) as opened, target.reading() as session:
             extra = _unpack(session, target, opened)
-            _compare(session, _Source(opened.manifest, extra, order.sha256))
-    except CountersignError as error:
-        return Told(error.key, error.params)
-    return None
+            missing = sum(archived.rows_of(session, name).missing for name in extra.shapes)
+            missing += sum(archived.links_of(session, link).empty for link in extra.links.values())
+    except CountersignError:
+        return Told("operations.no-look", {"target": target.name})
+    return Told("restore.still-missing", {"n": missing}) if missing else None

@@ -21,18 +21,10 @@ def render(view: RequestView, language: str) -> Rendered:
     backup = view.backup if request.operation in DESTRUCTIVE else None
     if request.operation is Operation.TEARDOWN:
         return _teardown(view, first, language)
-    counted = request_card.rows_line(view, language)
     data = view.revision.plan if view.revision else {}
     parts: list[Block | None] = [
         header(first),
-        section(
-            say(
-                f"receipt.done.{request.operation}",
-                language,
-                target=safe(request.target),
-                counted=counted or say("receipt.nothing-counted", language),
-            )
-        ),
+        section(_done(view, language)),
         *(section(text) for text in plan.tables(data, request.operation, language)),
     ]
     if backup is not None:
@@ -47,6 +39,20 @@ def render(view: RequestView, language: str) -> Rendered:
         value = f"{request.id}"
         parts.append(actions([button("restore", say("receipt.restore", language), value)]))
     return message(f"{first}: {safe(request.target)}", parts)
+
+
+def _done(view: RequestView, language: str) -> str:
+    """What happened; "verified" is said only when the last look found it so."""
+    request = view.request
+    counted = request_card.rows_line(view, language) or say("receipt.nothing-counted", language)
+    problem = view.job.facts.get("problem") if view.job else None
+    how = "done" if problem is None else "unsure"
+    said = say(f"receipt.{how}.{request.operation}", language, target=safe(request.target), counted=counted)
+    if problem is None:
+        return said
+    key, params = problem
+    named = {name: safe(value) if isinstance(value, str) else value for name, value in params.items()}
+    return f"{said}\n{say(key, language, **named)}"
 
 
 def _teardown(view: RequestView, first: str, language: str) -> Rendered:

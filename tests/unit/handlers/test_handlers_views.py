@@ -240,6 +240,35 @@ def test_the_receipt_tells_everything_that_a_restore_needs() -> None:
     assert '"action_id": "restore"' in shown
 
 
+PROBLEMS = {
+    "rows that are still there": (
+        Operation.DELETE_RECORDS,
+        ["operations.still-there", {"n": 3}],
+        "still found 3",
+    ),
+    "no last look": (
+        Operation.DELETE_RECORDS,
+        ["operations.no-look", {"target": "crm"}],
+        "from a new connection",
+    ),
+    "rows that are missing": (Operation.RESTORE, ["restore.still-missing", {"n": 2}], "missed 2"),
+}
+
+
+@pytest.mark.parametrize(("operation", "problem", "told"), PROBLEMS.values(), ids=PROBLEMS.keys())
+def test_a_receipt_says_verified_only_when_the_last_look_found_it_so(
+    operation: Operation, problem: list[Any], told: str
+) -> None:
+    good = views.view(State.SUCCEEDED, request={"operation": operation})
+    assert good.job is not None
+    assert "verified" in texts(receipt.render(good, "en"))
+    doubtful = replace(good, job=replace(good.job, facts={**good.job.facts, "problem": problem}))
+    shown = texts(receipt.render(doubtful, "en"))
+    assert "verified" not in shown
+    assert "not confirmed" in shown
+    assert told in shown
+
+
 def test_the_receipt_of_a_destroyed_backup_promises_nothing() -> None:
     shown = texts(receipt.render(views.view(State.SUCCEEDED, backup=views.backup(state="gone")), "en"))
     assert views.REFERENCE not in shown

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,28 @@ def test_everything_comes_back_and_a_second_restore_has_nothing_to_do(bench: Ben
     assert done.sums == outcome.sums
     assert [one for one in gate.events if one.startswith("step.")] == list(restore.STEPS)
     refused(bench, lambda: bench.plan_restore(outcome), "restore.nothing-missing")
+
+
+AFTERWARDS = {
+    "nothing": ("SELECT 1", None),
+    "a row that went again": ("DELETE FROM deals WHERE id = 10", ("restore.still-missing", {"n": 1})),
+    "a row that somebody edited": ("UPDATE deals SET owner = NULL WHERE id = 10", None),
+    "a link that was emptied again": (
+        "UPDATE invoices SET customer_id = NULL WHERE id = 1",
+        ("restore.still-missing", {"n": 1}),
+    ),
+    "a table that is gone": ("DROP TABLE deals", ("operations.no-look", {"target": "crm"})),
+}
+
+
+@pytest.mark.parametrize(("script", "problem"), AFTERWARDS.values(), ids=AFTERWARDS.keys())
+def test_the_last_look_after_a_restore_finds_what_is_missing_and_only_that(
+    bench: Bench, script: str, problem: tuple[str, dict[str, Any]] | None
+) -> None:
+    outcome = bench.delete("1")
+    gate = RecordingGate(on={"step.verify": lambda: bench.sql(script)})
+    found = bench.restore(outcome, gate).problem
+    assert (found and (found.key, dict(found.params))) == problem
 
 
 CONFLICTS = {
