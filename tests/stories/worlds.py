@@ -1,4 +1,4 @@
-"""Worlds that tests share: one for each pair of databases, as long as all goes well in it."""
+"""A world that tests share, as long as they want the same pair of databases and all goes well in it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,28 +10,33 @@ from tests.stories.world import World
 
 
 class Worlds:
-    """One world for each pair of databases, as long as all goes well in it."""
+    """One world at a time: its writer never rests, and would take the processor from everybody else."""
 
     def __init__(self, folders: pytest.TempPathFactory) -> None:
         self._folders = folders
-        self._worlds: dict[tuple[str, str], tuple[World, ExitStack]] = {}
+        self._open = ExitStack()
+        self._pair: tuple[str, str] | None = None
+        self._world: World | None = None
         self._server: PostgreSQL | None = None
 
     def one(self, pair: tuple[str, str]) -> World:
-        if pair in self._worlds and self._worlds[pair][0].busy:
-            self._worlds.pop(pair)[1].close()
-        if pair not in self._worlds:
+        if self._world is None or self._world.busy or self._pair != pair:
+            self._open.close()
+            self._world = None
             with ExitStack() as stack:
-                folder = self._folders.mktemp("world")
-                own, target = (
-                    stack.enter_context(postgresql_database(server=self._postgresql()))
-                    if kind == "postgresql"
-                    else f"sqlite:///{folder}/{name}.db"
-                    for kind, name in zip(pair, ("data/countersign", "crm"), strict=True)
-                )
-                world = stack.enter_context(World(folder, own, target))
-                self._worlds[pair] = world, stack.pop_all()
-        return self._worlds[pair][0]
+                self._world = self._new(pair, stack)
+                self._pair, self._open = pair, stack.pop_all()
+        return self._world
+
+    def _new(self, pair: tuple[str, str], stack: ExitStack) -> World:
+        folder = self._folders.mktemp("world")
+        own, target = (
+            stack.enter_context(postgresql_database(server=self._postgresql()))
+            if kind == "postgresql"
+            else f"sqlite:///{folder}/{name}.db"
+            for kind, name in zip(pair, ("data/countersign", "crm"), strict=True)
+        )
+        return stack.enter_context(World(folder, own, target))
 
     def _postgresql(self) -> str:
         """A server of our own: the connections of the dead would crowd out others."""
@@ -40,13 +45,12 @@ class Worlds:
         return self._server.url
 
     def close(self) -> None:
-        for _, stack in self._worlds.values():
-            stack.close()
+        self._open.close()
         if self._server is not None:
             self._server.remove()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worlds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
     worlds = Worlds(tmp_path_factory)
     yield worlds
