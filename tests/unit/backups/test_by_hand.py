@@ -4,6 +4,7 @@ import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -61,6 +62,36 @@ def test_a_stranger_opens_a_backup_with_the_readme_alone(
     assert (opened / "MANIFEST.json").read_text().count('"rows"') == 2 + len(made.manifest.tables)
     assert {one.stat().st_mode & 0o077 for one in [opened, *opened.rglob("*")]} == {0}
     assert (tmp_path / folder / f"{ID}.key").stat().st_mode & 0o077 == 0
+
+
+def test_a_stranger_gets_the_files_of_a_whole_system_out(
+    tmp_path: Path, programs: Callable[..., None]
+) -> None:
+    programs("age", "tar", "zstd")
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "large").write_bytes(Random(5).randbytes(20 * 1024 * 1024))
+    (folder / "link").symlink_to("large")
+    made = ["tar", "-c", "--format=posix", "--sparse", "--numeric-owner", "-f", "-", "-C", str(folder), "."]
+    packed = subprocess.run(made, capture_output=True, check=True).stdout
+    master, _ = load_or_create(tmp_path / "master.key", any_backup_exists=False)
+    with Vault(LocalStorage(tmp_path / "backups"), master, "T0ACME").sealing(ID) as sealing:
+        with sealing.blob("uploads.tar") as out:
+            out.write(packed)
+        sealing.finish({"target": "crm"})
+    text = (tmp_path / "backups" / f"{ID}.README.txt").read_text()
+    by_hand = [line for line in text.splitlines() if line.startswith(("cat ", "tar "))]
+    lines = "\n".join([*commands(text), "mkdir FOLDER", *by_hand])
+    for word, meant in (("MASTER_KEY_FILE", "../master.key"), ("NAME", "uploads.tar")):
+        lines = lines.replace(word, meant)
+    script = ["sh", "-c", f"set -e\n{lines}"]
+    done = subprocess.run(script, cwd=tmp_path / "backups", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    parts = list((tmp_path / "backups" / ID / "streams" / "uploads.tar").iterdir())
+    assert len(parts) > 1
+    back = tmp_path / "backups" / "FOLDER"
+    assert (back / "large").read_bytes() == (folder / "large").read_bytes()
+    assert (back / "link").readlink() == Path("large")
 
 
 def test_without_the_key_file_the_master_key_opens_nothing(
