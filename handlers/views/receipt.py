@@ -46,10 +46,10 @@ def _done(view: RequestView, language: str) -> str:
     request = view.request
     counted = request_card.rows_line(view, language) or say("receipt.nothing-counted", language)
     problem = view.job.facts.get("problem") if view.job else None
-    how = "done" if problem is None else "unsure"
-    said = say(f"receipt.{how}.{request.operation}", language, target=safe(request.target), counted=counted)
+    facts = {"target": safe(request.target), "counted": counted}
     if problem is None:
-        return said
+        return say(f"receipt.done.{request.operation}", language, **facts)
+    said = say(f"receipt.unsure.{request.operation}", language, **facts)
     key, params = problem
     named = {name: safe(value) if isinstance(value, str) else value for name, value in params.items()}
     return f"{said}\n{say(key, language, **named)}"

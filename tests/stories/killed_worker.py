@@ -2,16 +2,18 @@
 
 Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
 committed and our own database does not know yet; ``sleep`` stops the process inside a step with SIGSTOP, for
-whoever sends it SIGCONT; ``engine-before``, ``engine-after``: a step NAME of the
+whoever sends it SIGCONT; ``linger`` keeps a step waiting while a file ``lingering`` is in the data folder; ``engine-before``, ``engine-after``: a step NAME of the
 engine.
 """
 
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from bot import compose
@@ -27,6 +29,13 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def linger() -> None:
+    marker = Path(os.environ["COUNTERSIGN_DATA_DIR"], "lingering")
+    marker.touch()
+    while marker.exists():
+        time.sleep(0.01)
+
+
 class DyingGatekeeper(Gatekeeper):
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -37,6 +46,8 @@ class DyingGatekeeper(Gatekeeper):
                 die()
             if MOMENT == "sleep" and name == NAME:
                 os.kill(os.getpid(), signal.SIGSTOP)
+            if MOMENT == "linger" and name == NAME:
+                linger()
             yield
         if MOMENT == "after" and name == NAME:
             die()

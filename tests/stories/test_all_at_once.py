@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -77,12 +79,38 @@ def test_killed_again_while_it_recovers(rig: Rig, case: str) -> None:
 
 
 def asleep(rig: Rig) -> None:
-    """Wait until the worker has stopped itself."""
-    status = Path(f"/proc/{rig.processes['worker'].pid}/stat")
-    rig.wait(lambda: status.read_text().rpartition(")")[2].split()[0] == "T", "the worker should sleep")
+    """Put the worker to sleep in the step it lingers in, but not while it keeps everybody out of our database."""
+    marker, worker = rig.folder / "data" / "lingering", rig.processes["worker"]
+    rig.wait(marker.exists, "the worker should linger")
+
+    def sleeps_without_a_lock() -> bool:
+        os.kill(worker.pid, signal.SIGSTOP)
+        rig.wait(lambda: state_of(worker.pid) == "T", "the worker should sleep")
+        if writable(rig):
+            return True
+        os.kill(worker.pid, signal.SIGCONT)
+        return False
+
+    rig.wait(sleeps_without_a_lock, "the worker should sleep between two transactions")
+
+
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def writable(rig: Rig) -> bool:
+    path = rig.folder / "data" / "countersign.db"
+    with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+        connection.execute("ROLLBACK")
+        return True
 
 
 def wakes(rig: Rig) -> None:
+    (rig.folder / "data" / "lingering").unlink()
     os.kill(rig.processes["worker"].pid, signal.SIGCONT)
 
 
@@ -95,7 +123,7 @@ def test_what_was_stopped_while_the_worker_slept_is_not_done_when_it_wakes(
     rig: Rig, brake: str, step: str
 ) -> None:
     before = rig.contents()
-    dies(rig, "sleep", step)
+    dies(rig, "linger", step)
     rig.approve(rig.ask_to_delete())
     asleep(rig)
     rig.command("U0ALICE", "/countersign", brake)
@@ -117,7 +145,7 @@ def test_a_worker_that_slept_longer_than_the_lock_may_last_deletes_nothing(tmp_p
     with Rig(tmp_path, lambda text: text.replace("max_lock: 30s", "max_lock: 1s")) as rig:
         assert "max_lock: 1s" in (tmp_path / "countersign.yml").read_text()
         before = rig.contents()
-        dies(rig, "sleep", "step.test-restore")
+        dies(rig, "linger", "step.test-restore")
         rig.approve(rig.ask_to_delete())
         asleep(rig)
         since = time.monotonic()

@@ -22,6 +22,7 @@ MADE = {
     "plan.links.{}": Operation,
     "receipt.title.{}": Operation,
     "receipt.done.{}": Operation,
+    "receipt.unsure.{}": (Operation.DELETE_RECORDS, Operation.RESTORE),
     "card.state.{}": State,
 }
 #: Where a text stands -> how long it may be.
