@@ -56,10 +56,13 @@ class Cutter:
                 if last:
                     # The server carries it out before it notices that nobody listens.
                     break
-        _close(server if not self._is_cut() else None, client)
+        # Asked once: the next cut may be set between two looks, and a server that is told nothing keeps its locks.
         if self._is_cut():
+            _close(client)
             with suppress(OSError):
                 server.shutdown(socket.SHUT_WR)
+        else:
+            _close(server, client)
 
     def _down(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -72,9 +75,8 @@ class Cutter:
         return bool(self._at) and self.count >= self._at
 
 
-def _close(*sockets: socket.socket | None) -> None:
+def _close(*sockets: socket.socket) -> None:
     for one in sockets:
-        if one is not None:
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+        one.close()
