@@ -12,7 +12,7 @@ import zstandard
 
 from bot.backups import manifest as manifests
 from bot.backups import tarball
-from bot.backups.cells import codec
+from bot.backups.cells import codec, row_encoder
 from bot.backups.readme import readme
 from bot.backups.rows import RowSum, write_row
 from bot.errors import BadInput
@@ -81,12 +81,11 @@ class ArchiveWriter:
         known = {(table.kind, table.name) for table in self._tables}
         if not names or len(set(names)) != len(names) or (kind, name) in known:
             raise BadInput("backups.table_twice")
-        encoders = [codec(column.codec).encode for column in columns]
+        encode = row_encoder([column.codec for column in columns])
         folder = self._new_folder(kind, name)
         total = RowSum()
         parts = 0
-        encoded = ([encode(value) for encode, value in zip(encoders, row, strict=True)] for row in rows)
-        for parts, data in enumerate(_parts(names, encoded, total, self._part), start=1):
+        for parts, data in enumerate(_parts(names, map(encode, rows), total, self._part), start=1):
             self._add(f"{folder}/{parts:05d}.csv.zst", data)
         summary = TableSummary(kind, name, folder, tuple(columns), total.rows, total.sum, parts)
         self._tables.append(summary)

@@ -3,8 +3,9 @@
 import math
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from bot.errors import CannotProve, NotOurs
 from bot.model.backups import Cell, InvalidText, Value
@@ -34,6 +35,42 @@ def codec(name: str) -> Codec:
     if found is None:
         raise NotOurs("backups.unknown_codec", codec=name[:40])
     return found
+
+
+def row_encoder(codecs: Sequence[str]) -> Callable[[Sequence[Value]], Sequence[Cell]]:
+    """Encodes a row of that many columns, each by the codec of its name; raises as they do.
+
+    Raises:
+        NotOurs: this release does not know a codec.
+    """
+    encoders = [codec(name).encode for name in codecs]
+
+    def _each(row: Sequence[Value]) -> Sequence[Cell]:
+        return [encode(value) for encode, value in zip(encoders, row, strict=True)]
+
+    def _texts(row: Sequence[Value]) -> Sequence[Cell]:
+        # Nearly all rows are ASCII texts, which are their own cells; nothing else can be joined.
+        cells = cast("Sequence[Cell]", row)
+        try:
+            plain = "".join([cell for cell in cells if cell is not None]).isascii()
+        except TypeError:
+            plain = False
+        return cells if plain and len(cells) == len(encoders) else _each(row)
+
+    return _texts if set(codecs) == {"text-1"} else _each
+
+
+def row_decoder(codecs: Sequence[str]) -> Callable[[Sequence[Cell]], tuple[Value, ...]]:
+    """Decodes a row of that many cells, as they came out of UTF-8.
+
+    Raises:
+        NotOurs: this release does not know a codec; when decoding: a cell that it did not write.
+    """
+    if set(codecs) == {"text-1"}:
+        # Whatever came out of UTF-8 is its own value.
+        return tuple
+    decoders = [codec(name).decode for name in codecs]
+    return lambda row: tuple([decode(cell) for decode, cell in zip(decoders, row, strict=True)])
 
 
 def _encode_sqlite(value: Value) -> Cell:

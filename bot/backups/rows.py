@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import IO
 
-from bot.backups.cells import codec
+from bot.backups.cells import row_encoder
 from bot.errors import NotOurs
 from bot.model.backups import Cell, Column, Value
 
@@ -135,8 +135,8 @@ def sum_rows(columns: Sequence[Column], rows: Iterable[Sequence[Value]]) -> RowS
     Raises:
         CannotProve: a value has no exact encoding.
     """
-    encoders = [codec(column.codec).encode for column in columns]
+    encode = row_encoder([column.codec for column in columns])
     total = RowSum()
     for row in rows:
-        total.add([encode(value) for encode, value in zip(encoders, row, strict=True)])
+        total.add(encode(row))
     return total

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, cast
@@ -16,9 +16,9 @@ from bot.backups.keyfile import KeyFile
 from bot.backups.keys import MasterKey
 from bot.backups.readme import readme
 from bot.backups.storage.base import Storage, Upload
-from bot.backups.unarchive import read_manifest
+from bot.backups.unarchive import read_tables
 from bot.errors import BadInput, CountersignError, NotOurs, Stale
-from bot.model.backups import Column, Kind, Manifest, SealedBackup, TableSummary, Value
+from bot.model.backups import Column, Kind, Manifest, SealedBackup, Table, TableSummary, Value
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -35,6 +35,7 @@ class Sealing:
         self._id = backup_id
         self._identity = Identity(secrets.token_bytes(32))
         self._written: list[str] = []
+        self._manifest: Manifest | None = None
         self._sealed: SealedBackup | None = None
 
     def __enter__(self) -> Self:
@@ -82,24 +83,53 @@ class Sealing:
     def finish(self, extra: Mapping[str, object]) -> SealedBackup:
         """Seal, make durable, read everything back from the store with the master key, and only then return.
 
+        Raises: as ``close`` and ``read_back``.
+        """
+        self.close(extra)
+        return self.read_back(_leave)
+
+    def close(self, extra: Mapping[str, object]) -> None:
+        """Seal and make durable. Nothing may rely on it before ``read_back``.
+
         Args:
             extra: plain JSON for the manifest.
 
         Raises:
             CannotProve: ``extra`` is not plain JSON.
-            StorageDown: the store cannot be written or read.
-            NotOurs: what was read back is not what was written.
+            StorageDown: the store cannot be written.
         """
-        assert self._sealed is None
+        assert self._manifest is None
         manifest = self._archive.finish(extra)
         self._age.close()
         self._upload.commit()
         self._written.append(self._id + shelf.ARCHIVE)
         self._put(shelf.README, readme(self._id).encode())
         self._put(shelf.KEY, self._key_file())
-        self._read_back(manifest)
+        self._manifest = manifest
+
+    def read_back(self, take: Callable[[Manifest, Iterator[Table]], None]) -> SealedBackup:
+        """Read everything back from the store with the master key, and check it; only then is there a backup.
+
+        Args:
+            take: gets the manifest, and the tables as they come out of the store. What it does with them
+                holds only if this returns.
+
+        Raises:
+            StorageDown: the store cannot be read.
+            NotOurs: what was read back is not what was written.
+            CountersignError: ``take`` raised it.
+        """
+        assert self._manifest is not None
+        assert self._sealed is None
+        key = shelf.read_key(self._storage, self._master, self._id)
+        if key.sha256 != self._hashed.sha256:
+            raise NotOurs("backups.read_back")
+        with shelf.plain_archive(self._storage, key) as plain:
+            tables = read_tables(plain, self._manifest)
+            take(self._manifest, tables)
+            _leave(self._manifest, tables)
         self._sealed = SealedBackup(
-            self._id, self._hashed.sha256, self._hashed.size, self._master.key_id, manifest
+            self._id, self._hashed.sha256, self._hashed.size, self._master.key_id, self._manifest
         )
         return self._sealed
 
@@ -128,12 +158,11 @@ class Sealing:
             age.write(plain)
         return out.getvalue()
 
-    def _read_back(self, manifest: Manifest) -> None:
-        key = shelf.read_key(self._storage, self._master, self._id)
-        with shelf.plain_archive(self._storage, key) as plain:
-            found = read_manifest(plain)
-        if found != manifest or key.sha256 != self._hashed.sha256:
-            raise NotOurs("backups.read_back")
+
+def _leave(manifest: Manifest, tables: Iterator[Table]) -> None:  # noqa: ARG001 - the signature of ``take``
+    """Let everything be read to its end."""
+    for _ in tables:
+        pass
 
 
 class _Hashed(io.RawIOBase):

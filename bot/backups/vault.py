@@ -52,8 +52,8 @@ class Vault:
         Args:
             backup_id: its id.
             sha256: of the archive, when a reference or a record names it; else the key file's word counts.
-            known: the manifest, by whoever read it a moment ago. Then members, counts and sums are checked
-                only while ``tables`` is read, to its end.
+            known: the manifest of that archive, by whoever has just checked it all against the manifest. Then
+                only the ciphertext is checked, by its hash.
 
         Raises:
             NotFound: there is none of that id.
@@ -168,12 +168,14 @@ class OpenedBackup:
     def tables(self) -> Iterator[Table]:
         """The tables in the order of the manifest, rows decoded as they are read; may be called again.
 
+        The rows are not added up again: the hash of the whole says that they are those that were.
+
         Raises:
             NotOurs: the archive changed since it was opened; known only at the end, so take it to its end.
         """
         assert self._key is not None
         with shelf.plain_archive(self._storage, self._key) as plain:
-            yield from read_tables(plain, self.manifest)
+            yield from read_tables(plain, self.manifest, sums=False)
 
     @contextmanager
     def blob(self, name: str) -> Iterator["StreamReading"]:

@@ -9,7 +9,7 @@ import hmac
 import json
 import struct
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -25,10 +25,23 @@ Key = tuple[Value, ...]
 
 def mark(hash_key: bytes, table: str, key: Key) -> str:
     """A keyed hash of one row's key: 32 hex digits, useless without ``hash_key``."""
+    return next(marks(hash_key, table, [key]))
+
+
+def marks(hash_key: bytes, table: str, keys: Iterable[Key]) -> Iterator[str]:
+    """``mark`` of each key, in their order: the HMAC-SHA-256 of the JSON list of table and cells."""
     # The same text as json.dumps, which would build an encoder for every row.
-    cells = [f"[{', '.join(map(encode_basestring_ascii, pack(value)))}]" for value in key]
-    text = f"[{', '.join([encode_basestring_ascii(table), *cells])}]"
-    return hmac.digest(hash_key, text.encode(), "sha256").hex()[:32]
+    begun = hmac.new(hash_key, f"[{encode_basestring_ascii(table)}, ".encode(), "sha256")
+    for key in keys:
+        one = begun.copy()
+        one.update(f"{', '.join(map(_json_cell, key))}]".encode())
+        yield one.hexdigest()[:32]
+
+
+def _json_cell(value: Value) -> str:
+    if type(value) is str:
+        return f'["text", {encode_basestring_ascii(value)}]'
+    return f"[{', '.join(map(encode_basestring_ascii, pack(value)))}]"
 
 
 def hash_marks(hash_key: bytes, marks: Iterable[str]) -> str:

@@ -124,6 +124,13 @@ def load(session: Session, table: Table, links: Mapping[str, Link]) -> None:
     session.stage(summary.name, live, [column.name for column in summary.columns], table.rows)
 
 
+def load_all(session: Session, manifest: Manifest, tables: Iterable[Table]) -> None:
+    """Stage a whole archive while it is read."""
+    links = extra_of(manifest).links
+    for table in tables:
+        load(session, table, links)
+
+
 def load_proven(session: Session, tables: Iterable[Table], links: Mapping[str, Link]) -> None:
     """Stage a whole archive, and prove that every row of it arrived unchanged.
 
@@ -148,11 +155,17 @@ def load_keys(session: Session, table: Table, key: Sequence[str]) -> None:
 
 def rows_of(session: Session, name: str) -> Rows:
     """A staged table beside the live one."""
+    tally = session.tally(name)
+    if tally.settled:
+        return Rows(missing=tally.missing, identical=tally.identical)
     return classify_rows(session.pairs(name))
 
 
 def links_of(session: Session, link: Link) -> Links:
     """A staged link beside the live rows."""
+    tally = session.tally(link.label)
+    if tally.settled:
+        return Links(gone=tally.missing, identical=tally.identical)
     return classify_links(link.key, session.pairs(link.label))
 
 

@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
 from bot.errors import BadInput, Broken, CannotProve, CountersignError, NotFound, NotOurs, Refused
 from bot.model.backups import Column, SealedBackup, TableSummary
-from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, mark, schema_drift
+from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, marks, schema_drift
 from bot.model.requests import Operation
 from bot.operations import archived, preflight
 from bot.operations.archived import Extra, Settled, link_of, shape_of
@@ -139,9 +140,9 @@ def _transaction(
             with gate.step("step.copy"):
                 _copy_out(session, found, sealing, gate)
             with gate.step("step.seal"):
-                attempt.sealed = sealed = sealing.finish(_extra(session, target, order, found))
-        with gate.step("step.test-restore"):
-            attempt.seconds = _test_restore(session, found, sealed, vault)
+                sealing.close(_extra(session, target, order, found))
+            with gate.step("step.test-restore"):
+                _test_restore(session, found, sealing, attempt)
         gate.check()
         with gate.step("step.delete"):
             session.extend()
@@ -149,7 +150,8 @@ def _transaction(
         with gate.step("step.commit"):
             attempt.transaction = session.transaction()
             gate.check()
-            gate.committing(attempt.transaction, sealed.backup_id, sealed.sha256)
+            assert attempt.sealed is not None
+            gate.committing(attempt.transaction, attempt.sealed.backup_id, attempt.sealed.sha256)
             attempt.committing = True
             session.commit()
             attempt.committed = True
@@ -194,7 +196,7 @@ def _fate(target: RecordTarget, vault: Vault, sealed: SealedBackup, transaction:
 
 
 def _roots(hash_key: bytes, table: str, roots: Iterable[Key]) -> str:
-    return hash_marks(hash_key, [mark(hash_key, table, key) for key in roots])
+    return hash_marks(hash_key, marks(hash_key, table, roots))
 
 
 def _plan(target: RecordTarget, record: str, found: Closure, roots: str, told: tuple[Told, ...]) -> Plan:
@@ -316,24 +318,22 @@ def _extra(session: Session, target: RecordTarget, order: DeleteOrder, found: Cl
     ).to_json()
 
 
-def _test_restore(session: Session, found: Closure, sealed: SealedBackup, vault: Vault) -> float:
-    """Read the backup out of the store into scratch tables and compare with the locked rows; in seconds.
+def _test_restore(session: Session, found: Closure, sealing: Sealing, attempt: _Attempt) -> None:
+    """Read the backup out of the store into scratch tables and compare with the locked rows.
 
     Raises:
         CannotProve: a row would not come back as it is.
     """
     started = time.perf_counter()
-    with vault.open(sealed.backup_id, sealed.sha256, sealed.manifest) as opened:
-        links = archived.extra_of(opened.manifest).links
-        for table in opened.tables():
-            archived.load(session, table, links)
+    attempt.sealed = sealed = sealing.read_back(partial(archived.load_all, session))
+    links = archived.extra_of(sealed.manifest).links
     for part in found.measured.tables:
         if archived.rows_of(session, part.name) != Rows(identical=part.rows):
             raise CannotProve("operations.test-restore", table=part.name)
     for part in found.measured.links:
         if archived.links_of(session, links[part.name]) != Links(identical=part.rows):
             raise CannotProve("operations.test-restore", table=part.name)
-    return time.perf_counter() - started
+    attempt.seconds = time.perf_counter() - started
 
 
 def _delete(session: Writing, found: Closure) -> tuple[Mapping[str, int], Mapping[str, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bot.config.types import SoftReference
 from bot.errors import BadInput, CannotProve
-from bot.model.plans import FORMAT, Part, Told, hash_marks, mark
+from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
 from bot.operations.closure import Reach, components, reach
 from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
@@ -153,14 +153,14 @@ def measure(session: Session, ground: Ground, emptied: tuple[Edge, ...], hash_ke
     """Counts and keyed hashes of what a walk found."""
     rows: dict[str, tuple[str, ...]] = {}
     for table in sorted(ground.reach.tables):
-        found = tuple(sorted(mark(hash_key, table, key) for key in session.keys(table)))
+        found = tuple(sorted(marks(hash_key, table, session.keys(table))))
         if found:
             rows[table] = found
     links: dict[str, tuple[str, ...]] = {}
     for edge in emptied:
         width = len(ground.catalogue.tables[edge.child].key)
         links[edge.label] = tuple(
-            sorted(mark(hash_key, edge.child, row[:width]) for row in session.links(edge))
+            sorted(marks(hash_key, edge.child, (row[:width] for row in session.links(edge))))
         )
     order = components(rows, (*ground.catalogue.edges, *ground.reach.followed))
     return Measured(

@@ -14,7 +14,7 @@ from bot.backups.rows import sum_rows
 from bot.backups.vault import OpenedBackup, Vault
 from bot.errors import Broken, CannotProve, CountersignError, NotFound, Refused
 from bot.model.backups import Manifest
-from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, judge, mark
+from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, judge, marks
 from bot.model.requests import Operation
 from bot.operations import archived
 from bot.operations.archived import Extra, Settled, extra_of
@@ -224,7 +224,7 @@ def _fingerprint(session: Session, target: RecordTarget, extra: Extra) -> str:
 
 
 def _part(hash_key: bytes, name: str, table: str, keys: tuple[Key, ...]) -> Part:
-    return Part(name, len(keys), hash_marks(hash_key, [mark(hash_key, table, key) for key in keys]))
+    return Part(name, len(keys), hash_marks(hash_key, marks(hash_key, table, keys)))
 
 
 def _warnings(

@@ -98,6 +98,20 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """A stage beside the live rows: how many it has, how many are not live, and how many surely the same."""
+
+    rows: int
+    missing: int
+    identical: int
+
+    @property
+    def settled(self) -> bool:
+        """Every row is one or the other. If not, only a look at the rows tells."""
+        return self.missing + self.identical == self.rows
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
 
@@ -180,6 +194,9 @@ class Session(Protocol):
 
     def pairs(self, label: str) -> Iterator[tuple[Row, Row | None]]:
         """Every staged row beside the same columns of the live row with its key, if there is one."""
+
+    def tally(self, label: str) -> Tally:
+        """What ``pairs`` would show, counted by the database itself at one moment."""
 
     def clashes(self, label: str) -> int:
         """How many staged, not live rows share a unique key with some live row."""

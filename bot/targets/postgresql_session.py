@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.errors import BadInput, CannotProve
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge, Need, Row, TableColumn
+from bot.targets.base import Edge, Need, Row, TableColumn, Tally
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_rights import missing_rights
@@ -194,6 +194,27 @@ class PostgresqlSession(PostgresqlWork):
         )
         for row in self._read(query, stage.table):
             yield row[:width], row[width + 1 :] if row[width] is not None else None
+
+    def tally(self, label: str) -> Tally:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        # ``*=`` compares what is stored, byte by byte. Cast, because two ROW(…) side by side are compared
+        # column by column.
+        same = (
+            f"CAST(ROW({', '.join(f's.{stage.cell(name)}' for name in stage.columns)}) AS record)"
+            f" OPERATOR(pg_catalog.*=) CAST(ROW({sql.listed('t', stage.columns)}) AS record)"
+        )
+        query = (
+            f"SELECT count(*), count(*) FILTER (WHERE t.tableoid IS NULL),"
+            f" count(*) FILTER (WHERE t.tableoid IS NOT NULL AND {same})"
+            f" FROM {stage.path} s"
+            f" LEFT JOIN {relation.rows} t ON {sql.matched('t', relation, stage, 's')}"
+        )
+        with translated(self._target, stage.table):
+            counts = self._execute(query).fetchone()
+        return Tally(*map(int, counts))  # type: ignore[arg-type]  # an aggregate has a row
 
     def clashes(self, label: str) -> int:
         """See ``Session``."""

@@ -15,7 +15,7 @@ from itertools import islice
 from bot.errors import BadInput, CannotProve
 from bot.model.backups import InvalidText, Value
 from bot.targets import sqlite_sql as sql
-from bot.targets.base import Catalogue, Edge, Need, Row, Table
+from bot.targets.base import Catalogue, Edge, Need, Row, Table, Tally
 from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_sql import Stage, quote
@@ -193,6 +193,17 @@ class SqliteSession:
         )
         for row in self._read(query, stage.table):
             yield row[:width], row[width + 1 :] if row[width] else None
+
+    def tally(self, label: str) -> Tally:
+        """See ``Session``; SQL of SQLite cannot tell 0.0 from -0.0, so that it calls no row identical."""
+        stage = self._stages[label]
+        query = (
+            f"SELECT count(*), count(*) FILTER (WHERE t.{quote(stage.key[0])} IS NULL)"
+            f" FROM temp.{stage.name} s LEFT JOIN main.{quote(stage.table)} t ON {stage.live}"
+        )
+        with translated(self._target, stage.table):
+            rows, missing = self._connection.execute(query).fetchone()
+        return Tally(rows, missing, 0)
 
     def clashes(self, label: str) -> int:
         """See ``Session``."""

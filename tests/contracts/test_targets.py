@@ -19,7 +19,7 @@ import pytest
 
 from bot.errors import BadInput, Broken, CountersignError, TargetDown
 from bot.targets import open_target
-from bot.targets.base import Edge, RecordTarget, Row, Session
+from bot.targets.base import Edge, RecordTarget, Row, Session, Tally
 from bot.texts import say
 from tests.fakes.servers import postgresql_database
 
@@ -190,11 +190,16 @@ def test_staged_rows_come_back_as_they_were_and_meet_the_live_ones(place: Instal
             rows[1]: place.said((1, "y", 1, ""))[0],
             rows[2]: None,
         }
+        tally = session.tally("children")
+        assert (tally.rows, tally.missing, tally.settled) == (3, 1, False)
+        assert tally.identical <= 1
         assert session.orphans(edge(target, CASCADE), "children") == 1
     with target.reading() as session:
         session.stage("children", "children", ("a", "b", "parent", "note"), rows)
         assert session.stage("parents", "parents", ("id", "code", "name"), place.said((404, "p1", None))) == 1
         assert session.orphans(edge(target, CASCADE), "children") == 0
+        assert session.tally("parents") == Tally(1, 1, 0)
+        assert session.tally("parents").settled
         assert session.clashes("parents") == 1
         assert session.clashes("children") == 0
 

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import IO
@@ -18,7 +18,7 @@ from bot.backups import keyfile
 from bot.backups.age import Encryptor
 from bot.backups.keyfile import KeyFile
 from bot.backups.storage.local import LocalStorage
-from bot.backups.vault import Vault, any_backup_exists
+from bot.backups.vault import Sealing, Vault, any_backup_exists
 from bot.errors import (
     BadInput,
     CannotProve,
@@ -30,7 +30,7 @@ from bot.errors import (
     Stale,
     StorageDown,
 )
-from bot.model.backups import Column, SealedBackup
+from bot.model.backups import Column, Manifest, SealedBackup, Table
 from tests.fakes.backups import HARD_COLUMNS, HARD_ROWS, identity, master_key, seeded
 from tests.fakes.storage import MemoryStorage, MemoryUpload
 
@@ -119,6 +119,43 @@ def test_leaving_without_finish_leaves_nothing() -> None:
         sealing.finish({"bytes": b""})
     assert (store.objects, store.unfinished) == ({}, 0)
     sealed(store)
+
+
+def test_nothing_is_a_backup_before_it_was_read_back_to_its_end() -> None:
+    store, seen = MemoryStorage(), list[tuple[int, list[list[str]]]]()
+
+    def look(manifest: Manifest, tables: Iterator[Table]) -> None:
+        seen.append((manifest.rows, [list(map(repr, table.rows)) for table in tables]))
+
+    def look_away(_: Manifest, tables: Iterator[Table]) -> None:
+        next(next(tables).rows)
+
+    def fail(_: Manifest, tables: Iterator[Table]) -> None:
+        next(next(tables).rows)
+        raise RuntimeError
+
+    def begin(sealing: Sealing) -> Sealing:
+        sealing.table("rows", "customers", HARD_COLUMNS, HARD_ROWS)
+        sealing.close({})
+        return sealing
+
+    with vault(store).sealing(ID) as sealing:
+        begin(sealing)
+    assert store.objects == {}
+    with pytest.raises(RuntimeError), vault(store).sealing(ID) as sealing:
+        begin(sealing).read_back(fail)
+    assert store.objects == {}
+    for rotten in ("the archive", "the key file"):
+        with pytest.raises(NotOurs), vault(store).sealing(ID) as sealing:
+            begin(sealing)
+            name = f"{ID}.age" if rotten == "the archive" else f"{ID}.key.age"
+            store.objects[name] = store.objects[name][:-9] + b"123456789"
+            sealing.read_back(look_away)
+        assert store.objects == {}
+    with vault(store).sealing(ID) as sealing:
+        made = begin(sealing).read_back(look)
+    assert seen == [(len(HARD_ROWS), [list(map(repr, HARD_ROWS))])]
+    assert vault(store).verify(ID) == made.manifest
 
 
 def test_a_failure_after_finish_keeps_the_backup() -> None:

@@ -2,18 +2,20 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from bot.errors import CountersignError, Halted, NotOurs, StorageDown, TargetDown
+from bot.errors import CannotProve, CountersignError, Halted, NotOurs, StorageDown, TargetDown
 from bot.operations.gate import Drifted
 from bot.targets import open_target
+from bot.targets.base import RecordTarget, Row
 from bot.texts import say
 from tests.fakes.operations import Bench, RecordingGate, make_bench
 
@@ -445,6 +447,36 @@ def test_a_backup_damaged_between_sealing_and_test_restore_stops_the_deletion(be
     before = bench.dump()
     with pytest.raises(NotOurs):
         bench.run(bench.order("1"), RecordingGate(on={"step.test-restore": damage}))
+    assert bench.dump() == before
+    assert backups(bench) == []
+
+
+class Altering:
+    """A target that changes the last row of whatever it stages."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    @contextmanager
+    def writing(self) -> Iterator[Any]:
+        with self._inner.writing() as session:
+            yield Altering(session)
+
+    def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        *most, last = rows
+        altered = (*last[:-1], "altered" if last[-1] is None else None)
+        return int(self._inner.stage(label, table, columns, [*most, altered]))
+
+
+def test_a_row_that_does_not_come_back_as_it_was_stops_the_deletion_and_leaves_no_backup(
+    bench: Bench,
+) -> None:
+    before = bench.dump()
+    with pytest.raises(CannotProve, match=r"operations\.test-restore"):
+        replace(bench, target=cast("RecordTarget", Altering(bench.target))).run(bench.order("1"))
     assert bench.dump() == before
     assert backups(bench) == []
 

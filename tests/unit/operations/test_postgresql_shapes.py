@@ -55,6 +55,16 @@ SHAPES: dict[str, tuple[str, str, dict[str, int]]] = {
         """,
         {"Sales.Customer": 1, '100% "odd" one.select': 1, "public.a.b": 1},
     ),
+    "a number whose text comes back with other bits": (
+        "customers",
+        """
+        CREATE TABLE customers (id int PRIMARY KEY, n float8);
+        CREATE TABLE tags (id int PRIMARY KEY, c int REFERENCES customers, n float8);
+        INSERT INTO customers VALUES (1, 'inf'::float8 - 'inf'::float8), (2, 'NaN');
+        INSERT INTO tags VALUES (1, 1, 'inf'::float8 - 'inf'::float8), (2, 1, 'NaN'), (3, 2, -'NaN'::float8);
+        """,
+        {"customers": 1, "tags": 2},
+    ),
     "a circle of keys that cannot be put off": (
         "customers",
         """
