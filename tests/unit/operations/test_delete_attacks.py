@@ -81,9 +81,8 @@ def test_the_plan_says_what_goes_and_what_is_emptied_and_nothing_personal(bench:
     ]
     assert plan.rows == 9
     assert subject.label == "Ada"
-    assert not {b"Ada", b"ada", b"Uma"} & {
-        word for word in (b"Ada", b"ada", b"Uma") if word in plan.canonical()
-    }
+    # Not "ada" alone, which hex digits spell now and then.
+    assert [word for word in (b"Ada", b"ada@", b"Uma") if word in plan.canonical()] == []
     assert plan.digest() == bench.plan("1")[0].digest()
 
 
