@@ -36,15 +36,19 @@ NULLIFIED: list[tuple[Value, ...]] = [(7, 1), (9, 2)]
 EXTRA = {"target": "crm", "plan": "sha256:00", "edges": [{"from": "deals.owner_id", "to": "customers.id"}]}
 
 
-def store() -> MemoryStorage:
+def store(prefix: str = ID) -> MemoryStorage:
     found = MemoryStorage()
-    found.objects = {one.name: one.read_bytes() for one in VECTORS.iterdir() if one.name.startswith(ID)}
+    found.objects = {one.name: one.read_bytes() for one in VECTORS.iterdir() if one.name.startswith(prefix)}
     return found
+
+
+def frozen_master() -> MasterKey:
+    return MasterKey(Identity.parse((VECTORS / "master.key").read_text().splitlines()[-1]))
 
 
 @pytest.fixture
 def master() -> MasterKey:
-    return MasterKey(Identity.parse((VECTORS / "master.key").read_text().splitlines()[-1]))
+    return frozen_master()
 
 
 def test_the_vectors_are_the_ones_that_were_frozen() -> None:
@@ -55,6 +59,10 @@ def test_the_vectors_are_the_ones_that_were_frozen() -> None:
 
 
 FROZEN = {
+    "b20261126-3h8wq5tmz2.README.txt": "5843dc41ed498a4a09b7ca0df5e1510392377c43db6e38828a66212ef978a4f8",
+    "b20261126-3h8wq5tmz2.age": "4a97f5b223251a33707666e728fbbe2a137566c2454e45998cd71b0e9d45fc4f",
+    "b20261126-3h8wq5tmz2.key.age": "846cd277d29cff3cdcb86f1e983af60ec6842804d4ac334e9e56cf0ac4da4789",
+    "reference-2.txt": "7b6fe852e824f0890c7e24528af778d21e1d6c60bc93592a7aa5f36dc2e09115",
     "b20261123-7k2m9qx4tz.README.txt": "30a4bfad2f270fcb37da7a0e334362bd2394958564cf053eff79100562ddf5a7",
     "b20261123-7k2m9qx4tz.age": "8bfa624b49665615c455a2084e8aa429263dcb0d0313642a046cb5b81c26050c",
     "b20261123-7k2m9qx4tz.key.age": "8935870f7fcda528397ecf4b33dca8e858bbe588fe3f39e58e38f0989b665878",
