@@ -16,7 +16,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 
 from bot.errors import Refused
 from bot.model.doors import Answer
-from handlers import brakes, filing, overview, parsing, votes
+from handlers import brakes, filing, listings, overview, parsing, votes
 from handlers.front import Call, Front
 from handlers.intake import LASTING, Taken, take
 from handlers.views import forms
@@ -35,6 +35,9 @@ WORDS: Mapping[str, Handler] = {
     "plan": filing.plan_command,
     "requests": overview.requests_command,
     "show": overview.show_command,
+    "backups": listings.backups_command,
+    "targets": listings.targets_command,
+    "policy": listings.policy_command,
     "whoami": overview.whoami_command,
     "cancel": brakes.cancel_command,
     "stop": brakes.stop_command,

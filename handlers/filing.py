@@ -40,7 +40,9 @@ def restore_command(front: Front, call: Call) -> None:
         return
     actor = front.member(call)
     named = typed.reference or (f"#{typed.number}" if typed.number else "")
-    view = forms.restore(named, typed.reason, call.channel, front.people.language(actor.user))
+    recent = [] if named else front.services.reading.kept_backups()
+    names = front.people.names({one.requester for one in recent})
+    view = forms.restore(named, typed.reason, call.channel, front.people.language(actor.user), recent, names)
     front.open_form(call, view, BadInput("usage.restore"))
 
 
@@ -95,7 +97,8 @@ def delete_form(front: Front, call: Call) -> None:
 def restore_form(front: Front, call: Call) -> None:
     """The submitted form of ``/restore``."""
     values, channel = _submitted(call)
-    reference, number = parsing.backup_name(parsing.plain(values.get("backup", ""), slack=False))
+    named = values.get("backup", "") or values.get("recent", "")
+    reference, number = parsing.backup_name(parsing.plain(named, slack=False))
     reason = parsing.plain(values.get("reason", ""), slack=False)
     _file(front, call, _restore(parsing.Restore(reference, number, None, reason)), channel)
 

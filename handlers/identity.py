@@ -4,7 +4,7 @@ Fails closed: when Slack does not answer, nobody is anybody. A flag that Slack l
 false; a person or group that Slack does not know is absent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -101,6 +101,19 @@ class People:
             return self._config.language
         wanted = (facts.locale if facts else None) or self._config.language
         return next((one for one in (wanted, wanted.split("-")[0]) if one in known), self._config.language)
+
+    def names(self, users: Iterable[str]) -> Mapping[str, str]:
+        """What people are called, as far as it is remembered or Slack says so within a second."""
+        until, found = self._clock() + timedelta(seconds=1), dict[str, str]()
+        for user in users:
+            patient = user not in found and self._clock() < until
+            try:
+                facts = self.facts(user, since=self._clock() - LOCALE_FRESH) if patient else None
+            except CannotProve:
+                facts = None
+            if facts is not None and facts.name:
+                found[user] = facts.name
+        return found
 
     def forget(self) -> None:
         """Somebody or some group changed: ask again."""

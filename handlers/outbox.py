@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from bot.model.doors import OutboxItem, RequestView
-from handlers import lookup, overview, replies
+from handlers import listings, lookup, overview, replies
 from handlers.front import Front
 from handlers.pace import Pace
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo
@@ -245,8 +245,12 @@ class Drain:
         answer = services.reading.private_text(item.subject)
         if answer is None:
             return None
-        listed = overview.render(answer, self._front.config, services.reading, language)
-        return listed or replies.private(answer, language)
+        config, reading = self._front.config, services.reading
+        return (
+            overview.render(answer, config, reading, language)
+            or listings.render(answer, config, reading, language)
+            or replies.private(answer, language)
+        )
 
     def _in_channel(self, item: OutboxItem, rendered: Rendered, now: datetime) -> bool:
         if not item.channel or item.channel.startswith("D"):

@@ -41,7 +41,7 @@ def unknown_command(front: Front, call: Call) -> None:
 
 def requests_command(front: Front, call: Call) -> None:
     """``/countersign requests``."""
-    front.settle(call, lambda _life, _work, actor, _now: _for_members(actor, front, Answer(REQUESTS)))
+    front.settle(call, lambda _life, _work, actor, _now: for_members(actor, front, Answer(REQUESTS)))
 
 
 def show_command(front: Front, call: Call) -> None:
@@ -53,7 +53,7 @@ def show_command(front: Front, call: Call) -> None:
     def decide(_life: object, _work: object, actor: Actor, _now: object) -> Answer:
         view = front.services.reading.by_number(number)
         entitled = bool(actor.roles) or (view is not None and view.request.requester == actor.user)
-        return _for_members(actor, front, Answer(SHOW, {"number": number, "full": int(entitled)}))
+        return for_members(actor, front, Answer(SHOW, {"number": number, "full": int(entitled)}))
 
     front.settle(call, decide)
 
@@ -159,7 +159,7 @@ def _is_member(actor: Actor, front: Front) -> bool:
     return cannot_be(actor.facts, front.config.workspace) is None
 
 
-def _for_members(actor: Actor, front: Front, answer: Answer) -> Answer:
+def for_members(actor: Actor, front: Front, answer: Answer) -> Answer:
     """The answer, for people of this workspace only."""
     if _is_member(actor, front):
         return answer

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from bot.config.types import Config
 from bot.errors import Refused
-from bot.model.doors import Answer, Delivery, OutboxItem, RequestView, RosterQuestion, Wish
+from bot.model.doors import Answer, Delivery, KeptBackup, OutboxItem, RequestView, RosterQuestion, Wish
 from bot.model.people import Actor, RosterFacts
 from bot.model.requests import Choice, Proof
 
@@ -82,6 +82,12 @@ class ReadingPort(Protocol):
 
     def open_requests(self) -> Sequence[RequestView]:
         """Requests that are not over, newest first."""
+
+    def kept_backups(self, target: str | None = None, limit: int = 20) -> Sequence[KeptBackup]:
+        """What can be brought back, newest first."""
+
+    def frozen(self) -> Mapping[str, str]:
+        """Frozen targets and who froze them."""
 
     def private_text(self, place: str) -> Answer | None:
         """The content of a private sentence or a note; None once it is erased."""

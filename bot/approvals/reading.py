@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
-from bot.model.doors import Answer, Personal, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, RequestView
 from bot.model.jobs import Job, Step
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.unit_of_work import Store, Work
@@ -40,6 +40,16 @@ class Reading:
         with self._store.read() as work:
             found = [one for one in work.requests.in_states(_OPEN) if one.number is not None]
             return [self._view(work, request) for request in reversed(found[-20:])]
+
+    def kept_backups(self, target: str | None = None, limit: int = 20) -> list[KeptBackup]:
+        """What can be brought back, newest first; of one target, or of all."""
+        with self._store.read() as work:
+            return [
+                KeptBackup(backup, request.number, request.requester)
+                for backup in work.backups.kept(target, limit)
+                if (request := work.requests.get(backup.request_id)) is not None
+                and request.number is not None
+            ]
 
     def private_text(self, place: str) -> Answer | None:
         """The content of a private sentence or a note; None once it is erased."""

@@ -81,6 +81,15 @@ class RequestView:
 
 
 @dataclass(frozen=True)
+class KeptBackup:
+    """A backup that can be restored, of the request that people call #``number``."""
+
+    backup: Backup
+    number: int
+    requester: str
+
+
+@dataclass(frozen=True)
 class OutboxItem:
     """One message that should be in Slack and look like its subject.
 

@@ -222,6 +222,14 @@ class Backups:
         query = select(t.backups).order_by(t.backups.c.created_at.desc()).limit(limit)
         return [Backup(**_values(row)) for row in self._connection.execute(query)]
 
+    def kept(self, target: str | None, limit: int) -> list[Backup]:
+        """Those that can be restored, newest first; of one target, or of all."""
+        query = select(t.backups).where(t.backups.c.state == "kept")
+        if target is not None:
+            query = query.where(t.backups.c.target == target)
+        query = query.order_by(t.backups.c.created_at.desc()).limit(limit)
+        return [Backup(**_values(row)) for row in self._connection.execute(query)]
+
     def any(self) -> bool:
         """Whether a backup was ever relied on: then the master key must not be made anew."""
         return self._connection.execute(select(t.backups.c.id).limit(1)).first() is not None

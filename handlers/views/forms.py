@@ -1,14 +1,16 @@
 """The forms, and what is wrong with what was written into them. Pure."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from bot.config.types import Config
 from bot.errors import BadInput
+from bot.model.doors import KeptBackup
 from bot.texts import say
 from handlers import parsing
-from handlers.views.mrkdwn import cut
+from handlers.views.mrkdwn import cut, size
 
 DELETE = "form-delete-records"
 RESTORE = "form-restore"
@@ -33,10 +35,39 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
     return _modal(DELETE, fields, {"channel": channel}, language)
 
 
-def restore(reference: str, reason: str, channel: str, language: str) -> View:
-    """The form of ``/restore``."""
+def restore(
+    reference: str,
+    reason: str,
+    channel: str,
+    language: str,
+    recent: Sequence[KeptBackup] = (),
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> View:
+    """The form of ``/restore``: a reference or a number, or one of the recent backups to choose from."""
     fields = [_text("backup", reference, language, limit=1000), _reason(reason, language)]
+    if recent:
+        fields[0]["optional"] = True
+        options = [_recent(one, names.get(one.requester), language) for one in recent]
+        fields.insert(
+            0, {**_input("recent", _select("recent", options, language), language), "optional": True}
+        )
     return _modal(RESTORE, fields, {"channel": channel}, language)
+
+
+def _recent(one: KeptBackup, name: str | None, language: str) -> View:
+    """One backup to choose: what and of whom it was, and when and by whom it was asked for."""
+    backup = one.backup
+    what = (
+        say("list.rows", language, record=backup.record, n=backup.rows)
+        if backup.record
+        else say("list.whole-system", language, size=size(backup.size))
+    )
+    at = backup.created_at.strftime("%Y-%m-%d %H:%M UTC")
+    return {
+        "text": _plain(f"#{one.number} · {backup.target} · {what}", 75),
+        "description": _plain(f"{at} · {name}" if name else at, 75),
+        "value": f"#{one.number}",
+    }
 
 
 def unfreeze(config: Config, target: str, reason: str, channel: str, language: str) -> View:
@@ -129,6 +160,8 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
 
 
 def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
+    if values.get("recent"):
+        return {"backup": BadInput("form.two-backups")} if values.get("backup", "").strip() else {}
     try:
         if parsing.backup_name(parsing.plain(values.get("backup", ""), slack=False)) == (None, None):
             return {"backup": BadInput("form.no-backup")}
@@ -155,17 +188,21 @@ def _choice(name: str, options: Iterable[str], chosen: str, language: str) -> Vi
     if not 1 <= len(known) <= 100 or any(len(one) > 75 for one in known):
         return _text(name, chosen, language, limit=200)
     made = [{"text": _plain(one, 75), "value": one} for one in known]
-    element: View = {
-        "type": "static_select",
-        "action_id": name,
-        "placeholder": _plain(say("form.choose", language), 150),
-        "options": made,
-    }
+    element = _select(name, made, language)
     if chosen in known:
         element["initial_option"] = made[known.index(chosen)]
     elif len(known) == 1:
         element["initial_option"] = made[0]
     return _input(name, element, language)
+
+
+def _select(name: str, options: Sequence[View], language: str) -> View:
+    return {
+        "type": "static_select",
+        "action_id": name,
+        "placeholder": _plain(say("form.choose", language), 150),
+        "options": list(options),
+    }
 
 
 def _text(name: str, filled: str, language: str, *, many: bool = False, limit: int) -> View:

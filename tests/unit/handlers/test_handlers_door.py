@@ -204,6 +204,8 @@ def test_a_good_form_files(doorway: Doorway) -> None:
         ("form-delete-records", {"target": "crm", "record": "customer", "values": "a,,b", "reason": "x" * 501}, {"values", "reason"}),
         ("form-restore", {"backup": "hello", "reason": "x"}, {"backup"}),
         ("form-restore", {"backup": "", "reason": "\x00"}, {"backup", "reason"}),
+        ("form-restore", {"recent": "", "backup": " ", "reason": "x"}, {"backup"}),
+        ("form-restore", {"recent": "#1", "backup": "#2", "reason": "x"}, {"backup"}),
         ("form-unfreeze", {"target": "", "reason": "x"}, {"target"}),
         ("form-deny-reason", {"reason": ""}, {"reason"}),
     ],

@@ -84,7 +84,7 @@ def test_every_key_that_is_made_of_parts_has_words() -> None:
     for form in ("delete-records", "restore", "unfreeze", "deny-reason"):
         for part in ("title", "submit"):
             assert f"form-{form}.{part}" in known
-    for field in ("target", "record", "values", "reason", "backup"):
+    for field in ("target", "record", "values", "reason", "backup", "recent"):
         assert f"form.{field}" in known
         assert f"form.{field}.hint" in known
 

@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.model.doors import Answer, Personal, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, RequestView
 from bot.model.jobs import JobState
 from bot.model.requests import (
     CLOSED,
@@ -26,8 +26,8 @@ from bot.model.requests import (
     Vote,
 )
 from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
-from handlers import overview, replies
-from handlers.views import ballot, home, mrkdwn, plan, receipt, request_card
+from handlers import listings, overview, replies
+from handlers.views import ballot, forms, home, mrkdwn, plan, receipt, request_card
 from handlers.views.blocks import Rendered
 from tests.fakes import views
 from tests.fakes.rooms import config
@@ -301,8 +301,15 @@ def test_home_and_lists_fit(count: int) -> None:
 
 
 class _Reading:
-    def __init__(self, requests: list[RequestView]) -> None:
+    def __init__(self, requests: list[RequestView], kept: Sequence[KeptBackup] = ()) -> None:
         self.requests = requests
+        self.kept = kept
+
+    def kept_backups(self, target: str | None = None, limit: int = 20) -> Sequence[KeptBackup]:
+        return [one for one in self.kept if target in (None, one.backup.target)][:limit]
+
+    def frozen(self) -> Mapping[str, str]:
+        return {"crm": "U0BOB"}
 
     def view(self, request_id: int) -> RequestView | None:
         return None
@@ -315,6 +322,55 @@ class _Reading:
 
     def private_text(self, place: str) -> Answer | None:
         return None
+
+
+def kept(count: int, **changes: Any) -> list[KeptBackup]:
+    return [KeptBackup(views.backup(id=f"b{one}", **changes), 100 - one, "U0ALICE") for one in range(count)]
+
+
+NASTY_NAME = "<!channel> `x` *y* " + "z" * 90
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+@pytest.mark.parametrize("record", ["customer", None, NASTY_NAME])
+def test_the_lists_of_backups_systems_and_rules_fit(count: int, record: str | None) -> None:
+    reading = _Reading([], kept(count, record=record))
+    for key in (listings.BACKUPS, listings.TARGETS, listings.POLICY):
+        answered = listings.render(Answer(key), config(), reading, "en")
+        assert answered is not None
+        check(answered)
+    backups = listings.render(Answer(listings.BACKUPS), config(), reading, "en")
+    assert backups is not None
+    assert texts(backups).count("/restore #") == count
+    assert views.REFERENCE not in texts(backups)
+    nowhere = listings.render(Answer(listings.BACKUPS, {"target": "erp"}), config(), reading, "en")
+    assert nowhere is not None
+    assert "no backup" in texts(nowhere)
+
+
+def test_the_rules_are_told_in_words_and_a_frozen_system_says_so() -> None:
+    rules = listings.render(Answer(listings.POLICY, {"target": "crm"}), config(), _Reading([]), "en")
+    systems = listings.render(Answer(listings.TARGETS), config(), _Reading([]), "en")
+    assert rules is not None
+    assert systems is not None
+    for rule in config().rules:
+        about_crm = rule.when.target is None or "crm" in rule.when.target
+        assert (f". {rule.name}*" in texts(rules)) is about_crm
+        for slot in rule.approve if about_crm else ():
+            assert f"{slot.count} of *{slot.role}*" in texts(rules)
+    assert "Stopped by <@U0BOB>" in texts(systems)
+
+
+@pytest.mark.parametrize("count", [0, 1, 20])
+@pytest.mark.parametrize("name", ["", "Alice", NASTY_NAME])
+def test_the_form_of_a_restore_offers_what_there_is(count: int, name: str) -> None:
+    recent = kept(count, target=NASTY_NAME[:75])
+    view = forms.restore("", "", "C0DELETIONS", "en", recent, {"U0ALICE": name} if name else {})
+    check_view(view)
+    fields = {block["block_id"]: block for block in view["blocks"]}
+    assert bool(fields["backup"].get("optional")) is bool(count)
+    options = fields["recent"]["element"]["options"] if count else []
+    assert [option["value"] for option in options] == [f"#{one.number}" for one in recent]
 
 
 def test_show_without_a_role_keeps_the_person_to_itself() -> None:

@@ -1,0 +1,149 @@
+"""/countersign backups, targets and policy: what can be brought back, what there is, and who decides.
+
+Lists as in ``handlers.overview``: the delivery is settled with a key alone and rendered when it is sent.
+"""
+
+from collections.abc import Iterable
+
+from bot.config.types import Config, Rule
+from bot.errors import BadInput
+from bot.model.doors import Answer, KeptBackup
+from bot.texts import say
+from handlers import parsing
+from handlers.front import Call, Front
+from handlers.overview import for_members
+from handlers.ports import ReadingPort
+from handlers.views.blocks import Rendered, message, section
+from handlers.views.mrkdwn import channel, moment, safe, size, user
+
+#: Answers that are lists; a colon cannot stand in a key of the catalogue.
+BACKUPS = "list:backups"
+TARGETS = "list:targets"
+POLICY = "list:policy"
+
+
+def backups_command(front: Front, call: Call) -> None:
+    """``/countersign backups [system]``: what can be brought back, newest first."""
+    _list(front, call, BACKUPS)
+
+
+def targets_command(front: Front, call: Call) -> None:
+    """``/countersign targets [system]``: the configured systems."""
+    _list(front, call, TARGETS)
+
+
+def policy_command(front: Front, call: Call) -> None:
+    """``/countersign policy [system]``: the rules, in words."""
+    _list(front, call, POLICY)
+
+
+def _list(front: Front, call: Call, key: str) -> None:
+    name = parsing.plain(call.text)
+    if name and name not in front.config.targets:
+        known = ", ".join(front.config.targets)
+        raise BadInput("filing.unknown-target", target=name, known=known)
+    answer = Answer(key, {"target": name} if name else {})
+    front.settle(call, lambda _life, _work, actor, _now: for_members(actor, front, answer))
+
+
+def render(answer: Answer, config: Config, reading: ReadingPort, language: str) -> Rendered | None:
+    """The list behind one of our keys; None when it is not ours."""
+    only = str(answer.params.get("target", "")) or None
+    match answer.key:
+        case "list:backups":
+            head, lines = _backups(reading.kept_backups(only), language)
+        case "list:targets":
+            head, lines = _targets(config, reading, only, language)
+        case "list:policy":
+            head, lines = _policy(config, only, language)
+        case _:
+            return None
+    return message(head, [section(part) for part in (head, *lines)])
+
+
+def _backups(kept: Iterable[KeptBackup], language: str) -> tuple[str, list[str]]:
+    lines = [backup_line(one, language) for one in kept]
+    return say("list.backups" if lines else "list.no-backups", language, n=len(lines)), lines
+
+
+def backup_line(one: KeptBackup, language: str) -> str:
+    """What was taken away, how much, when, by whom, and how to get it back."""
+    backup = one.backup
+    what = (
+        say("list.rows", language, record=safe(backup.record), n=backup.rows)
+        if backup.record
+        else say("list.whole-system", language, size=size(backup.size))
+    )
+    return say(
+        "list.backup",
+        language,
+        number=one.number,
+        what=what,
+        target=safe(backup.target),
+        at=moment(backup.created_at),
+        user=user(one.requester),
+        until=moment(backup.keep_until),
+    )
+
+
+def _targets(config: Config, reading: ReadingPort, only: str | None, language: str) -> tuple[str, list[str]]:
+    frozen = reading.frozen()
+    lines = []
+    for name, target in config.targets.items():
+        if only not in (None, name):
+            continue
+        text = [f"*{safe(name)}*" + (f" · {safe(target.environment)}" if target.environment else "")]
+        if target.records:
+            records = ", ".join(safe(record) for record in target.records)
+            text.append(say("list.target.records", language, records=records))
+        if target.is_system:
+            text.append(say("list.target.system", language, target=safe(name)))
+        if name in frozen:
+            text.append(say("list.target.frozen", language, user=user(frozen[name])))
+        text.append(say("list.target.channel", language, channel=channel(target.channel or config.channel)))
+        if target.support:
+            text.append(say("list.target.support", language, support=safe(target.support)))
+        lines.append("\n".join(text))
+    return say("list.targets", language, n=len(lines)), lines
+
+
+def _policy(config: Config, only: str | None, language: str) -> tuple[str, list[str]]:
+    rules = [rule for rule in config.rules if _concerns(rule, config, only)]
+    lines = [rule_line(number, rule, language) for number, rule in enumerate(rules, start=1)]
+    return say("list.policy" if lines else "list.no-policy", language, n=len(lines)), lines
+
+
+def _concerns(rule: Rule, config: Config, only: str | None) -> bool:
+    if only is None:
+        return True
+    when = rule.when
+    environment = config.targets[only].environment
+    return (when.target is None or only in when.target) and (
+        when.environment is None or environment in when.environment
+    )
+
+
+def rule_line(number: int, rule: Rule, language: str) -> str:
+    """One rule: what it is about, who may ask, who must agree."""
+    when = rule.when
+    about = [", ".join(say(f"card.operation.{one}", language) for one in when.operation)]
+    about += [
+        ", ".join(safe(name) for name in names)
+        for names in (when.target, when.record, when.environment)
+        if names
+    ]
+    if when.rows is not None:
+        about.append(say("list.rule.rows", language, n=when.rows.at_most))
+    askers = f" {say('list.or', language)} ".join(f"*{safe(role)}*" for role in rule.request)
+    voters = f" {say('list.and', language)} ".join(
+        say("list.slot", language, n=slot.count, role=safe(slot.role)) for slot in rule.approve
+    )
+    return say(
+        "list.rule",
+        language,
+        n=number,
+        name=safe(rule.name),
+        about=" · ".join(about),
+        askers=askers,
+        voters=voters,
+    )
