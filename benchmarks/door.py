@@ -14,7 +14,7 @@ from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.stage import Stage
 
-ROUNDS = 5
+ROUNDS = 15
 COMMANDS = 200
 PATIENCE = 60.0
 YES, NO = "white_check_mark", "x"

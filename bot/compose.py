@@ -47,6 +47,8 @@ from bot.store.unit_of_work import Store
 from bot.targets.machine import machine_mark
 
 TICK = 0.1
+#: Between the last vote and the first step people wait; two looks of this sweep lie in there.
+SOON = 0.05
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
 LOST = 70
 PATIENCE = 60.0
@@ -265,8 +267,8 @@ class Worker:
         self._engine.launch()
         tick = self._ticker.every
         tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
-        tick(TICK, lambda: self._dispatcher.start_due(now), "start")
-        tick(TICK, lambda: self._dispatcher.end_grace(now), "end-grace")
+        tick(SOON, lambda: self._dispatcher.start_due(now), "start")
+        tick(0.5, lambda: self._dispatcher.end_grace(now), "end-grace")
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")

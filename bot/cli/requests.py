@@ -7,7 +7,7 @@ import typer
 
 from bot.cli.behind import open_store, settings
 from bot.cli.console import as_json, cell, table, tell
-from bot.errors import NotFound
+from bot.errors import BadInput, NotFound
 from bot.model.jobs import Backup, Step
 from bot.model.requests import CLOSED, Request, Revision, State, Vote
 from bot.store.unit_of_work import Work
@@ -61,9 +61,10 @@ def show(
 
 
 def _whole(work: Work, number: str) -> dict[str, Any]:
-    digits = number.strip().lstrip("#")
-    known = digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_NUMBER
-    request = work.requests.by_number(int(digits)) if known else None
+    digits = number.strip().removeprefix("#")
+    if not (digits.isascii() and digits.isdigit()):
+        raise BadInput("cli.request.no-number", text=number[:40])
+    request = work.requests.by_number(int(digits)) if len(digits) <= _LONGEST_NUMBER else None
     if request is None:
         raise NotFound("cli.request.unknown", number=digits)
     revision = work.requests.revision(request.id, request.revision)

@@ -182,11 +182,16 @@ def test_requests_are_listed_and_shown(installation: Installation) -> None:
     assert "small erasure" in text
 
 
-@pytest.mark.parametrize("number", ["7", "#", "x", "²", "-1", "9" * 30])
-def test_a_request_that_is_not_there_is_a_no(installation: Installation, number: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [("7", 1), ("9" * 30, 1), ("#", 2), ("x", 2), ("²", 2), ("-1", 2), ("##7", 2)]
+)
+def test_a_request_that_is_not_there_is_a_no_and_what_is_no_number_is_bad_usage(
+    installation: Installation, number: str, code: int
+) -> None:
     installation.prepare()
     answer = installation.command("request", "show", "--", number)
-    assert (answer.code, answer.out) == (1, "")
+    assert (answer.code, answer.out) == (code, "")
+    assert number in answer.err
 
 
 def test_nothing_to_list_is_a_sentence_or_an_empty_list(installation: Installation) -> None:
