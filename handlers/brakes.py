@@ -1,4 +1,4 @@
-"""Cancel, stop, freeze, put back: by command and by button."""
+"""Cancel, stop, freeze, put back, go on: by command and by button."""
 
 from bot.errors import BadInput, Stale
 from handlers import parsing
@@ -50,6 +50,18 @@ def put_back_button(front: Front, call: Call) -> None:
     """*Put it back* on the card or the receipt."""
     number = _number(front, call, ("card", "receipt"))
     front.settle(call, lambda life, work, actor, now: life.put_back(work, number, actor, now))
+
+
+def go_on_command(front: Front, call: Call) -> None:
+    """``/countersign go-on 42``."""
+    number = parsing.number(call.text)
+    front.settle(call, lambda life, work, actor, now: life.go_on(work, number, actor, now))
+
+
+def go_on_button(front: Front, call: Call) -> None:
+    """*Go on* on the card."""
+    number = _number(front, call)
+    front.settle(call, lambda life, work, actor, now: life.go_on(work, number, actor, now))
 
 
 def _number(front: Front, call: Call, kinds: tuple[str, ...] = ("card",)) -> int:

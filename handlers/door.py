@@ -44,6 +44,7 @@ WORDS: Mapping[str, Handler] = {
     "freeze": brakes.freeze_command,
     "unfreeze": filing.unfreeze_command,
     "put-back": brakes.put_back_command,
+    "go-on": brakes.go_on_command,
     "teardown": filing.teardown_command,
     "restore": filing.restore_command,
 }
@@ -55,6 +56,7 @@ CLICKS: Mapping[str, Handler] = {
     "cancel": brakes.cancel_button,
     "stop": brakes.stop_button,
     "put-back": brakes.put_back_button,
+    "go-on": brakes.go_on_button,
     "restore": filing.restore_button,
 }
 FORMS: Mapping[str, Handler] = {

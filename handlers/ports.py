@@ -67,6 +67,9 @@ class LifecyclePort(Protocol):
     def put_back(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
         """Return what a teardown has set aside."""
 
+    def go_on(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
+        """Go on removing what a purge that stands still has left."""
+
     def freeze(self, work: Any, target: str, reason: str | None, actor: Actor, now: datetime) -> Answer:
         """Halt a target."""
 

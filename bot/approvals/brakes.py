@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
+from bot.approvals.aside import is_aside
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground
-from bot.approvals.putting_back import is_aside
 from bot.approvals.states import move_job
 from bot.errors import NotAllowed, NotFound, Stale
 from bot.model.doors import Answer

@@ -146,6 +146,22 @@ def _check_role(config: Config, wish: Wish, target: str, actor: Actor) -> None:
     raise role_refusal(refusal, actor.user)
 
 
+def require_role(ground: Ground, operation: Operation, target: str, actor: Actor) -> None:
+    """Return when this person may ask for that operation on that target, whatever its size.
+
+    Raises:
+        NotAllowed: which role is missing.
+    """
+    known = ground.config.targets.get(target)
+    environment = known.environment if known else None
+    asked = rules.Asked(
+        operation=str(operation), target=target, environment=environment, record=None, rows=None
+    )
+    refusal = rules.refusal_while_filing(ground.config.rules, asked, actor.roles, ground.config.roles)
+    if refusal is not None:
+        raise role_refusal(refusal, actor.user)
+
+
 def role_refusal(refusal: rules.Refusal, asker: str) -> NotAllowed:
     """The sentence that says which role is needed and whom to ask for it; nobody is sent to themselves."""
     owners = [owner for owner in refusal.owners if owner != asker]

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.approvals import brakes, filing, putting_back, reactions, voting
+from bot.approvals import brakes, filing, going_on, putting_back, reactions, voting
 from bot.approvals.ground import Ground
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
@@ -66,6 +66,10 @@ class Lifecycle:
     def put_back(self, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
         """Return what a teardown has set aside."""
         return putting_back.put_back(self._ground, work, number, actor, now)
+
+    def go_on(self, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
+        """Go on removing what a purge that stands still has left."""
+        return going_on.go_on(self._ground, work, number, actor, now)
 
     def freeze(self, work: Work, target: str, reason: str | None, actor: Actor, now: datetime) -> Answer:
         """Halt a target."""

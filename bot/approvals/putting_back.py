@@ -2,14 +2,13 @@
 
 from datetime import datetime
 
-from bot.approvals.filing import check_person, role_refusal
+from bot.approvals.aside import is_aside
+from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
-from bot.errors import NotAllowed, NotFound, Stale
+from bot.errors import NotFound, Stale
 from bot.model.doors import Answer
-from bot.model.jobs import JobKind
 from bot.model.people import Actor
-from bot.model.requests import Operation, Request, State
-from bot.policy import rules
+from bot.model.requests import Operation
 from bot.store.unit_of_work import Work
 
 
@@ -24,7 +23,7 @@ def put_back(ground: Ground, work: Work, number: int, actor: Actor, now: datetim
         raise NotFound("request.no-number", number=number)
     request = ground.lock(work, found.id)
     check_person(actor, ground.config)
-    _check_role(ground, request, actor)
+    require_role(ground, Operation.RESTORE, request.target, actor)
     if request.operation is not Operation.TEARDOWN or not is_aside(work, request):
         raise Stale("put-back.nothing", number=number)
     if request.put_back_by is not None:
@@ -35,26 +34,3 @@ def put_back(ground: Ground, work: Work, number: int, actor: Actor, now: datetim
     ground.note(work, request, "note.put-back-asked", now, user=actor.user)
     ground.redraw(work, request)
     return Answer("put-back.accepted", {"number": number})
-
-
-def _check_role(ground: Ground, request: Request, actor: Actor) -> None:
-    known = ground.config.targets.get(request.target)
-    asked = rules.Asked(
-        operation=str(Operation.RESTORE),
-        target=request.target,
-        environment=known.environment if known else None,
-        record=None,
-        rows=None,
-    )
-    refusal = rules.refusal_while_filing(ground.config.rules, asked, actor.roles, ground.config.roles)
-    if refusal is not None:
-        no = role_refusal(refusal, actor.user)
-        raise NotAllowed(no.key, **no.params)
-
-
-def is_aside(work: Work, request: Request) -> bool:
-    """Set aside, or standing still before anything was removed."""
-    if request.state is State.SET_ASIDE:
-        return True
-    purge = work.jobs.of_kind(request.id, JobKind.PURGE)
-    return request.state is State.HELD and (purge is None or purge.transaction is None)

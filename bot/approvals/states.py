@@ -53,6 +53,7 @@ REQUEST: Mapping[State, Mapping[str, State]] = {
         "succeed": State.SUCCEEDED,
         "fail": State.FAILED,
         "put-back": State.RUNNING,
+        "purge": State.RUNNING,
     },
     State.SUCCEEDED: {},
     State.REFUSED: {},

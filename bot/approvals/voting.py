@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.approvals import quorum
+from bot.approvals.aside import is_half_removed
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
 from bot.errors import NotAllowed, Stale
@@ -16,6 +17,8 @@ DENY_FINAL_AFTER = timedelta(minutes=1)
 PERMIT_LIFE = timedelta(hours=24)
 #: While a system is set aside, its votes still count: they decide again when the grace period is over.
 _OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
+#: Held: half removed, see ``aside.is_half_removed``; no other request that stands still has votes.
+_ASIDE = (State.SET_ASIDE, State.HELD)
 
 
 @dataclass(frozen=True)
@@ -154,14 +157,14 @@ def is_reached(work: Work, ballot: Ballot) -> bool:
 
 def is_late(request: Request, at: datetime) -> bool:
     """Whether something said at ``at`` came after the end of the vote; while set aside, there is no end."""
-    if request.state is State.SET_ASIDE:
+    if request.state in _ASIDE:
         return False
     return request.expires_at is not None and at >= request.expires_at
 
 
 def _open_ballot(ground: Ground, work: Work, where: tuple[int, int], now: datetime) -> Ballot:
     request = ground.lock(work, where[0])
-    if request.state not in _OPEN:
+    if request.state not in _OPEN and not is_half_removed(work, request):
         key = "vote.running" if request.state is State.RUNNING else "vote.closed"
         raise Stale(key, number=_number(request), state=str(request.state))
     if request.revision != where[1]:
@@ -198,7 +201,7 @@ def _approve(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: date
 def _deny(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: datetime) -> Answer:
     request = ballot.request
     number = _number(request)
-    if request.state is State.SET_ASIDE:
+    if request.state in _ASIDE:
         work.permits.void(request.id)
         ground.note(work, request, "note.purge-denied", now, user=actor.user)
         ground.redraw(work, request)

@@ -87,7 +87,7 @@ class Dispatcher:
                 continue
             if request.put_back_by is not None:
                 self._put_back_one(request)
-            elif request.state is State.SET_ASIDE:
+            else:
                 self._start_one(request, clock(), JobKind.PURGE)
 
     def _put_back_one(self, request: Request) -> None:
@@ -164,7 +164,7 @@ class Dispatcher:
             permit = work.permits.ready(request.id)
             if locked is None or locked.state is not request.state or permit is None:
                 return
-            if locked.starts_at is None or locked.starts_at > now:
+            if locked.starts_at is None or locked.starts_at > now or permit.expires_at <= now:
                 return
             if not self._free(work, locked):
                 return

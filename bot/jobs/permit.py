@@ -33,6 +33,7 @@ from bot.store.unit_of_work import Work
 ROSTER_FRESH = timedelta(seconds=60)
 _GOING = (JobState.RUNNING, JobState.HALTING, JobState.COMMITTING, JobState.COMMITTED)
 POSTPONED = timedelta(hours=1)
+_ASIDE = (State.SET_ASIDE, State.HELD)
 _Case = tuple[Job, Request, Revision, Permit]
 
 
@@ -97,8 +98,9 @@ def _bound(job: Job, request: Request, permit: Permit, now: datetime) -> bool:
 
 def _is_time(job: Job, request: Request, now: datetime) -> bool:
     if job.kind is JobKind.PURGE:
+        # One that stands still half way has had its grace period.
         due = request.grace_until is not None and request.grace_until <= now
-        return request.state is State.SET_ASIDE and due and request.put_back_by is None
+        return request.state in _ASIDE and due and request.put_back_by is None
     return request.state is State.APPROVED and request.starts_at is not None and request.starts_at <= now
 
 
@@ -158,7 +160,7 @@ def _rule(ground: Ground, request: Request, rows: int, roster: RosterFacts) -> R
 
 
 def _cancel(ground: Ground, work: Work, request: Request, why: Refused, now: datetime) -> None:
-    if request.state is State.SET_ASIDE:
+    if request.state in _ASIDE:
         # What is set aside cannot be cancelled: it stays so, and is asked about again later.
         work.permits.void(request.id)
         work.requests.save(request.id, request.state, grace_until=now + POSTPONED)
@@ -176,7 +178,7 @@ def _decide(
     both = (revision.rule.approve, rule.approve)
     denied = any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision))
     reached = all(quorum.decide(slots, voters).reached for slots in both)
-    if request.state is State.SET_ASIDE and (denied or not reached):
+    if request.state in _ASIDE and (denied or not reached):
         work.permits.void(request.id)
         ground.note(work, request, "note.purge-needs-votes", now, requester=request.requester)
         ground.redraw(work, request)
@@ -193,7 +195,9 @@ def _decide(
     if not work.permits.consume(permit, job.id, now):
         return _turn_away(ground, work, job, request, "permit-used", now)
     work.jobs.save(job.id, job.state, state=move_job(job.state, "permit"), started_at=now)
-    ground.change(work, request, "purge" if job.kind is JobKind.PURGE else "start", now)
+    # What held it is over; why it was only put off stays until the end.
+    over = {"outcome": None} if request.state is State.HELD else {}
+    ground.change(work, request, "purge" if job.kind is JobKind.PURGE else "start", now, **over)
     filled = [{"role": one.role, "user": one.user} for one in quorum.decide(_stricter(both), voters).filled]
     body = {"job": job.id, "digest": permit.digest, "nonce": permit.nonce, "filled": filled}
     ground.log(work, "permit-taken", request, body, now)

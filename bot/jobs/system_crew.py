@@ -20,7 +20,7 @@ from bot.model.jobs import Job, JobKind, JobState
 from bot.model.requests import Request
 from bot.operations import purge, put_back, set_aside
 from bot.operations.gate import Drifted
-from bot.operations.set_aside import NeighbourIll
+from bot.operations.set_aside import AnotherHost, NeighbourIll
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -112,10 +112,11 @@ class SystemCrew:
 
     def _purge(self, job: Job, request: Request) -> None:
         if job.state is JobState.HALTING:
-            self._stays_aside(job)
+            self._went_wrong(job, Halted("job.stopped"))
         if job.state not in (JobState.RUNNING, JobState.COMMITTING):
             return
         first = self._first(request)
+        journal = self._journal(first)
         gate = self.gatekeeper(self.store, self.ground, self.clock, job)
         order = self.hands.purge_order(job, request, first)
         system = self.hands.system(request)
@@ -123,8 +124,7 @@ class SystemCrew:
             done = purge.finish(order, system, self.hands.vault, gate)
         else:
             self._forget_steps(job)
-            journal = StoredJournal(self.store, self.ground, first)
-            done = purge.run(order, system, self.hands.vault, gate, journal)
+            done = purge.run(order, system, self.hands.vault, gate, journal, half=self._is_half(job))
         facts = {
             "removed": done.removed,
             "bytes": done.size,
@@ -138,11 +138,25 @@ class SystemCrew:
         if job.state is not JobState.RUNNING:
             return
         self._forget_steps(job)
-        first = self._first(request)
-        journal = StoredJournal(self.store, self.ground, first)
+        journal = self._journal(self._first(request))
         gate = self.gatekeeper(self.store, self.ground, self.clock, job)
         put_back.run(self.hands.name(request), self.hands.system(request), gate, journal)
         self._finished(job, {}, None)
+
+    def _journal(self, first: Job) -> StoredJournal:
+        """The memory of the job that set everything aside.
+
+        Raises:
+            AnotherHost: it did so on another machine, where everything still is.
+        """
+        journal = StoredJournal(self.store, self.ground, first)
+        set_aside.require_host(journal, self.hands.host)
+        return journal
+
+    def _is_half(self, job: Job) -> bool:
+        """Whether an earlier purge of this request came past its point of no return."""
+        with self.store.read() as work:
+            return work.jobs.began_removal(job.request_id, before=job.id)
 
     def _first(self, request: Request) -> Job:
         """The job that set everything aside: its journal knows what ran before.
@@ -207,7 +221,8 @@ class SystemCrew:
         if (
             job.kind is JobKind.PUT_BACK
             or job.state is JobState.COMMITTING
-            or isinstance(error, NeighbourIll)
+            or isinstance(error, (NeighbourIll, AnotherHost))
+            or (job.kind is JobKind.PURGE and self._is_half(job))
         ):
             self._hold(ours, error)
             return
@@ -234,9 +249,9 @@ class SystemCrew:
         job, request = self._load(ours.id)
         if job.state is not JobState.HALTING:
             return
-        journal = StoredJournal(self.store, self.ground, job)
         gate = self.gatekeeper(self.store, self.ground, self.clock, job)
         try:
+            journal = self._journal(job)
             with gate.step("step.undo"):
                 set_aside.undo(self.hands.name(request), self.hands.system(request), journal)
         except (BooksDown, TakenOver):
@@ -276,12 +291,15 @@ class SystemCrew:
                 outcome_params=params,
                 grace_until=now + TRY_AGAIN,
             )
-            self.ground.note(work, request, "note.still-aside", now, requester=request.requester)
+            # It is tried again and again; the thread hears of each reason once.
+            if (request.outcome, dict(request.outcome_params)) != (key, params):
+                self.ground.note(work, request, "note.still-aside", now, requester=request.requester)
 
     def _hold(self, ours: Job, error: CountersignError) -> None:
         """It stands still, and says where; a person decides."""
         now = self.clock()
         log.error("job held", action="job-held", job=ours.id, why=error.key)
+        left = self._left(ours)
         with self.store.transact() as work:
             job, request = self._lock(work, ours)
             try:
@@ -295,6 +313,18 @@ class SystemCrew:
                 work, request, "hold", now, outcome=error.key, outcome_params=params, put_back_by=None
             )
             self.ground.note(work, request, "note.hold", now, requester=request.requester)
+            if left is not None:
+                self.ground.note(work, request, "note.purge-half", now, left=left, number=request.number or 0)
+
+    def _left(self, ours: Job) -> str | None:
+        """What a removal that stands still has not removed; None when none has begun."""
+        job, request = self._load(ours.id)
+        if job.kind is not JobKind.PURGE or not (job.state is JobState.COMMITTING or self._is_half(job)):
+            return None
+        try:
+            return ", ".join(purge.remaining(self.hands.name(request), self.hands.system(request))) or "-"
+        except CountersignError:
+            return "?"
 
     def _forget_steps(self, job: Job) -> None:
         with self.store.transact() as work:

@@ -1,15 +1,17 @@
 """The second job of a teardown, after the grace period: remove what was set aside, for good.
 
 Before the point of no return everything is looked at once more; after it a crash or an error leaves things
-half removed, and the next run goes on removing. What is removed is what is in the backup, nothing else.
+half removed, and the next run goes on removing: by itself after a crash, on a person's word when something
+stood in the way. What is removed is what is in the backup, nothing else, and nothing is certified before
+all of it is gone.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bot.backups.vault import Vault
-from bot.errors import CannotProve, Stale
+from bot.backups.vault import OpenedBackup, Vault
+from bot.errors import CannotProve, CountersignError, Stale
 from bot.operations.gate import Gate
 from bot.operations.set_aside import Journal
 from bot.targets.system import ServiceFacts, System
@@ -36,8 +38,10 @@ class Purged:
     certificate: str
 
 
-def run(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal: Journal) -> Purged:
-    """Remove it. ``journal`` is that of the job which set it aside.
+def run(
+    order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal: Journal, *, half: bool = False
+) -> Purged:
+    """Remove it. ``journal`` is that of the job which set it aside; ``half``: a part of it is gone already.
 
     Raises:
         Halted: stopped or frozen before the point of no return; everything is still set aside.
@@ -45,8 +49,12 @@ def run(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal: Jo
             the rest is where it was.
     """
     with gate.step("step.purge-check"):
-        with vault.open(order.backup_id, order.sha256):
-            _as_it_was_left(order, system, journal)
+        with vault.open(order.backup_id, order.sha256) as opened:
+            _still_stopped(system, journal)
+            if not half:
+                for holding in system.holdings:
+                    holding.verify(order.operation, opened)
+            _nobody_holds(order, system)
         gate.check()
         gate.committing("", order.backup_id, order.sha256)
     return finish(order, system, vault, gate)
@@ -54,34 +62,61 @@ def run(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal: Jo
 
 def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate) -> Purged:
     """Everything after the point of no return; may be repeated until it is done."""
-    removed = size = 0
-    left: list[str] = []
     with gate.step("step.remove"), vault.open(order.backup_id, order.sha256) as opened:
-        for holding in system.holdings:
-            if holding.whereabouts(order.operation) in ("set-aside", "both"):
-                done = holding.remove(order.operation, opened)
-                removed, size = removed + done.removed, size + done.size
-                left += done.left
+        _remove(order, system, opened)
+        removed, size = _what_went(opened)
     with gate.step("step.residue"):
         residue = _residue(order, system)
     with gate.step("step.certificate"):
         facts = {
             "removed": removed,
             "bytes": size,
-            "left": len(left),
+            "left": 0,
             "residue": [list(one) for one in residue],
         }
         certificate = order.certify(facts)
-    return Purged(removed, size, len(left), residue, certificate)
+    return Purged(removed, size, 0, residue, certificate)
 
 
-def _as_it_was_left(order: PurgeOrder, system: System, journal: Journal) -> None:
+def remaining(operation: str, system: System) -> tuple[str, ...]:
+    """The names of the parts of which something is still set aside."""
+    return tuple(one.name for one in system.holdings if one.whereabouts(operation) in ("set-aside", "both"))
+
+
+def _remove(order: PurgeOrder, system: System, opened: OpenedBackup) -> None:
+    """Every part as far as it goes: one that stands in the way keeps no other from going.
+
+    Raises:
+        CountersignError: the first that was in the way.
+    """
+    failed: list[CountersignError] = []
+    for holding in system.holdings:
+        if holding.whereabouts(order.operation) == "in-place":
+            continue
+        try:
+            left = holding.remove(order.operation, opened).left
+            if left:
+                raise CannotProve("purge.left", name=holding.name, n=len(left), first=left[0])
+        except CountersignError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
+def _what_went(opened: OpenedBackup) -> tuple[int, int]:
+    """Files and bytes of all that is gone now; a run that a crash cut short knows only its own part."""
+    kept = opened.manifest.extra["holdings"].values()
+    return sum(int(one.get("entries", 1)) for one in kept), sum(int(one["size"]) for one in kept)
+
+
+def _still_stopped(system: System, journal: Journal) -> None:
     former = journal.get("former") or {}
     for service in system.services:
         service.verify(ServiceFacts.of(former[service.name]))
+
+
+def _nobody_holds(order: PurgeOrder, system: System) -> None:
     for holding in system.holdings:
-        if holding.whereabouts(order.operation) != "set-aside":
-            raise CannotProve("teardown.not-aside", name=holding.name)
         for user in holding.users(order.operation).users:
             raise Stale("teardown.in-use", name=holding.name, program=user.name, pid=user.pid)
 

@@ -65,6 +65,7 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
         CountersignError: anything else; ``undo`` brings back what was.
     """
     operation = order.operation
+    require_host(journal, order.host)
     with gate.step("step.preflight"):
         _preflight(order, system, journal)
     gate.check()
@@ -113,6 +114,21 @@ def undo(operation: str, system: System, journal: Journal) -> None:
                 service.start(ServiceFacts.of(former[service.name]))
 
 
+def require_host(journal: Journal, host: Host) -> None:
+    """Return on the machine on which the first step was taken: two of them may have the same name.
+
+    Raises:
+        AnotherHost: this is another.
+    """
+    mark = journal.get("host")
+    if mark is not None and mark != host.mark:
+        raise AnotherHost("teardown.another-host", host=host.name)
+
+
+class AnotherHost(CannotProve):
+    """The worker is on another machine than the one on which the system was set aside."""
+
+
 class NeighbourIll(CannotProve):
     """A neighbour that answered before does not answer now."""
 
@@ -139,6 +155,7 @@ def _preflight(order: TeardownOrder, system: System, journal: Journal) -> None:
     if look_again(order.spec, system, order.host) != order.plan.fingerprint:
         drift = Drift(drifted=True, differences=(Told("drift.system", {"target": order.plan.target}),))
         raise Drifted(order.plan.target, drift)
+    journal.note("host", order.host.mark)
     journal.note("well", [check.name for check in system.neighbours if check.probe().well])
     journal.note("former", {one.name: one.look().plain() for one in system.services})
 

@@ -117,7 +117,10 @@ def _permit_purge(ground: Ground, work: Work, request: Request, now: datetime) -
     """A frozen target waits; missing votes are asked for once an hour."""
     revision = work.requests.revision(request.id, request.revision)
     frozen = work.targets.frozen(request.target)
-    if revision is None or frozen is not None or work.permits.ready(request.id) is not None:
+    permit = work.permits.ready(request.id)
+    # One that a freeze has outlived is written anew.
+    usable = permit is not None and permit.expires_at > now
+    if revision is None or frozen is not None or usable:
         return
     if voting.is_reached(work, voting.Ballot(request, revision)):
         work.permits.issue(request.id, revision.revision, revision.digest, now + PURGE_PERMIT_LIFE)

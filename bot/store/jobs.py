@@ -115,6 +115,16 @@ class Jobs:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else _job(row)
 
+    def began_removal(self, request_id: int, before: str | None = None) -> bool:
+        """Whether a purge of this request, one before that job if it is named, began to remove."""
+        query = select(t.jobs.c.id).where(
+            t.jobs.c.request_id == request_id,
+            t.jobs.c.kind == JobKind.PURGE,
+            t.jobs.c.transaction.is_not(None),
+            t.jobs.c.id != (before or ""),
+        )
+        return self._connection.execute(query.limit(1)).first() is not None
+
     def count(self, request_id: int) -> int:
         """How many jobs a request has had."""
         query = select(func.count()).select_from(t.jobs).where(t.jobs.c.request_id == request_id)

@@ -153,6 +153,31 @@ def untouched(wanted: Iterable[Entry], found: Iterable[Entry]) -> bool:
     return _fields(wanted, _MARKS, sockets=True) == _fields(found, _MARKS, sockets=True)
 
 
+def difference(wanted: Iterable[Entry], found: Iterable[Entry]) -> str | None:
+    """The first name that is new, missing or touched since it was written down; None when there is none.
+
+    When a folder was changed does not count: a stranger who came and went leaves no other trace in it.
+    """
+    before = dict(_marked(wanted))
+    for path, marks in _marked(found):
+        if before.pop(path, None) != marks:
+            return path
+    return min(before, default=None)
+
+
+def is_same(wanted: Entry, about: os.stat_result) -> bool:
+    """Whether a thing is the very one that was written down, and holds what it held."""
+    if (wanted.device, wanted.inode, wanted.type) != (
+        about.st_dev,
+        about.st_ino,
+        _TYPES.get(stat.S_IFMT(about.st_mode)),
+    ):
+        return False
+    if wanted.type not in ("file", "link"):
+        return True
+    return (wanted.size, wanted.mtime_ns) == (about.st_size, about.st_mtime_ns)
+
+
 def leaving(entries: Iterable[Entry]) -> int:
     """How many files have another name outside the folder, under which their content stays."""
     inside: dict[int, tuple[int, int]] = {}
@@ -172,6 +197,12 @@ def _fields(entries: Iterable[Entry], names: tuple[str, ...], *, sockets: bool) 
             ]
             found.append(tuple(values))
     return found
+
+
+def _marked(entries: Iterable[Entry]) -> Iterator[tuple[str, tuple[object, ...]]]:
+    for entry in entries:
+        folder = ("size", "mtime_ns") if entry.type == "folder" else ()
+        yield entry.path, tuple(getattr(entry, name) for name in _MARKS if name not in folder)
 
 
 def _entry(

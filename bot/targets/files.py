@@ -129,15 +129,27 @@ class FolderHolding:
 
     def whereabouts(self, operation: str) -> Whereabouts:
         """See ``Holding``."""
-        aside = self._quarantine().has(operation, self._name) is not None
+        aside = self._is_aside(operation)
         with self._there(self._path) as parent:
             here = parent is not None
         return _WHERE[here, aside]
 
+    def verify(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        wanted = self._entries(source)
+        if self.whereabouts(operation) != "set-aside":
+            raise CannotProve("files.not-set-aside", path=self._path)
+        with self._quarantine().open(operation) as folder:
+            self._require_same(folder, self._name, wanted[0])
+            place = str(self._aside(operation))
+            touched = listing.difference(wanted, walk(folder, self._name, place, read=False))
+        if touched is not None:
+            raise CannotProve("files.touched-aside", path=f"{place}/{touched}")
+
     def remove(self, operation: str, source: Source) -> Removal:
         """See ``Holding``."""
         wanted = self._entries(source)
-        if self._quarantine().has(operation, self._name) is None:
+        if not self._is_aside(operation):
             if self.whereabouts(operation) == "in-place":
                 raise CannotProve("files.not-set-aside", path=self._path)
             return Removal(0, 0, ())
@@ -192,6 +204,11 @@ class FolderHolding:
 
     def _quarantine(self) -> Quarantine:
         return Quarantine(self._ground.root_of(self._path))
+
+    def _is_aside(self, operation: str) -> bool:
+        """Set aside, if only a rest of it."""
+        names = (self._name, removal.bin_of(self._name))
+        return any(self._quarantine().has(operation, name) is not None for name in names)
 
     def _aside(self, operation: str) -> Path:
         return self._quarantine().place(operation) / self._name

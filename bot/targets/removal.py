@@ -1,17 +1,27 @@
 """Removing exactly what was written down, through open folders, from the leaves up.
 
-A name counts only with its inode: what took a name since, and what was never written down, is reported and
-stays where it is. A folder goes when it is empty.
+A name counts only with its inode, its size and its time: what took a name since, what was changed and what
+was never written down is reported and stays. Nobody else can reach the bin, a folder beside the one that is
+removed: each thing is first moved there, looked at where it cannot be exchanged any more, and only then
+removed, or moved back. A folder goes when it is empty.
 """
 
 import os
 import stat
 from collections.abc import Iterable
+from contextlib import suppress
 
-from bot.errors import TargetDown
+from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets import ground
-from bot.targets.entries import Entry
+from bot.targets.entries import Entry, is_same
 from bot.targets.system import Removal
+
+_IN_HAND = "in-hand"
+
+
+def bin_of(name: str) -> str:
+    """The name of the bin beside a folder that is removed; it is there while something in it is left."""
+    return f"{name}.removing"
 
 
 def remove(parent: int, name: str, entries: Iterable[Entry], place: str) -> Removal:
@@ -21,15 +31,23 @@ def remove(parent: int, name: str, entries: Iterable[Entry], place: str) -> Remo
         TargetDown: something cannot be removed; what went before is gone.
     """
     known = {entry.path: entry for entry in entries}
-    work = _Removing(known, place)
     about = ground.look(parent, name)
-    if about is None:
-        return Removal(0, 0, ())
-    if not work.is_it(".", about):
+    if about is not None and not is_same(known["."], about):
         return Removal(0, 0, (".",))
-    with ground.inner(parent, name, place) as opened:
-        work.empty(opened, "")
-    work.folder(parent, name, ".")
+    if about is None and ground.look(parent, bin_of(name)) is None:
+        return Removal(0, 0, ())
+    with suppress(FileExistsError):
+        os.mkdir(bin_of(name), 0o700, dir_fd=parent)
+    with ground.inner(parent, bin_of(name), place) as bin_folder:
+        work = _Removing(known, place, bin_folder)
+        work.clear_bin()
+        if about is not None:
+            with ground.inner(parent, name, place) as opened:
+                work.empty(opened, "")
+            work.folder(parent, name, ".")
+    with suppress(OSError):
+        # What could not be moved back stays in it.
+        os.rmdir(bin_of(name), dir_fd=parent)
     ground.sync(parent)
     return Removal(work.removed, work.size, tuple(work.left))
 
@@ -51,47 +69,94 @@ def clear(parent: int, name: str, place: str) -> None:
 
 
 class _Removing:
-    def __init__(self, known: dict[str, Entry], place: str) -> None:
+    def __init__(self, known: dict[str, Entry], place: str, bin_folder: int) -> None:
         self.removed = 0
         self.size = 0
         self.left: list[str] = []
         self._known = known
         self._place = place
+        self._bin = bin_folder
 
     def is_it(self, path: str, about: os.stat_result) -> bool:
         entry = self._known.get(path)
-        return entry is not None and (entry.device, entry.inode) == (about.st_dev, about.st_ino)
+        return entry is not None and is_same(entry, about)
+
+    def clear_bin(self) -> None:
+        """What a crash left in the bin goes if it was written down, under whatever name."""
+        for name in sorted(os.listdir(self._bin)):  # noqa: PTH208 - a folder by its descriptor
+            about = os.stat(name, dir_fd=self._bin, follow_symlinks=False)
+            found = next((one for one in self._known.values() if is_same(one, about)), None)
+            if found is None or found.type == "folder":
+                os.rename(name, f"stranger-{about.st_ino}", src_dir_fd=self._bin, dst_dir_fd=self._bin)
+                self.left.append(name)
+                continue
+            os.unlink(name, dir_fd=self._bin)
+            self._count(found)
 
     def empty(self, opened: int, above: str) -> None:
         for name in sorted(os.listdir(opened)):
             path = f"{above}{name}"
-            about = os.stat(name, dir_fd=opened, follow_symlinks=False)
+            about = ground.look(opened, name)
+            if about is None:
+                continue
             if not self.is_it(path, about):
                 self.left.append(path)
             elif stat.S_ISDIR(about.st_mode):
-                with ground.inner(opened, name, self._full(path)) as below:
-                    self.empty(below, f"{path}/")
-                self.folder(opened, name, path)
+                self._below(opened, name, path)
             else:
                 self._leaf(opened, name, path)
         ground.sync(opened)
+
+    def _below(self, opened: int, name: str, path: str) -> None:
+        try:
+            with ground.inner(opened, name, self._full(path)) as below:
+                if not self.is_it(path, os.fstat(below)):
+                    self.left.append(path)
+                    return
+                self.empty(below, f"{path}/")
+        except CannotProve:
+            # Exchanged for a link between two looks.
+            self.left.append(path)
+            return
+        self.folder(opened, name, path)
 
     def folder(self, parent: int, name: str, path: str) -> None:
         if any(path == "." or left.startswith(f"{path}/") for left in self.left):
             return
         try:
             os.rmdir(name, dir_fd=parent)
+        except (FileNotFoundError, NotADirectoryError):
+            self.left.append(path)
+            return
         except OSError as error:
             raise self._said(error, parent, name, path) from None
         self.removed += 1
 
     def _leaf(self, parent: int, name: str, path: str) -> None:
         try:
-            os.unlink(name, dir_fd=parent)
+            os.rename(name, _IN_HAND, src_dir_fd=parent, dst_dir_fd=self._bin)
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise self._said(error, parent, name, path) from None
+        if not self.is_it(path, os.stat(_IN_HAND, dir_fd=self._bin, follow_symlinks=False)):
+            self.left.append(path)
+            self._move_back(parent, name, path)
+            return
+        os.unlink(_IN_HAND, dir_fd=self._bin)
+        self._count(self._known[path])
+
+    def _move_back(self, parent: int, name: str, path: str) -> None:
+        """Whatever was exchanged for it meanwhile; when its name is taken again it stays in the bin."""
+        try:
+            ground.move((self._bin, _IN_HAND), (parent, name), self._full(path))
+        except CountersignError:
+            about = os.stat(_IN_HAND, dir_fd=self._bin, follow_symlinks=False)
+            os.rename(_IN_HAND, f"stranger-{about.st_ino}", src_dir_fd=self._bin, dst_dir_fd=self._bin)
+
+    def _count(self, entry: Entry) -> None:
         self.removed += 1
-        self.size += self._known[path].size
+        self.size += entry.size
 
     def _said(self, error: OSError, parent: int, name: str, path: str) -> Exception:
         said = ground.refused(error, self._full(path), parent, name)

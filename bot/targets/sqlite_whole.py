@@ -144,6 +144,19 @@ class SqliteHolding:
             return "both" if there else "in-place"
         return "set-aside" if there else "gone"
 
+    def verify(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        wanted = self._known(source)
+        if self.whereabouts(operation) != "set-aside":
+            raise CannotProve("files.not-set-aside", path=self._path)
+        with self._folder(operation) as folder:
+            self._require_same(folder, wanted)
+            names = set(os.listdir(folder)) - set(self._names(folder))  # noqa: PTH208 - by its descriptor
+        aside = self._quarantine().place(operation) / self._name / self._base
+        if names:
+            raise CannotProve("files.touched-aside", path=str(aside.parent / min(names)))
+        self._require_rows(aside, wanted)
+
     def remove(self, operation: str, source: Source) -> Removal:
         """See ``Holding``."""
         wanted = self._known(source)
@@ -159,6 +172,7 @@ class SqliteHolding:
         removed = size = 0
         with self._folder(operation) as folder:
             self._require_same(folder, wanted)
+            self._require_rows(self._quarantine().place(operation) / self._name / self._base, wanted)
             # The database last: while it is there, the removal is not finished.
             for name in reversed(self._names(folder)):
                 size += os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
@@ -254,6 +268,10 @@ class SqliteHolding:
         about = ground.look(folder, self._base)
         if about is None or (about.st_dev, about.st_ino) != (wanted.device, wanted.inode):
             raise CannotProve("files.another-folder", path=self._path)
+
+    def _require_rows(self, aside: Path, wanted: DatabaseFacts) -> None:
+        if not facts(aside, self._name, check=False).same_rows(wanted):
+            raise CannotProve("files.touched-aside", path=str(aside))
 
     def _quarantine(self) -> Quarantine:
         return Quarantine(self._ground.root_of(self._path))

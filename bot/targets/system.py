@@ -141,7 +141,7 @@ class Survey:
 
 @dataclass(frozen=True)
 class Removal:
-    """What a removal did. ``left``: names that were not in the backup and were therefore not touched."""
+    """What a removal did. ``left``: names of what is not in the backup as it is, and was not touched."""
 
     removed: int
     size: int
@@ -242,8 +242,18 @@ class Holding(Protocol):
     def whereabouts(self, operation: str) -> Whereabouts:
         """Where it is now."""
 
+    def verify(self, operation: str, source: Source) -> None:
+        """Return when it is set aside, whole, and still what the backup holds; changes nothing.
+
+        Raises:
+            CannotProve: it is not set aside, or something in it was changed, is new or missing.
+            TargetDown: unreadable.
+        """
+
     def remove(self, operation: str, source: Source) -> Removal:
         """Remove what was set aside and is in the backup, that and nothing else.
+
+        What changed since the backup is not in it, and is left.
 
         Raises:
             CannotProve: it is not set aside, or is not what was set aside.

@@ -20,6 +20,7 @@ _ICONS = {
     State.SET_ASIDE: "📦",
 }
 _STOPPABLE = (State.APPROVED, State.RUNNING, State.HELD)
+_VOTED = (State.PENDING, State.DENIED, State.APPROVED, State.SET_ASIDE, State.HELD)
 _CANCELLABLE = (State.PLANNING, State.PENDING, State.APPROVED, State.DENIED)
 SHOWN_VALUES = 5
 
@@ -115,7 +116,7 @@ def _decision(view: RequestView, language: str) -> str | None:
     lines = [say("card.rule", language, rule=safe(view.revision.rule.name))]
     lines += votes(view, language)
     missing = missing_line(view, language)
-    if missing and view.request.state in (State.PENDING, State.DENIED, State.APPROVED, State.SET_ASIDE):
+    if missing and view.request.state in _VOTED:
         lines.append(missing)
     return "\n".join(lines)
 
@@ -193,16 +194,19 @@ def _buttons(view: RequestView, language: str) -> list[Block]:
     request = view.request
     made = []
     for action, states, style in (("cancel", _CANCELLABLE, None), ("stop", _STOPPABLE, "danger")):
-        if request.state not in states:
-            continue
-        question = {
-            part: say(f"card.{action}.{part}", language, number=request.number or 0)
-            for part in ("title", "text", "confirm", "deny")
-        }
-        made.append(button(action, say(f"card.button.{action}", language), f"{request.id}", style, question))
+        if request.state in states:
+            made.append(_asking(action, view, language, style))
     if may_be_put_back(view):
         made.append(put_back_button(view, language))
+    if _may_go_on(view):
+        made.append(_asking("go-on", view, language))
     return made
+
+
+def _may_go_on(view: RequestView) -> bool:
+    """Whether a removal stands still: once it has begun it cannot be put back, only be finished."""
+    job = view.job
+    return view.request.state is State.HELD and job is not None and job.kind is JobKind.PURGE
 
 
 def may_be_put_back(view: RequestView) -> bool:
@@ -218,8 +222,13 @@ def may_be_put_back(view: RequestView) -> bool:
 
 def put_back_button(view: RequestView, language: str) -> Block:
     """*Put it back*, which asks once more."""
+    return _asking("put-back", view, language)
+
+
+def _asking(action: str, view: RequestView, language: str, style: str | None = None) -> Block:
+    """A button that asks once more."""
     question = {
-        part: say(f"card.put-back.{part}", language, number=view.request.number or 0)
+        part: say(f"card.{action}.{part}", language, number=view.request.number or 0)
         for part in ("title", "text", "confirm", "deny")
     }
-    return button("put-back", say("card.button.put-back", language), f"{view.request.id}", None, question)
+    return button(action, say(f"card.button.{action}", language), f"{view.request.id}", style, question)

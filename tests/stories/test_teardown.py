@@ -1,12 +1,6 @@
 """/teardown with real programs: set aside, put back, gone for good; stopped, frozen, killed, in the way."""
 
 import json
-import signal
-import socket
-import sys
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,99 +8,9 @@ import pytest
 from bot.audit import certificate
 from bot.operations import teardown
 from bot.sandbox.slack.responses import shown_text
-from bot.sandbox.slack.workspace import Message
-from tests.fakes.supervisor import supervisor
-from tests.stories.rig import Rig
+from tests.stories.town import ask, comes_back, dies, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
-
-PAGE = Path(__file__).with_name("crm_page.py")
-SYSTEM = """
-    host: HOST
-    grace: GRACE
-    roots: ["ROOT"]
-    services: [{name: web, supervisor: "SOCKET", program: crm, ports: [PORT], wait: 10s}]
-    files: [{name: uploads, path: "ROOT/uploads"}]
-    checks: [{name: page, http: "http://127.0.0.1:PORT/"}]
-    neighbours: [{name: shop, port: "127.0.0.1:NEXT"}]
-    tell: [U0CAROL, C0DELETIONS]
-"""
-RULE = """  - name: teardown
-    when: {operation: teardown}
-    request: [support]
-    approve: [1 of dba, 1 of data-owner]
-    cooling_off: 0s
-"""
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def home(tmp_path: Path) -> Path:
-    root = tmp_path / "home"
-    root.mkdir(mode=0o700)
-    uploads = root / "uploads"
-    uploads.mkdir()
-    (uploads / "offer.txt").write_text("an offer")
-    (uploads / "link").symlink_to("/etc/passwd")
-    return root
-
-
-@contextmanager
-def town(
-    tmp_path: Path, grace: str = "1h", host: str = "", *, leans: bool = False
-) -> Iterator[tuple[Rig, Callable[[], str | None]]]:
-    """``leans``: the neighbour falls ill when the CRM goes, because it is the CRM's own port."""
-    port = free_port()
-    root = home(tmp_path)
-    neighbour = socket.socket()
-    neighbour.bind(("127.0.0.1", 0))
-    neighbour.listen()
-    programs = tmp_path / "programs"
-    programs.mkdir()
-    line = f"command={sys.executable} {PAGE} {port} {root / 'crm.db'}\nautorestart=true\nstopwaitsecs=3"
-    with neighbour, supervisor(programs, {"crm": line}) as address:
-
-        def change(text: str) -> str:
-            parts = SYSTEM.replace("HOST", host or socket.gethostname()).replace("GRACE", grace)
-            parts = parts.replace("ROOT", str(root)).replace("SOCKET", address)
-            shop = port if leans else neighbour.getsockname()[1]
-            parts = parts.replace("PORT", str(port)).replace("NEXT", str(shop))
-            text = text.replace("    environment: production\n", f"    environment: production{parts}", 1)
-            return text.replace("rules:\n", f"rules:\n{RULE}", 1)
-
-        def page() -> str | None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=3) as answer:
-                    return str(answer.read().decode())
-            except OSError:
-                return None
-
-        rig = Rig(tmp_path, change)
-        rig.crm.rename(root / "crm.db")
-        rig.crm = root / "crm.db"
-        with rig:
-            rig.wait(page, "the CRM's page")
-            yield rig, page
-
-
-def ask(rig: Rig) -> Message:
-    since = rig.command("U0ALICE", "/teardown", "crm — replaced by the new CRM")
-    return rig.ballot(since)
-
-
-def torn_down(rig: Rig) -> Message:
-    ballot = ask(rig)
-    rig.approve(ballot)
-    assert rig.wait_state(1, "set-aside", "failed", "held", "stopped") == "set-aside", thread(rig, ballot)
-    return ballot
-
-
-def thread(rig: Rig, ballot: Message) -> str:
-    return "\n".join(shown_text(one) for one in [rig.card(ballot), *rig.thread(ballot.thread_ts)])
 
 
 def test_gone_and_put_back_and_the_page_answers_again(tmp_path: Path) -> None:
@@ -218,15 +122,3 @@ def test_a_purge_survives_kill_9(tmp_path: Path, step: str) -> None:
         comes_back(rig)
         assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
         assert not [one for one in rig.crm.parent.rglob("*") if one.is_file()]
-
-
-def dies(rig: Rig, *moment: str) -> None:
-    rig.stop("worker")
-    rig.start_worker(*moment)
-
-
-def comes_back(rig: Rig) -> None:
-    worker = rig.processes["worker"]
-    rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
-    assert worker.returncode == -signal.SIGKILL, rig.log("worker")
-    rig.start_worker()

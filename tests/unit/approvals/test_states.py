@@ -63,6 +63,7 @@ def test_no_path_to_running_misses_the_approvals() -> None:
         (State.SET_ASIDE, "purge"),
         (State.SET_ASIDE, "put-back"),
         (State.HELD, "put-back"),
+        (State.HELD, "purge"),
     }
     assert {state for state, moves in REQUEST.items() if State.APPROVED in moves.values()} == {State.PENDING}
     assert {event for event, after in REQUEST[State.PENDING].items() if after is State.APPROVED} == {

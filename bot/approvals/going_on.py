@@ -1,0 +1,49 @@
+"""*Go on*: a removal that stands still half way is taken up again, on a permit of its own.
+
+What was removed cannot come back, so nothing is left to decide about it; but whatever removes needs the
+approvals, and the gate asks for them again.
+"""
+
+from datetime import datetime, timedelta
+
+from bot.approvals import voting
+from bot.approvals.aside import is_half_removed
+from bot.approvals.filing import check_person, require_role
+from bot.approvals.ground import Ground
+from bot.errors import NotFound, Stale
+from bot.model.doors import Answer
+from bot.model.people import Actor
+from bot.model.requests import Operation
+from bot.store.unit_of_work import Work
+
+PERMIT_LIFE = timedelta(hours=1)
+
+
+def go_on(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
+    """Ask the worker to remove what is left.
+
+    Raises:
+        Refused: the person may not ask for a teardown, nothing stands still half way, the system is frozen,
+            or approvals were lost.
+    """
+    found = work.requests.by_number(number)
+    if found is None:
+        raise NotFound("request.no-number", number=number)
+    request = ground.lock(work, found.id)
+    check_person(actor, ground.config)
+    require_role(ground, Operation.TEARDOWN, request.target, actor)
+    revision = work.requests.revision(request.id, request.revision)
+    if revision is None or not is_half_removed(work, request):
+        raise Stale("go-on.nothing", number=number)
+    if work.targets.frozen(request.target) is not None:
+        raise Stale("go-on.frozen", number=number, target=request.target)
+    permit = work.permits.ready(request.id)
+    if permit is not None and permit.expires_at > now:
+        raise Stale("go-on.already", number=number)
+    if not voting.is_reached(work, voting.Ballot(request, revision)):
+        raise Stale("go-on.votes", number=number)
+    work.permits.issue(request.id, revision.revision, revision.digest, now + PERMIT_LIFE)
+    ground.log(work, "go-on-asked", request, {"by": actor.user}, now)
+    ground.note(work, request, "note.go-on-asked", now, user=actor.user)
+    ground.redraw(work, request)
+    return Answer("go-on.accepted", {"number": number})

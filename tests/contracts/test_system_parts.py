@@ -1,0 +1,358 @@
+"""One promise, every part of a system that makes it: services, and what a system keeps."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetDown
+from bot.targets.files import FolderHolding
+from bot.targets.services import SupervisorService
+from bot.targets.services_commands import Commands, CommandService
+from bot.targets.sqlite_whole import SqliteHolding
+from bot.targets.system import Holding, Service, ServiceFacts, User
+from bot.texts import say
+from tests.contracts.test_services import LISTENER, eventually, free_port, listens
+from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.supervisor import QUICK, service, supervisor
+from tests.fakes.systems import FakeHolding, FakeService, Thing
+
+OP = "t7"
+
+
+@dataclass
+class Served:
+    """A running service, its port, somebody who starts it again, and the same one with nobody to ask."""
+
+    one: Service
+    revive: Callable[[], object]
+    unanswered: Service
+
+
+@contextmanager
+def under_supervisor(folder: Path) -> Iterator[Served]:
+    port = free_port()
+    (folder / "listener.py").write_text(LISTENER)
+    with supervisor(folder, {"web": f"command={sys.executable} {folder}/listener.py {port}"}) as address:
+        one = service(address, "web", port)
+        eventually(lambda: listens(port))
+
+        def revive() -> None:
+            one._ask("startProcess", "web", True)
+
+        yield Served(one, revive, SupervisorService("web", str(folder / "nobody"), "web", (port,), QUICK))
+
+
+@contextmanager
+def behind_commands(folder: Path) -> Iterator[Served]:
+    port = free_port()
+    (folder / "listener.py").write_text(LISTENER)
+    pid = folder / "pid"
+    start = f"{sys.executable} {folder}/listener.py {port} </dev/null >/dev/null 2>&1 & echo $! >{pid}"
+    commands = Commands(
+        start=["sh", "-c", start],
+        stop=["sh", "-c", f"kill $(cat {pid}) && rm {pid} || true"],
+        status=["sh", "-c", f"test -e {pid} && kill -0 $(cat {pid}) || exit 3"],
+    )
+
+    def revive() -> None:
+        subprocess.run(["sh", "-c", start], check=True)
+        eventually(lambda: listens(port))
+
+    nobody = Commands(["/nobody"], ["/nobody"], ["/nobody"])
+    revive()
+    try:
+        yield Served(
+            CommandService("web", commands, [port], QUICK), revive, CommandService("web", nobody, [], QUICK)
+        )
+    finally:
+        subprocess.run(["sh", "-c", f"kill $(cat {pid})"], check=False, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def in_a_file(folder: Path) -> Iterator[Served]:
+    one, deaf = FakeService(folder / "web"), FakeService(folder / "web")
+    deaf.deaf = True
+    yield Served(one, one.revive, deaf)
+
+
+@pytest.fixture(params=[under_supervisor, behind_commands, in_a_file], ids=lambda kind: str(kind.__name__))
+def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
+    with request.param(tmp_path) as made:
+        yield made
+
+
+def test_stopped_and_started_again_as_often_as_wanted(served: Served) -> None:
+    one = served.one
+    former = one.look()
+    assert former.state == "running"
+    assert former.processes
+    assert former.ports
+    assert ServiceFacts.of(former.plain()) == former
+    with pytest.raises(CannotProve, match="came-back"):
+        one.verify(former)
+    for _ in range(2):
+        down = one.stop(former)
+        assert (down.state, down.processes) == ("stopped", ())
+        one.verify(former)
+    asleep = one.look()
+    assert one.start(asleep).state == "stopped"
+    for _ in range(2):
+        assert one.start(former).state == "running"
+    assert one.look().processes != former.processes
+
+
+def test_started_again_by_somebody_else_it_is_not_stopped(served: Served) -> None:
+    former = served.one.look()
+    served.one.stop(former)
+    served.revive()
+    with pytest.raises(CannotProve) as caught:
+        served.one.verify(former)
+    assert say(caught.value.key, **caught.value.params)
+    served.one.stop(former)
+
+
+def test_nobody_to_ask_is_not_stopped(served: Served) -> None:
+    former = served.one.look()
+    for ask in (served.unanswered.look, lambda: served.unanswered.stop(former)):
+        with pytest.raises(TargetDown):
+            ask()
+    assert served.one.look().up
+
+
+@dataclass
+class Held:
+    """A holding and hands that reach it behind its back.
+
+    ``read``: what it holds, in its place. ``edit`` changes what it holds, where it lies now. ``occupy``: a
+    program takes hold of it while the block lasts. ``block`` puts something else into its place, and
+    ``unblock`` takes that away.
+    """
+
+    one: Holding
+    read: Callable[[], object]
+    edit: Callable[[str], object]
+    occupy: Callable[[str], AbstractContextManager[int]]
+    block: Callable[[], object]
+    unblock: Callable[[], object]
+
+
+@contextmanager
+def _program_that_reads(path: Path) -> Iterator[int]:
+    code = "import sys; f = open(sys.argv[1], 'rb'); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child.pid
+        child.communicate(b"")
+
+
+def a_folder(root: Path) -> Held:
+    place = root / "part"
+    (place / "sub").mkdir(parents=True)
+    (place / "sub" / "offer").write_text("an offer")
+    (place / "link").symlink_to("/etc/passwd")
+
+    def lies(operation: str) -> Path:
+        aside = root / ".countersign-quarantine" / operation / "part"
+        return (aside if operation else place) / "sub" / "offer"
+
+    def read() -> object:
+        return {one.relative_to(place): one.is_file() and one.read_bytes() for one in place.rglob("*")}
+
+    return Held(
+        FolderHolding("part", str(place), [str(root)]),
+        read,
+        lambda operation: lies(operation).write_text("another offer"),
+        lambda operation: _program_that_reads(lies(operation)),
+        place.mkdir,
+        place.rmdir,
+    )
+
+
+def a_database(root: Path) -> Held:
+    place = root / "part"
+
+    def lies(operation: str) -> Path:
+        return root / ".countersign-quarantine" / operation / "part" / "part" if operation else place
+
+    def edit(operation: str) -> None:
+        with closing(sqlite3.connect(lies(operation))) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS t (x)")
+            connection.execute("INSERT INTO t VALUES ('another')")
+            connection.commit()
+
+    def read() -> object:
+        with closing(sqlite3.connect(place)) as connection:
+            return connection.execute("SELECT * FROM t").fetchall()
+
+    edit("")
+    return Held(
+        SqliteHolding("part", str(place), [str(root)]),
+        read,
+        edit,
+        lambda operation: _program_that_reads(lies(operation)),
+        place.touch,
+        place.unlink,
+    )
+
+
+def a_thing_in_memory(_: Path) -> Held:
+    one = FakeHolding("part", b"an offer")
+
+    def edit(operation: str) -> None:
+        was = one.aside[operation] if operation else one.place
+        assert was is not None
+        now = Thing(b"another offer", was.inode)
+        if operation:
+            one.aside[operation] = now
+        else:
+            one.place = now
+
+    @contextmanager
+    def occupy(_: str) -> Iterator[int]:
+        one.holders.append(User(7, "python3", "open", "part"))
+        yield 7
+        one.holders.clear()
+
+    def put(thing: Thing | None) -> None:
+        one.place = thing
+
+    return Held(
+        one,
+        lambda: one.place and one.place.content,
+        edit,
+        occupy,
+        lambda: put(Thing(b"")),
+        lambda: put(None),
+    )
+
+
+@pytest.fixture(params=[a_folder, a_database, a_thing_in_memory], ids=lambda kind: str(kind.__name__))
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Held:
+    root = tmp_path / "srv"
+    root.mkdir(mode=0o755)
+    made = request.param(root)
+    assert isinstance(made, Held)
+    return made
+
+
+def copied(one: Holding) -> MemoryBackup:
+    backup = MemoryBackup()
+    summary = one.copy(backup)
+    assert summary["size"] > 0
+    return backup.sealed()
+
+
+def test_there_and_back_and_away_and_back_out_of_the_backup(held: Held) -> None:
+    one, before = held.one, held.read()
+    known = one.survey()
+    assert known.name == one.name
+    assert known.items > 0
+    assert one.survey().identity == known.identity
+    backup = copied(one)
+    for _ in range(2):
+        one.rehearse(OP, backup)
+    for _ in range(2):
+        one.set_aside(OP, backup)
+        one.verify(OP, backup)
+    assert one.whereabouts(OP) == "set-aside"
+    for _ in range(2):
+        one.put_back(OP)
+    assert one.whereabouts(OP) == "in-place"
+    assert held.read() == before
+    assert one.survey().identity == known.identity
+    one.set_aside(OP, backup)
+    done = one.remove(OP, backup)
+    assert done.removed > 0
+    assert done.left == ()
+    assert one.whereabouts(OP) == "gone"
+    assert one.remove(OP, backup).removed == 0
+    for attempt in (one.survey, lambda: one.put_back(OP), lambda: one.set_aside(OP, backup)):
+        with pytest.raises(CountersignError):
+            attempt()
+    one.restore(OP, backup)
+    assert held.read() == before
+    with pytest.raises(CannotProve, match="in-the-way"):
+        one.restore(OP, backup)
+    with pytest.raises(NotAllowed):
+        one.restore(OP, backup, "/somewhere/else")
+
+
+def test_what_changed_after_the_backup_is_set_aside_and_told_and_put_back_as_it_is(held: Held) -> None:
+    backup, before = copied(held.one), held.read()
+    held.edit("")
+    changed = held.read()
+    assert changed != before
+    with pytest.raises(CannotProve, match="changed-since"):
+        held.one.set_aside(OP, backup)
+    assert held.one.whereabouts(OP) == "set-aside"
+    held.one.put_back(OP)
+    assert held.read() == changed
+
+
+def test_what_changed_while_it_was_set_aside_is_told_and_not_removed(held: Held) -> None:
+    backup, before = copied(held.one), held.read()
+    held.one.set_aside(OP, backup)
+    held.edit(OP)
+    with pytest.raises(CannotProve, match="touched-aside") as caught:
+        held.one.verify(OP, backup)
+    assert say(caught.value.key, **caught.value.params)
+    try:
+        assert held.one.remove(OP, backup).left
+    except CannotProve as error:
+        assert error.key == "files.touched-aside"
+    assert held.one.whereabouts(OP) == "set-aside"
+    held.one.put_back(OP)
+    assert held.read() != before
+
+
+def test_nothing_is_removed_while_somebody_holds_it(held: Held) -> None:
+    backup = copied(held.one)
+    held.one.set_aside(OP, backup)
+    with held.occupy(OP) as pid:
+        assert pid in {user.pid for user in held.one.users(OP).users}
+        with pytest.raises(Stale, match="in-use") as caught:
+            held.one.remove(OP, backup)
+        assert caught.value.params["pid"] == pid
+        held.one.verify(OP, backup)
+    assert held.one.remove(OP, backup).left == ()
+
+
+def test_something_else_in_its_place_is_not_overwritten(held: Held) -> None:
+    backup, before = copied(held.one), held.read()
+    held.one.set_aside(OP, backup)
+    held.block()
+    assert held.one.whereabouts(OP) == "both"
+    for attempt in (held.one.put_back, lambda op: held.one.set_aside(op, backup)):
+        with pytest.raises(CannotProve, match="is-both"):
+            attempt(OP)
+    held.unblock()
+    held.one.put_back(OP)
+    assert held.read() == before
+
+
+def test_what_is_in_its_place_is_not_removed(held: Held) -> None:
+    backup, before = copied(held.one), held.read()
+    for attempt in (held.one.remove, held.one.verify):
+        with pytest.raises(CannotProve, match="not-set-aside"):
+            attempt(OP, backup)
+    held.one.put_back(OP)
+    assert held.read() == before
+
+
+def test_a_backup_that_was_altered_is_not_what_went_in(held: Held) -> None:
+    backup = copied(held.one)
+    for name, data in backup.streams.items():
+        backup.streams[name] = data[:-9] + os.urandom(9)
+    with pytest.raises(CountersignError):
+        held.one.rehearse(OP, backup)
+    assert held.one.whereabouts(OP) == "in-place"

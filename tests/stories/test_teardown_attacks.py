@@ -1,0 +1,49 @@
+"""A teardown under attack, through the Slack door: everything in its way is said, and nothing is half and silent."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.slack.responses import shown_text
+from tests.stories.rig import Rig
+from tests.stories.town import press, thread, torn_down, town
+
+pytestmark = pytest.mark.slow
+
+
+def aside(rig: Rig) -> Path:
+    return rig.crm.parent / ".countersign-quarantine" / "t1"
+
+
+def chattr(mark: str, path: Path) -> bool:
+    return not subprocess.run(["chattr", mark, path], capture_output=True, check=False).returncode
+
+
+def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_path: Path) -> None:
+    with town(tmp_path, grace="6s") as (rig, _):
+        ballot = torn_down(rig)
+        stubborn = aside(rig) / "uploads" / "offer.txt"
+        if not chattr("+i", stubborn):
+            pytest.skip("this file system or user has no immutable files")
+        try:
+            assert rig.wait_state(1, "held", "succeeded") == "held", thread(rig, ballot)
+            assert not list(aside(rig).glob("**/crm.db"))
+            rig.slack.wait_for(lambda: "Still set aside: uploads" in thread(rig, ballot), 30)
+            assert "offer.txt" in shown_text(rig.card(ballot))
+            assert "immutable" in shown_text(rig.card(ballot))
+            since = rig.command("U0ERIN", "/countersign", "put-back 1")
+            assert "nothing set aside" in rig.told("U0ERIN", since)
+            since = rig.command("U0FRANK", "/countersign", "go-on 1")
+            assert "role" in rig.told("U0FRANK", since)
+            rig.command("U0ALICE", "/countersign", "go-on 1")
+            tries = "SELECT count(*) FROM jobs WHERE kind = 'purge' AND state = 'held'"
+            rig.wait(lambda: rig.row(tries)[0] == 2, "the second removal stands still too")
+            assert rig.state(1) == "held"
+        finally:
+            chattr("-i", stubborn)
+        press(rig, ballot, "U0ALICE", "go-on")
+        assert rig.wait_state(1, "succeeded", "failed") == "succeeded", thread(rig, ballot)
+        assert not [one for one in rig.crm.parent.rglob("*") if one.is_file()]
+        since = rig.command("U0ALICE", "/countersign", "go-on 1")
+        assert "no removal that stands still" in rig.told("U0ALICE", since)
