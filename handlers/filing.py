@@ -39,10 +39,9 @@ def restore_command(front: Front, call: Call) -> None:
         _file(front, call, _restore(typed), call.channel)
         return
     actor = front.member(call)
-    named = typed.reference or (f"#{typed.number}" if typed.number else "")
-    recent = [] if named else front.services.reading.kept_backups()
+    recent = [] if typed.reference or typed.number else front.services.reading.kept_backups()
     names = front.people.names({one.requester for one in recent})
-    view = forms.restore(named, typed.reason, call.channel, front.people.language(actor.user), recent, names)
+    view = forms.restore(typed, call.channel, front.people.language(actor.user), recent, names)
     front.open_form(call, view, BadInput("usage.restore"))
 
 
@@ -54,7 +53,8 @@ def restore_button(front: Front, call: Call) -> None:
         raise BadInput("slack.stale-button")
     actor = front.member(call)
     reference = view.backup.reference
-    form = forms.restore(reference, "", call.channel, front.people.language(actor.user))
+    typed = parsing.Restore(reference=reference)
+    form = forms.restore(typed, call.channel, front.people.language(actor.user))
     front.open_form(call, form, BadInput("usage.restore-number", number=view.request.number or 0))
 
 
@@ -100,7 +100,8 @@ def restore_form(front: Front, call: Call) -> None:
     named = values.get("backup", "") or values.get("recent", "")
     reference, number = parsing.backup_name(parsing.plain(named, slack=False))
     reason = parsing.plain(values.get("reason", ""), slack=False)
-    _file(front, call, _restore(parsing.Restore(reference, number, None, reason)), channel)
+    into = parsing.plain(values.get("into", ""), slack=False) or None
+    _file(front, call, _restore(parsing.Restore(reference, number, into, reason)), channel)
 
 
 def unfreeze_form(front: Front, call: Call) -> None:
@@ -139,14 +140,16 @@ def _deletion(typed: parsing.Deletion) -> Wish:
 
 
 def _restore(typed: parsing.Restore) -> Wish:
+    folder = typed.into if typed.into and typed.into.startswith("/") else None
     return Wish(
         Operation.RESTORE,
-        typed.into,
+        None if folder else typed.into,
         None,
         (),
         typed.reason,
         reference=typed.reference,
         number=typed.number,
+        into=folder,
     )
 
 

@@ -88,7 +88,7 @@ def deletion(text: str) -> Deletion:
 
 
 def restore(text: str) -> Restore:
-    """``<reference|#request> [into <target>] -- <reason>``, any part of which may be missing.
+    """``<reference|#request> [into <target or /folder>] -- <reason>``, any part of which may be missing.
 
     Raises:
         BadInput: what is there cannot be understood.

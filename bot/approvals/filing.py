@@ -75,6 +75,8 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     }
     if wish.reference is not None:
         ground.keep(work, place, "reference", wish.reference, now)
+    if wish.into is not None:
+        ground.keep(work, place, "into", wish.into, now)
     ground.log(work, "request-filed", request, body, now)
     if wish.preview:
         return Answer("filing.preview", {"target": target})

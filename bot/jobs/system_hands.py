@@ -1,6 +1,7 @@
 """From a request for a teardown to the orders of ``bot.operations``, and back to what our books need."""
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,15 +11,17 @@ from bot.approvals.execution import Planned
 from bot.approvals.ground import Ground
 from bot.audit import certificate
 from bot.backups.ids import backup_id
-from bot.backups.vault import Vault
+from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import Broken, NotFound, NotOurs
+from bot.errors import Broken, NotFound, NotOurs, Stale
 from bot.model.backups import SealedBackup
 from bot.model.doors import Answer
 from bot.model.jobs import Backup, Job
-from bot.model.plans import Plan
-from bot.model.requests import Request
-from bot.operations import teardown
+from bot.model.plans import Plan, Told
+from bot.model.requests import Operation, Request, State
+from bot.operations import bring_back, teardown
+from bot.operations.bring_back import BringBackOrder
+from bot.operations.gate import Gate
 from bot.operations.purge import PurgeOrder
 from bot.operations.set_aside import TeardownOrder
 from bot.operations.teardown import Host
@@ -53,6 +56,53 @@ class SystemHands:
         spec = self._spec(request)
         made, open_files = teardown.plan(spec, self.system(request), self.host, self.name(request))
         return Planned(request.target, None, made.to_data(), made.digest(), 0, open_files, "")
+
+    def plan_restore(self, opened: OpenedBackup, sha256: str, into: str) -> Planned:
+        """What bringing a whole system back would mean, read-only.
+
+        Raises:
+            Refused: it cannot be brought back there, or not from here.
+            Broken: the machine does not answer.
+        """
+        target = str(opened.manifest.extra.get("target"))
+        spec = self._target(target)
+        if not into:
+            self._require_gone(target)
+        system = self.open_system(spec, self.ground.config.targets)
+        made = bring_back.plan(spec, system, self.host, opened, sha256, into)
+        backup = opened.manifest.backup_id
+        return Planned(target, None, made.to_data(), made.digest(), 0, None, "", backup)
+
+    def bring_back(self, request: Request, plan: Plan, gate: Gate) -> Told | None:
+        """A permitted restore of a whole system; raises as ``bring_back.run``."""
+        order = self._restore_order(request, plan)
+        if not order.into:
+            self._require_gone(request.target)
+        return bring_back.run(order, self.system(request), self.vault, gate)
+
+    def go_on_bringing_back(self, request: Request, plan: Plan) -> Told | None:
+        """What a crash after the point of no return left to do."""
+        order = self._restore_order(request, plan)
+        return bring_back.finish(order, self.system(request), self.vault, lambda _: nullcontext())
+
+    def clear_restore(self, request: Request, plan: Plan) -> None:
+        """Remove what an attempt left unpacked."""
+        bring_back.clear(self._restore_order(request, plan), self.system(request))
+
+    def _restore_order(self, request: Request, plan: Plan) -> BringBackOrder:
+        return BringBackOrder(plan, self._spec(request), self.host, bring_back.name_of(request.id))
+
+    def _require_gone(self, target: str) -> None:
+        """While a system is set aside, *Put it back* is the way; a copy in its place would bar it.
+
+        Raises:
+            Stale: it is set aside.
+        """
+        with self.store.read() as work:
+            found = work.requests.in_states([State.RUNNING, State.SET_ASIDE, State.HELD])
+        for one in found:
+            if one.operation is Operation.TEARDOWN and one.target == target:
+                raise Stale("restore.put-back-instead", target=target, number=one.number or 0)
 
     def name(self, request: Request) -> str:
         """What the parts call this teardown."""
@@ -125,10 +175,13 @@ class SystemHands:
         )
 
     def _spec(self, request: Request) -> Target:
-        spec = self.ground.config.targets.get(request.target)
+        return self._target(request.target)
+
+    def _target(self, name: str) -> Target:
+        spec = self.ground.config.targets.get(name)
         if spec is None:
             known = ", ".join(sorted(self.ground.config.targets))
-            raise NotFound("filing.unknown-target", target=request.target, known=known)
+            raise NotFound("filing.unknown-target", target=name, known=known)
         return spec
 
     def _drop(self, backup: str) -> None:

@@ -14,10 +14,11 @@ from bot.errors import BadInput, Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.system_hands import SystemHands
 from bot.model.backups import Manifest, SealedBackup
-from bot.model.jobs import Backup, Job
+from bot.model.jobs import Backup, Job, JobState
 from bot.model.plans import Plan, Subject, Told
 from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision
 from bot.operations import delete_records, restore
+from bot.operations.bring_back import is_whole
 from bot.operations.gate import DeleteOrder, RestoreOrder
 from bot.policy import rules
 from bot.store.unit_of_work import Store
@@ -82,6 +83,8 @@ class Hands:
             Broken: the machinery failed; nothing was changed unless the job is committing.
         """
         plan = Plan.from_data(revision.plan)
+        if request.operation is Operation.RESTORE and plan.system is not None:
+            return _brought_back(self.whole_systems.bring_back(request, plan, gate))
         if request.operation is Operation.RESTORE:
             return self._restore(request, plan, gate)
         return self._delete(job, request, revision, plan, gate)
@@ -99,9 +102,9 @@ class Hands:
 
     def look(self, job: Job, request: Request) -> tuple[str, Result | None]:
         """After a crash around COMMIT: committed, not-committed or unclear, by the manifest's keys."""
-        target = self._target(request.target)
         if request.operation is Operation.RESTORE:
-            return self._look_at_restore(job, request, target)
+            return self._look_at_restore(job, request)
+        target = self._target(request.target)
         sha256 = str(job.facts.get("sha256", "")) or None
         if job.backup_id is None:
             return "unclear", None
@@ -111,24 +114,32 @@ class Hands:
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         return verdict, Result(_facts_of(opened.manifest), self._book(request, sealed, 0.0))
 
-    def _look_at_restore(self, job: Job, request: Request, target: RecordTarget) -> tuple[str, Result | None]:
-        with self.store.read() as work:
-            revision = work.requests.revision(request.id, job.revision)
-        if revision is None:
+    def _look_at_restore(self, job: Job, request: Request) -> tuple[str, Result | None]:
+        plan = self._plan_of(job)
+        if plan is None:
             return "unclear", None
-        plan = Plan.from_data(revision.plan)
+        if plan.system is not None:
+            return "committed", _brought_back(self.whole_systems.go_on_bringing_back(request, plan))
+        target = self._target(request.target)
         with self.vault.open(plan.backup or "", plan.sha256) as opened:
             fate = restore.settle(target, opened, plan, job.transaction or "")
         return fate, Result({"rows": {part.name: part.rows for part in plan.tables}})
 
+    def _plan_of(self, job: Job) -> Plan | None:
+        with self.store.read() as work:
+            revision = work.requests.revision(job.request_id, job.revision)
+        return None if revision is None else Plan.from_data(revision.plan)
+
     def clear(self, job: Job) -> None:
-        """Remove the backup of an attempt that changed nothing; one in our books stays."""
-        if job.backup_id is None:
-            return
+        """Remove what an attempt that changed nothing has left; a backup in our books stays."""
         with self.store.read() as work:
             request = work.requests.get(job.request_id)
-            booked = work.backups.get(job.backup_id) is not None
-        if booked or request is None or request.operation not in DESTRUCTIVE:
+            booked = job.backup_id is not None and work.backups.get(job.backup_id) is not None
+        if request is not None and request.operation is Operation.RESTORE and job.state is JobState.RUNNING:
+            plan = self._plan_of(job)
+            if plan is not None and plan.system is not None:
+                self.whole_systems.clear_restore(request, plan)
+        if job.backup_id is None or booked or request is None or request.operation not in DESTRUCTIVE:
             return
         try:
             self.vault.shred(job.backup_id)
@@ -176,7 +187,12 @@ class Hands:
 
     def _plan_restore(self, request: Request) -> Planned:
         backup_id, sha256 = self._named_backup(request)
+        into = self._personal(request, "into") or ""
         with self.vault.open(backup_id, sha256) as opened:
+            if is_whole(opened.manifest):
+                return self.whole_systems.plan_restore(opened, sha256, into)
+            if into:
+                raise BadInput("restore.into-folder")
             extra = opened.manifest.extra
             name, record = str(extra["target"]), extra.get("record")
             if request.target and request.target != name:
@@ -264,6 +280,10 @@ class Hands:
             keep_until=now + self.ground.config.backups.keep,
             test_restore_ms=int(seconds * 1000),
         )
+
+
+def _brought_back(problem: Told | None) -> Result:
+    return Result({"rows": {}, "problem": _told(problem)})
 
 
 def _told(problem: Told | None) -> list[Any] | None:

@@ -21,8 +21,8 @@ class Delivery:
 class Wish:
     """What somebody asks for, as understood from the text or the form.
 
-    For a restore, either ``reference`` or ``number`` names the backup. ``preview`` shows the plan and files
-    nothing.
+    For a restore, either ``reference`` or ``number`` names the backup, and ``into`` a new folder for a whole
+    system. ``preview`` shows the plan and files nothing.
     """
 
     operation: Operation
@@ -33,6 +33,7 @@ class Wish:
     reference: str | None = None
     number: int | None = None
     preview: bool = False
+    into: str | None = None
 
 
 @dataclass(frozen=True)

@@ -162,20 +162,58 @@ class FolderHolding:
 
     def restore(self, operation: str, source: Source, into: str = "") -> str:
         """See ``Holding``."""
+        self.require_room(into)
+        try:
+            self.prepare(operation, source, into)
+            self.appear(operation, into)
+        finally:
+            self.discard(operation, into)
+        return into or self._path
+
+    @property
+    def home(self) -> str:
+        """See ``Holding``."""
+        return self._path
+
+    def require_room(self, into: str = "") -> None:
+        """See ``Holding``."""
+        self._ground.require_free(into or self._path)
+
+    def prepare(self, operation: str, source: Source, into: str = "") -> None:
+        """See ``Holding``."""
+        with self._prepared(operation, into) as folder:
+            self._unpack(folder, self._scratch, source)
+
+    def appear(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
         place = into or self._path
-        scratch = f"restore-{self._name}"
-        quarantine = Quarantine(self._ground.root_of(place))
         base = PurePosixPath(place).name
-        with self._ground.parent(place) as parent:
-            if ground.look(parent, base) is not None:
+        if into:
+            self._ground.make_folder(str(PurePosixPath(place).parent))
+        with self._prepared(operation, into) as folder, self._ground.parent(place) as parent:
+            ready, there = ground.look(folder, self._scratch), ground.look(parent, base)
+            if ready is None and there is None:
+                raise CannotProve("files.is-gone", path=place)
+            if ready is not None and there is not None:
                 raise CannotProve("files.in-the-way", path=place)
-            with quarantine.open(operation) as folder:
-                try:
-                    self._unpack(folder, scratch, source)
-                    ground.move((folder, scratch), (parent, base), place)
-                finally:
-                    removal.clear(folder, scratch, place)
-        return place
+            if ready is not None:
+                ground.move((folder, self._scratch), (parent, base), place)
+
+    def discard(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
+        with self._prepared(operation, into) as folder:
+            removal.clear(folder, self._scratch, into or self._path)
+
+    @property
+    def _scratch(self) -> str:
+        return f"restore-{self._name}"
+
+    @contextmanager
+    def _prepared(self, operation: str, into: str) -> Iterator[int]:
+        """The folder beside the place in which a restore is prepared."""
+        quarantine = Quarantine(self._ground.root_of(into or self._path))
+        with quarantine.open(operation) as folder:
+            yield folder
 
     def _unpack(self, folder: int, scratch: str, source: Source) -> None:
         """Unpack into a new folder and compare with the list."""

@@ -75,6 +75,41 @@ class Ground:
             raise CannotProve("files.another-inside", path=path)
         return Path(max(inside, key=lambda root: len(root.parts)))
 
+    def require_free(self, path: str) -> None:
+        """Return when ``path`` may be used and nothing stands there; its folder may still be missing.
+
+        Raises:
+            as ``parent``; CannotProve when something stands there.
+        """
+        self.root_of(path)
+        above = str(Path(path).parent)
+        try:
+            with self.parent(path) as opened:
+                if look(opened, PurePosixPath(path).name) is not None:
+                    raise CannotProve("files.in-the-way", path=path)
+        except TargetDown as error:
+            if error.key != "files.missing":
+                raise
+            with self.parent(above):
+                return
+
+    def make_folder(self, path: str) -> None:
+        """A folder for nobody else, unless it is there; errors as ``parent``."""
+        try:
+            with folder(path):
+                return
+        except TargetDown as error:
+            if error.key != "files.missing":
+                raise
+        with self.parent(path) as opened:
+            name = PurePosixPath(path).name
+            if look(opened, name) is None:
+                try:
+                    os.mkdir(name, 0o700, dir_fd=opened)
+                except OSError as error:
+                    raise refused(error, path, opened, name) from None
+                sync(opened)
+
     @contextmanager
     def parent(self, path: str) -> Iterator[int]:
         """The open folder that holds ``path``.

@@ -188,19 +188,66 @@ class SqliteHolding:
 
     def restore(self, operation: str, source: Source, into: str = "") -> str:
         """See ``Holding``."""
+        self.require_room(into)
+        try:
+            self.prepare(operation, source, into)
+            self.appear(operation, into)
+        finally:
+            self.discard(operation, into)
+        return into or self._path
+
+    @property
+    def home(self) -> str:
+        """See ``Holding``."""
+        return self._path
+
+    def require_room(self, into: str = "") -> None:
+        """See ``Holding``."""
+        for suffix in ("", *_BESIDE):
+            self._ground.require_free((into or self._path) + suffix)
+
+    def prepare(self, operation: str, source: Source, into: str = "") -> None:
+        """See ``Holding``."""
+        with self._prepared(operation, into) as (folder, above):
+            removal.clear(folder, self._ready, self._path)
+            os.mkdir(self._ready, 0o700, dir_fd=folder)
+            place = above / self._ready / "database"
+            self._unpack(place, source)
+            _own(place, self._known(source))
+
+    def appear(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
         target = into or self._path
-        self._ground.root_of(target)
-        with self._ground.parent(target) as parent:
-            base = PurePosixPath(target).name
-            taken = [base + suffix for suffix in ("", *_BESIDE) if ground.look(parent, base + suffix)]
-            if taken:
+        base = PurePosixPath(target).name
+        if into:
+            self._ground.make_folder(str(PurePosixPath(target).parent))
+        with self._prepared(operation, into) as (folder, above), self._ground.parent(target) as parent:
+            there = any(ground.look(parent, base + suffix) is not None for suffix in ("", *_BESIDE))
+            if ground.look(folder, self._ready) is None or not (above / self._ready / "database").exists():
+                if not there:
+                    raise CannotProve("files.is-gone", path=target)
+                return
+            if there:
                 raise CannotProve("files.in-the-way", path=target)
-            with self._scratch(operation, f"restore-{self._name}", target) as place:
-                self._unpack(place, source)
-                _own(place, self._known(source))
-                with ground.folder(str(place.parent)) as folder:
-                    ground.move((folder, place.name), (parent, base), target)
-        return target
+            with ground.inner(folder, self._ready, target) as ready:
+                ground.move((ready, "database"), (parent, base), target)
+            removal.clear(folder, self._ready, target)
+
+    def discard(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
+        with self._prepared(operation, into) as (folder, _):
+            removal.clear(folder, self._ready, into or self._path)
+
+    @property
+    def _ready(self) -> str:
+        return f"restore-{self._name}"
+
+    @contextmanager
+    def _prepared(self, operation: str, into: str) -> Iterator[tuple[int, Path]]:
+        """The folder beside the place in which a restore is prepared."""
+        quarantine = Quarantine(self._ground.root_of(into or self._path))
+        with quarantine.open(operation) as folder:
+            yield folder, quarantine.place(operation)
 
     def _back_up(self, place: Path) -> None:
         with (
@@ -299,9 +346,9 @@ class SqliteHolding:
         quarantine.close(operation)
 
     @contextmanager
-    def _scratch(self, operation: str, name: str, beside: str = "") -> Iterator[Path]:
+    def _scratch(self, operation: str, name: str) -> Iterator[Path]:
         """A place for one file in the worker's own folder; it is gone afterwards."""
-        quarantine = Quarantine(self._ground.root_of(beside or self._path))
+        quarantine = Quarantine(self._ground.root_of(self._path))
         with quarantine.open(operation) as folder:
             removal.clear(folder, name, self._path)
             os.mkdir(name, 0o700, dir_fd=folder)

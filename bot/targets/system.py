@@ -261,16 +261,39 @@ class Holding(Protocol):
             TargetDown: something cannot be removed; the sentence says why. What went is gone; call again.
         """
 
-    def restore(self, operation: str, source: Source, into: str = "") -> str:
-        """Bring it back out of the backup, compared, at its own place or at ``into``; the place.
+    @property
+    def home(self) -> str:
+        """Where it belongs: an absolute path."""
 
-        Nothing is overwritten, and until it is complete nothing is seen at the place.
+    def require_room(self, into: str = "") -> None:
+        """Return when it could be brought back to its own place, or to ``into``, without touching anything.
 
         Raises:
-            CannotProve: something stands there, or what came out is not what went in.
-            NotAllowed: ``into`` is not under an allowed root.
+            CannotProve: something stands there, or the place must not be used: as ``survey``.
             TargetDown: the machine refuses.
         """
+
+    def prepare(self, operation: str, source: Source, into: str = "") -> None:
+        """Unpack it out of the backup and compare, near its place and out of everybody's sight.
+
+        Raises:
+            CannotProve: what came out is not what went in.
+            TargetDown: no space, no right.
+        """
+
+    def appear(self, operation: str, into: str = "") -> None:
+        """Move what was prepared to its place, whole; nothing to do when that is done.
+
+        Raises:
+            CannotProve: something else stands there, or nothing was prepared.
+            TargetDown: the machine refuses.
+        """
+
+    def discard(self, operation: str, into: str = "") -> None:
+        """Clear away what was prepared and has not appeared."""
+
+    def restore(self, operation: str, source: Source, into: str = "") -> str:
+        """``require_room``, ``prepare`` and ``appear``, or nothing; the place. Raises as they do."""
 
 
 @dataclass(frozen=True)

@@ -36,21 +36,23 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
 
 
 def restore(
-    reference: str,
-    reason: str,
+    typed: parsing.Restore,
     channel: str,
     language: str,
     recent: Sequence[KeptBackup] = (),
     names: Mapping[str, str] = MappingProxyType({}),
 ) -> View:
     """The form of ``/restore``: a reference or a number, or one of the recent backups to choose from."""
-    fields = [_text("backup", reference, language, limit=1000), _reason(reason, language)]
+    named = typed.reference or (f"#{typed.number}" if typed.number else "")
+    fields = [_text("backup", named, language, limit=1000), _reason(typed.reason, language)]
     if recent:
         fields[0]["optional"] = True
         options = [_recent(one, names.get(one.requester), language) for one in recent]
         fields.insert(
             0, {**_input("recent", _select("recent", options, language), language), "optional": True}
         )
+    if typed.into:
+        fields.insert(-1, {**_text("into", typed.into, language, limit=500), "optional": True})
     return _modal(RESTORE, fields, {"channel": channel}, language)
 
 

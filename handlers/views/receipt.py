@@ -62,9 +62,11 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     until = moment(request.grace_until) if request.grace_until else "-"
     done = say(f"receipt.teardown.{state}", language, target=safe(request.target), until=until)
     parts: list[Block | None] = [header(first), section(done)]
-    if backup is not None:
+    if backup is not None and state == "gone":
+        parts += _backup(backup, language, rows=False)
+    elif backup is not None:
         parts += _backup(backup, language, rows=False)[:1]
-        parts.append(section(say("receipt.by-hand", language)))
+        parts.append(section(say("receipt.after-removal", language, number=request.number or 0)))
     facts = view.job.facts if view.job else {}
     if facts.get("certificate"):
         parts.append(section(_certificate(facts, language)))
@@ -73,6 +75,8 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
     if request_card.may_be_put_back(view):
         parts.append(actions([request_card.put_back_button(view, language)]))
+    if state == "gone" and backup is not None and backup.state not in _DESTROYED:
+        parts.append(actions([button("restore", say("receipt.restore", language), f"{request.id}")]))
     return message(f"{first}: {safe(request.target)}", parts)
 
 

@@ -6,7 +6,7 @@ from bot.model.requests import CLOSED, Operation, State
 from bot.texts import say
 from handlers.views import progress
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
-from handlers.views.mrkdwn import code, escape, moment, safe, tame, user
+from handlers.views.mrkdwn import code, escape, moment, safe, size, tame, user
 from handlers.views.wording import sentence
 
 _ICONS = {
@@ -71,6 +71,9 @@ def rows_line(view: RequestView, language: str) -> str | None:
     """“24 rows in 6 tables”, or None while there is no plan or nothing to count."""
     plan = view.revision.plan if view.revision else {}
     tables = plan.get("tables") or []
+    system = plan.get("system") or {}
+    if view.request.operation is Operation.RESTORE and system:
+        return say("card.parts", language, n=len(system["holdings"]), size=size(int(system["size"])))
     if not tables:
         return None
     rows = sum(int(part[1]) for part in tables)

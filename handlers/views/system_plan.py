@@ -15,10 +15,12 @@ def sections(plan: Mapping[str, Any], language: str) -> list[str]:
     system = plan.get("system")
     if not system:
         return []
+    if "grace" not in system:
+        return _coming_back(system, language)
     parts = [
         _where(system, language),
-        _services(system, language),
-        _holdings(system, language),
+        _services(system, "plan.services", language),
+        _holdings(system, "plan.holdings", language),
         _users(system, language),
         _checks(system, "checks", language),
         _checks(system, "neighbours", language),
@@ -34,9 +36,9 @@ def steps(plan: Mapping[str, Any], language: str) -> list[str]:
     lines = [f"*{say('plan.steps', language)}*"]
     gone = False
     for number, (key, owner, seconds, undo, phase) in enumerate(system["steps"], start=1):
-        if phase == "purge" and not gone and undo is None:
+        if not gone and undo is None:
             gone = True
-            lines.append(f"*{say('plan.no-return', language)}*")
+            lines.append(f"*{say('plan.no-return' if phase == 'purge' else 'plan.forward', language)}*")
         way = say(undo, language) if undo else say("undo.never", language)
         lines.append(
             say(
@@ -50,6 +52,24 @@ def steps(plan: Mapping[str, Any], language: str) -> list[str]:
             )
         )
     return ["\n".join(lines[:9]), "\n".join(lines[9:])]
+
+
+def _coming_back(system: Mapping[str, Any], language: str) -> list[str]:
+    """The paragraphs of a restore's plan."""
+    host, into = code(str(system["host"]), 60), str(system.get("into") or "")
+    first = (
+        say("plan.back-into", language, host=host, into=code(into, 150))
+        if into
+        else say("plan.back", language, host=host)
+    )
+    names = [f"• {code(str(name), 60)}" for name, _ in system["checks"][:_SHOWN]]
+    parts = [
+        first,
+        _holdings(system, "plan.holdings-back", language),
+        _services(system, "plan.services-back", language),
+        _listed("plan.checks-back", names, language),
+    ]
+    return [part for part in parts if part]
 
 
 def _where(system: Mapping[str, Any], language: str) -> str:
@@ -66,7 +86,7 @@ def _where(system: Mapping[str, Any], language: str) -> str:
     )
 
 
-def _services(system: Mapping[str, Any], language: str) -> str | None:
+def _services(system: Mapping[str, Any], title: str, language: str) -> str | None:
     lines = [
         say(
             "plan.service",
@@ -78,10 +98,10 @@ def _services(system: Mapping[str, Any], language: str) -> str | None:
         )
         for name, state, processes, ports, _ in system["services"][:_SHOWN]
     ]
-    return _listed("plan.services", lines, language)
+    return _listed(title, lines, language)
 
 
-def _holdings(system: Mapping[str, Any], language: str) -> str | None:
+def _holdings(system: Mapping[str, Any], title: str, language: str) -> str | None:
     lines = [
         say(
             "plan.holding",
@@ -93,7 +113,7 @@ def _holdings(system: Mapping[str, Any], language: str) -> str | None:
         )
         for name, _, place, items, weight in system["holdings"][:_SHOWN]
     ]
-    return _listed("plan.holdings", lines, language)
+    return _listed(title, lines, language)
 
 
 def _users(system: Mapping[str, Any], language: str) -> str | None:

@@ -287,6 +287,36 @@ def test_there_and_back_and_away_and_back_out_of_the_backup(held: Held) -> None:
         one.restore(OP, backup, "/somewhere/else")
 
 
+def test_a_restore_is_prepared_out_of_sight_and_appears_whole_or_is_thrown_away(held: Held) -> None:
+    one, before = held.one, held.read()
+    backup = copied(one)
+    with pytest.raises(CannotProve, match="in-the-way"):
+        one.require_room()
+    one.set_aside(OP, backup)
+    one.remove(OP, backup)
+    one.require_room()
+    assert one.home
+    for _ in range(2):
+        one.prepare("r8", backup)
+        assert one.whereabouts("r8") == "gone"
+    one.discard("r8")
+    one.discard("r8")
+    with pytest.raises(CannotProve, match="is-gone"):
+        one.appear("r8")
+    one.prepare("r8", backup)
+    held.block()
+    with pytest.raises(CannotProve, match="in-the-way"):
+        one.appear("r8")
+    held.unblock()
+    for _ in range(2):
+        one.appear("r8")
+        assert held.read() == before
+    one.discard("r8")
+    assert held.read() == before
+    with pytest.raises(NotAllowed):
+        one.require_room("/somewhere/else")
+
+
 def test_what_changed_after_the_backup_is_set_aside_and_told_and_put_back_as_it_is(held: Held) -> None:
     backup, before = copied(held.one), held.read()
     held.edit("")

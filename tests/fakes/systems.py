@@ -90,6 +90,7 @@ class FakeHolding:
         self.place: Thing | None = Thing(content)
         self.aside: dict[str, Thing] = {}
         self.elsewhere: dict[str, Thing] = {}
+        self.ready: dict[tuple[str, str], Thing] = {}
         self.holders: list[User] = []
         self._name = name
 
@@ -163,18 +164,39 @@ class FakeHolding:
         del self.aside[operation]
         return Removal(1, len(wanted.content), ())
 
+    @property
+    def home(self) -> str:
+        return self._name
+
     def restore(self, operation: str, source: Source, into: str = "") -> str:
+        self.require_room(into)
+        self.prepare(operation, source, into)
+        self.appear(operation, into)
+        return into or self._name
+
+    def require_room(self, into: str = "") -> None:
         if into.startswith("/"):
             raise NotAllowed("files.not-allowed", path=into)
-        known = self._read(source)
-        taken = self.elsewhere.get(into) if into else self.place
-        if taken is not None:
+        if self._there(into) is not None:
             raise CannotProve("files.in-the-way", path=into or self._name)
-        if into:
-            self.elsewhere[into] = Thing(known.content)
-        else:
-            self.place = Thing(known.content)
-        return into or self._name
+
+    def prepare(self, operation: str, source: Source, into: str = "") -> None:
+        self.ready[operation, into] = Thing(self._read(source).content)
+
+    def appear(self, operation: str, into: str = "") -> None:
+        ready, there = (operation, into) in self.ready, self._there(into) is not None
+        if ready is there:
+            raise CannotProve("files.in-the-way" if there else "files.is-gone", path=into or self._name)
+        if ready and into:
+            self.elsewhere[into] = self.ready.pop((operation, into))
+        elif ready:
+            self.place = self.ready.pop((operation, into))
+
+    def discard(self, operation: str, into: str = "") -> None:
+        self.ready.pop((operation, into), None)
+
+    def _there(self, into: str) -> Thing | None:
+        return self.elsewhere.get(into) if into else self.place
 
     def _read(self, source: Source) -> Thing:
         with source.blob(f"{self._name}.json") as stream:

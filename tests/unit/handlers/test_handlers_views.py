@@ -26,7 +26,7 @@ from bot.model.requests import (
     Vote,
 )
 from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
-from handlers import listings, overview, replies
+from handlers import listings, overview, parsing, replies
 from handlers.views import ballot, forms, home, mrkdwn, plan, receipt, request_card
 from handlers.views.blocks import Rendered
 from tests.fakes import views
@@ -365,7 +365,9 @@ def test_the_rules_are_told_in_words_and_a_frozen_system_says_so() -> None:
 @pytest.mark.parametrize("name", ["", "Alice", NASTY_NAME])
 def test_the_form_of_a_restore_offers_what_there_is(count: int, name: str) -> None:
     recent = kept(count, target=NASTY_NAME[:75])
-    view = forms.restore("", "", "C0DELETIONS", "en", recent, {"U0ALICE": name} if name else {})
+    view = forms.restore(
+        parsing.Restore(into="/srv/x"), "C0DELETIONS", "en", recent, {"U0ALICE": name} if name else {}
+    )
     check_view(view)
     fields = {block["block_id"]: block for block in view["blocks"]}
     assert bool(fields["backup"].get("optional")) is bool(count)

@@ -1,0 +1,240 @@
+"""A whole system out of its backup: to where it was, or into a new folder beside it.
+
+Read ``run`` from top to bottom. Until ``gate.committing`` all of it lies unpacked, compared and out of sight,
+and a stop clears it away; from there on it goes forward: every part appears whole, the services start, the
+pages must answer. ``finish`` may be repeated, so that a crash after the point of no return is taken up again.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from bot.backups.vault import OpenedBackup, Vault
+from bot.config.types import Target
+from bot.errors import CannotProve, CountersignError, NotFound, NotOurs
+from bot.model.backups import Manifest
+from bot.model.plans import Drift, Plan, Told
+from bot.model.requests import Operation
+from bot.operations.gate import Drifted, Gate
+from bot.operations.teardown import Host
+from bot.targets.system import Holding, ServiceFacts, System
+
+#: (step, who does it, seconds expected or how they grow, how it is undone), in order.
+STEPS = (
+    ("step.look", "owner.worker", 2, "undo.nothing"),
+    ("step.prepare", "owner.worker", 2, "undo.clear"),
+    ("step.appear", "owner.worker", 1, None),
+    ("step.start", "owner.supervisor", 15, None),
+    ("step.answers", "owner.worker", 5, None),
+)
+_PACE = 40_000_000
+_FORMAT = 1
+
+Step = Callable[[str], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class BringBackOrder:
+    """A permitted restore of a whole system. ``operation`` names it to the parts."""
+
+    plan: Plan
+    spec: Target
+    host: Host
+    operation: str
+
+    @property
+    def into(self) -> str:
+        """The new folder; empty: where everything was."""
+        return str((self.plan.system or {}).get("into") or "")
+
+
+def name_of(request_id: int) -> str:
+    """What the parts of a system call one restore, in names of files too."""
+    return f"r{request_id}"
+
+
+def is_whole(manifest: Manifest) -> bool:
+    """Whether a backup is of a whole system."""
+    return manifest.extra.get("operation") == str(Operation.TEARDOWN)
+
+
+def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256: str, into: str) -> Plan:
+    """What bringing it back would mean, looked up and not touched.
+
+    Raises:
+        CannotProve: something stands in the way, runs already, or does not belong to this system.
+        NotAllowed: ``into`` is not under an allowed root.
+        NotFound: the backup holds a part that the configuration does not name.
+        TargetDown: the machine does not answer.
+    """
+    if spec.host != host.name:
+        raise CannotProve("teardown.wrong-host", target=spec.name, host=spec.host or "", here=host.name)
+    kept = _kept(spec, system, opened.manifest)
+    services = [] if into else [service.look() for service in system.services]
+    for service in services:
+        if service.state not in ("stopped", "failed", "away"):
+            raise CannotProve("restore.runs", name=service.name)
+    if into and len({_into(one, into) for one in system.holdings}) < len(system.holdings):
+        raise CannotProve("restore.same-names", target=spec.name)
+    for holding in system.holdings:
+        holding.require_room(_into(holding, into))
+    return Plan(
+        operation=Operation.RESTORE,
+        target=spec.name,
+        record=None,
+        tables=(),
+        nullified=(),
+        roots="",
+        fingerprint=_fingerprint(spec, system, host, into, sha256),
+        warnings=(Told("told.not-started"),) if into else _warnings(opened.manifest.extra),
+        steps=tuple(step[0] for step in STEPS),
+        way_back="way-back.bring-back",
+        backup=opened.manifest.backup_id,
+        sha256=sha256,
+        system=_shown(system, host, kept, services, into),
+    )
+
+
+def run(order: BringBackOrder, system: System, vault: Vault, gate: Gate) -> Told | None:
+    """Bring it back; why the last look could not confirm it, or None.
+
+    Raises:
+        Drifted: what was approved no longer holds; nothing was touched.
+        Halted: stopped before the point of no return; nothing is left of it.
+        CountersignError: before the point of no return nothing is left of it; after it, ``finish`` goes on.
+    """
+    committing = False
+    try:
+        with vault.open(order.plan.backup or "", order.plan.sha256) as opened:
+            with gate.step("step.look"):
+                _as_approved(order, system, opened)
+            gate.check()
+            with gate.step("step.prepare"):
+                for holding in reversed(system.holdings):
+                    holding.prepare(order.operation, opened, _into(holding, order.into))
+                    gate.check()
+        gate.committing("", "", "")
+        committing = True
+        return finish(order, system, vault, gate.step)
+    except BaseException:
+        if not committing:
+            clear(order, system)
+        raise
+
+
+def finish(order: BringBackOrder, system: System, vault: Vault, step: Step) -> Told | None:
+    """Everything after the point of no return; may be repeated until it is done."""
+    with step("step.appear"):
+        for holding in reversed(system.holdings):
+            holding.appear(order.operation, _into(holding, order.into))
+    if order.into:
+        return None
+    with vault.open(order.plan.backup or "", order.plan.sha256) as opened:
+        former: Mapping[str, Any] = opened.manifest.extra.get("former") or {}
+    with step("step.start"):
+        for service in reversed(system.services):
+            try:
+                service.start(ServiceFacts.of(former[service.name]))
+            except CountersignError:
+                return Told("restore.not-started", {"name": service.name})
+    with step("step.answers"):
+        for check in system.checks:
+            if not check.probe().well:
+                return Told("restore.silent", {"name": check.name})
+    return None
+
+
+def clear(order: BringBackOrder, system: System) -> None:
+    """Remove what was unpacked and has not appeared."""
+    for holding in system.holdings:
+        holding.discard(order.operation, _into(holding, order.into))
+
+
+def _shown(
+    system: System,
+    host: Host,
+    kept: Mapping[str, Mapping[str, Any]],
+    services: Sequence[ServiceFacts],
+    into: str,
+) -> Mapping[str, Any]:
+    """What people see of it, as plain JSON in the form of a teardown's plan."""
+    size = sum(int(one.get("size") or 0) for one in kept.values())
+    return {
+        "host": host.name,
+        "into": into,
+        "services": [[one.name, one.state, 0, list(one.ports), []] for one in services],
+        "holdings": [
+            [
+                one.name,
+                kept[one.name]["kind"],
+                _into(one, into) or one.home,
+                int(kept[one.name].get("entries") or kept[one.name].get("rows") or 0),
+                int(kept[one.name].get("size") or 0),
+            ]
+            for one in reversed(system.holdings)
+        ],
+        "users": [],
+        "checks": [] if into else [[check.name, check.probe().well] for check in system.checks],
+        "neighbours": [],
+        "size": size,
+        "steps": [
+            [key, owner, seconds + (size // _PACE if key == "step.prepare" else 0), undo, "restore"]
+            for key, owner, seconds, undo in STEPS
+        ],
+    }
+
+
+def _as_approved(order: BringBackOrder, system: System, opened: OpenedBackup) -> None:
+    spec, into, sha256 = order.spec, order.into, order.plan.sha256 or ""
+    now = plan(spec, system, order.host, opened, sha256, into)
+    if now.fingerprint != order.plan.fingerprint:
+        drift = Drift(drifted=True, differences=(Told("drift.system", {"target": spec.name}),))
+        raise Drifted(spec.name, drift)
+
+
+def _kept(spec: Target, system: System, manifest: Manifest) -> Mapping[str, Mapping[str, Any]]:
+    """What the backup says of each part.
+
+    Raises:
+        NotOurs: it is of another kind, or of a version this release does not know.
+        CannotProve: of another system.
+        NotFound: its parts are not those that the configuration names.
+    """
+    extra = manifest.extra
+    if not is_whole(manifest) or extra.get("format") != _FORMAT:
+        raise NotOurs("restore.not-a-system", id=manifest.backup_id)
+    if extra.get("target") != spec.name:
+        raise CannotProve("restore.other-target", target=spec.name, origin=str(extra.get("target")))
+    kept: Mapping[str, Mapping[str, Any]] = extra["holdings"]
+    names = {holding.name for holding in system.holdings}
+    if names != kept.keys():
+        differ = ", ".join(sorted(names ^ kept.keys()))
+        raise NotFound("restore.other-parts", target=spec.name, names=differ)
+    unknown = {service.name for service in system.services} - (extra.get("former") or {}).keys()
+    if unknown:
+        raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(unknown)))
+    return kept
+
+
+def _into(holding: Holding, into: str) -> str:
+    """Where a part goes; empty: where it was."""
+    return f"{into}/{PurePosixPath(holding.home).name}" if into else ""
+
+
+def _fingerprint(spec: Target, system: System, host: Host, into: str, sha256: str) -> str:
+    """Which machine, which parts at which places, out of which backup."""
+    places: Sequence[Sequence[str]] = [[one.name, _into(one, into) or one.home] for one in system.holdings]
+    services = [one.name for one in system.services]
+    what = [spec.name, host.name, host.mark, into, places, services, sha256]
+    return hashlib.sha256(json.dumps(what, ensure_ascii=True).encode()).hexdigest()
+
+
+def _warnings(extra: Mapping[str, Any]) -> tuple[Told, ...]:
+    """A service that did not run before is not started."""
+    former: Mapping[str, Any] = extra.get("former") or {}
+    idle = [name for name, facts in former.items() if not ServiceFacts.of(facts).up]
+    return tuple(Told("told.was-not-running", {"name": name}) for name in sorted(idle))
