@@ -89,15 +89,15 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_come_back_is_refused_in_private_and_touches_nothing(tmp_path: Path, case: str) -> None:
-    words, trouble, told = REFUSED[case]
+def test_what_cannot_come_back_is_refused_in_private_and_touches_nothing(tmp_path: Path) -> None:
     with removed(tmp_path) as (rig, _, _, _):
-        if trouble:
-            (rig.crm.parent / "uploads").mkdir()
-        since = rig.command("U0ERIN", "/restore", f"{words} -- why")
-        assert told in rig.told("U0ERIN", since, told)
-        assert left(rig) == []
+        for case, (words, trouble, told) in REFUSED.items():
+            if trouble:
+                (rig.crm.parent / "uploads").mkdir()
+            since = rig.command("U0ERIN", "/restore", f"{words} -- why")
+            assert told in rig.told("U0ERIN", since, told), case
+            assert left(rig) == [], case
+        assert rig.row("SELECT count(*) FROM requests WHERE number IS NOT NULL")[0] == 1
 
 
 def test_while_it_is_only_set_aside_putting_back_is_the_way(tmp_path: Path) -> None:
@@ -124,8 +124,14 @@ def test_a_stop_while_it_is_unpacked_leaves_nothing(tmp_path: Path) -> None:
         assert page() is None
 
 
-@pytest.mark.parametrize("step", [one[0] for one in bring_back.STEPS])
-@pytest.mark.parametrize("moment", ["inside", "after"])
+MOMENTS = [
+    *(("inside", one[0]) for one in bring_back.STEPS),
+    ("after", "step.prepare"),
+    ("after", "step.appear"),
+]
+
+
+@pytest.mark.parametrize(("moment", "step"), MOMENTS)
 def test_bringing_back_survives_kill_9(tmp_path: Path, moment: str, step: str) -> None:
     with removed(tmp_path) as (rig, page, before, files):
         dies(rig, moment, step)
