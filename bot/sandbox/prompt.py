@@ -217,7 +217,9 @@ class Prompt:
         return sorted(room.values(), key=lambda message: message.ts)[-count:]
 
     def _help(self) -> None:
-        self._console.print(Text(say("prompt.help", people=", ".join(self._names))))
+        self._console.print(
+            Text(say("prompt.help", people=", ".join(self._names), address=self._stage.home.address))
+        )
 
     def _complain(self, key: str, **params: str | int) -> None:
         self._console.print(Text(say(key, **params), "red"))

@@ -9,6 +9,7 @@ from bot.errors import CountersignError
 from bot.sandbox.prompt import Prompt
 from bot.sandbox.stage import Stage
 from bot.sandbox.story import play
+from bot.sandbox.story_teardown import Teardown
 from bot.texts import say
 
 
@@ -24,7 +25,7 @@ def run_sandbox(*, script: bool, port: int, http: bool) -> int:
     console.print(Text(say("sandbox.starting"), "dim"))
     try:
         with Stage(port, http=http) as stage:
-            code = play(stage, console)
+            code = play(stage, console, lambda story: Teardown(stage, story).play())
             if script or code:
                 if code:
                     console.print(

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,13 +12,22 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import Broken
-from bot.sandbox import crm
+from bot.sandbox.home import HOST, Home
 from bot.sandbox.people import installed, seeded
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack.server import LOOPBACK, Slack
 from bot.settings import PLAIN_VARIABLES, read_environment
 
 START_WITHIN = 60.0
 STOP_WITHIN = 15.0
+#: Long enough to press *Put it back* by hand.
+GRACE = "3m"
+_RULE = """  - name: teardown
+    when: {operation: teardown, target: crm}
+    request: [support]
+    approve: [1 of dba, 1 of data-owner]
+    cooling_off: 2s
+"""
 
 
 class Stage:
@@ -36,16 +44,16 @@ class Stage:
         self._http = f"{LOOPBACK}:{free_port() if http else 0}"
         self.slack = Slack(core, port=port, deliver_to=f"http://{self._http}/slack/events" if http else "")
         self.folder = Path(tempfile.mkdtemp(prefix="countersign-sandbox-"))
-        self.crm = self.folder / "crm.db"
+        self.home = Home(self.folder)
+        self.crm = self.home.crm
         self.log = self.folder / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        crm.create(self.crm)
-        config = resources.files("bot.sandbox").joinpath("sandbox.yml").read_text(encoding="utf-8")
-        (self.folder / "countersign.yml").write_text(config, encoding="utf-8")
+        self.configure(GRACE)
         self.slack.start()
         try:
+            self.home.start()
             self.start()
         except BaseException:
             self.__exit__(None, None, None)
@@ -56,6 +64,7 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         self.stop()
+        self.home.stop()
         self.slack.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -65,10 +74,19 @@ class Stage:
         return {
             "COUNTERSIGN_CONFIG": str(self.folder / "countersign.yml"),
             "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
+            "COUNTERSIGN_HOST": HOST,
             "COUNTERSIGN_HTTP": self._http,
             "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
             **self.slack.environment(),
         }
+
+    def configure(self, grace: str) -> None:
+        """Write the configuration, for the next start: the sandbox's own, and where the CRM lives."""
+        text = resources.files("bot.sandbox").joinpath("sandbox.yml").read_text(encoding="utf-8")
+        place = "    environment: production\n"
+        text = text.replace(place, place.rstrip("\n") + self.home.settings(grace), 1)
+        text = text.replace("rules:\n", f"rules:\n{_RULE}", 1)
+        (self.folder / "countersign.yml").write_text(text, encoding="utf-8")
 
     def start(self) -> None:
         """Start ``serve`` and wait until Slack reaches it.
@@ -112,10 +130,3 @@ class Stage:
 
     def _tail(self) -> str:
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-12:])
-
-
-def free_port() -> int:
-    """A port of the loopback that nobody listens on right now."""
-    with socket.socket() as one:
-        one.bind((LOOPBACK, 0))
-        return int(one.getsockname()[1])

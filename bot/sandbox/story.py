@@ -103,37 +103,46 @@ class Story:
         restored = self._restored(reference)
         self._tell.show(restored)
         after = crm.contents(self._stage.crm)
-        self._tell.act("story.checked" if before == after else "story.differs")
-        return before == after
+        if before != after:
+            self._tell.act("story.differs")
+            return False
+        self._tell.act("story.checked")
+        return True
 
-    def _command(self, who: str, name: str, text: str) -> str:
+    @property
+    def tell(self) -> Narrator:
+        """Who prints what is seen."""
+        return self._tell
+
+    def command(self, who: str, name: str, text: str) -> str:
         """Type a command; returns the stamp before it, to look for newer answers only."""
         since = self._slack.core.stamp()
         self._tell.typed(who.removeprefix("U0").lower(), f"{name} {text}")
         self._slack.as_user(who).command(name, text, channel=DELETIONS)
         return since
 
-    def _private(self, who: str, since: str) -> None:
+    def private(self, who: str, since: str) -> None:
+        """Wait for what only one person is told."""
         self._slack.as_user(who).wait_for_private(newer_than=since, timeout=PATIENCE)
         self._tell.catch_up()
 
     def _refused(self) -> None:
         self._tell.act("story.act.refused")
-        since = self._command("U0FRANK", "/delete-records", "crm customer ada@example.com -- cleaning up")
-        self._private("U0FRANK", since)
+        since = self.command("U0FRANK", "/delete-records", "crm customer ada@example.com -- cleaning up")
+        self.private("U0FRANK", since)
 
     def _asked(self) -> Message:
         self._tell.act("story.act.ask")
-        since = self._command(
+        since = self.command(
             "U0ALICE", "/delete-records", f"crm customer {crm.ADA_EMAIL} — GDPR request 4711"
         )
-        self._private("U0ALICE", since)
-        ballot = self._ballot(since)
+        self.private("U0ALICE", since)
+        ballot = self.ballot(since)
         self._slack.wait_for(lambda: len(ballot.reactions) == 2, PATIENCE)  # ✅ and ❌
         self._tell.explain("story.seeded")
         return self._slack.core.workspace.message(DELETIONS, ballot.thread_ts)
 
-    def _ballot(self, since: str) -> Message:
+    def ballot(self, since: str) -> Message:
         """The newest message of the app that carries its own two reactions."""
 
         def found() -> Message | None:
@@ -150,28 +159,28 @@ class Story:
 
     def _votes_that_do_not_count(self) -> None:
         self._tell.act("story.act.not-counted")
-        ballot = self._ballot("0")
+        ballot = self.ballot("0")
         for who in ("U0ALICE", "U0GUS"):
             since = self._slack.core.stamp()
             self._tell.typed(who.removeprefix("U0").lower(), "✅")
             self._slack.as_user(who).react(DELETIONS, ballot.ts, "white_check_mark")
-            self._private(who, since)
+            self.private(who, since)
 
     def _approved(self) -> None:
         self._tell.act("story.act.approve")
-        ballot = self._ballot("0")
+        ballot = self.ballot("0")
         since = self._slack.core.stamp()
         self._tell.typed("bob", "✅")
         self._slack.as_user("U0BOB").react(DELETIONS, ballot.ts, "white_check_mark")
-        self._private("U0BOB", since)
+        self.private("U0BOB", since)
         since = self._slack.core.stamp()
         self._tell.typed("carol", say("story.presses-approve"))
         self._slack.as_user("U0CAROL").click(DELETIONS, ballot.ts, "vote-approve")
-        self._private("U0CAROL", since)
+        self.private("U0CAROL", since)
 
     def _deleted(self, card: Message, rows: int) -> str:
         self._tell.act("story.act.run")
-        receipt = self._receipt(card.ts)
+        receipt = self.receipt(card.ts)
         self._tell.show(card)
         found = _REFERENCE.search(shown_text(receipt))
         left = sum(len(table) for table in crm.contents(self._stage.crm).values())
@@ -180,7 +189,7 @@ class Story:
         self._tell.explain("story.gone", before=rows, after=left)
         return found.group()
 
-    def _receipt(self, thread: str) -> Message:
+    def receipt(self, thread: str) -> Message:
         """The reply that is shown in the channel too."""
 
         def found() -> Message | None:
@@ -193,13 +202,13 @@ class Story:
 
     def _restored(self, reference: str) -> Message:
         self._tell.act("story.act.restore")
-        since = self._command("U0ERIN", "/restore", f"{reference} -- deleted the wrong account")
-        self._private("U0ERIN", since)
-        ballot = self._ballot(since)
+        since = self.command("U0ERIN", "/restore", f"{reference} -- deleted the wrong account")
+        self.private("U0ERIN", since)
+        ballot = self.ballot(since)
         self._tell.catch_up()
         self._tell.typed("dan", "✅")
         self._slack.as_user("U0DAN").react(DELETIONS, ballot.ts, "white_check_mark")
-        self._receipt(ballot.thread_ts)
+        self.receipt(ballot.thread_ts)
         return self._slack.core.workspace.message(DELETIONS, ballot.thread_ts)
 
     def _ada_is_there(self) -> bool:
@@ -208,13 +217,18 @@ class Story:
             return bool(connection.execute(query, (crm.ADA_EMAIL,)).fetchone()[0])
 
 
-def play(stage: Stage, console: Console, after: Callable[[], None] = lambda: None) -> int:
-    """Play the story; 0 only when the customer was gone, the reference posted, and every row came back."""
+def play(stage: Stage, console: Console, more: Callable[[Story], None]) -> int:
+    """Play the story; 0 only when the customer was gone, the reference posted, and every row came back.
+
+    ``more``: what follows when that was so; it raises ``Failed`` when something of it was not true.
+    """
+    story = Story(stage, console)
     try:
-        fine = Story(stage, console).play()
+        fine = story.play()
+        if fine:
+            more(story)
     except (Failed, TimeoutError) as error:
         key = str(error) if isinstance(error, Failed) else "story.timeout"
         console.print(Text(say(key, detail=str(error)), "bold red"))
         return 1
-    after()
     return 0 if fine else 1

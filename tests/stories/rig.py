@@ -15,10 +15,10 @@ import psycopg
 
 from bot.sandbox import crm
 from bot.sandbox.people import DELETIONS, installed, seeded
+from bot.sandbox.ports import free_port
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Message
-from bot.sandbox.stage import free_port
 from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
 
 ROOT = Path(__file__).resolve().parents[2]

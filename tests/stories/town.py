@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from bot.sandbox import app
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.fakes.supervisor import supervisor
 from tests.stories.rig import Rig
 
-PAGE = Path(__file__).with_name("crm_page.py")
+APP = Path(app.__file__)
 SYSTEM = """
     host: HOST
     grace: GRACE
@@ -44,6 +45,7 @@ def home(tmp_path: Path) -> Path:
     uploads = root / "uploads"
     uploads.mkdir()
     (uploads / "offer.txt").write_text("an offer")
+    (uploads / "settings.json").write_text('{"company": "Example CRM"}')
     (uploads / "link").symlink_to("/etc/passwd")
     return root
 
@@ -70,7 +72,7 @@ def town(
     neighbour.listen()
     folder = tmp_path / "programs"
     folder.mkdir()
-    line = f"command={sys.executable} {PAGE} {port} {root / 'crm.db'}\nautorestart=true\nstopwaitsecs=3"
+    line = f"command={sys.executable} {APP} crm {port} {root}\nautorestart=true\nstopwaitsecs=3"
     lines = {name: text.replace("PORT", str(port)) for name, text in (programs or {}).items()}
     with neighbour, supervisor(folder, {"crm": line, **lines}) as address:
 

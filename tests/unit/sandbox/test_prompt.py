@@ -97,7 +97,12 @@ def typed(slack: Slack, *lines: str) -> str:
             slack.wait_for(lambda: newest_has_a_ballot(slack))
         return line
 
-    Prompt(cast("Stage", SimpleNamespace(slack=slack)), console, read, quiet_for=0.1).run()
+    Prompt(
+        cast("Stage", SimpleNamespace(slack=slack, home=SimpleNamespace(address="http://x/"))),
+        console,
+        read,
+        quiet_for=0.1,
+    ).run()
     return console.export_text()
 
 
@@ -165,4 +170,5 @@ def test_a_slip_in_a_form_leaves_it_open(slack: Slack) -> None:
 
 def test_the_help_fits_a_small_terminal() -> None:
     people = "alice, bob, dan, carol, erin, frank, gus, olga"
-    assert max(map(cell_len, say("prompt.help", people=people).splitlines())) < 80
+    address = "http://127.0.0.1:65535/"
+    assert max(map(cell_len, say("prompt.help", people=people, address=address).splitlines())) < 80
