@@ -42,6 +42,7 @@ Language = Annotated[str, AfterValidator(values.language)]
 OperationName = Annotated[str, AfterValidator(values.operation)]
 Listener = Annotated[str, AfterValidator(values.person_or_channel)]
 File = Annotated[str, AfterValidator(values.path)]
+Command = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(values.command)]
 Port = Annotated[StrictInt, Field(ge=1, le=65535)]
 Template = Annotated[str, AfterValidator(values.template)]
 Duration = Annotated[timedelta, BeforeValidator(values.duration)]
@@ -115,14 +116,33 @@ class SoftReference(Frozen):
         return table, column
 
 
+class Commands(Frozen):
+    """How a program is started, stopped and asked for, as lists of words; ``status`` ends with 0 or 3."""
+
+    start: Command
+    stop: Command
+    status: Command
+
+
 class Service(Frozen):
-    """A program that a supervisor keeps running. ``supervisor`` is its socket; it listens on ``ports``."""
+    """A program that listens on ``ports``, kept running by a supervisor (its socket) or by ``commands``."""
 
     name: Name
-    supervisor: File
-    program: Text
+    supervisor: File | None = None
+    program: Text | None = None
+    commands: Commands | None = None
     ports: tuple[Port, ...] = ()
     wait: PositiveDuration = timedelta(seconds=30)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        supervised = self.supervisor is not None and self.program is not None
+        if supervised == (self.commands is not None) or (self.supervisor is None) != (self.program is None):
+            raise PydanticCustomError("config.service-kind", "config.service-kind")
+        if self.commands is not None and not self.ports:
+            # Its processes are known by the ports they listen on.
+            raise PydanticCustomError("config.service-ports", "config.service-ports")
+        return self
 
 
 class Folder(Frozen):

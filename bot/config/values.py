@@ -109,6 +109,12 @@ def path(value: str) -> str:
     return value
 
 
+def command(words: tuple[str, ...]) -> tuple[str, ...]:
+    """A program by its whole path, and its arguments; no shell reads them."""
+    path(words[0])
+    return words
+
+
 def http(value: str) -> str:
     """An address of a page, without a password in it."""
     if not re.fullmatch(r"https?://[^\s/@?#]+(/\S*)?", value):

@@ -9,9 +9,10 @@ from bot.errors import CannotProve
 from bot.targets.checks import HttpCheck, PortCheck
 from bot.targets.files import FolderHolding
 from bot.targets.services import SupervisorService
+from bot.targets.services_commands import Commands, CommandService
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.stopping import Patience
-from bot.targets.system import Check, Holding, System
+from bot.targets.system import Check, Holding, Service, System
 
 _FILE = "sqlite:///"
 
@@ -30,11 +31,13 @@ def open_system(spec: Target, targets: Mapping[str, Target]) -> System:
     )
 
 
-def _service(one: types.Service) -> SupervisorService:
+def _service(one: types.Service) -> Service:
     seconds = one.wait.total_seconds()
-    return SupervisorService(
-        one.name, one.supervisor, one.program, one.ports, Patience(stop=seconds, start=seconds)
-    )
+    patience = Patience(stop=seconds, start=seconds)
+    if one.commands is not None:
+        words = Commands(one.commands.start, one.commands.stop, one.commands.status)
+        return CommandService(one.name, words, one.ports, patience)
+    return SupervisorService(one.name, one.supervisor or "", one.program or "", one.ports, patience)
 
 
 def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...]:

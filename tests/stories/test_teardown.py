@@ -1,6 +1,9 @@
 """/teardown with real programs: set aside, put back, gone for good; stopped, frozen, killed, in the way."""
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,8 @@ import pytest
 from bot.audit import certificate
 from bot.operations import teardown
 from bot.sandbox.slack.responses import shown_text
-from tests.stories.town import ask, comes_back, dies, thread, torn_down, town
+from tests.fakes.supervisor import service
+from tests.stories.town import APP, ask, comes_back, dies, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -122,3 +126,41 @@ def test_a_purge_survives_kill_9(tmp_path: Path, step: str) -> None:
         comes_back(rig)
         assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
         assert not [one for one in rig.crm.parent.rglob("*") if one.is_file()]
+
+
+CONTROL = """
+case $1 in
+start) nohup PYTHON APP crm PORT ROOT </dev/null >/dev/null 2>&1 & echo $! >PID ;;
+stop) kill $(cat PID); rm PID ;;
+status) kill -0 $(cat PID 2>/dev/null) 2>/dev/null || exit 3 ;;
+esac
+"""
+
+
+def test_a_service_behind_commands_goes_and_comes_back(tmp_path: Path) -> None:
+    control = tmp_path / "control"
+    words = ", ".join(f"{word}: [/bin/sh, {control}, {word}]" for word in ("start", "stop", "status"))
+
+    def by_commands(text: str) -> str:
+        return re.sub(r'supervisor: "[^"]*", program: crm', f"commands: {{{words}}}", text)
+
+    with town(tmp_path, change=by_commands) as (rig, page):
+        port = re.search(r"ports: \[(\d+)\]", (tmp_path / "countersign.yml").read_text())
+        assert port
+        names = {"PYTHON": sys.executable, "APP": str(APP), "PORT": port[1], "ROOT": str(tmp_path / "home")}
+        text = CONTROL.replace("PID", str(tmp_path / "pid"))
+        for name, value in names.items():
+            text = text.replace(name, value)
+        control.write_text(text)
+        supervised = service(str(tmp_path / "programs" / "s.sock"), "crm", int(port[1]))
+        supervised.stop(supervised.look())
+        subprocess.run(["/bin/sh", control, "start"], check=True)
+        try:
+            before = rig.wait(page, "the page")
+            ballot = torn_down(rig)
+            assert page() is None
+            rig.command("U0ERIN", "/countersign", "put-back 1")
+            assert rig.wait_state(1, "stopped", "held") == "stopped", thread(rig, ballot)
+            assert rig.wait(page, "the page is back") == before
+        finally:
+            subprocess.run(["/bin/sh", control, "stop"], check=False)

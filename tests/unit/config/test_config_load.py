@@ -30,6 +30,8 @@ rules:
     approve: [1 of dba]
 """
 
+SYSTEM = "host: crm-1\n    roots: [/srv/crm]\n    services: [{}]"
+COMMANDS = "commands: {start: [/x], stop: [/x], status: [/x]}"
 CASES = [
     ("a top-level key with a slip", "channel:", "chanel:", 2, "config.unknown-key-meant"),
     ("a key that nothing resembles", "channel: C0DELETIONS", "channel: C0X\nzzz: 1", 3, "config.unknown-top-key"),
@@ -38,6 +40,14 @@ CASES = [
     ("a target that names itself", "environment: production", "name: crm", 8, "config.unknown-key"),
     ("a missing required key", 'database: {url: "sqlite:///crm.db"}', "max_lock: 5s", 7, "config.missing"),
     ("a missing top-level key", "workspace: T0ACME\n", "", 1, "config.missing-top"),
+    ("a service that nobody keeps running", "environment: production", SYSTEM.format("{name: web}"), 10, "config.service-kind"),
+    ("a service with a supervisor and no program", "environment: production", SYSTEM.format("{name: web, supervisor: /s}"), 10, "config.service-kind"),
+    ("a service in both ways", "environment: production", SYSTEM.format(f"{{name: web, supervisor: /s, program: w, ports: [1], {COMMANDS}}}"), 10, "config.service-kind"),
+    ("a service behind commands without a port", "environment: production", SYSTEM.format(f"{{name: web, {COMMANDS}}}"), 10, "config.service-ports"),
+    ("a command of a shell", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [/x], stop: [/x], status: [x status]}}"), 10, "config.path"),
+    ("a command that is one text", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [/x], stop: [/x], status: /x status}}"), 10, "config.need-list"),
+    ("a command without words", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [], stop: [/x], status: [/x]}}"), 10, "config.empty-list"),
+    ("a service that cannot be asked", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [/x], stop: [/x]}}"), 10, "config.missing"),
     ("a number where text belongs", "workspace: T0ACME", "workspace: 7", 1, "config.need-text"),
     ("a boolean where text belongs", "environment: production", "environment: true", 8, "config.need-text"),
     ("text where a list belongs", "request: [support]", "request: support", 15, "config.need-list"),
