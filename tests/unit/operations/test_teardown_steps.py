@@ -1,0 +1,91 @@
+"""Stopped at every safe point of setting aside and of the purge; carried on by another machine."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot.backups.vault import Vault
+from bot.config.types import Database, Target
+from bot.errors import Halted
+from bot.operations import purge, set_aside, teardown
+from bot.operations.purge import PurgeOrder
+from bot.operations.set_aside import AnotherHost, TeardownOrder
+from bot.operations.teardown import Host
+from bot.targets.system import System
+from tests.fakes.backups import master_key
+from tests.fakes.operations import RecordingGate, new_backup_id
+from tests.fakes.storage import MemoryStorage
+from tests.fakes.systems import FakeCheck, FakeHolding, FakeService
+
+HERE = Host("here", "this very machine")
+SPEC = Target(name="crm", database=Database(url="sqlite:////srv/crm.db"), host="here", roots=("/srv/crm",))
+STOPS = [step[0] for step in teardown.SET_ASIDE]
+
+
+class Journal:
+    def __init__(self) -> None:
+        self.facts: dict[str, object] = {}
+
+    def get(self, name: str) -> object:
+        return self.facts.get(name)
+
+    def note(self, name: str, value: object) -> None:
+        self.facts[name] = json.loads(json.dumps(value))
+
+
+class Town:
+    """One service, two holdings, a page that answers while the service runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.service = FakeService(folder / "web")
+        self.holdings = (FakeHolding("uploads", b"an offer"), FakeHolding("database", b"rows"))
+        page = FakeCheck("page", lambda: self.service.look().up)
+        shop = FakeCheck("shop", lambda: True)
+        self.system = System((self.service,), self.holdings, (page,), (shop,))
+        self.vault = Vault(MemoryStorage(), master_key(), "T0ACME")
+        self.journal = Journal()
+        plan, _ = teardown.plan(SPEC, self.system, HERE, "t1")
+        self.order = TeardownOrder(
+            plan, SPEC, HERE, "t1", new_backup_id, self.vault.shred, lambda: None, {"plan": "x"}
+        )
+
+    def set_aside(self, gate: RecordingGate) -> PurgeOrder:
+        done = set_aside.run(self.order, self.system, self.vault, gate, self.journal)
+        return PurgeOrder("t1", done.backup.backup_id, done.backup.sha256, lambda _: "signed")
+
+    def is_whole(self) -> bool:
+        return self.service.look().up and all(one.place is not None for one in self.holdings)
+
+
+@pytest.mark.parametrize("step", STOPS)
+def test_stopped_at_any_step_of_setting_aside_everything_is_as_it_was(tmp_path: Path, step: str) -> None:
+    town = Town(tmp_path)
+    with pytest.raises(Halted):
+        town.set_aside(RecordingGate(halt_at=f"leave {step}"))
+    for _ in range(2):
+        set_aside.undo("t1", town.system, town.journal)
+    assert town.is_whole()
+
+
+@pytest.mark.parametrize("place", ["step.purge-check", "check", "committing"])
+def test_a_purge_stopped_before_its_point_of_no_return_removes_nothing(tmp_path: Path, place: str) -> None:
+    town = Town(tmp_path)
+    order = town.set_aside(RecordingGate())
+    with pytest.raises(Halted):
+        purge.run(order, town.system, town.vault, RecordingGate(halt_at=place), town.journal)
+    set_aside.undo("t1", town.system, town.journal)
+    assert town.is_whole()
+
+
+def test_what_was_begun_on_one_machine_is_not_gone_on_with_on_another(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    town.set_aside(RecordingGate())
+    twin = Host("here", "a machine of the same name")
+    town.order = replace(town.order, host=twin)
+    with pytest.raises(AnotherHost):
+        town.set_aside(RecordingGate())
+    with pytest.raises(AnotherHost):
+        set_aside.require_host(town.journal, twin)
+    assert purge.remaining("t1", town.system) == ("uploads", "database")
