@@ -44,6 +44,12 @@ class OpenGate:
     def committing(self, transaction: str, backup_id: str, sha256: str) -> None:
         """Nobody asks after a crash."""
 
+    def calling(self, backup_id: str, sha256: str) -> None:
+        """Nobody asks after a crash."""
+
+    def removing(self) -> None:
+        """Nobody asks after a crash."""
+
 
 def main(url: str, email: str) -> None:
     """Plan, delete, and say what it cost."""

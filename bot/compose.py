@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,9 @@ class Worker:
             ground=self._ground,
             vault=vault,
             host=Host(settings.host, machine_mark()),
-            open_system=open_system,
+            open_system=partial(
+                open_system, variables=settings.variables, exports=settings.worker_dir / "exports"
+            ),
             sign_key=self._sign_key,
             certificates=settings.data_dir / "certificates",
             clock=now,

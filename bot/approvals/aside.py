@@ -1,5 +1,6 @@
 """Where a teardown stands between its first job and its end."""
 
+from bot.model.jobs import JobKind
 from bot.model.requests import Operation, Request, State
 from bot.store.unit_of_work import Work
 
@@ -11,10 +12,11 @@ def is_aside(work: Work, request: Request) -> bool:
     return request.state is State.HELD and not work.jobs.began_removal(request.id)
 
 
-def is_half_removed(work: Work, request: Request) -> bool:
-    """Standing still, with a part of what was set aside gone for good."""
-    return (
-        request.state is State.HELD
-        and request.operation is Operation.TEARDOWN
-        and work.jobs.began_removal(request.id)
-    )
+def may_go_on(work: Work, request: Request) -> bool:
+    """Standing still in its removal, half removed or whole after the system's own uninstall went wrong."""
+    if request.state is not State.HELD or request.operation is not Operation.TEARDOWN:
+        return False
+    if work.jobs.began_removal(request.id):
+        return True
+    job = work.jobs.latest(request.id)
+    return job is not None and job.kind is JobKind.PURGE and bool(job.facts.get("whole"))

@@ -7,7 +7,7 @@ approvals, and the gate asks for them again.
 from datetime import datetime, timedelta
 
 from bot.approvals import voting
-from bot.approvals.aside import is_half_removed
+from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
 from bot.errors import NotFound, Stale
@@ -33,7 +33,7 @@ def go_on(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) 
     check_person(actor, ground.config)
     require_role(ground, Operation.TEARDOWN, request.target, actor)
     revision = work.requests.revision(request.id, request.revision)
-    if revision is None or not is_half_removed(work, request):
+    if revision is None or not may_go_on(work, request):
         raise Stale("go-on.nothing", number=number)
     if work.targets.frozen(request.target) is not None:
         raise Stale("go-on.frozen", number=number, target=request.target)

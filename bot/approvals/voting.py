@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.approvals import quorum
-from bot.approvals.aside import is_half_removed
+from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
 from bot.errors import NotAllowed, Stale
@@ -17,7 +17,7 @@ DENY_FINAL_AFTER = timedelta(minutes=1)
 PERMIT_LIFE = timedelta(hours=24)
 #: While a system is set aside, its votes still count: they decide again when the grace period is over.
 _OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
-#: Held: half removed, see ``aside.is_half_removed``; no other request that stands still has votes.
+#: Held: half removed, see ``aside.may_go_on``; no other request that stands still has votes.
 _ASIDE = (State.SET_ASIDE, State.HELD)
 
 
@@ -164,7 +164,7 @@ def is_late(request: Request, at: datetime) -> bool:
 
 def _open_ballot(ground: Ground, work: Work, where: tuple[int, int], now: datetime) -> Ballot:
     request = ground.lock(work, where[0])
-    if request.state not in _OPEN and not is_half_removed(work, request):
+    if request.state not in _OPEN and not may_go_on(work, request):
         key = "vote.running" if request.state is State.RUNNING else "vote.closed"
         raise Stale(key, number=_number(request), state=str(request.state))
     if request.revision != where[1]:

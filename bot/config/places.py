@@ -12,26 +12,33 @@ from typing import Any
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import short
-from bot.settings import BOT_VARIABLES
+from bot.settings import BOT_VARIABLES, PLAIN_VARIABLES, SHARED_VARIABLES, WORKER_VARIABLES
 
 #: The databases that this version works on.
 DATABASES = ("postgresql", "sqlite")
 
+#: Names that mean something to us, or to every program.
+_RESERVED = frozenset(
+    {*PLAIN_VARIABLES, *SHARED_VARIABLES, *BOT_VARIABLES, *WORKER_VARIABLES, "COUNTERSIGN_OPERATION"}
+)
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def variables_in(tree: Any) -> frozenset[str]:
     """The names that the file mentions where a variable may stand."""
-    texts = (text for place, text in _texts(tree, ()) if _may_hold_variables(place))
-    return frozenset(
-        name for text in texts for name in _PLACEHOLDER.findall(text) if _VARIABLE.fullmatch(name)
-    )
+    texts = list(_texts(tree, ()))
+    held = [text for place, text in texts if _may_hold_variables(place)]
+    found = {name for text in held for name in _PLACEHOLDER.findall(text) if _VARIABLE.fullmatch(name)}
+    named = {text for place, text in texts if _names_a_variable(place) and _VARIABLE.fullmatch(text)}
+    return frozenset(found | named)
 
 
 def resolve_variables(sheet: Sheet, resolve: Mapping[str, str] | None) -> None:
     """Fill in the variables, unless ``resolve`` is None; report the missing and the misplaced."""
     for place, text in list(_texts(sheet.tree, ())):
+        if _names_a_variable(place) and text in _RESERVED:
+            sheet.report(place, "config.credential-taken", name=text)
         if "${" not in text:
             continue
         if not _may_hold_variables(place):
@@ -75,6 +82,11 @@ def _may_hold_variables(place: Place) -> bool:
     if place == ("backups", "store"):
         return True
     return len(place) == 4 and place[0] == "targets" and place[2:] == ("database", "url")
+
+
+def _names_a_variable(place: Place) -> bool:
+    """Where the name itself stands, because the variable may be missing."""
+    return len(place) == 4 and place[0] == "targets" and place[2:] == ("builtin", "credential")
 
 
 def _placeholders_are_sound(sheet: Sheet, place: Place, text: str) -> bool:

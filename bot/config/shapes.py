@@ -23,6 +23,10 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("targets", "*", "files", "*"): types.Folder,
     ("targets", "*", "checks", "*"): types.Check,
     ("targets", "*", "neighbours", "*"): types.Check,
+    ("targets", "*", "builtin"): types.Builtin,
+    ("targets", "*", "builtin", "uninstall"): types.Call,
+    ("targets", "*", "builtin", "export"): types.Call,
+    ("targets", "*", "builtin", "requires"): types.Requires,
     ("rules", "*"): types.Rule,
     ("rules", "*", "when"): types.When,
     ("rules", "*", "when", "rows"): types.RowLimit,
@@ -71,9 +75,20 @@ EXAMPLES: Mapping[str, str] = {
     "http": 'http: "http://127.0.0.1:8080/"',
     "port": 'port: "127.0.0.1:8080"',
     "status": "status: 200 in a check, or status: [/etc/init.d/crm, status] in “commands”",
-    "timeout": "timeout: 5s",
+    "timeout": "timeout: 5s in a check, or timeout: 60s in “builtin”",
     "tell": "tell: [U0CAROL, C0CRM]",
     "grace": "grace: 7d",
+    "method": "method: [builtin, by-steps]",
+    "builtin": 'builtin: {uninstall: {http: "http://127.0.0.1:8080/uninstall"}}',
+    "uninstall": 'uninstall: {http: "http://127.0.0.1:8080/uninstall"}',
+    "export": "export: {command: [/usr/local/bin/crm, export]}",
+    "verb": "verb: POST",
+    "command": "command: [/usr/local/bin/crm, export]",
+    "credential": "credential: CRM_ADMIN_TOKEN",
+    "running": "running: true",
+    "requires": "requires: {programs: [/usr/local/bin/crm], checks: [page]}",
+    "programs": "programs: [/usr/local/bin/crm]",
+    "leaves": "leaves: [uploads]",
     "rules": "rules: [{name: restore, when: {operation: restore}, request: [dba], approve: [1 of dba]}]",
     "name": "name: small erasure",
     "when": "when: {operation: delete-records, target: crm}",
@@ -93,10 +108,11 @@ EXAMPLES: Mapping[str, str] = {
 }
 
 #: Keys of the design that this version does not carry out.
-LATER_KEYS = frozenset({"method", "builtin", "proof", "window", "veto", "holds", "edges"})
+LATER_KEYS = frozenset({"proof", "window", "veto", "holds", "edges"})
 
 _KINDS: Mapping[str, str] = {
     "string_type": "config.need-text",
+    "bool_type": "config.need-boolean",
     "int_type": "config.need-number",
     "float_type": "config.need-number",
     "tuple_type": "config.need-list",

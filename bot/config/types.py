@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    StrictBool,
     StrictInt,
     model_validator,
 )
@@ -168,12 +169,55 @@ class Check(Frozen):
         return self
 
 
+class Call(Frozen):
+    """Something the system does when it is asked: a page (``http``, with its ``verb``), or a ``command``."""
+
+    http: Annotated[str, AfterValidator(values.endpoint)] | None = None
+    verb: Annotated[str, AfterValidator(values.verb)] | None = None
+    command: Command | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.http is None) == (self.command is None) or (self.verb is not None and self.http is None):
+            raise PydanticCustomError("config.call-kind", "config.call-kind")
+        return self
+
+
+class Requires(Frozen):
+    """What must be there, besides the credential and the programs of the calls, for a builtin uninstall."""
+
+    programs: tuple[File, ...] = ()
+    checks: tuple[Name, ...] = ()
+
+
+class Builtin(Frozen):
+    """The system's own uninstall, and what it can give of itself before. ``credential`` names a variable.
+
+    ``running``: its services must run while it is called. ``leaves``: the parts it does not remove.
+    """
+
+    uninstall: Call
+    export: Call | None = None
+    credential: Annotated[str, AfterValidator(values.credential)] | None = None
+    running: StrictBool = True
+    requires: Requires = Requires()
+    timeout: PositiveDuration = timedelta(seconds=60)
+    leaves: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _in_secret(self) -> Self:
+        calls = [one.http for one in (self.uninstall, self.export) if one is not None and one.http]
+        if self.credential is not None and any(values.goes_in_clear(url) for url in calls):
+            raise PydanticCustomError("config.credential-clear", "config.credential-clear")
+        return self
+
+
 class Target(Frozen):
     """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``.
 
     What a teardown is about: the ``host`` it lives on, its ``services`` and ``files`` (only under ``roots``),
     its database, ``checks`` of its own and of its ``neighbours``, whom to ``tell``, and for how long
-    everything stays set aside (``grace``).
+    everything stays set aside (``grace``). ``method``: how, in the order in which it is tried.
     """
 
     name: str = ""
@@ -192,6 +236,13 @@ class Target(Frozen):
     neighbours: tuple[Check, ...] = ()
     tell: tuple[Listener, ...] = ()
     grace: PositiveDuration = timedelta(days=7)
+    method: Many[Annotated[str, AfterValidator(values.method)]] | None = None
+    builtin: Builtin | None = None
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of a teardown, the first one first."""
+        return self.method or (("builtin",) if self.builtin else ()) + ("by-steps",)
 
     @property
     def is_system(self) -> bool:
@@ -210,6 +261,20 @@ class Target(Frozen):
             raise PydanticCustomError("config.no-host", "config.no-host")
         if self.host is not None and not self.roots:
             raise PydanticCustomError("config.no-roots", "config.no-roots")
+        return self
+
+    @model_validator(mode="after")
+    def _method(self) -> Self:
+        if len(set(self.methods)) != len(self.methods) or ("builtin" in self.methods) != (
+            self.builtin is not None
+        ):
+            raise PydanticCustomError("config.method-builtin", "config.method-builtin")
+        if self.builtin is None:
+            return self
+        unknown = set(self.builtin.leaves) - {"database", *(part.name for part in self.files)}
+        unknown |= set(self.builtin.requires.checks) - {check.name for check in self.checks}
+        if unknown:
+            raise PydanticCustomError("config.builtin-part", "config.builtin-part", {"value": min(unknown)})
         return self
 
 

@@ -19,6 +19,9 @@ MAX_NAME = 60
 #: What a later version will know; naming it is told apart from a slip of the pen.
 LATER_OPERATIONS = frozenset({"policy", "hold"})
 
+VERBS = ("GET", "POST", "PUT", "DELETE")
+METHODS = ("by-steps", "builtin")
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=36500)
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
@@ -119,6 +122,40 @@ def http(value: str) -> str:
     """An address of a page, without a password in it."""
     if not re.fullmatch(r"https?://[^\s/@?#]+(/\S*)?", value):
         _wrong("config.http", value=short(value))
+    return value
+
+
+def endpoint(value: str) -> str:
+    """An address to call: without a password, a query or a fragment, which people would read in the plan."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[^\s?#@]*)?", value):
+        _wrong("config.endpoint")
+    return value
+
+
+def goes_in_clear(url: str) -> bool:
+    """Whether what is sent there can be read on the way: without TLS, and not to this very machine."""
+    here = r"http://(localhost|127\.[0-9]+\.[0-9]+\.[0-9]+)([:/]|$)"
+    return url.startswith("http://") and re.match(here, url) is None
+
+
+def verb(value: str) -> str:
+    """How a page is asked."""
+    if value not in VERBS:
+        _wrong("config.verb", value=short(value), known=", ".join(VERBS))
+    return value
+
+
+def method(value: str) -> str:
+    """How a teardown is done."""
+    if value not in METHODS:
+        _wrong("config.method", value=short(value), known=", ".join(METHODS))
+    return value
+
+
+def credential(value: str) -> str:
+    """The name of a variable; what stands there instead may be the secret, and is not repeated."""
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]{0,59}", value):
+        _wrong("config.credential")
     return value
 
 

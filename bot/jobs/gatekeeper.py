@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
@@ -99,6 +100,26 @@ class Gatekeeper:
             Halted: *Stop* or a freeze was faster.
             TakenOver: another worker has the job.
         """
+        self._commit({"transaction": transaction}, backup_id, sha256)
+
+    def calling(self, backup_id: str, sha256: str) -> None:
+        """*Stop* comes too late from here on, although nothing is removed yet; raises as ``committing``."""
+        self._commit({}, backup_id, sha256)
+
+    def removing(self) -> None:
+        """From here on nothing can be put back.
+
+        Raises:
+            TakenOver: another worker has the job.
+        """
+        with self._store.transact() as work:
+            self._ground.lock(work, self._job.request_id)
+            job = self._ours(work.jobs.get(self._job.id))
+            if job.transaction is None and not work.jobs.save(job.id, JobState.COMMITTING, transaction=""):
+                raise TakenOver("job.taken-over")
+            self._show(work)
+
+    def _commit(self, changes: dict[str, Any], backup_id: str, sha256: str) -> None:
         self.check()
         with self._store.transact() as work:
             request = work.requests.lock(self._job.request_id)
@@ -110,7 +131,7 @@ class Gatekeeper:
                 after = move_job(job.state, "commit")
             except Stale:
                 raise Halted("job.stopped") from None
-            changes = {"transaction": transaction, "facts": {**job.facts, "sha256": sha256}}
+            changes["facts"] = {**job.facts, "sha256": sha256}
             if backup_id:
                 changes["backup_id"] = backup_id
             if not work.jobs.save(job.id, job.state, state=after, **changes):

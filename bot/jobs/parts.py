@@ -1,24 +1,37 @@
 """From the configuration of a target to the parts of its system."""
 
+import hashlib
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from bot.config import types
 from bot.config.types import Target
 from bot.errors import CannotProve
+from bot.targets.builtin import Builtin, Call
+from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import HttpCheck, PortCheck
+from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
+from bot.targets.ports import Check
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.stopping import Patience
-from bot.targets.system import Check, Holding, Service, System
+from bot.targets.system import Holding, Service, System
 
 _FILE = "sqlite:///"
 
 
-def open_system(spec: Target, targets: Mapping[str, Target]) -> System:
+def open_system(
+    spec: Target, targets: Mapping[str, Target], variables: Mapping[str, str], exports: Path
+) -> System:
     """The parts of one target, in the order in which they are stopped and set aside; nothing is touched yet.
+
+    Args:
+        spec: the target.
+        targets: all of them, whose places are off limits.
+        variables: where credentials are looked up.
+        exports: a folder of the worker's own.
 
     Raises:
         CannotProve: its database is of a kind that this version does not set aside.
@@ -28,7 +41,30 @@ def open_system(spec: Target, targets: Mapping[str, Target]) -> System:
         holdings=_holdings(spec, targets),
         checks=tuple(_check(one) for one in spec.checks),
         neighbours=tuple(_check(one) for one in spec.neighbours),
+        builtin=_builtin(spec.builtin, spec, variables, exports) if spec.builtin else None,
     )
+
+
+def _builtin(one: types.Builtin, spec: Target, variables: Mapping[str, str], exports: Path) -> Builtin:
+    secret = Credential(one.credential, variables.get(one.credential, "")) if one.credential else None
+    seconds = one.timeout.total_seconds()
+    programs = one.requires.programs
+    return Builtin(
+        uninstall=_call(one.uninstall, "POST", secret, seconds),
+        export=KeptExport(_call(one.export, "GET", secret, seconds), exports) if one.export else None,
+        running=one.running,
+        lacks=lambda: next((lack for lack in map(no_program, programs) if lack), None),
+        checks=tuple(_check(check) for check in spec.checks if check.name in one.requires.checks),
+        leaves=frozenset(one.leaves),
+        seconds=seconds,
+        mark=hashlib.sha256(one.model_dump_json().encode()).hexdigest(),
+    )
+
+
+def _call(one: types.Call, verb: str, secret: Credential | None, seconds: float) -> Call:
+    if one.command is not None:
+        return CommandCall(one.command, secret, seconds)
+    return HttpCall(one.http or "", one.verb or verb, secret, seconds)
 
 
 def _service(one: types.Service) -> Service:

@@ -18,9 +18,10 @@ from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.system_hands import SystemHands
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.requests import Request
-from bot.operations import purge, put_back, set_aside
+from bot.operations import purge, put_back, set_aside, uninstall
 from bot.operations.gate import Drifted
 from bot.operations.set_aside import AnotherHost, NeighbourIll
+from bot.operations.uninstall import CopyIsOut
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -49,12 +50,27 @@ class StoredJournal:
             TakenOver: another worker has the job.
         """
         with self._store.transact() as work:
-            self._ground.lock(work, self._job.request_id)
-            job = work.jobs.get(self._job.id)
-            if job is None or job.attempt != self._job.attempt:
-                raise TakenOver("job.taken-over")
-            self._facts = {**job.facts, name: value}
-            work.jobs.save(job.id, job.state, facts=self._facts)
+            self._keep(work, self._fresh(work), name, value)
+
+    def claim(self, name: str, value: Any) -> bool:
+        """Keep it unless anybody did already; whether it was us. Raises as ``note``."""
+        with self._store.transact() as work:
+            job = self._fresh(work)
+            if name in job.facts:
+                return False
+            self._keep(work, job, name, value)
+            return True
+
+    def _fresh(self, work: Work) -> Job:
+        self._ground.lock(work, self._job.request_id)
+        job = work.jobs.get(self._job.id)
+        if job is None or job.attempt != self._job.attempt:
+            raise TakenOver("job.taken-over")
+        return job
+
+    def _keep(self, work: Work, job: Job, name: str, value: Any) -> None:
+        self._facts = {**job.facts, name: value}
+        work.jobs.save(job.id, job.state, facts=self._facts)
 
 
 @dataclass(frozen=True)
@@ -111,17 +127,18 @@ class SystemCrew:
         self._finished(job, facts, done.backup.backup_id)
 
     def _purge(self, job: Job, request: Request) -> None:
+        first = self._first(request)
+        system = self.hands.system(request)
         if job.state is JobState.HALTING:
+            uninstall.settle(self.hands.name(request), system, self._journal(first))
             self._went_wrong(job, Halted("job.stopped"))
         if job.state not in (JobState.RUNNING, JobState.COMMITTING):
             return
-        first = self._first(request)
         journal = self._journal(first)
         gate = self.gatekeeper(self.store, self.ground, self.clock, job)
-        order = self.hands.purge_order(job, request, first)
-        system = self.hands.system(request)
+        order = self.hands.purge_order(job, request, first, system)
         if job.state is JobState.COMMITTING:
-            done = purge.finish(order, system, self.hands.vault, gate)
+            done = purge.finish(order, system, self.hands.vault, gate, journal)
         else:
             self._forget_steps(job)
             done = purge.run(order, system, self.hands.vault, gate, journal, half=self._is_half(job))
@@ -221,7 +238,7 @@ class SystemCrew:
         if (
             job.kind is JobKind.PUT_BACK
             or job.state is JobState.COMMITTING
-            or isinstance(error, (NeighbourIll, AnotherHost))
+            or isinstance(error, (NeighbourIll, AnotherHost, CopyIsOut))
             or (job.kind is JobKind.PURGE and self._is_half(job))
         ):
             self._hold(ours, error)
@@ -299,28 +316,44 @@ class SystemCrew:
         """It stands still, and says where; a person decides."""
         now = self.clock()
         log.error("job held", action="job-held", job=ours.id, why=error.key)
-        left = self._left(ours)
+        left, whole = self._left(ours), self._whole(ours)
         with self.store.transact() as work:
             job, request = self._lock(work, ours)
             try:
                 after = move_job(job.state, "hold")
             except Stale:
                 return
-            work.jobs.save(job.id, job.state, state=after, ended_at=now)
+            facts = {**job.facts, "whole": True} if whole is not None else job.facts
+            work.jobs.save(job.id, job.state, state=after, ended_at=now, facts=facts)
             self._book(work, job, request)
             params = dict(error.params)
             self.ground.change(
                 work, request, "hold", now, outcome=error.key, outcome_params=params, put_back_by=None
             )
             self.ground.note(work, request, "note.hold", now, requester=request.requester)
+            if whole is not None:
+                self.ground.note(
+                    work, request, "note.purge-whole", now, left=whole, number=request.number or 0
+                )
             if left is not None:
                 self.ground.note(work, request, "note.purge-half", now, left=left, number=request.number or 0)
 
     def _left(self, ours: Job) -> str | None:
         """What a removal that stands still has not removed; None when none has begun."""
         job, request = self._load(ours.id)
-        if job.kind is not JobKind.PURGE or not (job.state is JobState.COMMITTING or self._is_half(job)):
+        if job.kind is not JobKind.PURGE or not (job.transaction is not None or self._is_half(job)):
             return None
+        return self._remaining(request)
+
+    def _whole(self, ours: Job) -> str | None:
+        """What is still set aside after the system's own uninstall, when nothing was removed after it."""
+        job, request = self._load(ours.id)
+        if job.kind is not JobKind.PURGE or job.transaction is not None or self._is_half(job):
+            return None
+        first = self._first(request)
+        return self._remaining(request) if "out" in first.facts else None
+
+    def _remaining(self, request: Request) -> str:
         try:
             return ", ".join(purge.remaining(self.hands.name(request), self.hands.system(request))) or "-"
         except CountersignError:

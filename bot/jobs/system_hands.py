@@ -13,7 +13,7 @@ from bot.audit import certificate
 from bot.backups.ids import backup_id
 from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import Broken, NotFound, NotOurs, Stale
+from bot.errors import Broken, CannotProve, NotFound, NotOurs, Stale
 from bot.model.backups import SealedBackup
 from bot.model.doors import Answer
 from bot.model.jobs import Backup, Job
@@ -25,6 +25,7 @@ from bot.operations.gate import Gate
 from bot.operations.purge import PurgeOrder
 from bot.operations.set_aside import TeardownOrder
 from bot.operations.teardown import Host
+from bot.operations.uninstall import UninstallOrder
 from bot.store.unit_of_work import Store
 from bot.targets.system import System
 
@@ -118,13 +119,7 @@ class SystemHands:
         Raises:
             NotOurs: the plan is not the one whose digest was voted on.
         """
-        with self.store.read() as work:
-            revision = work.requests.revision(request.id, job.revision)
-        if revision is None:
-            raise Broken("job.broken", code="revision")
-        plan = Plan.from_data(revision.plan)
-        if plan.digest() != revision.digest:
-            raise NotOurs("outcome.not-what-was-approved")
+        plan = self._approved(job, request)
         return TeardownOrder(
             plan=plan,
             spec=self._spec(request),
@@ -133,14 +128,31 @@ class SystemHands:
             new_backup=lambda: backup_id(self.clock(), self.ground.entropy(8)),
             drop_backup=self._drop,
             announce=lambda: self._announce(job, request, plan),
-            facts={"request": request.number or 0, "job": job.id, "plan": revision.digest},
+            facts={"request": request.number or 0, "job": job.id, "plan": plan.digest()},
         )
 
-    def purge_order(self, job: Job, request: Request, first: Job) -> PurgeOrder:
+    def _approved(self, job: Job, request: Request) -> Plan:
+        """The plan that the job carries out.
+
+        Raises:
+            NotOurs: it is not the one whose digest was voted on.
+        """
+        with self.store.read() as work:
+            revision = work.requests.revision(request.id, job.revision)
+        if revision is None:
+            raise Broken("job.broken", code="revision")
+        plan = Plan.from_data(revision.plan)
+        if plan.digest() != revision.digest:
+            raise NotOurs("outcome.not-what-was-approved")
+        return plan
+
+    def purge_order(self, job: Job, request: Request, first: Job, system: System) -> PurgeOrder:
         """The permitted purge of what ``first`` set aside.
 
         Raises:
             Broken: it left no sealed backup.
+            NotOurs: the plan is not the one whose digest was voted on.
+            CannotProve: the system's own uninstall was approved, and is declared otherwise now.
         """
         sealed = first.facts.get("sealed")
         if sealed is None:
@@ -150,7 +162,19 @@ class SystemHands:
             backup_id=sealed["id"],
             sha256=sealed["sha256"],
             certify=lambda facts: self._certify(job, request, sealed, facts),
+            own=self._own(job, request, first, system),
         )
+
+    def _own(self, job: Job, request: Request, first: Job, system: System) -> UninstallOrder | None:
+        """The system's own uninstall, if it was approved."""
+        plan = self._approved(job, request)
+        if teardown.method_of(plan) != teardown.BUILTIN:
+            return None
+        approved = (plan.system or {})["builtin"]["mark"]
+        if system.builtin is None or system.builtin.mark != approved:
+            raise CannotProve("builtin.changed", target=request.target)
+        sealed = first.facts["sealed"]
+        return UninstallOrder(self.name(request), job.id, sealed["id"], sealed["sha256"], system.builtin)
 
     def book(self, request: Request, sealed: Mapping[str, Any], milliseconds: int) -> Backup:
         """The backup as our books have it: kept from the end of the grace period on."""

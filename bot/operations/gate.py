@@ -45,6 +45,16 @@ class Gate(Protocol):
             Halted: *Stop* was faster; nothing will be committed.
         """
 
+    def calling(self, backup_id: str, sha256: str) -> None:
+        """*Stop* comes too late from here on, although nothing is removed yet. Raises as ``committing``."""
+
+    def removing(self) -> None:
+        """Note durably, after ``calling``, that from here on nothing can be put back; again: no harm.
+
+        Raises:
+            TakenOver: another worker has the job.
+        """
+
 
 @dataclass(frozen=True)
 class DeleteOrder:

@@ -11,20 +11,30 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.backups.vault import OpenedBackup, Vault
-from bot.errors import CannotProve, CountersignError, Stale
+from bot.errors import BooksDown, CannotProve, CountersignError, Stale, TakenOver
+from bot.operations import uninstall
 from bot.operations.gate import Gate
 from bot.operations.set_aside import Journal
+from bot.operations.uninstall import UninstallOrder
 from bot.targets.system import ServiceFacts, System
 
 
 @dataclass(frozen=True)
 class PurgeOrder:
-    """What was set aside, and the backup it is in. ``certify`` signs and keeps what is said at the end."""
+    """What was set aside, and the backup it is in. ``certify`` signs and keeps what is said at the end.
+
+    ``own``: the system's own uninstall, where that was approved.
+    """
 
     operation: str
     backup_id: str
     sha256: str
     certify: Callable[[Mapping[str, Any]], str]
+    own: UninstallOrder | None = None
+
+    def to_call(self, journal: Journal) -> UninstallOrder | None:
+        """The system's own uninstall, unless another job has called it: then what is left goes by steps."""
+        return self.own if self.own and uninstall.called_by(journal) in (None, self.own.job) else None
 
 
 @dataclass(frozen=True)
@@ -43,25 +53,36 @@ def run(
 ) -> Purged:
     """Remove it. ``journal`` is that of the job which set it aside; ``half``: a part of it is gone already.
 
+    The system's own uninstall, where that was approved, is called in between; see ``uninstall``.
+
     Raises:
         Halted: stopped or frozen before the point of no return; everything is still set aside.
         CountersignError: before the point of no return nothing was removed; after it, what went is gone and
             the rest is where it was.
     """
+    own = order.to_call(journal)
     with gate.step("step.purge-check"):
+        uninstall.settle(order.operation, system, journal)
         with vault.open(order.backup_id, order.sha256) as opened:
             _still_stopped(system, journal)
             if not half:
-                for holding in system.holdings:
-                    holding.verify(order.operation, opened)
+                _verify(order, system, opened, journal)
             _nobody_holds(order, system)
         gate.check()
-        gate.committing("", order.backup_id, order.sha256)
-    return finish(order, system, vault, gate)
+        if own is None:
+            gate.committing("", order.backup_id, order.sha256)
+    if own is not None:
+        _bring_out(own, system, vault, gate, journal)
+    return finish(order, system, vault, gate, journal)
 
 
-def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate) -> Purged:
+def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal: Journal) -> Purged:
     """Everything after the point of no return; may be repeated until it is done."""
+    own = order.to_call(journal)
+    if own is not None and not journal.get("uninstalled"):
+        uninstall.finish(own, system, vault, gate, journal)
+        journal.note("uninstalled", True)
+    gate.removing()
     with gate.step("step.remove"), vault.open(order.backup_id, order.sha256) as opened:
         _remove(order, system, opened)
         removed, size = _what_went(opened)
@@ -73,6 +94,7 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate) -> Purge
             "bytes": size,
             "left": 0,
             "residue": [list(one) for one in residue],
+            **_how(order, journal),
         }
         certificate = order.certify(facts)
     return Purged(removed, size, 0, residue, certificate)
@@ -81,6 +103,38 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate) -> Purge
 def remaining(operation: str, system: System) -> tuple[str, ...]:
     """The names of the parts of which something is still set aside."""
     return tuple(one.name for one in system.holdings if one.whereabouts(operation) in ("set-aside", "both"))
+
+
+def _bring_out(own: UninstallOrder, system: System, vault: Vault, gate: Gate, journal: Journal) -> None:
+    """The copy for the system's own uninstall; when that may not be called after all, it goes again."""
+    try:
+        with gate.step("step.bring-out"), vault.open(own.backup_id, own.sha256) as opened:
+            uninstall.bring_out(own, system, opened, journal)
+        gate.check()
+        gate.calling(own.backup_id, own.sha256)
+    except (BooksDown, TakenOver):
+        raise
+    except CountersignError:
+        uninstall.settle(own.operation, system, journal)
+        raise
+
+
+def _verify(order: PurgeOrder, system: System, opened: OpenedBackup, journal: Journal) -> None:
+    """Everything is set aside and whole; what an uninstall took with it is gone, and needs no removal."""
+    for holding in system.holdings:
+        gone = holding.whereabouts(order.operation) == "gone"
+        if not (gone and uninstall.called_by(journal)):
+            holding.verify(order.operation, opened)
+
+
+def _how(order: PurgeOrder, journal: Journal) -> Mapping[str, Any]:
+    """By which method, and what is known of the system's own uninstall."""
+    if order.own is None:
+        return {"method": "by-steps"}
+    return {
+        "method": "builtin" if journal.get("uninstalled") else "by-steps",
+        "uninstall": journal.get("answered") or "no clear answer",
+    }
 
 
 def _remove(order: PurgeOrder, system: System, opened: OpenedBackup) -> None:

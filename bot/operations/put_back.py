@@ -5,7 +5,7 @@ belong to it must answer. Every step may be repeated.
 """
 
 from bot.errors import Broken
-from bot.operations import set_aside
+from bot.operations import set_aside, uninstall
 from bot.operations.gate import Gate
 from bot.operations.set_aside import Journal
 from bot.targets.system import System
@@ -20,6 +20,7 @@ def run(operation: str, system: System, gate: Gate, journal: Journal) -> None:
         Broken: a part does not come back, or a check does not answer; the sentence says which.
     """
     with gate.step("step.put-back"):
+        uninstall.settle(operation, system, journal)
         set_aside.undo(operation, system, journal)
     with gate.step("step.answers"):
         for check in system.checks:

@@ -16,8 +16,10 @@ from bot.errors import Broken, CannotProve, CountersignError
 from bot.model.backups import SealedBackup
 from bot.model.plans import Drift, Plan, Told
 from bot.operations.gate import Drifted, Gate
-from bot.operations.teardown import Host, look_again
-from bot.targets.system import Check, ServiceFacts, System
+from bot.operations.teardown import BUILTIN, Host, look_again, method_of, unmet
+from bot.targets.builtin import Export
+from bot.targets.ports import Check
+from bot.targets.system import ServiceFacts, System
 
 
 class Journal(Protocol):
@@ -28,6 +30,9 @@ class Journal(Protocol):
 
     def note(self, name: str, value: Any) -> None:
         """Keep plain JSON."""
+
+    def claim(self, name: str, value: Any) -> bool:
+        """Keep it unless anybody did already, in one move; whether it was us."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,7 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
     with gate.step("step.preflight"):
         _preflight(order, system, journal)
     gate.check()
-    with gate.step("step.announce"):
-        order.announce()
-    gate.check()
+    _tell_and_take(order, system, gate, journal)
     with gate.step("step.stop-services"):
         for service in system.services:
             service.stop(_former(journal, service.name))
@@ -92,7 +95,7 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
                 gate.check()
     with gate.step("step.well"):
         _gone(order, system, journal)
-        _neighbours_are_well(system, journal)
+        neighbours_are_well(system, journal)
     gate.check()
     return SetAside(sealed, seconds)
 
@@ -104,9 +107,13 @@ def undo(operation: str, system: System, journal: Journal) -> None:
         Broken: something does not come back; the sentence says which part.
     """
     for holding in reversed(system.holdings):
+        if holding.whereabouts(operation) == "gone":
+            raise Broken("undo.gone", name=holding.name)
         with _place("undo.holding", holding.name):
             if holding.whereabouts(operation) != "in-place":
                 holding.put_back(operation)
+    if system.builtin is not None and system.builtin.export is not None:
+        system.builtin.export.discard(operation)
     former = journal.get("former") or {}
     for service in reversed(system.services):
         if service.name in former:
@@ -152,12 +159,42 @@ def _preflight(order: TeardownOrder, system: System, journal: Journal) -> None:
     """Compare with what was approved, once; after the first touch a look would find our own traces."""
     if journal.get("former") is not None:
         return
-    if look_again(order.spec, system, order.host) != order.plan.fingerprint:
-        drift = Drift(drifted=True, differences=(Told("drift.system", {"target": order.plan.target}),))
-        raise Drifted(order.plan.target, drift)
+    method = method_of(order.plan)
+    lacks = unmet(system.builtin) if method == BUILTIN and system.builtin else None
+    if lacks is not None or look_again(order.spec, system, order.host, method) != order.plan.fingerprint:
+        told = lacks or Told("drift.system", {"target": order.plan.target})
+        raise Drifted(order.plan.target, Drift(drifted=True, differences=(told,)))
     journal.note("host", order.host.mark)
-    journal.note("well", [check.name for check in system.neighbours if check.probe().well])
+    note_well(system, journal)
     journal.note("former", {one.name: one.look().plain() for one in system.services})
+
+
+def note_well(system: System, journal: Journal) -> None:
+    """Which neighbours answer now."""
+    journal.note("well", [check.name for check in system.neighbours if check.probe().well])
+
+
+def export_of(order: TeardownOrder, system: System) -> Export | None:
+    """What the system gives of itself, where its own uninstall was approved."""
+    return system.builtin.export if system.builtin and method_of(order.plan) == BUILTIN else None
+
+
+def _tell_and_take(order: TeardownOrder, system: System, gate: Gate, journal: Journal) -> None:
+    """What happens while it still runs: people are told, and it may give something of itself."""
+    with gate.step("step.announce"):
+        order.announce()
+    gate.check()
+    export = export_of(order, system)
+    if export is not None:
+        with gate.step("step.export"):
+            _take(export, order.operation, journal)
+        gate.check()
+
+
+def _take(export: Export, operation: str, journal: Journal) -> None:
+    """Once; after a crash the system may not run any more."""
+    if journal.get("exported") is None:
+        journal.note("exported", dict(export.take(operation)))
 
 
 def _former(journal: Journal, service: str) -> ServiceFacts:
@@ -189,6 +226,9 @@ def _back_up(
         kept = {}
         for holding in system.holdings:
             kept[holding.name] = dict(holding.copy(sealing))
+        export, exported = export_of(order, system), journal.get("exported")
+        if export is not None:
+            export.copy(order.operation, sealing, exported)
         sealed = sealing.finish(
             {
                 "operation": "teardown",
@@ -197,10 +237,13 @@ def _back_up(
                 "name": order.operation,
                 "former": journal.get("former"),
                 "holdings": kept,
+                **({"export": exported} if export is not None else {}),
                 **order.facts,
             }
         )
     journal.note("sealed", {"id": sealed.backup_id, "sha256": sealed.sha256, "size": sealed.size})
+    if export is not None:
+        export.discard(order.operation)
     return sealed
 
 
@@ -213,6 +256,9 @@ def _rehearse(order: TeardownOrder, system: System, opened: OpenedBackup, journa
     for holding in system.holdings:
         if holding.whereabouts(order.operation) == "in-place":
             holding.rehearse(order.operation, opened)
+    export = export_of(order, system)
+    if export is not None:
+        export.rehearse(opened, journal.get("exported"))
     seconds = time.monotonic() - started
     journal.note("rehearsed", int(seconds * 1000))
     return seconds
@@ -230,7 +276,12 @@ def _gone(order: TeardownOrder, system: System, journal: Journal) -> None:
             raise CannotProve("teardown.still-answers", name=check.name)
 
 
-def _neighbours_are_well(system: System, journal: Journal) -> None:
+def neighbours_are_well(system: System, journal: Journal) -> None:
+    """Return when every neighbour that answered before the journal's last look answers now.
+
+    Raises:
+        NeighbourIll: one does not.
+    """
     before = set(journal.get("well") or ())
     ill: list[Check] = [one for one in system.neighbours if one.name in before and not one.probe().well]
     if ill:

@@ -1,7 +1,9 @@
 """A teardown: what it is about, and the plan that people approve.
 
-It is carried out by two jobs, ``set_aside`` and, after the grace period, ``purge``; between them ``put_back``
-returns everything. All of them name the same operation to the parts of the system, made by ``name_of``.
+It is done by steps, or by the system's own uninstall: the first method of the configuration whose
+requirements are met. It is carried out by two jobs, ``set_aside`` and, after the grace period, ``purge``;
+between them ``put_back`` returns everything. All of them name the same operation to the parts of the system,
+made by ``name_of``.
 """
 
 import hashlib
@@ -14,10 +16,13 @@ from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.model.plans import Plan, Told
 from bot.model.requests import Operation
+from bot.targets.builtin import Builtin
 from bot.targets.system import Holding, ServiceFacts, Survey, System, Users
 
+Steps = tuple[tuple[str, str, int, str | None], ...]
+
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order. No undo: for good.
-SET_ASIDE = (
+SET_ASIDE: Steps = (
     ("step.preflight", "owner.worker", 2, "undo.nothing"),
     ("step.announce", "owner.worker", 1, "undo.nothing"),
     ("step.stop-services", "owner.supervisor", 15, "undo.start"),
@@ -27,16 +32,28 @@ SET_ASIDE = (
     ("step.set-aside", "owner.worker", 1, "undo.put-back"),
     ("step.well", "owner.worker", 5, "undo.put-back"),
 )
-PURGE = (
+PURGE: Steps = (
     ("step.purge-check", "owner.worker", 2, "undo.put-back"),
     ("step.remove", "owner.worker", 2, None),
     ("step.residue", "owner.worker", 2, None),
     ("step.certificate", "owner.worker", 1, None),
 )
+#: Before the services are stopped, where the system gives something of itself.
+EXPORT = ("step.export", "owner.system", 30, "undo.nothing")
+#: The system's own uninstall is called between looking and removing.
+BUILTIN_PURGE: Steps = (
+    PURGE[0],
+    ("step.bring-out", "owner.worker", 10, "undo.put-back"),
+    ("step.uninstall", "owner.system", 30, "undo.inside"),
+    ("step.uninstalled", "owner.worker", 10, "undo.put-back"),
+    *PURGE[1:],
+)
+BY_STEPS, BUILTIN = "method.by-steps", "method.builtin"
 #: Bytes per second that a backup, its rehearsal and a removal are expected to manage.
 _PACE: Mapping[str, int] = {
     "step.back-up": 40_000_000,
     "step.rehearse": 40_000_000,
+    "step.bring-out": 40_000_000,
     "step.remove": 400_000_000,
 }
 _SHOWN_USERS = 10
@@ -55,6 +72,51 @@ def name_of(request_id: int) -> str:
     return f"t{request_id}"
 
 
+@dataclass(frozen=True)
+class Method:
+    """How it is done. ``why``: what kept the methods before it from being used; None when it is the first."""
+
+    key: str
+    why: Told | None
+
+
+def choose(spec: Target, system: System) -> Method:
+    """The first declared method that can be used.
+
+    Raises:
+        CannotProve: none can; the sentence says what the last one lacks.
+    """
+    why: Told | None = None
+    for name in spec.methods:
+        if name == "by-steps" or system.builtin is None:
+            return Method(BY_STEPS, why)
+        why = unmet(system.builtin)
+        if why is None:
+            return Method(BUILTIN, None)
+    assert why is not None
+    raise CannotProve(why.key, **why.params)
+
+
+def unmet(builtin: Builtin, *, runs: bool = True) -> Told | None:
+    """What the system's own uninstall requires and does not find; ``runs``: the system can be asked, too."""
+    asked = [builtin.uninstall.unmet, *([builtin.export.unmet] if builtin.export else []), builtin.lacks]
+    for lacks in asked:
+        found = lacks()
+        if found is not None:
+            return Told(*found)
+    silent = (check.name for check in builtin.checks if runs and not check.probe().well)
+    name = next(silent, None)
+    return None if name is None else Told("builtin.silent", {"name": name})
+
+
+def steps_of(system: System, method: str) -> tuple[Steps, Steps]:
+    """The steps of both jobs."""
+    if method != BUILTIN or system.builtin is None:
+        return SET_ASIDE, PURGE
+    before = (*SET_ASIDE[:2], EXPORT, *SET_ASIDE[2:]) if system.builtin.export else SET_ASIDE
+    return before, BUILTIN_PURGE
+
+
 def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan, str | None]:
     """What tearing this system down would mean, looked up and not touched; and which files are open.
 
@@ -71,9 +133,13 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
     surveys = [holding.survey() for holding in system.holdings]
     users = [(holding.name, holding.users(operation)) for holding in system.holdings]
     size = sum(survey.size for survey in surveys)
+    method = choose(spec, system)
+    first, second = steps_of(system, method.key)
     data = {
         "host": host.name,
-        "method": "method.by-steps",
+        "method": method.key,
+        "why": [method.why.key, dict(method.why.params)] if method.why else None,
+        "builtin": _shown(system.builtin) if method.key == BUILTIN else None,
         "grace": int(spec.grace.total_seconds()),
         "services": [
             [one.name, one.state, len(one.processes), list(one.ports), list(one.restarted_by)]
@@ -86,7 +152,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         "neighbours": [_checked(check.name, check.probe().well) for check in system.neighbours],
         "tell": list(spec.tell),
         "size": size,
-        "steps": [*_timed(SET_ASIDE, size, "set-aside"), *_timed(PURGE, size, "purge")],
+        "steps": [*_timed(first, size, "set-aside"), *_timed(second, size, "purge")],
     }
     made = Plan(
         operation=Operation.TEARDOWN,
@@ -95,31 +161,43 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         tables=(),
         nullified=(),
         roots="",
-        fingerprint=fingerprint(spec.name, host, services, surveys),
+        fingerprint=fingerprint(spec.name, host, services, surveys, _mark(system, method.key)),
         warnings=tuple(_warnings(surveys, data)),
-        steps=tuple(step[0] for step in (*SET_ASIDE, *PURGE)),
+        steps=tuple(step[0] for step in (*first, *second)),
         way_back="way-back.teardown",
         system=data,
     )
     return made, _open_files(users)
 
 
-def fingerprint(target: str, host: Host, services: Sequence[ServiceFacts], surveys: Sequence[Survey]) -> str:
-    """Which machine, which services and which very holdings: what must not change before the first step."""
+def fingerprint(
+    target: str, host: Host, services: Sequence[ServiceFacts], surveys: Sequence[Survey], mark: str = ""
+) -> str:
+    """Which machine, which services and which very holdings: what must not change before the first step.
+
+    ``mark``: the system's own uninstall, when it is to be used.
+    """
     what = [
         target,
         host.name,
         host.mark,
         sorted(one.name for one in services),
         [[one.name, one.kind, one.place, sorted(one.identity.items())] for one in surveys],
+        *([mark] if mark else []),
     ]
     return hashlib.sha256(json.dumps(what, ensure_ascii=True).encode()).hexdigest()
 
 
-def look_again(spec: Target, system: System, host: Host) -> str:
+def look_again(spec: Target, system: System, host: Host, method: str) -> str:
     """The fingerprint as it is now."""
     services = [service.look() for service in system.services]
-    return fingerprint(spec.name, host, services, [holding.survey() for holding in system.holdings])
+    surveys = [holding.survey() for holding in system.holdings]
+    return fingerprint(spec.name, host, services, surveys, _mark(system, method))
+
+
+def method_of(plan: Plan) -> str:
+    """Which method was approved."""
+    return str((plan.system or {}).get("method") or BY_STEPS)
 
 
 def each(parts: Iterable[Holding], what: Callable[[Holding], object]) -> None:
@@ -128,11 +206,27 @@ def each(parts: Iterable[Holding], what: Callable[[Holding], object]) -> None:
         what(part)
 
 
+def _mark(system: System, method: str) -> str:
+    return system.builtin.mark if method == BUILTIN and system.builtin else ""
+
+
+def _shown(builtin: Builtin | None) -> Mapping[str, Any]:
+    """What people see of the system's own uninstall: neither an argument nor a credential."""
+    assert builtin is not None
+    return {
+        "uninstall": builtin.uninstall.place,
+        "export": builtin.export.place if builtin.export else None,
+        "running": builtin.running,
+        "leaves": sorted(builtin.leaves),
+        "mark": builtin.mark,
+    }
+
+
 def _checked(name: str, well: bool) -> list[Any]:
     return [name, well]
 
 
-def _timed(steps: Sequence[tuple[str, str, int, str | None]], size: int, phase: str) -> list[list[Any]]:
+def _timed(steps: Steps, size: int, phase: str) -> list[list[Any]]:
     return [
         [key, owner, seconds + (size // _PACE[key] if key in _PACE else 0), undo, phase]
         for key, owner, seconds, undo in steps

@@ -9,7 +9,7 @@ from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 from bot.errors import BadInput
-from bot.targets.system import Health
+from bot.targets.ports import Health
 
 
 class HttpCheck:

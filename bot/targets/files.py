@@ -10,12 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets import copies, ground, processes, removal, tar
 from bot.targets import entries as listing
-from bot.targets import ground, processes, removal, tar
 from bot.targets.entries import Entry, walk
+from bot.targets.ports import Sink, Source, Told
 from bot.targets.quarantine import Quarantine
 from bot.targets.streams import lines
-from bot.targets.system import Removal, Sink, Source, Survey, Told, Users, Whereabouts
+from bot.targets.system import Removal, Survey, Users, Whereabouts
 
 
 class FolderHolding:
@@ -203,6 +204,42 @@ class FolderHolding:
         """See ``Holding``."""
         with self._prepared(operation, into) as folder:
             removal.clear(folder, self._scratch, into or self._path)
+
+    def bring_out(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        with self._prepared(operation, "") as folder:
+            if copies.marked(folder, self._name) is None:
+                self.require_room()
+                self._unpack(folder, self._scratch, source)
+                copies.mark(folder, self._name, copies.known(folder, self._scratch))
+            self.appear(operation)
+
+    def withdraw(self, operation: str) -> None:
+        """See ``Holding``."""
+        used = copies.used(self._name)
+        with self._still(operation) as folder:
+            if folder is None:
+                return
+            known = copies.marked(folder, self._name)
+            with self._there(self._path) as parent:
+                if known is not None and parent is not None:
+                    if copies.known(parent, self._base) != known:
+                        raise CannotProve("files.in-the-way", path=self._path)
+                    removal.clear(folder, used, self._path)
+                    ground.move((parent, self._base), (folder, used), self._path)
+            for scratch in (used, self._scratch):
+                removal.clear(folder, scratch, self._path)
+            copies.forget(folder, self._name)
+
+    @contextmanager
+    def _still(self, operation: str) -> Iterator[int | None]:
+        """The folder in the quarantine, if that is still there; it is not made."""
+        quarantine = self._quarantine()
+        if not quarantine.place(operation).is_dir():
+            yield None
+            return
+        with quarantine.open(operation) as folder:
+            yield folder
 
     @property
     def _scratch(self) -> str:

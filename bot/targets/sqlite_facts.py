@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
@@ -124,3 +125,12 @@ def _schema(connection: sqlite3.Connection) -> str:
     for number in ("user_version", "application_id", "encoding"):
         digest.update(repr(connection.execute(f"PRAGMA {number}").fetchone()).encode())
     return digest.hexdigest()
+
+
+def own(place: Path, known: DatabaseFacts) -> None:
+    """Owner and mode as they were, durable, before the file appears."""
+    with place.open("rb") as file:
+        if (known.uid, known.gid) != (os.geteuid(), os.getegid()):
+            os.fchown(file.fileno(), known.uid, known.gid)
+        os.fchmod(file.fileno(), known.mode)
+        os.fsync(file.fileno())

@@ -14,12 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
-from bot.targets import ground, processes, removal
+from bot.targets import copies, ground, processes, removal
+from bot.targets.ports import Sink, Source
 from bot.targets.quarantine import Quarantine
 from bot.targets.sqlite_errors import translated
-from bot.targets.sqlite_facts import DatabaseFacts, connected, facts
+from bot.targets.sqlite_facts import DatabaseFacts, connected, facts, own
 from bot.targets.streams import chunks
-from bot.targets.system import Removal, Sink, Source, Survey, Users, Whereabouts
+from bot.targets.system import Removal, Survey, Users, Whereabouts
 
 #: The database last on the way back and first on the way out: nobody opens it without its log.
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -213,7 +214,7 @@ class SqliteHolding:
             os.mkdir(self._ready, 0o700, dir_fd=folder)
             place = above / self._ready / "database"
             self._unpack(place, source)
-            _own(place, self._known(source))
+            own(place, self._known(source))
 
     def appear(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
@@ -237,6 +238,40 @@ class SqliteHolding:
         """See ``Holding``."""
         with self._prepared(operation, into) as (folder, _):
             removal.clear(folder, self._ready, into or self._path)
+
+    def bring_out(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        with self._prepared(operation, "") as (folder, _):
+            if copies.marked(folder, self._name) is None:
+                self.require_room()
+                self.prepare(operation, source)
+                with ground.inner(folder, self._ready, self._path) as ready:
+                    copies.mark(folder, self._name, copies.known(ready, "database"))
+            self.appear(operation)
+
+    def withdraw(self, operation: str) -> None:
+        """See ``Holding``."""
+        if not self._quarantine().place(operation).is_dir():
+            return
+        with self._quarantine().open(operation) as folder:
+            known = copies.marked(folder, self._name)
+            if known is not None and Path(self._path).parent.is_dir():
+                self._take_away(folder, known)
+            removal.clear(folder, copies.used(self._name), self._path)
+            removal.clear(folder, self._ready, self._path)
+            copies.forget(folder, self._name)
+
+    def _take_away(self, folder: int, known: copies.Known) -> None:
+        """A copy in the place, with what was written beside it, into the quarantine."""
+        with self._ground.parent(self._path) as parent:
+            used = copies.used(self._name)
+            if copies.known(parent, self._base) not in (None, known):
+                raise CannotProve("files.in-the-way", path=self._path)
+            removal.clear(folder, used, self._path)
+            os.mkdir(used, 0o700, dir_fd=folder)
+            with ground.inner(folder, used, self._path) as taken:
+                for name in self._names(parent):
+                    ground.move((parent, name), (taken, name), self._path)
 
     @property
     def _ready(self) -> str:
@@ -356,12 +391,3 @@ class SqliteHolding:
                 yield quarantine.place(operation) / name / "database"
             finally:
                 removal.clear(folder, name, self._path)
-
-
-def _own(place: Path, known: DatabaseFacts) -> None:
-    """Owner and mode as they were, durable, before the file appears."""
-    with place.open("rb") as file:
-        if (known.uid, known.gid) != (os.geteuid(), os.getegid()):
-            os.fchown(file.fileno(), known.uid, known.gid)
-        os.fchmod(file.fileno(), known.mode)
-        os.fsync(file.fileno())

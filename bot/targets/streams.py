@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from bot.targets.system import Reader
+from bot.targets.ports import Reader
 
 _COPY = 256 * 1024
 

@@ -12,12 +12,12 @@ counted as hidden.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, Self
 
-#: A sentence for the plan: a key of the catalogue and its parameters.
-Told = tuple[str, Mapping[str, str | int]]
+from bot.targets.builtin import Builtin
+from bot.targets.ports import Check, Sink, Source, Told
+
 #: ``away``: neither running nor known to the one who starts it.
 Running = Literal["running", "starting", "stopped", "failed", "away"]
 #: ``both``: something stands in the place although the original is set aside. ``gone``: in neither.
@@ -148,38 +148,6 @@ class Removal:
     left: tuple[str, ...]
 
 
-class Writer(Protocol):
-    """Bytes go in."""
-
-    def write(self, data: bytes, /) -> object:
-        """Add them at the end."""
-
-
-class Reader(Protocol):
-    """Bytes come out."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` of them, at least one; nothing at the end."""
-
-
-class Sink(Protocol):
-    """A backup being made (``Sealing`` is one)."""
-
-    def blob(self, name: str) -> AbstractContextManager[Writer]:
-        """A new stream of that name; one at a time; complete when it is left without an error."""
-
-
-class Source(Protocol):
-    """A backup that was read back and checked (``OpenedBackup`` is one)."""
-
-    def blob(self, name: str) -> AbstractContextManager[Reader]:
-        """The stream of that name, from its beginning; may be read only in part, and again.
-
-        Raises:
-            NotOurs: there is none, or the archive changed since it was opened.
-        """
-
-
 class Holding(Protocol):
     """Something a system keeps. ``operation`` names the teardown: the same in every call, fit for a name.
 
@@ -195,8 +163,7 @@ class Holding(Protocol):
         """Look without changing anything, for the plan.
 
         Raises:
-            CannotProve: it must not be touched: not under an allowed root, a mount point, a link on the
-            way,
+            CannotProve: it must not be touched: not under an allowed root, a mount point, a link on the way,
                 another system inside, something in it that a backup could not bring back.
             TargetDown: missing or unreadable.
         """
@@ -292,29 +259,24 @@ class Holding(Protocol):
     def discard(self, operation: str, into: str = "") -> None:
         """Clear away what was prepared and has not appeared."""
 
+    def bring_out(self, operation: str, source: Source) -> None:
+        """A copy of what is set aside, out of the backup and into its place; the original stays set aside.
+
+        Raises:
+            CannotProve: something stands in the place, or what came out is not what went in.
+            TargetDown: no space, no right.
+        """
+
+    def withdraw(self, operation: str) -> None:
+        """Take away what ``bring_out`` brought, whatever became of it; nothing to do when nothing is left.
+
+        Raises:
+            CannotProve: what stands in the place is not that copy; it is not touched.
+            TargetDown: the machine refuses.
+        """
+
     def restore(self, operation: str, source: Source, into: str = "") -> str:
         """``require_room``, ``prepare`` and ``appear``, or nothing; the place. Raises as they do."""
-
-
-@dataclass(frozen=True)
-class Health:
-    """The answer of one look. ``key`` and ``params`` say it in a sentence."""
-
-    well: bool
-    key: str
-    params: Mapping[str, str | int]
-    milliseconds: int
-
-
-class Check(Protocol):
-    """Something that answers, or must not."""
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-
-    def probe(self) -> Health:
-        """Look once, within its time; never raises."""
 
 
 @dataclass(frozen=True)
@@ -325,3 +287,4 @@ class System:
     holdings: Sequence[Holding]
     checks: Sequence[Check]
     neighbours: Sequence[Check]
+    builtin: Builtin | None = None

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets.entries import Entry
-from bot.targets.system import Reader, Writer
+from bot.targets.ports import Reader, Writer
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/local/bin"}
 _COPY = 1024 * 1024

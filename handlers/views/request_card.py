@@ -219,7 +219,7 @@ def may_be_put_back(view: RequestView) -> bool:
         return False
     if request.state is State.SET_ASIDE:
         return True
-    purged = job is not None and job.kind is JobKind.PURGE
+    purged = job is not None and job.kind is JobKind.PURGE and not job.facts.get("whole")
     return request.state is State.HELD and not purged
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from bot.texts import say
 from handlers.views.mrkdwn import code, safe, size
 from handlers.views.progress import step_name
+from handlers.views.wording import sentence
 
 _SHOWN = 15
 
@@ -19,6 +20,7 @@ def sections(plan: Mapping[str, Any], language: str) -> list[str]:
         return _coming_back(system, language)
     parts = [
         _where(system, language),
+        _method(system, language),
         _services(system, "plan.services", language),
         _holdings(system, "plan.holdings", language),
         _users(system, language),
@@ -84,6 +86,24 @@ def _where(system: Mapping[str, Any], language: str) -> str:
         grace=grace,
         method=say(system["method"], language),
     )
+
+
+def _method(system: Mapping[str, Any], language: str) -> str | None:
+    """Why by steps although the system has an uninstall of its own; or what of it is called."""
+    why, builtin = system.get("why"), system.get("builtin")
+    if why:
+        return say("plan.why", language, why=sentence(str(why[0]), why[1], language))
+    if not builtin:
+        return None
+    lines = [say("plan.own", language, place=code(str(builtin["uninstall"]), 200))]
+    if builtin["export"]:
+        lines.append(say("plan.export", language, place=code(str(builtin["export"]), 200)))
+    if builtin["running"]:
+        lines.append(say("plan.own-runs", language))
+    if builtin["leaves"]:
+        names = ", ".join(code(str(name), 60) for name in builtin["leaves"][:_SHOWN])
+        lines.append(say("plan.own-leaves", language, names=names))
+    return "\n".join(lines)
 
 
 def _services(system: Mapping[str, Any], title: str, language: str) -> str | None:

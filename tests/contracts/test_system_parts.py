@@ -1,6 +1,7 @@
 """One promise, every part of a system that makes it: services, and what a system keeps."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -132,7 +133,7 @@ class Held:
 
     ``read``: what it holds, in its place. ``edit`` changes what it holds, where it lies now. ``occupy``: a
     program takes hold of it while the block lasts. ``block`` puts something else into its place, and
-    ``unblock`` takes that away.
+    ``unblock`` takes that away. ``gone``: what stands in its place is removed, whatever it is.
     """
 
     one: Holding
@@ -141,6 +142,7 @@ class Held:
     occupy: Callable[[str], AbstractContextManager[int]]
     block: Callable[[], object]
     unblock: Callable[[], object]
+    gone: Callable[[], object]
 
 
 @contextmanager
@@ -175,6 +177,7 @@ def a_folder(root: Path) -> Held:
         lambda operation: _program_that_reads(lies(operation)),
         place.mkdir,
         place.rmdir,
+        lambda: shutil.rmtree(place),
     )
 
 
@@ -201,6 +204,7 @@ def a_database(root: Path) -> Held:
         edit,
         lambda operation: _program_that_reads(lies(operation)),
         place.touch,
+        place.unlink,
         place.unlink,
     )
 
@@ -232,6 +236,7 @@ def a_thing_in_memory(_: Path) -> Held:
         edit,
         occupy,
         lambda: put(Thing(b"")),
+        lambda: put(None),
         lambda: put(None),
     )
 
@@ -315,6 +320,46 @@ def test_a_restore_is_prepared_out_of_sight_and_appears_whole_or_is_thrown_away(
     assert held.read() == before
     with pytest.raises(NotAllowed):
         one.require_room("/somewhere/else")
+
+
+def test_a_copy_comes_out_and_goes_again_whatever_became_of_it_and_the_original_stays(held: Held) -> None:
+    one, backup, before = held.one, copied(held.one), held.read()
+    one.set_aside(OP, backup)
+    one.withdraw(OP)
+    for _ in range(2):
+        one.bring_out(OP, backup)
+        assert held.read() == before
+        assert one.whereabouts(OP) == "both"
+    held.edit("")
+    with pytest.raises(CannotProve):
+        one.verify(OP, backup)
+    for _ in range(2):
+        one.withdraw(OP)
+        assert one.whereabouts(OP) == "set-aside"
+    one.verify(OP, backup)
+    one.put_back(OP)
+    assert held.read() == before
+
+
+def test_what_somebody_else_put_into_the_place_is_neither_covered_nor_taken_away(held: Held) -> None:
+    one, backup, before = held.one, copied(held.one), held.read()
+    one.set_aside(OP, backup)
+    held.block()
+    with pytest.raises(CannotProve, match="in-the-way"):
+        one.bring_out(OP, backup)
+    one.withdraw(OP)
+    assert one.whereabouts(OP) == "both"
+    held.unblock()
+    one.bring_out(OP, backup)
+    held.gone()
+    held.block()
+    with pytest.raises(CannotProve, match="in-the-way"):
+        one.withdraw(OP)
+    held.unblock()
+    one.withdraw(OP)
+    one.verify(OP, backup)
+    one.put_back(OP)
+    assert held.read() == before
 
 
 def test_what_changed_after_the_backup_is_set_aside_and_told_and_put_back_as_it_is(held: Held) -> None:

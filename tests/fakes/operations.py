@@ -60,6 +60,14 @@ class RecordingGate:
         self._meet("committing")
         self.committed_with = (transaction, backup_id, sha256)
 
+    def calling(self, backup_id: str, sha256: str) -> None:
+        self.events.append("calling")
+        self._meet("calling")
+
+    def removing(self) -> None:
+        self.events.append("removing")
+        self._meet("removing")
+
     def _meet(self, name: str) -> None:
         if name in self.on:
             self.on[name]()

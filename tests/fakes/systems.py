@@ -12,17 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bot.errors import CannotProve, NotAllowed, Stale, TargetDown
-from bot.targets.system import (
-    Health,
-    Removal,
-    ServiceFacts,
-    Sink,
-    Source,
-    Survey,
-    User,
-    Users,
-    Whereabouts,
-)
+from bot.targets.ports import Health, Sink, Source
+from bot.targets.system import Removal, ServiceFacts, Survey, User, Users, Whereabouts
 
 _NUMBERS = itertools.count(100)
 
@@ -91,6 +82,7 @@ class FakeHolding:
         self.aside: dict[str, Thing] = {}
         self.elsewhere: dict[str, Thing] = {}
         self.ready: dict[tuple[str, str], Thing] = {}
+        self.out: dict[str, Thing] = {}
         self.holders: list[User] = []
         self._name = name
 
@@ -173,6 +165,18 @@ class FakeHolding:
         self.prepare(operation, source, into)
         self.appear(operation, into)
         return into or self._name
+
+    def bring_out(self, operation: str, source: Source) -> None:
+        if operation not in self.out:
+            self.require_room()
+            self.out[operation] = self.place = Thing(self._read(source).content)
+
+    def withdraw(self, operation: str) -> None:
+        known = self.out.get(operation)
+        if known is not None and self.place is not None and self.place.inode != known.inode:
+            raise CannotProve("files.in-the-way", path=self._name)
+        if self.out.pop(operation, None) is not None:
+            self.place = None
 
     def require_room(self, into: str = "") -> None:
         if into.startswith("/"):

@@ -61,6 +61,8 @@ class Rig:
             dials["deliver_to"] = f"http://{self._http}/slack/events"
         self.slack = Slack(core, **dials)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        #: Variables that the configuration names and only the worker gets.
+        self.secrets: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self.slack.start()
@@ -93,6 +95,7 @@ class Rig:
             "COUNTERSIGN_DATA_DIR": str(self.folder / "data"),
             "COUNTERSIGN_HTTP": self._http,
             "CRM_DATABASE_URL": f"sqlite:///{self.crm}",
+            **self.secrets,
             **({"COUNTERSIGN_DATABASE_URL": self.database} if self.database else {}),
             **self.slack.environment(),
         }
@@ -100,7 +103,9 @@ class Rig:
     def _environment_of(self, part: str) -> dict[str, str]:
         if part == "serve":
             return self.environment
-        return environment_for(part, read_environment(self.environment), frozenset({"CRM_DATABASE_URL"}))
+        return environment_for(
+            part, read_environment(self.environment), frozenset({"CRM_DATABASE_URL", *self.secrets})
+        )
 
     def start_worker(self, *script: str, name: str = "worker", targets: str = "") -> subprocess.Popen[bytes]:
         """The real worker, or one that kills itself as ``script`` says."""

@@ -59,11 +59,13 @@ def town(
     leans: bool = False,
     programs: Mapping[str, str] | None = None,
     change: Callable[[str], str] = lambda text: text,
+    program: Path = APP,
+    secrets: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Rig, Callable[[], str | None]]]:
     """``leans``: the neighbour falls ill when the CRM goes, because it is the CRM's own port.
 
     ``programs``: what runs under the same supervisor besides, ``PORT`` being the CRM's. ``change``: of the
-    configuration, at last.
+    configuration, at last. ``program``: the CRM. ``secrets``: variables for the worker alone.
     """
     port = free_port()
     root = home(tmp_path)
@@ -72,7 +74,7 @@ def town(
     neighbour.listen()
     folder = tmp_path / "programs"
     folder.mkdir()
-    line = f"command={sys.executable} {APP} crm {port} {root}\nautorestart=true\nstopwaitsecs=3"
+    line = f"command={sys.executable} {program} crm {port} {root}\nautorestart=true\nstopwaitsecs=3"
     lines = {name: text.replace("PORT", str(port)) for name, text in (programs or {}).items()}
     with neighbour, supervisor(folder, {"crm": line, **lines}) as address:
 
@@ -92,6 +94,7 @@ def town(
                 return None
 
         rig = Rig(tmp_path, changed)
+        rig.secrets.update(secrets or {})
         rig.crm.rename(root / "crm.db")
         rig.crm = root / "crm.db"
         with rig:

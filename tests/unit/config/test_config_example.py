@@ -40,7 +40,7 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def test_the_example_loads_for_the_bot_and_for_the_worker() -> None:
-    assert variables(EXAMPLE) == {"CRM_DATABASE_URL"}
+    assert variables(EXAMPLE) == {"CRM_ADMIN_TOKEN", "CRM_DATABASE_URL"}
     assert load(EXAMPLE, None).targets["crm"].database.url == "${CRM_DATABASE_URL}"
     assert load(EXAMPLE, {"CRM_DATABASE_URL": "sqlite:////srv/crm.db"}).backups.keep == timedelta(days=30)
     assert not variables(EXAMPLE) & set(BOT_VARIABLES)
@@ -63,6 +63,7 @@ def test_the_example_uses_every_operation() -> None:
 def test_the_example_states_the_defaults_that_it_says_are_defaults() -> None:
     text = EXAMPLE.read_text()
     claimed = {"language: en", "max_lock: 30s", "cooling_off: 10s", "drift: {rows: 0}", "keep: 30d"}
+    claimed |= {"running: true", "timeout: 60s"}
     lines = [line.strip() for line in text.splitlines()]
     stated = {lines[n + 1] for n, line in enumerate(lines) if "This is the default" in line}
     assert stated == claimed

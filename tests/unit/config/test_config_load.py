@@ -31,12 +31,13 @@ rules:
 """
 
 SYSTEM = "host: crm-1\n    roots: [/srv/crm]\n    services: [{}]"
+OWN = "builtin: {{uninstall: {{command: [/x]}}{}}}"
 COMMANDS = "commands: {start: [/x], stop: [/x], status: [/x]}"
 CASES = [
     ("a top-level key with a slip", "channel:", "chanel:", 2, "config.unknown-key-meant"),
     ("a key that nothing resembles", "channel: C0DELETIONS", "channel: C0X\nzzz: 1", 3, "config.unknown-top-key"),
     ("an unknown key inside a record", "label:", "zzz:", 11, "config.unknown-key"),
-    ("a key of a later version", "records:", "method: builtin\n    records:", 10, "config.later-key"),
+    ("a key of a later version", "records:", "window: night\n    records:", 10, "config.later-key"),
     ("a target that names itself", "environment: production", "name: crm", 8, "config.unknown-key"),
     ("a missing required key", 'database: {url: "sqlite:///crm.db"}', "max_lock: 5s", 7, "config.missing"),
     ("a missing top-level key", "workspace: T0ACME\n", "", 1, "config.missing-top"),
@@ -48,6 +49,27 @@ CASES = [
     ("a command that is one text", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [/x], stop: [/x], status: /x status}}"), 10, "config.need-list"),
     ("a command without words", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [], stop: [/x], status: [/x]}}"), 10, "config.empty-list"),
     ("a service that cannot be asked", "environment: production", SYSTEM.format("{name: web, ports: [1], commands: {start: [/x], stop: [/x]}}"), 10, "config.missing"),
+    ("a way to tear down that there is not", "environment: production", "method: by-magic", 8, "config.method"),
+    ("its own uninstall without saying how", "environment: production", "method: [builtin, by-steps]", 7, "config.method-builtin"),
+    ("its own uninstall that is no way", "environment: production", f"method: by-steps\n    {OWN.format('')}", 7, "config.method-builtin"),
+    ("one way twice", "environment: production", "method: [by-steps, by-steps]", 7, "config.method-builtin"),
+    ("no way at all", "environment: production", "method: []", 8, "config.empty-list"),
+    ("an uninstall in two ways", "environment: production", "builtin: {uninstall: {http: 'http://h/x', command: [/x]}}", 8, "config.call-kind"),
+    ("a command with a verb", "environment: production", "builtin: {uninstall: {command: [/x], verb: POST}}", 8, "config.call-kind"),
+    ("an uninstall that is nothing", "environment: production", "builtin: {uninstall: {verb: POST}}", 8, "config.call-kind"),
+    ("an uninstall through a shell", "environment: production", "builtin: {uninstall: {command: [crm, uninstall]}}", 8, "config.path"),
+    ("an uninstall with a password in it", "environment: production", "builtin: {uninstall: {http: 'http://u:p@h/x'}}", 8, "config.endpoint"),
+    ("an uninstall with a token in it", "environment: production", "builtin: {uninstall: {http: 'http://h/x?token=1'}}", 8, "config.endpoint"),
+    ("an unknown verb", "environment: production", "builtin: {uninstall: {http: 'http://h/x', verb: BURN}}", 8, "config.verb"),
+    ("a secret instead of a name", "environment: production", OWN.format(", credential: s3cr3t"), 8, "config.credential"),
+    ("a variable instead of a name", "environment: production", OWN.format(", credential: '${TOKEN}'"), 8, "config.variable-place"),
+    ("a name with a meaning of its own", "environment: production", OWN.format(", credential: PATH"), 8, "config.credential-taken"),
+    ("a name that only the bot may know", "environment: production", OWN.format(", credential: SLACK_BOT_TOKEN"), 8, "config.credential-taken"),
+    ("a credential in the clear", "environment: production", "builtin: {uninstall: {http: 'http://h/x'}, credential: TOKEN}", 8, "config.credential-clear"),
+    ("a credential for almost this machine", "environment: production", "builtin: {uninstall: {http: 'http://127.0.0.1.example.com/x'}, credential: TOKEN}", 8, "config.credential-clear"),
+    ("text as a boolean", "environment: production", OWN.format(", running: sometimes"), 8, "config.need-boolean"),
+    ("a part that there is not", "environment: production", OWN.format(", leaves: [uploads]"), 7, "config.builtin-part"),
+    ("a check that there is not", "environment: production", OWN.format(", requires: {checks: [page]}"), 7, "config.builtin-part"),
     ("a number where text belongs", "workspace: T0ACME", "workspace: 7", 1, "config.need-text"),
     ("a boolean where text belongs", "environment: production", "environment: true", 8, "config.need-text"),
     ("text where a list belongs", "request: [support]", "request: support", 15, "config.need-list"),

@@ -34,6 +34,12 @@ class Journal:
     def note(self, name: str, value: object) -> None:
         self.facts[name] = json.loads(json.dumps(value))
 
+    def claim(self, name: str, value: object) -> bool:
+        if name in self.facts:
+            return False
+        self.note(name, value)
+        return True
+
 
 class Town:
     """One service, two holdings, a page that answers while the service runs."""
