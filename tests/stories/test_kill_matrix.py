@@ -55,7 +55,7 @@ DELETION = {
     "with the archive written and not visible": Fate("call", r".*Upload\.commit"),
     "with an archive and no README": Fate("call", r"Sealing\._put"),
     "with a README and no key": Fate("call", r"Sealing\._put", nth=2),
-    "with a key, not read back": Fate("call", r"Sealing\._read_back"),
+    "with a key, not read back": Fate("call", r"Sealing\.read_back"),
     "halfway through the test restore": Fate("call", r".*Session\.stage", nth=3),
     "with links emptied and nothing deleted": Fate("return", r".*Writing\.unlink"),
     "between two tables of the deletion": Fate("call", r".*Writing\.delete", nth=3),
