@@ -97,7 +97,7 @@ def delete_form(front: Front, call: Call) -> None:
 def restore_form(front: Front, call: Call) -> None:
     """The submitted form of ``/restore``."""
     values, channel = _submitted(call)
-    named = values.get("backup", "") or values.get("recent", "")
+    named = values.get("backup", "").strip() or values.get("recent", "")
     reference, number = parsing.backup_name(parsing.plain(named, slack=False))
     reason = parsing.plain(values.get("reason", ""), slack=False)
     into = parsing.plain(values.get("into", ""), slack=False) or None

@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from bot.config.types import Config, Rule
 from bot.errors import BadInput
 from bot.model.doors import Answer, KeptBackup
+from bot.policy.rules import about
 from bot.texts import say
 from handlers import parsing
 from handlers.front import Call, Front
 from handlers.overview import for_members
 from handlers.ports import ReadingPort
+from handlers.views import backups
 from handlers.views.blocks import Rendered, message, section
-from handlers.views.mrkdwn import channel, moment, safe, size, user
+from handlers.views.mrkdwn import channel, safe, user
 
 #: Answers that are lists; a colon cannot stand in a key of the catalogue.
 BACKUPS = "list:backups"
@@ -62,28 +64,8 @@ def render(answer: Answer, config: Config, reading: ReadingPort, language: str) 
 
 
 def _backups(kept: Iterable[KeptBackup], language: str) -> tuple[str, list[str]]:
-    lines = [backup_line(one, language) for one in kept]
+    lines = [backups.line(one, language) for one in kept]
     return say("list.backups" if lines else "list.no-backups", language, n=len(lines)), lines
-
-
-def backup_line(one: KeptBackup, language: str) -> str:
-    """What was taken away, how much, when, by whom, and how to get it back."""
-    backup = one.backup
-    what = (
-        say("list.rows", language, record=safe(backup.record), n=backup.rows)
-        if backup.record
-        else say("list.whole-system", language, size=size(backup.size))
-    )
-    return say(
-        "list.backup",
-        language,
-        number=one.number,
-        what=what,
-        target=safe(backup.target),
-        at=moment(backup.created_at),
-        user=user(one.requester),
-        until=moment(backup.keep_until),
-    )
 
 
 def _targets(config: Config, reading: ReadingPort, only: str | None, language: str) -> tuple[str, list[str]]:
@@ -108,32 +90,22 @@ def _targets(config: Config, reading: ReadingPort, only: str | None, language: s
 
 
 def _policy(config: Config, only: str | None, language: str) -> tuple[str, list[str]]:
-    rules = [rule for rule in config.rules if _concerns(rule, config, only)]
-    lines = [rule_line(number, rule, language) for number, rule in enumerate(rules, start=1)]
+    shown = config.rules if only is None else about(config.rules, only, config.targets[only].environment)
+    lines = [_rule_line(number, rule, language) for number, rule in enumerate(shown, start=1)]
     return say("list.policy" if lines else "list.no-policy", language, n=len(lines)), lines
 
 
-def _concerns(rule: Rule, config: Config, only: str | None) -> bool:
-    if only is None:
-        return True
-    when = rule.when
-    environment = config.targets[only].environment
-    return (when.target is None or only in when.target) and (
-        when.environment is None or environment in when.environment
-    )
-
-
-def rule_line(number: int, rule: Rule, language: str) -> str:
+def _rule_line(number: int, rule: Rule, language: str) -> str:
     """One rule: what it is about, who may ask, who must agree."""
     when = rule.when
-    about = [", ".join(say(f"card.operation.{one}", language) for one in when.operation)]
-    about += [
+    matter = [", ".join(say(f"card.operation.{one}", language) for one in when.operation)]
+    matter += [
         ", ".join(safe(name) for name in names)
         for names in (when.target, when.record, when.environment)
         if names
     ]
     if when.rows is not None:
-        about.append(say("list.rule.rows", language, n=when.rows.at_most))
+        matter.append(say("list.rule.rows", language, n=when.rows.at_most))
     askers = f" {say('list.or', language)} ".join(f"*{safe(role)}*" for role in rule.request)
     voters = f" {say('list.and', language)} ".join(
         say("list.slot", language, n=slot.count, role=safe(slot.role)) for slot in rule.approve
@@ -143,7 +115,7 @@ def rule_line(number: int, rule: Rule, language: str) -> str:
         language,
         n=number,
         name=safe(rule.name),
-        about=" · ".join(about),
+        about=" · ".join(matter),
         askers=askers,
         voters=voters,
     )

@@ -63,6 +63,16 @@ def possible(rules: Sequence[Rule], asked: Asked) -> tuple[Rule, ...]:
     return tuple(found)
 
 
+def about(rules: Sequence[Rule], target: str, environment: str | None) -> tuple[Rule, ...]:
+    """Every rule that could be about this target, whatever is asked of it, in order."""
+    return tuple(
+        rule
+        for rule in rules
+        if _among(rule.when.target, target, known=True)
+        and _among(rule.when.environment, environment, known=True)
+    )
+
+
 def may_request(rule: Rule, roles: Collection[str]) -> bool:
     """Whether somebody with these roles may ask under this rule."""
     return not set(rule.request).isdisjoint(roles)

@@ -10,7 +10,8 @@ from bot.errors import BadInput
 from bot.model.doors import KeptBackup
 from bot.texts import say
 from handlers import parsing
-from handlers.views.mrkdwn import cut, size
+from handlers.views import backups
+from handlers.views.mrkdwn import cut
 
 DELETE = "form-delete-records"
 RESTORE = "form-restore"
@@ -47,29 +48,13 @@ def restore(
     fields = [_text("backup", named, language, limit=1000), _reason(typed.reason, language)]
     if recent:
         fields[0]["optional"] = True
-        options = [_recent(one, names.get(one.requester), language) for one in recent]
+        options = [backups.option(one, names.get(one.requester), language) for one in recent]
         fields.insert(
             0, {**_input("recent", _select("recent", options, language), language), "optional": True}
         )
     if typed.into:
         fields.insert(-1, {**_text("into", typed.into, language, limit=500), "optional": True})
     return _modal(RESTORE, fields, {"channel": channel}, language)
-
-
-def _recent(one: KeptBackup, name: str | None, language: str) -> View:
-    """One backup to choose: what and of whom it was, and when and by whom it was asked for."""
-    backup = one.backup
-    what = (
-        say("list.rows", language, record=backup.record, n=backup.rows)
-        if backup.record
-        else say("list.whole-system", language, size=size(backup.size))
-    )
-    at = backup.created_at.strftime("%Y-%m-%d %H:%M UTC")
-    return {
-        "text": _plain(f"#{one.number} · {backup.target} · {what}", 75),
-        "description": _plain(f"{at} · {name}" if name else at, 75),
-        "value": f"#{one.number}",
-    }
 
 
 def unfreeze(config: Config, target: str, reason: str, channel: str, language: str) -> View:

@@ -32,7 +32,7 @@ def test_a_responder_without_the_reference_finds_the_backup_and_chooses_it(rig: 
     form = erin.wait_for_view("Restore")
     both = erin.submit(form.id, {"recent": "#1", "backup": "#1", "reason": "why"})
     assert list(both.errors) == ["backup"]
-    assert not erin.submit(form.id, {"recent": "#1", "reason": "the wrong account"}).errors
+    assert not erin.submit(form.id, {"recent": "#1", "backup": " ", "reason": "the wrong account"}).errors
     rig.approve(rig.ballot(since), "U0BOB")
     rig.wait_state(2, "succeeded")
     assert rig.contents() == before
