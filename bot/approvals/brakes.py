@@ -22,7 +22,7 @@ def cancel(ground: Ground, work: Work, number: int, actor: Actor, now: datetime)
     Raises:
         Refused: somebody else's request, or it is over, or it runs.
     """
-    request = _locked(ground, work, number)
+    request = ground.lock_number(work, number)
     check_person(actor, ground.config)
     if request.requester != actor.user:
         raise NotAllowed("brake.not-yours", number=number, user=request.requester)
@@ -38,7 +38,7 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
     Raises:
         Refused: the person holds no role, or there is nothing left to stop.
     """
-    request = _locked(ground, work, number)
+    request = ground.lock_number(work, number)
     check_person(actor, ground.config)
     if not actor.roles and request.requester != actor.user:
         raise NotAllowed("brake.no-role")
@@ -169,10 +169,3 @@ def _stop_job(work: Work, job: Job, now: datetime) -> None:
     after = move_job(job.state, "stop")
     if not work.jobs.save(job.id, job.state, state=after, ended_at=now):
         raise Stale("brake.too-late-now")
-
-
-def _locked(ground: Ground, work: Work, number: int) -> Request:
-    request = work.requests.by_number(number)
-    if request is None:
-        raise NotFound("request.no-number", number=number)
-    return ground.lock(work, request.id)

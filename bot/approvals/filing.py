@@ -47,7 +47,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         _check_reason(wish.reason)
     target, backup_id = _target_of(ground, work, wish)
     _check_record(ground.config, wish, target)
-    _check_role(ground.config, wish, target, actor)
+    require_role(ground, wish.operation, target, actor, wish.record)
     _check_freeze(work, wish, target)
     _check_host(ground.config, work, wish, target, now)
     request_id = work.requests.add(
@@ -133,33 +133,24 @@ def _check_record(config: Config, wish: Wish, target: str) -> None:
         raise BadInput("filing.how-many", n=len(wish.values), limit=MAX_VALUES)
 
 
-def _check_role(config: Config, wish: Wish, target: str, actor: Actor) -> None:
-    known = config.targets.get(target)
-    asked = rules.Asked(
-        operation=str(wish.operation),
-        target=target or None,
-        environment=known.environment if known else None,
-        record=wish.record,
-        rows=None,
-    )
-    refusal = rules.refusal_while_filing(config.rules, asked, actor.roles, config.roles)
-    if refusal is None:
-        return
-    raise role_refusal(refusal, actor.user)
-
-
-def require_role(ground: Ground, operation: Operation, target: str, actor: Actor) -> None:
-    """Return when this person may ask for that operation on that target, whatever its size.
+def require_role(
+    ground: Ground, operation: Operation, target: str, actor: Actor, record: str | None = None
+) -> None:
+    """Return when some rule may let this person ask for that operation; its size is not known yet.
 
     Raises:
         NotAllowed: which role is missing.
     """
-    known = ground.config.targets.get(target)
-    environment = known.environment if known else None
+    config = ground.config
+    known = config.targets.get(target)
     asked = rules.Asked(
-        operation=str(operation), target=target, environment=environment, record=None, rows=None
+        operation=str(operation),
+        target=target or None,
+        environment=known.environment if known else None,
+        record=record,
+        rows=None,
     )
-    refusal = rules.refusal_while_filing(ground.config.rules, asked, actor.roles, ground.config.roles)
+    refusal = rules.refusal_while_filing(config.rules, asked, actor.roles, config.roles)
     if refusal is not None:
         raise role_refusal(refusal, actor.user)
 

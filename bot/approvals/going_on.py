@@ -10,7 +10,7 @@ from bot.approvals import voting
 from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
-from bot.errors import NotFound, Stale
+from bot.errors import Stale
 from bot.model.doors import Answer
 from bot.model.people import Actor
 from bot.model.requests import Operation
@@ -26,10 +26,7 @@ def go_on(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) 
         Refused: the person may not ask for a teardown, nothing stands still half way, the system is frozen,
             or approvals were lost.
     """
-    found = work.requests.by_number(number)
-    if found is None:
-        raise NotFound("request.no-number", number=number)
-    request = ground.lock(work, found.id)
+    request = ground.lock_number(work, number)
     check_person(actor, ground.config)
     require_role(ground, Operation.TEARDOWN, request.target, actor)
     revision = work.requests.revision(request.id, request.revision)

@@ -9,7 +9,7 @@ from typing import Any
 from bot.approvals import states
 from bot.audit.chain import commitment
 from bot.config.types import Config
-from bot.errors import BadInput, Stale
+from bot.errors import BadInput, NotFound, Stale
 from bot.model.doors import Answer
 from bot.model.requests import CLOSED, Request
 from bot.store.unit_of_work import Work
@@ -120,6 +120,17 @@ class Ground:
         if request is None:
             raise Stale("request.unknown")
         return request
+
+    def lock_number(self, work: Work, number: int) -> Request:
+        """The request that people call #number, locked until the transaction ends.
+
+        Raises:
+            NotFound: there is none.
+        """
+        request = work.requests.by_number(number)
+        if request is None:
+            raise NotFound("request.no-number", number=number)
+        return self.lock(work, request.id)
 
     def channel_for(self, target: str) -> str:
         """Where requests on a target are decided."""

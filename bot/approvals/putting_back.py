@@ -5,7 +5,7 @@ from datetime import datetime
 from bot.approvals.aside import is_aside
 from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
-from bot.errors import NotFound, Stale
+from bot.errors import Stale
 from bot.model.doors import Answer
 from bot.model.people import Actor
 from bot.model.requests import Operation
@@ -18,10 +18,7 @@ def put_back(ground: Ground, work: Work, number: int, actor: Actor, now: datetim
     Raises:
         Refused: the person may not ask for a restore, or nothing is set aside.
     """
-    found = work.requests.by_number(number)
-    if found is None:
-        raise NotFound("request.no-number", number=number)
-    request = ground.lock(work, found.id)
+    request = ground.lock_number(work, number)
     check_person(actor, ground.config)
     require_role(ground, Operation.RESTORE, request.target, actor)
     if request.operation is not Operation.TEARDOWN or not is_aside(work, request):
