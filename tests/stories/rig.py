@@ -167,6 +167,18 @@ class Rig:
             time.sleep(0.05)
         raise TimeoutError(f"{what}\nworker: {self.log('worker')}\nbot: {self.log('bot')}")
 
+    def dies(self, *moment: str) -> None:
+        """Replace the worker by one that will kill itself at a moment."""
+        self.stop("worker")
+        self.start_worker(*moment)
+
+    def comes_back(self) -> None:
+        """The worker has killed itself; start an ordinary one."""
+        worker = self.processes["worker"]
+        self.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
+        assert worker.returncode == -signal.SIGKILL, self.log("worker")
+        self.start_worker()
+
     # what people do
 
     def command(self, who: str, name: str, text: str, channel: str = DELETIONS) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.stories.rig import Rig
-from tests.stories.test_restart import check_the_books, comes_back, dies
+from tests.stories.test_restart import check_the_books
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def is_dead(rig: Rig) -> None:
 
 @pytest.mark.parametrize("first", ["bot", "worker"])
 def test_the_machine_loses_power_in_the_middle(rig: Rig, first: str) -> None:
-    dies(rig, "inside", "step.delete")
+    rig.dies("inside", "step.delete")
     rig.approve(rig.ask_to_delete())
     is_dead(rig)
     rig.kill("bot")
@@ -69,12 +69,12 @@ AGAIN = {
 @pytest.mark.parametrize("case", AGAIN)
 def test_killed_again_while_it_recovers(rig: Rig, case: str) -> None:
     first, *others = AGAIN[case]
-    dies(rig, *first)
+    rig.dies(*first)
     rig.approve(rig.ask_to_delete())
     for moment in others:
         is_dead(rig)
         rig.start_worker(*moment)
-    comes_back(rig)
+    rig.comes_back()
     finishes(rig)
 
 
@@ -123,7 +123,7 @@ def test_what_was_stopped_while_the_worker_slept_is_not_done_when_it_wakes(
     rig: Rig, brake: str, step: str
 ) -> None:
     before = rig.contents()
-    dies(rig, "linger", step)
+    rig.dies("linger", step)
     rig.approve(rig.ask_to_delete())
     asleep(rig)
     rig.command("U0ALICE", "/countersign", brake)
@@ -145,7 +145,7 @@ def test_a_worker_that_slept_longer_than_the_lock_may_last_deletes_nothing(tmp_p
     with Rig(tmp_path, lambda text: text.replace("max_lock: 30s", "max_lock: 1s")) as rig:
         assert "max_lock: 1s" in (tmp_path / "countersign.yml").read_text()
         before = rig.contents()
-        dies(rig, "linger", "step.test-restore")
+        rig.dies("linger", "step.test-restore")
         rig.approve(rig.ask_to_delete())
         asleep(rig)
         since = time.monotonic()

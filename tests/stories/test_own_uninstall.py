@@ -19,7 +19,7 @@ from bot.sandbox.people import TEAM
 from bot.sandbox.slack.workspace import Message
 from tests.stories import own_crm
 from tests.stories.rig import Rig
-from tests.stories.town import ask, comes_back, dies, press, thread, torn_down, town
+from tests.stories.town import ask, press, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -242,10 +242,10 @@ def test_a_call_that_the_worker_did_not_survive_is_not_made_again(tmp_path: Path
 @pytest.mark.parametrize("moment", ["inside", "after"])
 def test_a_worker_killed_around_every_step_calls_it_once(tmp_path: Path, moment: str, step: str) -> None:
     with own(tmp_path) as (rig, _):
-        dies(rig, moment, step)
+        rig.dies(moment, step)
         ballot = ask(rig)
         rig.approve(ballot)
-        comes_back(rig)
+        rig.comes_back()
         assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
         assert files(rig) == []
         assert len(calls(rig)) == 1
@@ -254,10 +254,10 @@ def test_a_worker_killed_around_every_step_calls_it_once(tmp_path: Path, moment:
 @pytest.mark.parametrize("moment", ["inside", "after"])
 def test_a_worker_killed_around_the_export_has_it_in_the_backup(tmp_path: Path, moment: str) -> None:
     with own(tmp_path) as (rig, _):
-        dies(rig, moment, "step.export")
+        rig.dies(moment, "step.export")
         ballot = ask(rig)
         rig.approve(ballot)
-        comes_back(rig)
+        rig.comes_back()
         assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
 
 
@@ -274,7 +274,7 @@ def test_put_back_during_the_grace_period_it_was_never_called(tmp_path: Path) ->
 
 def test_stopped_while_the_copy_is_out_it_is_not_called_and_all_is_set_aside_again(tmp_path: Path) -> None:
     with own(tmp_path) as (rig, page):
-        dies(rig, "linger", "step.bring-out")
+        rig.dies("linger", "step.bring-out")
         ballot = ask(rig)
         rig.approve(ballot)
         lingering = rig.folder / "data" / "lingering"

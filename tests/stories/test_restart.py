@@ -20,20 +20,6 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
         yield rig
 
 
-def dies(rig: Rig, *moment: str) -> None:
-    """Replace the worker by one that will kill itself at a moment."""
-    rig.stop("worker")
-    rig.start_worker(*moment)
-
-
-def comes_back(rig: Rig) -> None:
-    """The worker is dead; start an ordinary one."""
-    worker = rig.processes["worker"]
-    rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
-    assert worker.returncode == -9, rig.log("worker")
-    rig.start_worker()
-
-
 def check_the_books(rig: Rig, number: int) -> None:
     """Nothing twice, nothing orphaned: one receipt, one card, one booked backup that opens, one commit."""
     receipts = [one for one in rig.receipts() if one.thread_ts]
@@ -51,10 +37,10 @@ def check_the_books(rig: Rig, number: int) -> None:
 @pytest.mark.parametrize(("moment", "step"), DELETION)
 def test_a_deletion_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
     before = rig.contents()
-    dies(rig, moment, step)
+    rig.dies(moment, step)
     ballot = rig.ask_to_delete()
     rig.approve(ballot)
-    comes_back(rig)
+    rig.comes_back()
     assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
     rig.slack.wait_for(rig.receipts, 30)
     assert not rig.ada_is_there()
@@ -73,10 +59,10 @@ def test_a_restore_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
     rig.approve(rig.ask_to_delete())
     rig.wait_state(1, "succeeded")
     reference = rig.row("SELECT reference FROM backups WHERE state = 'kept'")[0]
-    dies(rig, moment, step)
+    rig.dies(moment, step)
     since = rig.command("U0ERIN", "/restore", f"{reference} -- kill test")
     rig.react("U0DAN", rig.ballot(since))
-    comes_back(rig)
+    rig.comes_back()
     assert rig.wait_state(2, "succeeded", "held", "failed") == "succeeded"
     assert rig.contents() == before
     rig.slack.wait_for(lambda: len(rig.receipts()) == 2, 30)

@@ -12,7 +12,7 @@ from bot.audit import certificate
 from bot.operations import teardown
 from bot.sandbox.slack.responses import shown_text
 from tests.fakes.supervisor import service
-from tests.stories.town import APP, ask, comes_back, dies, thread, torn_down, town
+from tests.stories.town import APP, ask, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -105,10 +105,10 @@ def test_a_target_on_a_host_that_nobody_serves_is_refused_when_it_is_filed(tmp_p
 @pytest.mark.parametrize("moment", ["inside", "after"])
 def test_setting_aside_survives_kill_9(tmp_path: Path, moment: str, step: str) -> None:
     with town(tmp_path) as (rig, page):
-        dies(rig, moment, step)
+        rig.dies(moment, step)
         ballot = ask(rig)
         rig.approve(ballot)
-        comes_back(rig)
+        rig.comes_back()
         assert rig.wait_state(1, "set-aside", "held", "failed") == "set-aside", thread(rig, ballot)
         assert page() is None
         assert rig.row("SELECT count(*) FROM backups WHERE state = 'kept'")[0] == 1
@@ -120,10 +120,10 @@ def test_setting_aside_survives_kill_9(tmp_path: Path, moment: str, step: str) -
 @pytest.mark.parametrize("step", [one[0] for one in teardown.PURGE])
 def test_a_purge_survives_kill_9(tmp_path: Path, step: str) -> None:
     with town(tmp_path, grace="1s") as (rig, _):
-        dies(rig, "inside", step)
+        rig.dies("inside", step)
         ballot = ask(rig)
         rig.approve(ballot)
-        comes_back(rig)
+        rig.comes_back()
         assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
         assert not [one for one in rig.crm.parent.rglob("*") if one.is_file()]
 

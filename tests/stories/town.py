@@ -1,6 +1,5 @@
 """A small CRM that runs, on a rig: its program under supervisor, its folder, its database and a neighbour."""
 
-import signal
 import socket
 import sys
 import urllib.request
@@ -122,15 +121,3 @@ def press(rig: Rig, ballot: Message, who: str, action: str) -> None:
     """Press a button of the card, as soon as it is there."""
     rig.wait(lambda: f"'action_id': '{action}'" in str(rig.card(ballot).blocks), f"the button {action}")
     rig.slack.as_user(who).click("C0DELETIONS", ballot.thread_ts, action)
-
-
-def dies(rig: Rig, *moment: str) -> None:
-    rig.stop("worker")
-    rig.start_worker(*moment)
-
-
-def comes_back(rig: Rig) -> None:
-    worker = rig.processes["worker"]
-    rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
-    assert worker.returncode == -signal.SIGKILL, rig.log("worker")
-    rig.start_worker()
