@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bot.approvals.aside import is_aside
 from bot.approvals.execution import Planned
 from bot.approvals.ground import Ground
 from bot.audit import certificate
@@ -72,25 +73,26 @@ class SystemHands:
         system = self.open_system(spec, self.ground.config.targets)
         made = bring_back.plan(spec, system, self.host, opened, sha256, into)
         backup = opened.manifest.backup_id
-        return Planned(target, None, made.to_data(), made.digest(), 0, None, "", backup)
+        return Planned(target, None, made.to_data(), made.digest(), made.rows, None, "", backup)
 
-    def bring_back(self, request: Request, plan: Plan, gate: Gate) -> Told | None:
+    def bring_back(self, job: Job, request: Request, gate: Gate) -> Told | None:
         """A permitted restore of a whole system; raises as ``bring_back.run``."""
-        order = self._restore_order(request, plan)
+        order = self._restore_order(job, request)
         if not order.into:
             self._require_gone(request.target)
         return bring_back.run(order, self.system(request), self.vault, gate)
 
-    def go_on_bringing_back(self, request: Request, plan: Plan) -> Told | None:
+    def go_on_bringing_back(self, job: Job, request: Request) -> Told | None:
         """What a crash after the point of no return left to do."""
-        order = self._restore_order(request, plan)
+        order = self._restore_order(job, request)
         return bring_back.finish(order, self.system(request), self.vault, lambda _: nullcontext())
 
-    def clear_restore(self, request: Request, plan: Plan) -> None:
+    def clear_restore(self, job: Job, request: Request) -> None:
         """Remove what an attempt left unpacked."""
-        bring_back.clear(self._restore_order(request, plan), self.system(request))
+        bring_back.clear(self._restore_order(job, request), self.system(request))
 
-    def _restore_order(self, request: Request, plan: Plan) -> BringBackOrder:
+    def _restore_order(self, job: Job, request: Request) -> BringBackOrder:
+        plan = self._approved(job, request)
         return BringBackOrder(plan, self._spec(request), self.host, bring_back.name_of(request.id))
 
     def _require_gone(self, target: str) -> None:
@@ -100,10 +102,9 @@ class SystemHands:
             Stale: it is set aside.
         """
         with self.store.read() as work:
-            found = work.requests.in_states([State.RUNNING, State.SET_ASIDE, State.HELD])
-        for one in found:
-            if one.operation is Operation.TEARDOWN and one.target == target:
-                raise Stale("restore.put-back-instead", target=target, number=one.number or 0)
+            for one in work.requests.in_states([State.SET_ASIDE, State.HELD]):
+                if one.operation is Operation.TEARDOWN and one.target == target and is_aside(work, one):
+                    raise Stale("restore.put-back-instead", target=target, number=one.number or 0)
 
     def name(self, request: Request) -> str:
         """What the parts call this teardown."""

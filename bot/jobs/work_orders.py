@@ -84,7 +84,7 @@ class Hands:
         """
         plan = Plan.from_data(revision.plan)
         if request.operation is Operation.RESTORE and plan.system is not None:
-            return _brought_back(self.whole_systems.bring_back(request, plan, gate))
+            return _brought_back(self.whole_systems.bring_back(job, request, gate))
         if request.operation is Operation.RESTORE:
             return self._restore(request, plan, gate)
         return self._delete(job, request, revision, plan, gate)
@@ -119,7 +119,7 @@ class Hands:
         if plan is None:
             return "unclear", None
         if plan.system is not None:
-            return "committed", _brought_back(self.whole_systems.go_on_bringing_back(request, plan))
+            return "committed", _brought_back(self.whole_systems.go_on_bringing_back(job, request))
         target = self._target(request.target)
         with self.vault.open(plan.backup or "", plan.sha256) as opened:
             fate = restore.settle(target, opened, plan, job.transaction or "")
@@ -138,7 +138,7 @@ class Hands:
         if request is not None and request.operation is Operation.RESTORE and job.state is JobState.RUNNING:
             plan = self._plan_of(job)
             if plan is not None and plan.system is not None:
-                self.whole_systems.clear_restore(request, plan)
+                self.whole_systems.clear_restore(job, request)
         if job.backup_id is None or booked or request is None or request.operation not in DESTRUCTIVE:
             return
         try:

@@ -138,8 +138,8 @@ class Plan:
 
     @property
     def rows(self) -> int:
-        """All rows of all tables, without the nullified links."""
-        return sum(part.rows for part in self.tables)
+        """All rows of all tables, without the nullified links; of a whole system, those that come back."""
+        return sum(part.rows for part in self.tables) + int((self.system or {}).get("rows", 0))
 
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON data; ``from_data`` reads it back."""

@@ -8,7 +8,7 @@ pages must answer. ``finish`` may be repeated, so that a crash after the point o
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,18 +20,17 @@ from bot.model.backups import Manifest
 from bot.model.plans import Drift, Plan, Told
 from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
-from bot.operations.teardown import Host
+from bot.operations.teardown import Host, Steps, require_here, timed
 from bot.targets.system import Holding, ServiceFacts, System
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order.
-STEPS = (
+STEPS: Steps = (
     ("step.look", "owner.worker", 2, "undo.nothing"),
     ("step.prepare", "owner.worker", 2, "undo.clear"),
     ("step.appear", "owner.worker", 1, None),
     ("step.start", "owner.supervisor", 15, None),
     ("step.answers", "owner.worker", 5, None),
 )
-_PACE = 40_000_000
 _FORMAT = 1
 
 Step = Callable[[str], AbstractContextManager[object]]
@@ -71,8 +70,7 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
         NotFound: the backup holds a part that the configuration does not name.
         TargetDown: the machine does not answer.
     """
-    if spec.host != host.name:
-        raise CannotProve("teardown.wrong-host", target=spec.name, host=spec.host or "", here=host.name)
+    require_here(spec, host)
     kept = _kept(spec, system, opened.manifest)
     services = [] if into else [service.look() for service in system.services]
     for service in services:
@@ -122,7 +120,9 @@ def run(order: BringBackOrder, system: System, vault: Vault, gate: Gate) -> Told
         return finish(order, system, vault, gate.step)
     except BaseException:
         if not committing:
-            clear(order, system)
+            # The first error says more than one about the clean-up; the next attempt begins with it.
+            with suppress(CountersignError):
+                clear(order, system)
         raise
 
 
@@ -180,11 +180,9 @@ def _shown(
         "users": [],
         "checks": [] if into else [[check.name, check.probe().well] for check in system.checks],
         "neighbours": [],
+        "rows": sum(int(one.get("rows") or 0) for one in kept.values()),
         "size": size,
-        "steps": [
-            [key, owner, seconds + (size // _PACE if key == "step.prepare" else 0), undo, "restore"]
-            for key, owner, seconds, undo in STEPS
-        ],
+        "steps": timed(STEPS, size, "restore"),
     }
 
 

@@ -8,7 +8,7 @@ made by ``name_of``.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from bot.errors import CannotProve
 from bot.model.plans import Plan, Told
 from bot.model.requests import Operation
 from bot.targets.builtin import Builtin
-from bot.targets.system import Holding, ServiceFacts, Survey, System, Users
+from bot.targets.system import ServiceFacts, Survey, System, Users
 
 Steps = tuple[tuple[str, str, int, str | None], ...]
 
@@ -49,11 +49,12 @@ BUILTIN_PURGE: Steps = (
     *PURGE[1:],
 )
 BY_STEPS, BUILTIN = "method.by-steps", "method.builtin"
-#: Bytes per second that a backup, its rehearsal and a removal are expected to manage.
+#: Bytes per second that a backup, its rehearsal, a restore and a removal are expected to manage.
 _PACE: Mapping[str, int] = {
     "step.back-up": 40_000_000,
     "step.rehearse": 40_000_000,
     "step.bring-out": 40_000_000,
+    "step.prepare": 40_000_000,
     "step.remove": 400_000_000,
 }
 _SHOWN_USERS = 10
@@ -109,6 +110,16 @@ def unmet(builtin: Builtin, *, runs: bool = True) -> Told | None:
     return None if name is None else Told("builtin.silent", {"name": name})
 
 
+def require_here(spec: Target, host: Host) -> None:
+    """Return when the target lives on this machine.
+
+    Raises:
+        CannotProve: it lives elsewhere.
+    """
+    if spec.host != host.name:
+        raise CannotProve("teardown.wrong-host", target=spec.name, host=spec.host or "", here=host.name)
+
+
 def steps_of(system: System, method: str) -> tuple[Steps, Steps]:
     """The steps of both jobs."""
     if method != BUILTIN or system.builtin is None:
@@ -127,8 +138,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         CannotProve: a part must not be touched, or it cannot be told what it is.
         TargetDown: the machine does not answer.
     """
-    if spec.host != host.name:
-        raise CannotProve("teardown.wrong-host", target=spec.name, host=spec.host or "", here=host.name)
+    require_here(spec, host)
     services = [service.look() for service in system.services]
     surveys = [holding.survey() for holding in system.holdings]
     users = [(holding.name, holding.users(operation)) for holding in system.holdings]
@@ -152,7 +162,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         "neighbours": [_checked(check.name, check.probe().well) for check in system.neighbours],
         "tell": list(spec.tell),
         "size": size,
-        "steps": [*_timed(first, size, "set-aside"), *_timed(second, size, "purge")],
+        "steps": [*timed(first, size, "set-aside"), *timed(second, size, "purge")],
     }
     made = Plan(
         operation=Operation.TEARDOWN,
@@ -200,12 +210,6 @@ def method_of(plan: Plan) -> str:
     return str((plan.system or {}).get("method") or BY_STEPS)
 
 
-def each(parts: Iterable[Holding], what: Callable[[Holding], object]) -> None:
-    """Do something with every holding, in order."""
-    for part in parts:
-        what(part)
-
-
 def _mark(system: System, method: str) -> str:
     return system.builtin.mark if method == BUILTIN and system.builtin else ""
 
@@ -226,7 +230,8 @@ def _checked(name: str, well: bool) -> list[Any]:
     return [name, well]
 
 
-def _timed(steps: Steps, size: int, phase: str) -> list[list[Any]]:
+def timed(steps: Steps, size: int, phase: str) -> list[list[Any]]:
+    """The steps as a plan shows them, each with the seconds it should take for so many bytes."""
     return [
         [key, owner, seconds + (size // _PACE[key] if key in _PACE else 0), undo, phase]
         for key, owner, seconds, undo in steps

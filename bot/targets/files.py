@@ -161,16 +161,6 @@ class FolderHolding:
         with quarantine.open(operation) as folder:
             return removal.remove(folder, self._name, wanted, str(self._aside(operation)))
 
-    def restore(self, operation: str, source: Source, into: str = "") -> str:
-        """See ``Holding``."""
-        self.require_room(into)
-        try:
-            self.prepare(operation, source, into)
-            self.appear(operation, into)
-        finally:
-            self.discard(operation, into)
-        return into or self._path
-
     @property
     def home(self) -> str:
         """See ``Holding``."""
@@ -192,12 +182,13 @@ class FolderHolding:
         if into:
             self._ground.make_folder(str(PurePosixPath(place).parent))
         with self._prepared(operation, into) as folder, self._ground.parent(place) as parent:
-            ready, there = ground.look(folder, self._scratch), ground.look(parent, base)
-            if ready is None and there is None:
-                raise CannotProve("files.is-gone", path=place)
-            if ready is not None and there is not None:
-                raise CannotProve("files.in-the-way", path=place)
-            if ready is not None:
+            is_ready, is_there = (
+                ground.look(folder, self._scratch) is not None,
+                ground.look(parent, base) is not None,
+            )
+            if is_ready is is_there:
+                raise CannotProve("files.in-the-way" if is_there else "files.is-gone", path=place)
+            if is_ready:
                 ground.move((folder, self._scratch), (parent, base), place)
 
     def discard(self, operation: str, into: str = "") -> None:

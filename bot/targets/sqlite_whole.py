@@ -187,16 +187,6 @@ class SqliteHolding:
         self._clear(operation)
         return Removal(removed, size, left)
 
-    def restore(self, operation: str, source: Source, into: str = "") -> str:
-        """See ``Holding``."""
-        self.require_room(into)
-        try:
-            self.prepare(operation, source, into)
-            self.appear(operation, into)
-        finally:
-            self.discard(operation, into)
-        return into or self._path
-
     @property
     def home(self) -> str:
         """See ``Holding``."""
@@ -223,15 +213,13 @@ class SqliteHolding:
         if into:
             self._ground.make_folder(str(PurePosixPath(target).parent))
         with self._prepared(operation, into) as (folder, above), self._ground.parent(target) as parent:
-            there = any(ground.look(parent, base + suffix) is not None for suffix in ("", *_BESIDE))
-            if ground.look(folder, self._ready) is None or not (above / self._ready / "database").exists():
-                if not there:
-                    raise CannotProve("files.is-gone", path=target)
-                return
-            if there:
-                raise CannotProve("files.in-the-way", path=target)
-            with ground.inner(folder, self._ready, target) as ready:
-                ground.move((ready, "database"), (parent, base), target)
+            is_ready = (above / self._ready / "database").exists()
+            is_there = any(ground.look(parent, base + suffix) is not None for suffix in ("", *_BESIDE))
+            if is_ready is is_there:
+                raise CannotProve("files.in-the-way" if is_there else "files.is-gone", path=target)
+            if is_ready:
+                with ground.inner(folder, self._ready, target) as ready:
+                    ground.move((ready, "database"), (parent, base), target)
             removal.clear(folder, self._ready, target)
 
     def discard(self, operation: str, into: str = "") -> None:

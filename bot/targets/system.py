@@ -152,7 +152,8 @@ class Holding(Protocol):
     """Something a system keeps. ``operation`` names the teardown: the same in every call, fit for a name.
 
     The order is: ``survey``, ``copy``, ``rehearse``, ``set_aside``; then ``put_back``, or ``remove`` and
-    perhaps ``restore``. ``users`` may be asked at any time, also while it is set aside.
+    perhaps a restore: ``require_room``, ``prepare``, ``appear`` or ``discard``. ``users`` may be asked at any
+    time, also while it is set aside.
     """
 
     @property
@@ -274,9 +275,6 @@ class Holding(Protocol):
             CannotProve: what stands in the place is not that copy; it is not touched.
             TargetDown: the machine refuses.
         """
-
-    def restore(self, operation: str, source: Source, into: str = "") -> str:
-        """``require_room``, ``prepare`` and ``appear``, or nothing; the place. Raises as they do."""
 
 
 @dataclass(frozen=True)

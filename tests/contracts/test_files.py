@@ -16,6 +16,7 @@ from bot.targets.entries import Entry, same_content, walk
 from bot.targets.files import FolderHolding
 from bot.targets.ground import folder
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.systems import restored
 
 OP = "teardown-42"
 
@@ -93,14 +94,15 @@ def test_the_whole_way_there_and_back(root: Path) -> None:
     assert list(root.iterdir()) == []
     assert one.whereabouts(OP) == "gone"
     assert one.remove(OP, backup).removed == 0
-    assert one.restore(OP, backup) == str(place)
+    restored(one, OP, backup)
+    assert one.home == str(place)
     assert same_content(before, written(place))
     assert (place / "second name").samefile(place / "uploads" / "ada.txt")
     assert (place / "sparse").stat().st_blocks < 1000
     assert list(root.iterdir()) == [place]
     with pytest.raises(CannotProve, match="in-the-way"):
-        one.restore(OP, backup)
-    one.restore(OP, backup, str(root / "elsewhere"))
+        restored(one, OP, backup)
+    restored(one, OP, backup, str(root / "elsewhere"))
     assert same_content(before, written(root / "elsewhere"))
 
 
@@ -137,7 +139,7 @@ def test_any_tree_is_backed_up_removed_and_restored(root: Path, tree: dict[bytes
     one.rehearse(OP, backup)
     one.set_aside(OP, backup)
     assert one.remove(OP, backup).removed == len(before)
-    one.restore(OP, backup)
+    restored(one, OP, backup)
     assert same_content(before, written(place))
     one.set_aside("cleanup", copied(one))
     one.remove("cleanup", copied_from_quarantine(one, root))
@@ -360,4 +362,4 @@ def test_into_a_place_that_no_root_allows(root: Path, tmp_path: Path) -> None:
     planted(root)
     one = holding(root)
     with pytest.raises(NotAllowed):
-        one.restore(OP, copied(one), str(tmp_path / "else" / "where"))
+        restored(one, OP, copied(one), str(tmp_path / "else" / "where"))

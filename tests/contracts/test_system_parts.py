@@ -22,7 +22,7 @@ from bot.texts import say
 from tests.contracts.test_services import LISTENER, eventually, free_port, listens
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.supervisor import QUICK, service, supervisor
-from tests.fakes.systems import FakeHolding, FakeService, Thing
+from tests.fakes.systems import FakeHolding, FakeService, Thing, restored
 
 OP = "t7"
 
@@ -284,12 +284,12 @@ def test_there_and_back_and_away_and_back_out_of_the_backup(held: Held) -> None:
     for attempt in (one.survey, lambda: one.put_back(OP), lambda: one.set_aside(OP, backup)):
         with pytest.raises(CountersignError):
             attempt()
-    one.restore(OP, backup)
+    restored(one, OP, backup)
     assert held.read() == before
     with pytest.raises(CannotProve, match="in-the-way"):
-        one.restore(OP, backup)
+        restored(one, OP, backup)
     with pytest.raises(NotAllowed):
-        one.restore(OP, backup, "/somewhere/else")
+        restored(one, OP, backup, "/somewhere/else")
 
 
 def test_a_restore_is_prepared_out_of_sight_and_appears_whole_or_is_thrown_away(held: Held) -> None:

@@ -14,6 +14,7 @@ from bot.errors import CannotProve, CountersignError, Stale
 from bot.sandbox import crm
 from bot.targets.sqlite_whole import SqliteHolding
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.systems import restored
 
 OP = "teardown-7"
 
@@ -70,13 +71,13 @@ def test_the_whole_way_there_and_back(root: Path, wal: bool) -> None:
     assert one.remove(OP, backup).left == ()
     assert list(root.iterdir()) == []
     assert one.remove(OP, backup).removed == 0
-    one.restore(OP, backup)
+    restored(one, OP, backup)
     assert crm.contents(path) == before
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert set(root.iterdir()) == {path}
     with pytest.raises(CannotProve, match="in-the-way"):
-        one.restore(OP, backup)
-    one.restore(OP, backup, str(root / "copy.db"))
+        restored(one, OP, backup)
+    restored(one, OP, backup, str(root / "copy.db"))
     assert crm.contents(root / "copy.db") == before
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.errors import CannotProve, NotAllowed, Stale, TargetDown
 from bot.targets.ports import Health, Sink, Source
-from bot.targets.system import Removal, ServiceFacts, Survey, User, Users, Whereabouts
+from bot.targets.system import Holding, Removal, ServiceFacts, Survey, User, Users, Whereabouts
 
 _NUMBERS = itertools.count(100)
 
@@ -160,12 +160,6 @@ class FakeHolding:
     def home(self) -> str:
         return self._name
 
-    def restore(self, operation: str, source: Source, into: str = "") -> str:
-        self.require_room(into)
-        self.prepare(operation, source, into)
-        self.appear(operation, into)
-        return into or self._name
-
     def bring_out(self, operation: str, source: Source) -> None:
         if operation not in self.out:
             self.require_room()
@@ -210,6 +204,16 @@ class FakeHolding:
             return Thing(bytes.fromhex(content), inode)
         except ValueError:
             raise CannotProve("files.not-the-same", path=self._name) from None
+
+
+def restored(one: Holding, operation: str, source: Source, into: str = "") -> None:
+    """Brought back out of the backup, as an operation does it."""
+    one.require_room(into)
+    try:
+        one.prepare(operation, source, into)
+        one.appear(operation, into)
+    finally:
+        one.discard(operation, into)
 
 
 class FakeCheck:

@@ -1,7 +1,9 @@
 """/restore of a whole system after its removal: whole again, or beside, or not at all; stopped, killed, in the way."""
 
+import json
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from bot.operations import bring_back
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
-from tests.stories.town import ask, comes_back, dies, thread, torn_down, town
+from tests.stories.town import ask, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 Page = Callable[[], str | None]
@@ -26,10 +28,20 @@ def looks(root: Path) -> dict[str, tuple[int, bytes]]:
     return found
 
 
+TINY = """rules:
+  - name: tiny restore
+    when: {operation: restore, rows: {at_most: 10}}
+    request: [responder]
+    approve: [1 of support]
+"""
+
+
 @contextmanager
-def removed(tmp_path: Path) -> Iterator[tuple[Rig, Page, str | None, dict[str, tuple[int, bytes]]]]:
+def removed(
+    tmp_path: Path, change: Callable[[str], str] = lambda text: text
+) -> Iterator[tuple[Rig, Page, str | None, dict[str, tuple[int, bytes]]]]:
     """A town whose CRM is gone for good; what its page said, and what its uploads were."""
-    with town(tmp_path, grace="1s") as (rig, page):
+    with town(tmp_path, grace="1s", change=change) as (rig, page):
         uploads = rig.crm.parent / "uploads"
         (uploads / "secret").write_bytes(bytes(range(256)))
         (uploads / "secret").chmod(0o640)
@@ -50,9 +62,10 @@ def left(rig: Rig) -> list[Path]:
 
 
 def test_everything_comes_back_to_where_it_was_and_the_page_answers(tmp_path: Path) -> None:
-    with removed(tmp_path) as (rig, page, before, files):
+    with removed(tmp_path, lambda text: text.replace("rules:\n", TINY, 1)) as (rig, page, before, files):
         ballot = wanted(rig)
         plan = thread(rig, ballot)
+        assert "tiny" not in plan, "a rule for a few rows decides about a whole database"
         for told in ("Comes back", "uploads", "database", "Started", "web", "Must answer again", "page"):
             assert told in plan
         assert page() is None
@@ -100,6 +113,23 @@ def test_what_cannot_come_back_is_refused_in_private_and_touches_nothing(tmp_pat
         assert rig.row("SELECT count(*) FROM requests WHERE number IS NOT NULL")[0] == 1
 
 
+def test_a_plan_that_was_altered_after_the_vote_is_not_carried_out(tmp_path: Path) -> None:
+    with removed(tmp_path) as (rig, page, _, _):
+        ballot = wanted(rig)
+        with closing(sqlite3.connect(rig.folder / "data" / "countersign.db", timeout=30)) as books:
+            ((number, text),) = books.execute("SELECT rowid, plan FROM revisions WHERE request_id = 2")
+            plan = json.loads(text)
+            plan["system"]["into"] = str(rig.crm.parent / "elsewhere")
+            books.execute("UPDATE revisions SET plan = ? WHERE rowid = ?", (json.dumps(plan), number))
+            books.commit()
+        rig.approve(ballot, "U0BOB")
+        rig.wait(lambda: rig.state(2) not in ("pending", "approved", "running"), "an end")
+        outcome = rig.row("SELECT state, outcome FROM requests WHERE number = 2")
+        assert outcome == ("cancelled", "outcome.not-what-was-approved")
+        assert left(rig) == []
+        assert page() is None
+
+
 def test_while_it_is_only_set_aside_putting_back_is_the_way(tmp_path: Path) -> None:
     with town(tmp_path) as (rig, _):
         torn_down(rig)
@@ -109,7 +139,7 @@ def test_while_it_is_only_set_aside_putting_back_is_the_way(tmp_path: Path) -> N
 
 def test_a_stop_while_it_is_unpacked_leaves_nothing(tmp_path: Path) -> None:
     with removed(tmp_path) as (rig, page, _, _):
-        dies(rig, "linger", "step.prepare")
+        rig.dies("linger", "step.prepare")
         ballot = wanted(rig)
         rig.approve(ballot, "U0BOB")
         lingering = rig.folder / "data" / "lingering"
@@ -134,10 +164,10 @@ MOMENTS = [
 @pytest.mark.parametrize(("moment", "step"), MOMENTS)
 def test_bringing_back_survives_kill_9(tmp_path: Path, moment: str, step: str) -> None:
     with removed(tmp_path) as (rig, page, before, files):
-        dies(rig, moment, step)
+        rig.dies(moment, step)
         ballot = wanted(rig)
         rig.approve(ballot, "U0BOB")
-        comes_back(rig)
+        rig.comes_back()
         assert rig.wait_state(2, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
         assert rig.wait(page, "the page is back") == before
         assert looks(rig.crm.parent / "uploads") == files

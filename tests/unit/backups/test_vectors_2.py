@@ -15,6 +15,7 @@ from bot.backups.vault import OpenedBackup, Vault
 from bot.targets.files import FolderHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.streams import chunks
+from tests.fakes.systems import restored
 from tests.unit.backups.test_vectors import VECTORS, frozen_master, store
 
 ID = "b20261126-3h8wq5tmz2"
@@ -80,7 +81,7 @@ def test_the_parts_of_a_system_come_back_from_it(opened: OpenedBackup, tmp_path:
     rows = SqliteHolding("database", str(root / "crm.db"), [str(root)])
     for holding in (files, rows):
         holding.rehearse("t1", opened)
-        holding.restore("t1", opened)
+        restored(holding, "t1", opened)
     for name, (kind, mode, content) in TREE.items():
         place = root / "uploads" / name
         about = place.lstat()

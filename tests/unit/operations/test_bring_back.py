@@ -226,6 +226,12 @@ def test_a_service_that_did_not_run_before_is_not_started_and_the_plan_says_so(t
     assert not yard.service.look().up
 
 
+def test_the_rows_of_its_databases_count_for_the_rule_that_decides(tmp_path: Path) -> None:
+    kept = {"database": {"kind": "memory", "size": 4, "rows": 4357}, "uploads": {"kind": "memory", "size": 5}}
+    plan = made(tmp_path, holdings=kept).plan()
+    assert plan.rows == Plan.from_data(plan.to_data()).rows == 4357
+
+
 def test_a_plan_is_the_same_for_the_same_backup_and_another_for_another_place(yard: Yard) -> None:
     assert yard.plan().digest() == yard.plan().digest()
     assert yard.plan().digest() != yard.plan(into="again").digest()
