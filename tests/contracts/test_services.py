@@ -81,6 +81,9 @@ def test_stopped_with_everything_it_started_and_started_again(tmp_path: Path) ->
             assert one.start(former).state == "running"
         assert listens(port)
         assert PortCheck("crm", "127.0.0.1", port).probe().well
+        # Its children outlive their supervisor; nothing of a test does.
+        eventually(lambda: len(one.look().processes) == 3)
+        one.stop(one.look())
 
 
 def test_a_child_that_outlived_an_earlier_attempt_is_ended_by_the_next(tmp_path: Path) -> None:

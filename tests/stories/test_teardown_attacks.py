@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.slack.responses import shown_text
+from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
 from tests.stories.town import press, thread, torn_down, town
 
@@ -18,6 +19,23 @@ def aside(rig: Rig) -> Path:
 
 def chattr(mark: str, path: Path) -> bool:
     return not subprocess.run(["chattr", mark, path], capture_output=True, check=False).returncode
+
+
+def going_on_without_an_approval_or_while_frozen_is_refused(rig: Rig, ballot: Message) -> None:
+    bob = rig.slack.as_user("U0BOB")
+    since = rig.slack.core.stamp()
+    bob.unreact("C0DELETIONS", ballot.ts, "white_check_mark")
+    rig.told("U0BOB", since)
+    since = rig.command("U0ALICE", "/countersign", "go-on 1")
+    assert "approvals" in rig.told("U0ALICE", since)
+    rig.told("U0BOB", rig.react("U0BOB", ballot))
+    since = rig.command("U0BOB", "/countersign", "freeze crm")
+    rig.told("U0BOB", since)
+    since = rig.command("U0ALICE", "/countersign", "go-on 1")
+    assert "frozen" in rig.told("U0ALICE", since)
+    lifting = rig.ballot(rig.command("U0ERIN", "/countersign", "unfreeze crm -- the obstacle is known"))
+    rig.approve(lifting, "U0CAROL")
+    rig.wait_state(2, "succeeded")
 
 
 def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_path: Path) -> None:
@@ -40,6 +58,8 @@ def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_p
             tries = "SELECT count(*) FROM jobs WHERE kind = 'purge' AND state = 'held'"
             rig.wait(lambda: rig.row(tries)[0] == 2, "the second removal stands still too")
             assert rig.state(1) == "held"
+            going_on_without_an_approval_or_while_frozen_is_refused(rig, ballot)
+            assert rig.row(tries)[0] == 2
         finally:
             chattr("-i", stubborn)
         press(rig, ballot, "U0ALICE", "go-on")
