@@ -25,7 +25,7 @@ help: ## List what can be made (this list)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: sandbox
-sandbox: $(VENV)/ready ## Play the whole story on a Slack of its own, then stay up for you to try
+sandbox: $(VENV)/ready ## A Slack of its own in your browser, to try everything (ARGS=--story plays the story first)
 	@$(PY) -m bot sandbox $(ARGS)
 
 .PHONY: test
@@ -60,6 +60,10 @@ fix: $(VENV)/ready-dev ## Repair what ruff can repair, and format
 .PHONY: bench
 bench: $(VENV)/ready-dev ## Measure speed and memory, each beside a peer (needs PostgreSQL and age; ARGS="--only archive")
 	@$(PY) -m benchmarks $(ARGS)
+
+.PHONY: page
+page: ## Build the sandbox's page again from bot/sandbox/page/src (needs node and npm)
+	@cd bot/sandbox/page && npm ci --no-audit --no-fund --silent && npm run --silent build
 
 .PHONY: docs
 docs: $(VENV)/ready-dev ## Draw docs/states.md again from the table in bot/approvals/states.py

@@ -13,6 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def sandbox(
+    story: Annotated[bool, typer.Option("--story", help=say("cli.help.sandbox.story"))] = False,
     script: Annotated[bool, typer.Option("--script", help=say("cli.help.sandbox.script"))] = False,
     http: Annotated[bool, typer.Option("--http", help=say("cli.help.sandbox.http"))] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help=say("cli.help.sandbox.port"))] = 0,
@@ -20,4 +21,4 @@ def sandbox(
     """Start the sandbox."""
     from bot.sandbox.run import run_sandbox  # noqa: PLC0415 - a production process never loads the sandbox
 
-    raise typer.Exit(run_sandbox(script=script, port=port, http=http))
+    raise typer.Exit(run_sandbox(story=story, script=script, port=port, http=http))

@@ -78,3 +78,18 @@ def installed(manifest: Path = MANIFEST) -> dict[str, frozenset[str] | None]:
         "events": frozenset(content["settings"]["event_subscriptions"]["bot_events"]),
         "commands": frozenset(entry["command"] for entry in content["features"]["slash_commands"]),
     }
+
+
+def slash_commands(manifest: Path = MANIFEST) -> list[dict[str, str]]:
+    """Name, description and usage of each command, as Slack offers them while somebody types."""
+    if not manifest.is_file():
+        return []
+    content = YAML(typ="safe").load(manifest.read_text(encoding="utf-8"))
+    return [
+        {
+            "name": entry["command"],
+            "description": entry.get("description", ""),
+            "usage": entry.get("usage_hint", ""),
+        }
+        for entry in content["features"]["slash_commands"]
+    ]

@@ -125,6 +125,12 @@ class Stage:
             self._process.wait(STOP_WITHIN)
         self._process = None
 
+    @property
+    def serve(self) -> int | None:
+        """The process id of ``serve``, while it runs."""
+        process = self._process
+        return None if process is None or process.poll() is not None else process.pid
+
     def _ended(self) -> bool:
         return self._process is None or self._process.poll() is not None
 

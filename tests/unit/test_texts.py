@@ -130,7 +130,7 @@ def _is_logging(node: ast.AST) -> TypeGuard[ast.Call]:
 
 def _is_no_key(word: str) -> bool:
     """File names and modules, and the beginnings of keys that are put together."""
-    endings = (".po", ".py", ".yml", ".db", ".key", ".json", ".sql", ".lock", ".prepared")
+    endings = (".po", ".py", ".yml", ".db", ".key", ".json", ".sql", ".lock", ".prepared", ".js", ".css")
     return word.endswith(endings) or any(key.startswith(f"{word}-") for key in catalogue("en")[0])
 
 

@@ -100,6 +100,23 @@ class Faults:
             self._troubles.clear()
             self._delays.clear()
 
+    def calm(self) -> None:
+        """Nothing is wrong any more: what was counted is forgotten."""
+        self.clear()
+        with self._lock:
+            self._duplicates = self._deaf = 0
+
+    def left(self) -> dict[str, int]:
+        """How often it is still to go wrong: limited calls, lost answers, doubled events, lost acks."""
+        with self._lock:
+            waiting = [trouble for queued in self._troubles.values() for trouble in queued]
+            return {
+                "limited": sum(trouble.retry_after > 0 for trouble in waiting),
+                "unanswered": sum(trouble.lose_answer for trouble in waiting),
+                "doubled": self._duplicates,
+                "unheard": self._deaf,
+            }
+
     def let_go(
         self, *, backwards: bool = False, then: Callable[[Delivery], object] = lambda _delivery: None
     ) -> int:

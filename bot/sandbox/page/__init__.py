@@ -1,0 +1,1 @@
+"""The page of the sandbox: the workspace in a browser, on a port of its own of the loopback."""

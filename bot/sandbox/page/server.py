@@ -1,0 +1,195 @@
+"""The page's own server: files, one snapshot per person, a stream of changes, and acts.
+
+It listens on the loopback alone, in a thread of its own, and refuses whoever is not the browser's page itself
+(:mod:`bot.sandbox.page.guard`). It hands out no token: people of the sandbox act by name.
+"""
+
+import asyncio
+import json
+import mimetypes
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from importlib import resources
+from typing import Any, Self, TypeVar
+
+from aiohttp import web
+
+from bot.errors import CountersignError
+from bot.sandbox.page import guard, words
+from bot.sandbox.page.show import Show
+from bot.sandbox.slack.core import Happening
+from bot.sandbox.slack.server import LOOPBACK
+from bot.texts import say
+
+Result = TypeVar("Result")
+FILES = ("page.js", "page.css", "icon.svg")
+#: Many small changes in a row are one change for the page.
+BREATH = 0.04
+#: Seconds between looks at what no happening tells: the CRM, the worker.
+GLANCE = 1.0
+LARGEST = 64 * 1024
+
+
+class Page:
+    """``with Page(show, port) as page:`` serves ``page.address``.
+
+    Args:
+        show: what there is to see and to do.
+        port: 0 chooses a free one.
+    """
+
+    def __init__(self, show: Show, port: int = 0) -> None:
+        self._show = show
+        self.port = port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-page", daemon=True)
+        self._runner: web.AppRunner | None = None
+        self._listeners: set[asyncio.Event] = set()
+        self._glances: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> Self:
+        if not self._thread.is_alive():
+            self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def address(self) -> str:
+        """Where a browser finds it."""
+        return f"http://{LOOPBACK}:{self.port}/"
+
+    def start(self) -> None:
+        """Listen; returns when connections are accepted.
+
+        Raises:
+            OSError: the port is taken.
+        """
+        self._thread.start()
+        try:
+            self._wait(self._listen())
+        except OSError:
+            self.stop()
+            raise
+        self._show.slack.subscribe(self._hear)
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        self._wait(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(timeout=10)
+        self._loop.close()
+
+    def _hear(self, _happening: Happening) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stir)
+
+    def _stir(self) -> None:
+        for listener in self._listeners:
+            listener.set()
+
+    async def _listen(self) -> None:
+        app = web.Application(client_max_size=LARGEST, middlewares=[self._guarded])
+        app.router.add_get("/", self._index)
+        app.router.add_get("/static/{name}", self._file)
+        app.router.add_get("/words", self._words)
+        app.router.add_get("/screen", self._screen)
+        app.router.add_get("/changes", self._changes)
+        app.router.add_post("/act", self._act)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, LOOPBACK, self.port, reuse_address=True).start()
+        self.port = self._runner.addresses[0][1]
+        self._glances = asyncio.create_task(self._look_around())
+
+    async def _close(self) -> None:
+        if self._glances is not None:
+            self._glances.cancel()
+        self._stir()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    @web.middleware
+    async def _guarded(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        why = guard.refusal(request.method, request.headers, self.port)
+        if why:
+            return web.Response(status=403, text=f"Refused: {why}.", headers=guard.HEADERS)
+        try:
+            return await handler(request)
+        except web.HTTPException as problem:
+            problem.headers.update(guard.HEADERS)
+            raise
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        return _own("index.html")
+
+    async def _file(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if name not in FILES:
+            raise web.HTTPNotFound
+        return _own(name)
+
+    async def _words(self, request: web.Request) -> web.Response:
+        return _json(words.spoken(request.query.get("language", "")))
+
+    async def _screen(self, request: web.Request) -> web.Response:
+        try:
+            shown = await asyncio.to_thread(self._show.screen, request.query.get("as", ""))
+        except CountersignError:
+            raise web.HTTPNotFound from None
+        return _json(shown)
+
+    async def _act(self, request: web.Request) -> web.Response:
+        try:
+            act = json.loads(await request.text())
+        except ValueError:
+            act = None
+        language = words.language_of(request.query.get("language", ""))
+        if not isinstance(act, dict):
+            return _json({"ok": False, "problem": say("page.unknown-act", language)})
+        answer = await asyncio.to_thread(self._show.act, act, language)
+        self._stir()
+        return _json(answer)
+
+    async def _changes(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: one line whenever the snapshot may have changed."""
+        stream = web.StreamResponse(headers={**guard.HEADERS, "Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        stirred = asyncio.Event()
+        self._listeners.add(stirred)
+        number = 0
+        try:
+            while self._runner is not None:
+                await stream.write(f"data: {number}\n\n".encode())
+                await stirred.wait()
+                await asyncio.sleep(BREATH)
+                stirred.clear()
+                number += 1
+        except ConnectionResetError:
+            pass  # the browser went away
+        finally:
+            self._listeners.discard(stirred)
+        return stream
+
+    async def _look_around(self) -> None:
+        while True:
+            changed = bool(self._listeners) and await asyncio.to_thread(self._show.glance)
+            if changed:
+                self._stir()
+            await asyncio.sleep(GLANCE)
+
+    def _wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=15)
+
+
+def _json(content: Any) -> web.Response:
+    return web.json_response(content, headers=guard.HEADERS)
+
+
+def _own(name: str) -> web.Response:
+    body = resources.files("bot.sandbox.page").joinpath("static", name).read_bytes()
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    return web.Response(body=body, content_type=kind, charset="utf-8", headers=guard.HEADERS)

@@ -1,0 +1,11 @@
+import { createRoot } from "react-dom/client";
+import "slack-blocks-to-jsx/dist/style.css";
+import "./styles/base.css";
+import "./styles/layout.css";
+import "./styles/message.css";
+import "./styles/form.css";
+import "./styles/panels.css";
+import { App } from "./app.jsx";
+import { learn } from "./words.js";
+
+learn().then(() => createRoot(document.getElementById("page")).render(<App />));

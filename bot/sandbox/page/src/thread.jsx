@@ -1,0 +1,28 @@
+import { Composer } from "./composer.jsx";
+import { useStage } from "./context.js";
+import { Message } from "./message.jsx";
+import { Flow } from "./room.jsx";
+import { w } from "./words.js";
+
+/** A message and its replies, beside the channel or over it. */
+export function Thread({ room, ts, close }) {
+  const { screen } = useStage();
+  const all = screen.messages[room] ?? [];
+  const shown = all.filter((one) => one.ts === ts || one.thread === ts);
+  return (
+    <section className="side thread" aria-label={w("thread")}>
+      <header className="bar">
+        <h2>{w("thread")}</h2>
+        <button type="button" className="plain" aria-label={w("close")} onClick={close}>
+          ✕
+        </button>
+      </header>
+      <Flow key={ts} label={w("thread")}>
+        {shown.map((message) => (
+          <Message key={message.ts} message={message} room={room} />
+        ))}
+      </Flow>
+      <Composer room={room} thread={ts} label={w("reply-here")} />
+    </section>
+  );
+}
