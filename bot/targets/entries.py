@@ -96,8 +96,8 @@ class _Walk:
         if depth > _DEEPEST:
             raise CannotProve("files.too-deep", path=self._place, n=_DEEPEST)
         for name in sorted(os.listdir(opened)):
-            about = os.stat(name, dir_fd=opened, follow_symlinks=False)
             path = f"{above}{name}"
+            about = self._look(opened, name, path)
             kind = _TYPES.get(stat.S_IFMT(about.st_mode))
             if kind is None:
                 raise CannotProve("files.device", path=self._full(path))
@@ -110,6 +110,14 @@ class _Walk:
                     yield from self.into(below, f"{path}/", depth + 1)
             else:
                 yield self._leaf(opened, name, path, kind, about)
+
+    def _look(self, opened: int, name: str, path: str) -> os.stat_result:
+        try:
+            return os.stat(name, dir_fd=opened, follow_symlinks=False)
+        except FileNotFoundError:
+            raise CannotProve("files.changing", path=self._full(path)) from None
+        except OSError as error:
+            raise ground.refused(error, self._full(path)) from None
 
     def _leaf(self, opened: int, name: str, path: str, kind: Type, about: os.stat_result) -> Entry:
         if kind == "link":

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
-from bot.targets import copies, ground, processes, removal, tar
+from bot.targets import copies, ground, processes, removal, rights, tar
 from bot.targets import entries as listing
 from bot.targets.entries import Entry, walk
 from bot.targets.ports import Sink, Source, Told
@@ -48,6 +48,8 @@ class FolderHolding:
                 raise TargetDown("files.missing", path=self._path)
             ground.require_no_mount(self._path)
             found = list(walk(parent, self._base, self._path, read=False))
+            rights.require_move(parent, self._base, self._ground.root_of(self._path), self._path)
+            rights.require_folder(parent, self._base, self._path)
             room = os.fstatvfs(parent)
         return Survey(
             name=self._name,
@@ -247,7 +249,7 @@ class FolderHolding:
         """Unpack into a new folder and compare with the list."""
         wanted = self._entries(source)
         removal.clear(folder, scratch, self._path)
-        os.mkdir(scratch, 0o700, dir_fd=folder)
+        ground.make(folder, scratch, self._path)
         with ground.inner(folder, scratch, self._path) as opened:
             with source.blob(f"{self._name}.tar") as stream:
                 tar.unpack(opened, stream, self._path)

@@ -104,10 +104,7 @@ class Ground:
         with self.parent(path) as opened:
             name = PurePosixPath(path).name
             if look(opened, name) is None:
-                try:
-                    os.mkdir(name, 0o700, dir_fd=opened)
-                except OSError as error:
-                    raise refused(error, path, opened, name) from None
+                make(opened, name, path)
                 sync(opened)
 
     @contextmanager
@@ -171,6 +168,33 @@ def look(parent: int, name: str) -> os.stat_result | None:
         return os.stat(name, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise refused(error, name) from None
+
+
+def make(parent: int, name: str, path: str) -> None:
+    """A new folder for nobody else in an open folder; errors as ``move``."""
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        raise CannotProve("files.in-the-way", path=path) from None
+    except OSError as error:
+        raise refused(error, path) from None
+
+
+def stands(path: str) -> bool:
+    """Whether anything is there, by the path alone.
+
+    Raises:
+        CountersignError: it may not be looked at; that is not the same as being away.
+    """
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise refused(error, path) from None
+    return True
 
 
 def require_no_mount(path: str, proc: Path = Path("/proc")) -> None:
@@ -249,8 +273,13 @@ def flags(parent: int, name: str) -> str:
         os.close(opened)
 
 
+def marks_at(step: int) -> str:
+    """As ``flags``, of a folder that is open only as a step; empty when it may not be read."""
+    return flags(step, ".")
+
+
 def marks_of(opened: int) -> str:
-    """As ``flags``, of something that is open."""
+    """As ``flags``, of something that is open for reading."""
     word = bytearray(8)
     try:
         fcntl.ioctl(opened, 0x80086601, word)  # FS_IOC_GETFLAGS

@@ -36,8 +36,8 @@ def remove(parent: int, name: str, entries: Iterable[Entry], place: str) -> Remo
         return Removal(0, 0, (".",))
     if about is None and ground.look(parent, bin_of(name)) is None:
         return Removal(0, 0, ())
-    with suppress(FileExistsError):
-        os.mkdir(bin_of(name), 0o700, dir_fd=parent)
+    if ground.look(parent, bin_of(name)) is None:
+        ground.make(parent, bin_of(name), place)
     with ground.inner(parent, bin_of(name), place) as bin_folder:
         work = _Removing(known, place, bin_folder)
         work.clear_bin()
@@ -53,7 +53,18 @@ def remove(parent: int, name: str, entries: Iterable[Entry], place: str) -> Remo
 
 
 def clear(parent: int, name: str, place: str) -> None:
-    """Remove scratch of our own, whatever is in it."""
+    """Remove scratch of our own, whatever is in it; nothing when it is not there.
+
+    Raises:
+        TargetDown: something of it cannot be removed.
+    """
+    try:
+        _clear(parent, name, place)
+    except OSError as error:
+        raise ground.refused(error, place, parent, name) from None
+
+
+def _clear(parent: int, name: str, place: str) -> None:
     about = ground.look(parent, name)
     if about is None:
         return
@@ -64,7 +75,7 @@ def clear(parent: int, name: str, place: str) -> None:
         # Scratch keeps the rights of what it copies; its own folder must not forbid clearing it.
         os.fchmod(opened, 0o700)
         for below in os.listdir(opened):  # noqa: PTH208 - a folder by its descriptor
-            clear(opened, below, place)
+            _clear(opened, below, place)
     os.rmdir(name, dir_fd=parent)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
-from bot.targets import copies, ground, processes, removal
+from bot.targets import copies, ground, processes, removal, rights
 from bot.targets.ports import Sink, Source
 from bot.targets.quarantine import Quarantine
 from bot.targets.sqlite_errors import translated
@@ -54,6 +54,10 @@ class SqliteHolding:
         with self._ground.parent(self._path) as parent:
             about = self._file(parent)
             ground.require_no_mount(self._path)
+            rights.require_move(parent, self._base, self._ground.root_of(self._path), self._path)
+            for name in self._names(parent):
+                place = str(PurePosixPath(self._path).with_name(name))
+                rights.require_file(parent, name, place, os.R_OK | os.W_OK)
             room = os.fstatvfs(parent)
         return Survey(
             name=self._name,
@@ -129,6 +133,7 @@ class SqliteHolding:
         """See ``Holding``."""
         now = self.whereabouts(operation)
         if now == "in-place":
+            self._clear(operation)
             return
         if now in ("both", "gone"):
             raise CannotProve(f"files.is-{now}", path=self._path)
@@ -140,7 +145,7 @@ class SqliteHolding:
     def whereabouts(self, operation: str) -> Whereabouts:
         """See ``Holding``."""
         aside = self._quarantine().place(operation) / self._name / self._base
-        here, there = os.path.lexists(self._path), os.path.lexists(aside)
+        here, there = ground.stands(self._path), ground.stands(str(aside))
         if here:
             return "both" if there else "in-place"
         return "set-aside" if there else "gone"
@@ -201,7 +206,7 @@ class SqliteHolding:
         """See ``Holding``."""
         with self._prepared(operation, into) as (folder, above):
             removal.clear(folder, self._ready, self._path)
-            os.mkdir(self._ready, 0o700, dir_fd=folder)
+            ground.make(folder, self._ready, self._path)
             place = above / self._ready / "database"
             self._unpack(place, source)
             own(place, self._known(source))
@@ -256,7 +261,7 @@ class SqliteHolding:
             if copies.known(parent, self._base) not in (None, known):
                 raise CannotProve("files.in-the-way", path=self._path)
             removal.clear(folder, used, self._path)
-            os.mkdir(used, 0o700, dir_fd=folder)
+            ground.make(folder, used, self._path)
             with ground.inner(folder, used, self._path) as taken:
                 for name in self._names(parent):
                     ground.move((parent, name), (taken, name), self._path)
@@ -351,7 +356,7 @@ class SqliteHolding:
         """The folder of this database in the quarantine."""
         with self._quarantine().open(operation) as above:
             if ground.look(above, self._name) is None:
-                os.mkdir(self._name, 0o700, dir_fd=above)
+                ground.make(above, self._name, self._path)
                 ground.sync(above)
             with ground.inner(above, self._name, self._path) as folder:
                 yield folder
@@ -374,7 +379,7 @@ class SqliteHolding:
         quarantine = Quarantine(self._ground.root_of(self._path))
         with quarantine.open(operation) as folder:
             removal.clear(folder, name, self._path)
-            os.mkdir(name, 0o700, dir_fd=folder)
+            ground.make(folder, name, self._path)
             try:
                 yield quarantine.place(operation) / name / "database"
             finally:

@@ -56,8 +56,8 @@ def unpack(folder: int, source: Reader, path: str) -> None:
     Raises:
         TargetDown: tar is missing or failed.
     """
-    owner = "--same-owner" if os.geteuid() == 0 else "--no-same-owner"
-    command = ["--extract", *_SHARED, "--same-permissions", owner, "--delay-directory-restore", "--file=-"]
+    owner = ["--same-permissions", "--same-owner"]
+    command = ["--extract", *_SHARED, *owner, "--delay-directory-restore", "--file=-"]
     with tempfile.TemporaryFile() as complaints:
         process = _start(
             command, folder, complaints.fileno(), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL

@@ -8,7 +8,7 @@ import pytest
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
-from tests.stories.town import press, thread, torn_down, town
+from tests.stories.town import ask, press, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -67,3 +67,30 @@ def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_p
         assert not [one for one in rig.crm.parent.rglob("*") if one.is_file()]
         since = rig.command("U0ALICE", "/countersign", "go-on 1")
         assert "no removal that stands still" in rig.told("U0ALICE", since)
+
+
+def test_what_is_immutable_is_refused_or_stops_the_job_and_the_page_answers_again(tmp_path: Path) -> None:
+    with town(tmp_path) as (rig, page):
+        before, stubborn = page(), rig.crm.parent / "uploads" / "offer.txt"
+        if not chattr("+i", stubborn):
+            pytest.skip("this file system or user has no immutable files")
+        try:
+            since = rig.command("U0ALICE", "/teardown", "crm -- replaced")
+            told = rig.told("U0ALICE", since, "immutable")
+            assert "offer.txt" in told
+            assert "chattr" in told
+            chattr("-i", stubborn)
+            rig.dies("linger", "step.close")
+            ballot = ask(rig)
+            rig.approve(ballot)
+            lingering = rig.folder / "data" / "lingering"
+            rig.wait(lingering.exists, "the services are stopped")
+            assert page() is None
+            chattr("+i", stubborn)
+            lingering.unlink()
+            assert rig.wait_state(1, "failed", "set-aside", "held") == "failed", thread(rig, ballot)
+            assert rig.wait(page, "the page is back") == before
+            rig.wait(lambda: "immutable" in thread(rig, ballot), "the thread says why")
+            assert stubborn.read_text() == "an offer"
+        finally:
+            chattr("-i", stubborn)
