@@ -105,7 +105,8 @@ def _judge(code: int, complaints: int, path: str) -> None:
         return
     os.lseek(complaints, 0, os.SEEK_SET)
     said = os.read(complaints, 64 * 1024)
-    if b"No space left" in said or b"Disk quota" in said:
+    # A disk that takes only a part of a write says no more than that.
+    if any(full in said for full in (b"No space left", b"Disk quota", b"Wrote only")):
         raise TargetDown("files.full", path=path)
     if code == 1:
         raise CannotProve("files.changing", path=path)

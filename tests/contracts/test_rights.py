@@ -76,6 +76,14 @@ def to_root(path: str, mode: int) -> Callable[[Path], Path]:
     return change
 
 
+def with_mode(path: str, mode: int) -> Callable[[Path], Path]:
+    def change(root: Path) -> Path:
+        (root / path).chmod(mode)
+        return root / path
+
+    return change
+
+
 def another_in_a_sticky_folder(root: Path) -> Path:
     folder = root / "crm" / "uploads" / "deep"
     to_root("crm/uploads/deep", 0o1777)(root)
@@ -91,17 +99,17 @@ PLANNED: dict[str, tuple[Callable[[Path], Holding], Callable[[Path], Path], str]
     "a file that it may not read": (uploads, to_root("crm/uploads/deep/offer", 0o600), "not-mine"),
     "its own file without the right to read": (
         uploads,
-        lambda root: (root / "crm/uploads/deep/offer").chmod(0o200) or root / "crm/uploads/deep/offer",
+        with_mode("crm/uploads/deep/offer", 0o200),
         "no-right-to",
     ),
     "its own folder that it may list but not enter": (
         uploads,
-        lambda root: (root / "crm/uploads/deep").chmod(0o600) or root / "crm/uploads/deep",
+        with_mode("crm/uploads/deep", 0o600),
         "no-right",
     ),
     "its own folder that it may not change": (
         uploads,
-        lambda root: (root / "crm/uploads/deep").chmod(0o500) or root / "crm/uploads/deep",
+        with_mode("crm/uploads/deep", 0o500),
         "no-right-to",
     ),
     "a file of another that everybody may read": (
@@ -119,7 +127,7 @@ PLANNED: dict[str, tuple[Callable[[Path], Holding], Callable[[Path], Path], str]
     "a database that it may not read": (database, to_root("data/crm.db", 0o600), "not-mine"),
     "a database that it may only read": (
         database,
-        lambda root: (root / "data/crm.db").chmod(0o400) or root / "data/crm.db",
+        with_mode("data/crm.db", 0o400),
         "no-right-to",
     ),
     "a database of another that everybody may write": (database, to_root("data/crm.db", 0o666), "not-mine"),
@@ -139,7 +147,7 @@ def test_a_missing_right_is_found_while_planning(root: Path, case: str) -> None:
     assert not (root / ".countersign-quarantine").exists()
 
 
-LATER = {
+LATER: dict[str, tuple[str, str, int, Callable[[Path], Holding]]] = {
     "before the backup": ("copy", "crm/uploads/deep/offer", 0o600, uploads),
     "before the test restore": ("rehearse", ".", 0o755, uploads),
     "before it is set aside": ("set_aside", "crm", 0o755, uploads),
@@ -195,7 +203,7 @@ def chattr(mark: str, path: Path) -> bool:
     return not subprocess.run(["chattr", mark, path], capture_output=True, check=False).returncode
 
 
-IMMUTABLE = {
+IMMUTABLE: dict[str, tuple[str, Callable[[Path], Holding]]] = {
     "a file": ("crm/uploads/deep/offer", uploads),
     "a folder": ("crm/uploads/deep", uploads),
     "the folder itself": ("crm/uploads", uploads),

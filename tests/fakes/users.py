@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from bot.errors import CountersignError
 from bot.texts import say
@@ -42,7 +42,7 @@ def made_by_worker(do: Callable[[], Made]) -> Made:
     """What it made, brought back into this process."""
     key, sentence, made = _forked(do)
     assert not key, sentence
-    return made
+    return cast("Made", made)
 
 
 def refusal(do: Callable[[], object]) -> tuple[str, str]:
