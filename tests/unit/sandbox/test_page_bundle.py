@@ -1,13 +1,9 @@
 """The bundle is what its sources say, with nothing of a registry or of another site in it."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
-
-import pytest
 
 from bot.texts import catalogue
 
@@ -18,26 +14,11 @@ BUILT = ("who.", "tour.", "trouble.", "delivery.", "notice.")
 MOST_LINES = 200
 
 
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the sources with what they need installed beside them."""
-    if shutil.which("npm") is None and not os.environ.get("CI"):
-        pytest.skip("npm is not here")
-    copy = tmp_path_factory.mktemp("page") / "page"
-    shutil.copytree(PAGE, copy, ignore=shutil.ignore_patterns("static", "__pycache__"))
-    wanted = json.loads((PAGE / "package-lock.json").read_text(encoding="utf-8"))["packages"]
-    have = copy / "node_modules" / ".package-lock.json"
-    installed = json.loads(have.read_text(encoding="utf-8"))["packages"] if have.is_file() else {}
-    if any(installed.get(name, {}).get("version") != one["version"] for name, one in wanted.items() if name and not one.get("optional")):  # fmt: skip
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund"], cwd=copy, check=True, capture_output=True)
-    return copy
-
-
-def test_the_bundle_is_built_from_these_sources(modules: Path) -> None:
+def test_the_bundle_is_built_from_these_sources(page_sources: Path) -> None:
     """`make page` builds it again."""
-    subprocess.run(["node", "build.mjs", "again"], cwd=modules, check=True, capture_output=True)
+    subprocess.run(["node", "build.mjs", "again"], cwd=page_sources, check=True, capture_output=True)
     for name in ("page.js", "page.css"):
-        assert (modules / "again" / name).read_bytes() == (PAGE / "static" / name).read_bytes(), name
+        assert (page_sources / "again" / name).read_bytes() == (PAGE / "static" / name).read_bytes(), name
 
 
 def test_the_lock_names_no_registry() -> None:
