@@ -1,0 +1,49 @@
+"""A sandbox with its page, and a browser that must stay within it and have nothing to complain about."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from bot.sandbox.page.server import Page
+from bot.sandbox.page.show import Show
+from bot.sandbox.stage import Stage
+from tests.browser.visitor import Visitor
+
+
+@pytest.fixture(scope="session")
+def stage() -> Iterator[Stage]:
+    with Stage() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def show(stage: Stage) -> Show:
+    return Show(stage.slack, stage.home, lambda: stage.serve)
+
+
+@pytest.fixture(scope="session")
+def address(show: Show) -> Iterator[str]:
+    with Page(show) as page:
+        yield page.address
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    assert program, "the Debian package chromium is needed"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str, show: Show) -> Iterator[Visitor]:
+    """Somebody who begins the tour; at the end nothing may have gone wrong in the browser."""
+    show.begin_tour()
+    visitor = Visitor(browser, address)
+    yield visitor
+    visitor.leave()
+    assert visitor.problems == []
