@@ -56,9 +56,10 @@ class Visitor:
         self.page.keyboard.press("Enter")
         expect(field).to_have_value("")
 
-    def card(self, title: str) -> Locator:
-        """The newest card with this in its title line."""
-        return self.page.locator(".room .message", has=self.page.locator("h3", has_text=title)).last
+    def card(self, operation: str) -> Locator:
+        """The newest card of this operation."""
+        title = self.page.locator("h3", has_text=re.compile(f"^{operation} #"))
+        return self.page.locator(".room .message", has=title).last
 
     def open_thread(self, card: Locator) -> Locator:
         """Its thread, with the ballot below."""

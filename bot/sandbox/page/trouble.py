@@ -12,7 +12,7 @@ from bot.sandbox.slack.faults import Faults
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Json
 
-STORM, TWICE, DEAF, LOST = 20, 10, 3, 3
+STORM, TWICE, DEAF, LOST = 5, 10, 3, 3
 #: ``serve`` gives up on a worker that dies more often than this within a minute.
 KILLS, WINDOW = 4, 60.0
 LATELY = 8
@@ -35,7 +35,7 @@ class Trouble:
         self._kinds: dict[str, Callable[[], None]] = {
             "down": lambda: self._switch(down=True),
             "up": lambda: self._switch(down=False),
-            "storm": lambda: faults.storm(STORM),
+            "storm": self._storm,
             "twice": lambda: faults.redeliver_next(TWICE),
             "deaf": lambda: faults.drop_acks(DEAF),
             "lost": lambda: faults.lose_answer_next("chat.postMessage", LOST),
@@ -87,6 +87,10 @@ class Trouble:
             return
         (faults.down if down else faults.up)()
         self._down = down
+
+    def _storm(self) -> None:
+        for method in ("chat.postMessage", "chat.update"):
+            self._slack.faults.rate_limit(method, times=STORM)
 
     def _calm(self) -> None:
         self._switch(down=False)

@@ -88,7 +88,9 @@ export function App() {
         <Sidebar place={place === "home" ? "home" : room.id} go={go} become={become} close={() => setMenu(false)} />
         {menu && <div className="shade" onClick={() => setMenu(false)} />}
         {place === "home" ? <Home header={header} /> : <Room room={room} open={open} header={header} />}
-        {thread && <Thread room={room.id} ts={thread} close={() => setThread(null)} />}
+        {thread && (
+          <Thread room={room.id} ts={thread} close={() => setThread(null)} tools={tools} menu={() => setMenu(true)} />
+        )}
         {panel && <Panel which={panel} tools={tools} />}
       </div>
       {top && <Form key={`${top.id}-${top.body.callback_id}`} view={top} />}

@@ -12,7 +12,7 @@ export function Avatar({ person, size = "" }) {
       </span>
     );
   }
-  const colour = [...person.id].reduce((sum, sign) => sum + sign.charCodeAt(0), 0) % COLOURS;
+  const colour = [...person.id].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) % 1009, 0) % COLOURS;
   const initials = person.full
     .split(/\s+/)
     .slice(0, 2)

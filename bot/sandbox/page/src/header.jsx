@@ -6,7 +6,7 @@ import { w } from "./words.js";
 
 /** The line over a room: where one is, who one is, how the CRM does, the tour and the trouble. */
 export function Header({ place, menu, tools, online, covered }) {
-  const { screen, you, person } = useStage();
+  const { screen } = useStage();
   const waiting = screen.rooms.reduce((sum, room) => sum + (room.id === place?.id ? 0 : room.unread), 0);
   return (
     <>
@@ -29,12 +29,20 @@ export function Header({ place, menu, tools, online, covered }) {
             <span aria-hidden="true">{one === "tour" ? "🧭" : "⚡"}</span> <span>{w(one)}</span>
           </button>
         ))}
-        <button type="button" className="plain me only-narrow" aria-label={w("you-are", { who: person(you)?.full })} onClick={menu}>
-          <Avatar person={person(you)} size="small" />
-        </button>
+        <Me menu={menu} />
       </header>
       {(!tools.panel || covered) && <Next tools={tools} />}
     </>
+  );
+}
+
+/** Who one is, where the list of people is not in sight. */
+export function Me({ menu }) {
+  const { you, person } = useStage();
+  return (
+    <button type="button" className="plain only-narrow" aria-label={w("you-are", { who: person(you)?.full })} onClick={menu}>
+      <Avatar person={person(you)} size="small" />
+    </button>
   );
 }
 

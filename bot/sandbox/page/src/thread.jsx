@@ -1,11 +1,13 @@
 import { Composer } from "./composer.jsx";
 import { useStage } from "./context.js";
+import { Me } from "./header.jsx";
 import { Message } from "./message.jsx";
 import { Flow } from "./room.jsx";
+import { Next } from "./tour.jsx";
 import { w } from "./words.js";
 
 /** A message and its replies, beside the channel or over it. */
-export function Thread({ room, ts, close }) {
+export function Thread({ room, ts, close, tools, menu }) {
   const { screen } = useStage();
   const all = screen.messages[room] ?? [];
   const shown = all.filter((one) => one.ts === ts || one.thread === ts);
@@ -13,10 +15,12 @@ export function Thread({ room, ts, close }) {
     <section className="side thread" aria-label={w("thread")}>
       <header className="bar">
         <h2>{w("thread")}</h2>
+        <Me menu={menu} />
         <button type="button" className="plain" aria-label={w("close")} onClick={close}>
           ✕
         </button>
       </header>
+      <Next tools={tools} />
       <Flow key={ts} label={w("thread")}>
         {shown.map((message) => (
           <Message key={message.ts} message={message} room={room} />
