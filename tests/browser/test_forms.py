@@ -5,9 +5,9 @@ from playwright.sync_api import Browser, expect
 
 from bot.sandbox.people import DELETIONS, GENERAL
 from bot.sandbox.stage import Stage
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import TITLE, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
 
 
 def test_a_form_is_filled_in_by_keyboard_alone(visit: Visitor) -> None:
@@ -62,7 +62,7 @@ def test_what_is_told_to_one_person_alone_is_seen_by_nobody_else(visit: Visitor)
     visit.be("bob")
     expect(page.locator(".message.private", has_text="support")).to_have_count(0)
     page.get_by_role("button", name="Home", exact=True).click()
-    expect(page.locator(".home h3").first).to_be_visible()
+    expect(page.locator(f".home {TITLE}").first).to_be_visible()
 
 
 def test_other_rooms_are_marked_while_they_are_unread(visit: Visitor, stage: Stage) -> None:

@@ -9,9 +9,9 @@ from bot.sandbox import crm
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.stage import Stage
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import TITLE, Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
 
 def test_nothing_is_lost_and_nothing_happens_twice(visit: Visitor, stage: Stage) -> None:
@@ -24,7 +24,7 @@ def test_nothing_is_lost_and_nothing_happens_twice(visit: Visitor, stage: Stage)
         drawer.get_by_role("button", name=fault).click()
     expect(drawer.locator(".count")).to_have_count(3)
 
-    cards = page.locator(".room .message h3", has_text="Deletion #")
+    cards = page.locator(f".room .message {TITLE}", has_text="Deletion #")
     old = cards.count()
     visit.type("/delete-records crm customer grace@example.com -- GDPR request 4712")
     expect(cards).to_have_count(old + 1)
@@ -41,7 +41,7 @@ def test_nothing_is_lost_and_nothing_happens_twice(visit: Visitor, stage: Stage)
     number = re.search(r"#\d+", deletion.inner_text())
     assert number
     receipt = f"Receipt for deletion {number.group()}"
-    expect(page.locator(".room .message h3", has_text=receipt)).to_have_count(1)
+    expect(page.locator(f".room .message {TITLE}", has_text=receipt)).to_have_count(1)
     room = stage.slack.core.workspace.messages[DELETIONS].values()
     titles = [shown_text(one).splitlines()[0] for one in room if one.bot_id]
     assert titles.count(receipt) == 1

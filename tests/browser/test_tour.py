@@ -7,7 +7,7 @@ from bot.sandbox import crm
 from bot.sandbox.stage import Stage
 from tests.browser.visitor import Visitor
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
 
 def test_a_customer_goes_and_comes_back_and_so_does_the_whole_crm(visit: Visitor, stage: Stage) -> None:

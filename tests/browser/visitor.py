@@ -5,7 +5,8 @@ from typing import Literal
 
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Request, expect
 
-PATIENCE = 30_000
+PATIENCE = 45_000
+TITLE = ".slack_blocks_to_jsx__header_heading"
 expect.set_options(timeout=PATIENCE)
 
 
@@ -58,7 +59,7 @@ class Visitor:
 
     def card(self, operation: str) -> Locator:
         """The newest card of this operation."""
-        title = self.page.locator("h3", has_text=re.compile(f"^{operation} #"))
+        title = self.page.locator(TITLE, has_text=re.compile(f"^{operation} #"))
         return self.page.locator(".room .message", has=title).last
 
     def open_thread(self, card: Locator) -> Locator:

@@ -14,6 +14,8 @@ import { Toasts, useToasts } from "./toasts.jsx";
 import { w } from "./words.js";
 
 const FIRST = "U0ALICE";
+/** Where a panel lies over the conversation instead of beside it. */
+const COVERING = window.matchMedia("(max-width: 1023px)");
 
 /** The whole page. */
 export function App() {
@@ -21,7 +23,7 @@ export function App() {
   const [place, setPlace] = useState(null);
   const [thread, setThread] = useState(null);
   const [menu, setMenu] = useState(false);
-  const [panel, setPanel] = useState(() => window.matchMedia("(min-width: 1100px)").matches ? "tour" : null);
+  const [panel, setPanel] = useState(COVERING.matches ? null : "tour");
   const [draft, setDraft] = useState("");
   const [question, setQuestion] = useState(null);
   const { screen, online } = useScreen(you);
@@ -59,13 +61,17 @@ export function App() {
     setThread(ts);
     setMenu(false);
   };
+  const uncover = () => COVERING.matches && setPanel(null);
   const tools = {
     become,
+    thread,
     write: (text) => {
+      uncover();
       go(screen.rooms[0].id);
       setDraft(text);
     },
     open: (ts) => {
+      uncover();
       setPlace(screen.rooms[0].id);
       open(ts);
     },

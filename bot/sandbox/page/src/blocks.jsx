@@ -36,7 +36,9 @@ function Block({ block, press }) {
 
 function Display({ block }) {
   const { names, theme } = useStage();
-  return <Drawn blocks={[guardedTree(block)]} withoutWrapper theme={theme} data={names} hooks={HOOKS} />;
+  // The title of a message comes right below the name of the room.
+  const shown = block.type === "header" ? { ...block, level: 2 } : block;
+  return <Drawn blocks={[guardedTree(shown)]} withoutWrapper theme={theme} data={names} hooks={HOOKS} />;
 }
 
 /** Text in Slack's mrkdwn, drawn as a message without blocks is. */

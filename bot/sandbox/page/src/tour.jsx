@@ -70,6 +70,7 @@ function Hands({ step, tools }) {
 }
 
 function Open({ step, tools }) {
+  if (tools.thread === step.thread) return null;
   return (
     <button type="button" className="button filled primary" onClick={() => tools.open(step.thread)}>
       {w("open-thread")}
