@@ -122,38 +122,44 @@ SELECT t.tgrelid::text, t.tgname FROM pg_catalog.pg_trigger t
  WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
 """
 
-# Everything whose change must be noticed. Partitions come and go by the calendar and are no change.
+# Everything whose change must be noticed. Partitions come and go by the calendar and are no change. Of other
+# tables nothing is written out: doing so opens them, and somebody may just be dropping them, as the server
+# does with the temporary tables of a worker that was killed.
 _DEFINITIONS = f"""
+WITH ours AS MATERIALIZED (
+  SELECT c.* FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+   WHERE {_OURS} AND NOT c.relispartition
+)
 SELECT a.attrelid::text, pg_catalog.concat_ws(' ', 'column', a.attnum, a.attname,
        pg_catalog.format_type(a.atttypid, a.atttypmod), a.attnotnull, a.attgenerated, a.attidentity,
        a.attcollation::regcollation, pg_catalog.pg_get_expr(d.adbin, d.adrelid))
-  FROM pg_catalog.pg_attribute a
+  FROM pg_catalog.pg_attribute a JOIN ours o ON o.oid = a.attrelid
   LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE a.attnum > 0 AND NOT a.attisdropped
 UNION ALL
 SELECT k.conrelid::text, pg_catalog.concat_ws(' ', 'constraint', k.conname, k.convalidated,
        pg_catalog.pg_get_constraintdef(k.oid))
-  FROM pg_catalog.pg_constraint k WHERE k.conrelid <> 0 AND k.conparentid = 0
+  FROM pg_catalog.pg_constraint k JOIN ours o ON o.oid = k.conrelid WHERE k.conparentid = 0
 UNION ALL
 SELECT i.indrelid::text, pg_catalog.concat_ws(' ', 'index', pg_catalog.pg_get_indexdef(i.indexrelid),
        i.indisvalid)
-  FROM pg_catalog.pg_index i
+  FROM pg_catalog.pg_index i JOIN ours o ON o.oid = i.indrelid
 UNION ALL
 SELECT t.tgrelid::text, pg_catalog.concat_ws(' ', 'trigger', pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled,
        pg_catalog.md5(p.prosrc))
-  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal
+  FROM pg_catalog.pg_trigger t JOIN ours o ON o.oid = t.tgrelid
+  JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid WHERE NOT t.tgisinternal
 UNION ALL
 SELECT r.ev_class::text, pg_catalog.concat_ws(' ', 'rule', pg_catalog.pg_get_ruledef(r.oid), r.ev_enabled)
-  FROM pg_catalog.pg_rewrite r
+  FROM pg_catalog.pg_rewrite r JOIN ours o ON o.oid = r.ev_class
 UNION ALL
 SELECT p.polrelid::text, pg_catalog.concat_ws(' ', 'policy', p.polname, p.polcmd, p.polroles,
        pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))
-  FROM pg_catalog.pg_policy p
+  FROM pg_catalog.pg_policy p JOIN ours o ON o.oid = p.polrelid
 UNION ALL
 SELECT c.oid::text, pg_catalog.concat_ws(' ', 'table', c.relkind, c.relrowsecurity, c.relforcerowsecurity,
        c.relhassubclass AND c.relkind = 'r', pg_catalog.pg_get_partkeydef(c.oid))
-  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
- WHERE {_OURS}
+  FROM ours c
 """
 
 

@@ -30,6 +30,9 @@ _DOWN_CLASSES: dict[str, str] = {
     "58": "target.disk",
     "XX": "target.damaged",
 }
+#: Class XX without damage: somebody dropped or changed what the catalogue had just named. The server never
+#: translates these.
+_CATALOGUE_MOVED = ("cache lookup failed", "could not open relation with OID", "tuple concurrently")
 
 
 @contextmanager
@@ -64,7 +67,7 @@ def connecting(target: str) -> Iterator[None]:
 
 def _ours(error: psycopg.Error, target: str, table: str) -> CountersignError:
     code = error.sqlstate or ""
-    key = _DOWN.get(code) or _DOWN_CLASSES.get(code[:2])
+    key = _down(code, error.diag.message_primary or "")
     if key is not None:
         return TargetDown(key, target=target)
     if not code and isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
@@ -76,3 +79,9 @@ def _ours(error: psycopg.Error, target: str, table: str) -> CountersignError:
     if code.startswith("23"):
         return CannotProve("target.constraint", target=target, table=error.diag.table_name or table)
     return CannotProve("target.refused", target=target, table=table, code=code or "-")
+
+
+def _down(code: str, text: str) -> str | None:
+    if code == "XX000" and text.startswith(_CATALOGUE_MOVED):
+        return "target.collided"
+    return _DOWN.get(code) or _DOWN_CLASSES.get(code[:2])

@@ -1,5 +1,6 @@
 """Others work on the same rows while a deletion runs, and people change their minds: one truth at the end."""
 
+import os
 import random
 import sqlite3
 import threading
@@ -21,7 +22,8 @@ PAIRS = [
     for kind in ("sqlite", "postgresql")
 ]
 FIRST_LATE = 5_000_000
-RUNS = 6
+#: As many as there is time for; ``make kill-matrix`` makes it hundreds.
+RUNS = 60 if os.environ.get("KILL_MATRIX") == "all" else 6
 
 
 @pytest.mark.parametrize("pair", PAIRS)

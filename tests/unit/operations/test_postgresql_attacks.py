@@ -451,3 +451,35 @@ def test_a_server_that_only_reads_is_no_target(bench: PostgresqlBench) -> None:
 def test_a_server_that_does_not_count_is_no_target(bench: PostgresqlBench) -> None:
     bench.sql(f"ALTER DATABASE {bench.database} SET track_counts = off")
     refused(bench, lambda: bench.plan("1"), "target.no-counts")
+
+
+ODD = "(id int PRIMARY KEY, x int DEFAULT 3 CHECK (x > 0))"
+
+
+def test_a_temporary_table_that_somebody_is_dropping_is_no_business_of_ours(bench: Bench) -> None:
+    """The server drops those of a killed worker in the same way, while its successor reads the catalogue."""
+    with psycopg.connect(bench.spec.database.url) as other:
+        other.execute(f"CREATE TEMP TABLE odd {ODD}".encode())
+        other.commit()
+        other.execute("DROP TABLE odd")
+        assert patient(bench, 0.5).run(bench.order("1")).problem is None
+
+
+TROUBLES = {
+    "a table is gone between two looks at the catalogue": (
+        "cache lookup failed for relation 7",
+        "target.collided",
+    ),
+    "a table is gone before it could be opened": ("could not open relation with OID 7", "target.collided"),
+    "two change the same definition": ("tuple concurrently updated", "target.collided"),
+    "a page is broken": ("invalid page in block 7 of relation base/1/2", "target.damaged"),
+}
+
+
+@pytest.mark.parametrize(("text", "key"), TROUBLES.values(), ids=TROUBLES.keys())
+def test_only_damage_is_called_damage(bench: Bench, text: str, key: str) -> None:
+    body = f"BEGIN RAISE EXCEPTION '{text}' USING ERRCODE = 'XX000'; END"
+    bench.sql(f"CREATE FUNCTION odd() RETURNS trigger LANGUAGE plpgsql AS $$ {body} $$")
+    bench.sql("CREATE TRIGGER odd BEFORE DELETE ON deals FOR EACH ROW EXECUTE FUNCTION odd()")
+    order = bench.order("1")
+    refused(bench, lambda: bench.run(order), key)
