@@ -79,6 +79,9 @@ class Rig:
         self.start_bot()
 
     def __exit__(self, *_: object) -> None:
+        for process in self.processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
         for name in list(self.processes):
             self.stop(name)
         self.look_anew()

@@ -15,8 +15,6 @@ from bot.sandbox.people import DELETIONS
 from tests.stories.shop import COLUMNS, Row, insert, key_of
 from tests.stories.world import World
 
-pytestmark = pytest.mark.slow
-
 PAIRS = [
     pytest.param((kind, kind), marks=pytest.mark.xdist_group(f"{kind}-from-{kind}"), id=kind)
     for kind in ("sqlite", "postgresql")
@@ -24,6 +22,7 @@ PAIRS = [
 FIRST_LATE = 5_000_000
 #: As many as there is time for; ``make kill-matrix`` makes it hundreds.
 RUNS = 60 if os.environ.get("KILL_MATRIX") == "all" else 6
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(60 + 20 * RUNS)]
 
 
 @pytest.mark.parametrize("pair", PAIRS)
