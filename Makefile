@@ -8,8 +8,6 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= python3.13 python3.12 python3.11 python3 python3.14
 ARGS ?=
-# Stories wait more than they compute.
-RUNNERS := -n $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) + 1)); echo $$((n > 4 ? 4 : n))) --dist loadgroup
 
 # Another environment's settings must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
@@ -32,11 +30,11 @@ sandbox: $(VENV)/ready ## A Slack of its own in your browser, to try everything 
 
 .PHONY: test
 test: $(VENV)/ready-dev ## Set up what the tests need and run all of them
-	@$(PY) -m pytest $(RUNNERS) $(ARGS)
+	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 .PHONY: kill-matrix
 kill-matrix: $(VENV)/ready-dev ## Kill at every moment on every pair of databases (docs/kill-matrix.md; some 20 minutes)
-	@KILL_MATRIX=all $(PY) -m pytest $(RUNNERS) tests/stories/test_kill_matrix.py tests/stories/test_crowded.py tests/unit/operations/test_postgresql_cut.py $(ARGS)
+	@KILL_MATRIX=all $(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup tests/stories/test_kill_matrix.py tests/stories/test_crowded.py tests/unit/operations/test_postgresql_cut.py $(ARGS)
 
 .PHONY: check
 check: lint types layers test ## Lint, types, import layers and tests: what CI runs
