@@ -9,6 +9,7 @@ import json
 import mimetypes
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from typing import Any, Self, TypeVar
 
@@ -28,6 +29,7 @@ BREATH = 0.04
 #: Seconds between looks at what no happening tells: the CRM, the worker.
 GLANCE = 1.0
 LARGEST = 64 * 1024
+HANDS = 24
 
 
 class Page:
@@ -42,6 +44,9 @@ class Page:
         self._show = show
         self.port = port
         self._loop = asyncio.new_event_loop()
+        # A hand may wait half a minute for an answer; the others must still see and act.
+        self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="sandbox-page")
+        self._loop.set_default_executor(self._hands)
         self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-page", daemon=True)
         self._runner: web.AppRunner | None = None
         self._listeners: set[asyncio.Event] = set()
@@ -80,6 +85,7 @@ class Page:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
+        self._hands.shutdown(wait=False, cancel_futures=True)
 
     def _hear(self, _happening: Happening) -> None:
         if not self._loop.is_closed():

@@ -1,12 +1,13 @@
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Confirm } from "./confirm.jsx";
 import { act as send, useScreen } from "./connection.js";
-import { Stage } from "./context.js";
+import { Now, Stage } from "./context.js";
 import { Form } from "./form.jsx";
 import { Header } from "./header.jsx";
 import { Home } from "./home.jsx";
 import { Panel } from "./panel.jsx";
 import { Room } from "./room.jsx";
+import { useShared } from "./shared.js";
 import { Sidebar } from "./sidebar.jsx";
 import { Thread } from "./thread.jsx";
 import { useTheme } from "./theme.js";
@@ -40,10 +41,17 @@ export function App() {
     [you, toasts.show],
   );
   const ask = useCallback((confirm) => new Promise((done) => setQuestion({ confirm, done })), []);
+  const people = screen?.people;
+  const known = useShared(names(screen));
   const stage = useMemo(() => {
-    const known = Object.fromEntries((screen?.people ?? []).map((person) => [person.id, person]));
-    return { screen, you, act, ask, theme, draft, setDraft, person: (id) => known[id], names: names(screen) };
-  }, [screen, you, act, ask, theme, draft]);
+    const byId = Object.fromEntries((people ?? []).map((person) => [person.id, person]));
+    return { you, act, ask, theme, person: (id) => byId[id], names: known };
+  }, [people, known, you, act, ask, theme]);
+  const now = useMemo(() => ({ screen, draft, setDraft }), [screen, draft]);
+  const open = useCallback((ts) => {
+    setThread(ts);
+    setMenu(false);
+  }, []);
 
   if (!screen) return <p className="loading">{online ? "…" : w("offline")}</p>;
   const room = screen.rooms.find((one) => one.id === place) ?? screen.rooms[0];
@@ -55,10 +63,6 @@ export function App() {
   };
   const become = (who) => {
     setYou(who);
-    setMenu(false);
-  };
-  const open = (ts) => {
-    setThread(ts);
     setMenu(false);
   };
   const uncover = () => COVERING.matches && setPanel(null);
@@ -90,26 +94,28 @@ export function App() {
 
   return (
     <Stage.Provider value={stage}>
-      <div className={`page${menu ? " menu-open" : ""}${thread ? " with-thread" : ""}${panel ? " with-panel" : ""}`}>
-        <Sidebar place={place === "home" ? "home" : room.id} go={go} become={become} close={() => setMenu(false)} />
-        {menu && <div className="shade" onClick={() => setMenu(false)} />}
-        {place === "home" ? <Home header={header} /> : <Room room={room} open={open} header={header} />}
-        {thread && (
-          <Thread room={room.id} ts={thread} close={() => setThread(null)} tools={tools} menu={() => setMenu(true)} />
+      <Now.Provider value={now}>
+        <div className={`page${menu ? " menu-open" : ""}${thread ? " with-thread" : ""}${panel ? " with-panel" : ""}`}>
+          <Sidebar place={place === "home" ? "home" : room.id} go={go} become={become} close={() => setMenu(false)} />
+          {menu && <div className="shade" onClick={() => setMenu(false)} />}
+          {place === "home" ? <Home header={header} /> : <Room room={room} open={open} header={header} />}
+          {thread && (
+            <Thread room={room.id} ts={thread} close={() => setThread(null)} tools={tools} menu={() => setMenu(true)} />
+          )}
+          {panel && <Panel which={panel} tools={tools} />}
+        </div>
+        {top && <Form key={`${top.id}-${top.body.callback_id}`} view={top} />}
+        {question && (
+          <Confirm
+            question={question.confirm}
+            answer={(yes) => {
+              setQuestion(null);
+              question.done(yes);
+            }}
+          />
         )}
-        {panel && <Panel which={panel} tools={tools} />}
-      </div>
-      {top && <Form key={`${top.id}-${top.body.callback_id}`} view={top} />}
-      {question && (
-        <Confirm
-          question={question.confirm}
-          answer={(yes) => {
-            setQuestion(null);
-            question.done(yes);
-          }}
-        />
-      )}
-      <Toasts toasts={toasts} />
+        <Toasts toasts={toasts} />
+      </Now.Provider>
     </Stage.Provider>
   );
 }

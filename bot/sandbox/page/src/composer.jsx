@@ -1,10 +1,11 @@
 import { useEffect, useId, useRef, useState } from "react";
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { w } from "./words.js";
 
 /** The field at the bottom: messages, and slash commands with completion. */
 export function Composer({ room, thread = "", label }) {
-  const { screen, act, draft, setDraft } = useStage();
+  const { act } = useStage();
+  const { screen, draft, setDraft } = useNow();
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const field = useRef(null);

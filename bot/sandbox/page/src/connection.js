@@ -1,5 +1,6 @@
 /** The line to the sandbox: a snapshot for one person, a stream that says when to look again, and acts. */
 import { useCallback, useEffect, useRef, useState } from "react";
+import { share } from "./shared.js";
 
 /** The screen of a person, kept fresh: `{screen, online, look}`. */
 export function useScreen(you) {
@@ -20,7 +21,7 @@ export function useScreen(you) {
         const asked = state.you;
         const answer = await fetch(`/screen?as=${asked}`);
         const found = answer.ok ? await answer.json() : null;
-        if (found && asked === state.you) setScreen(found);
+        if (found && asked === state.you) setScreen((before) => share(before, found));
         setOnline(answer.ok);
       } catch {
         setOnline(false);

@@ -1,12 +1,12 @@
 import { Avatar } from "./avatar.jsx";
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { roomName } from "./room.jsx";
 import { Next } from "./tour.jsx";
 import { w } from "./words.js";
 
 /** The line over a room: where one is, who one is, how the CRM does, the tour and the trouble. */
 export function Header({ place, menu, tools, online, covered }) {
-  const { screen } = useStage();
+  const { screen } = useNow();
   const waiting = screen.rooms.reduce((sum, room) => sum + (room.id === place?.id ? 0 : room.unread), 0);
   return (
     <>
@@ -48,7 +48,7 @@ export function Me({ menu }) {
 
 /** The sample CRM as it is from outside: its page and its rows. */
 export function Crm() {
-  const { crm } = useStage().screen;
+  const { crm } = useNow().screen;
   return (
     <a className={`crm ${crm.up ? "up" : "silent"}`} href={crm.address} target="_blank" rel="noopener noreferrer">
       <span className="lamp" aria-hidden="true" />

@@ -1,11 +1,12 @@
 import { useEffect } from "react";
 import { Blocks } from "./blocks.jsx";
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { w } from "./words.js";
 
 /** The Home tab of the app, as it draws it for this person. */
 export function Home({ header }) {
-  const { screen, you, act } = useStage();
+  const { you, act } = useStage();
+  const { screen } = useNow();
   useEffect(() => {
     act({ do: "home" });
   }, [you]);

@@ -1,16 +1,18 @@
 import { useEffect, useLayoutEffect, useMemo, useRef } from "react";
 import { Composer } from "./composer.jsx";
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { Message } from "./message.jsx";
+import { useShared } from "./shared.js";
 import { w } from "./words.js";
 
 const NEAR = 120;
 
 /** A channel or a conversation: what stands in it, and where one writes. */
 export function Room({ room, open, header }) {
-  const { screen, you, act } = useStage();
+  const { you, act } = useStage();
+  const { screen } = useNow();
   const all = screen.messages[room.id] ?? [];
-  const { shown, replies } = useMemo(() => sorted(all), [all]);
+  const { shown, replies } = useShared(useMemo(() => sorted(all), [all]));
   const newest = all.at(-1)?.ts ?? "";
   useEffect(() => {
     if (room.unread && newest) act({ do: "read", room: room.id, ts: newest });

@@ -1,10 +1,11 @@
 import { Avatar } from "./avatar.jsx";
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { maybe, w } from "./words.js";
 
 /** Channels, the app, and as whom one acts. */
 export function Sidebar({ place, go, become, close }) {
-  const { screen, you } = useStage();
+  const { you } = useStage();
+  const { screen } = useNow();
   const channels = screen.rooms.filter((room) => room.kind !== "app");
   const direct = screen.rooms.find((room) => room.kind === "app");
   return (

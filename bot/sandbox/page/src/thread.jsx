@@ -1,5 +1,5 @@
 import { Composer } from "./composer.jsx";
-import { useStage } from "./context.js";
+import { useNow } from "./context.js";
 import { Me } from "./header.jsx";
 import { Message } from "./message.jsx";
 import { Flow } from "./room.jsx";
@@ -8,7 +8,7 @@ import { w } from "./words.js";
 
 /** A message and its replies, beside the channel or over it. */
 export function Thread({ room, ts, close, tools, menu }) {
-  const { screen } = useStage();
+  const { screen } = useNow();
   const all = screen.messages[room] ?? [];
   const shown = all.filter((one) => one.ts === ts || one.thread === ts);
   return (

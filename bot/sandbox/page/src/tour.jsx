@@ -1,10 +1,11 @@
 import { Avatar } from "./avatar.jsx";
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { w } from "./words.js";
 
 /** The guided tour. What is done is derived from the channel and the CRM, not from clicks here. */
 export function Tour({ tools }) {
-  const { screen, act } = useStage();
+  const { act } = useStage();
+  const { screen } = useNow();
   const next = screen.tour.find((step) => !step.done);
   return (
     <>
@@ -36,7 +37,7 @@ export function Tour({ tools }) {
 
 /** The next step on one line, where there is no room for the panel. */
 export function Next({ tools }) {
-  const { screen } = useStage();
+  const { screen } = useNow();
   const next = screen.tour.find((step) => !step.done);
   if (!next) return null;
   return (

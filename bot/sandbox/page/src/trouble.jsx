@@ -1,4 +1,4 @@
-import { useStage } from "./context.js";
+import { useNow, useStage } from "./context.js";
 import { w } from "./words.js";
 
 const KINDS = [
@@ -12,7 +12,8 @@ const KINDS = [
 
 /** The hostile drawer: what goes wrong at Slack's end or here, and how the deliveries fare. */
 export function Trouble() {
-  const { screen, act } = useStage();
+  const { act } = useStage();
+  const { screen } = useNow();
   const { down, left, worker, deliveries } = screen.trouble;
   const make = (kind) => act({ do: "trouble", kind });
   const any = down || Object.values(left).some(Boolean);
