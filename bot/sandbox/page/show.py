@@ -13,6 +13,10 @@ from bot.sandbox.people import slash_commands
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Json
 from bot.texts import say
+from handlers.door import COMMANDS
+
+#: Without the app's manifest at hand.
+_BARE = [{"name": name, "description": "", "usage": ""} for name in (*COMMANDS, "/countersign")]
 
 
 class Show:
@@ -32,7 +36,7 @@ class Show:
         self._crm = tour.Crm(home)
         self._since = ""
         self._last_glance: tuple[Json, bool, Json] | None = None
-        self._commands = slash_commands()
+        self._commands = slash_commands() or _BARE
 
     def screen(self, user: str) -> Json:
         """The snapshot for one person.
