@@ -99,6 +99,8 @@ class Page:
         app = web.Application(client_max_size=LARGEST, middlewares=[self._guarded])
         app.router.add_get("/", self._index)
         app.router.add_get("/static/{name}", self._file)
+        app.router.add_get("/gallery", self._index)
+        app.router.add_get("/exhibits", self._exhibits)
         app.router.add_get("/words", self._words)
         app.router.add_get("/screen", self._screen)
         app.router.add_get("/changes", self._changes)
@@ -140,6 +142,10 @@ class Page:
 
     async def _words(self, request: web.Request) -> web.Response:
         return _json(words.spoken(request.query.get("language", "")))
+
+    async def _exhibits(self, request: web.Request) -> web.Response:
+        language = words.language_of(request.query.get("language", ""))
+        return _json(await asyncio.to_thread(self._show.exhibits, language))
 
     async def _screen(self, request: web.Request) -> web.Response:
         try:

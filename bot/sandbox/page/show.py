@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bot.errors import CountersignError
+from bot.sandbox import gallery
 from bot.sandbox.home import Home
 from bot.sandbox.page import tour
 from bot.sandbox.page.desk import Act, Desk
@@ -12,7 +13,7 @@ from bot.sandbox.page.trouble import Trouble
 from bot.sandbox.people import slash_commands
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Json
-from bot.texts import say
+from bot.texts import languages, say
 from handlers.door import COMMANDS
 
 #: Without the app's manifest at hand.
@@ -56,6 +57,18 @@ class Show:
             "tour": tour.as_json(tour.steps(tour.cards(core, self._since), crm)),
             "trouble": self._trouble.state(),
             "http": self.slack.endpoint is not None,
+        }
+
+    def exhibits(self, language: str) -> Json:
+        """Everything the bot can show, in one language."""
+        core = self.slack.core
+        rooms = core.workspace.channels.values()
+        return {
+            "exhibits": gallery.as_json(language),
+            "language": language,
+            "languages": languages(),
+            "people": people(core),
+            "channels": [{"id": room.id, "name": room.name} for room in rooms],
         }
 
     def act(self, act: Act, language: str) -> Json:

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,35 +26,26 @@ from bot.model.requests import (
     State,
     Vote,
 )
+from bot.sandbox import gallery
+from bot.sandbox import samples as views
 from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
 from handlers import listings, overview, parsing, replies
 from handlers.views import ballot, forms, home, mrkdwn, plan, receipt, request_card
 from handlers.views.blocks import Rendered
-from tests.fakes import views
 from tests.fakes.rooms import config
 
-PAINTERS: dict[str, Callable[[RequestView], Rendered]] = {
-    "card": lambda view: request_card.render(view, "en"),
-    "plan": lambda view: plan.render(view, 1, "en"),
-    "preview": lambda view: plan.render(view, None, "en"),
-    "ballot": lambda view: ballot.render(view, 1, "en"),
-    "old ballot": lambda view: ballot.render(view, 9, "en"),
-    "receipt": lambda view: receipt.render(view, "en"),
-    "show": lambda view: overview.show(view, "en"),
-}
-SITUATIONS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "frozen": {"frozen": views.frozen()},
-    "no worker": {"worker_alive": False},
-    "no plan yet": {"revision": None, "verdict": None, "votes": ()},
-    "nobody voted": {"votes": ()},
-    "no support, no environment": {"support": None, "environment": None},
-    "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
+SITUATIONS: dict[str, Any] = {
+    **gallery.SITUATIONS,
     "an outcome without words": {"request": {"outcome": "outcome.from-the-future"}},
-    "restore": {"request": {"operation": Operation.RESTORE}},
-    "unfreeze": {"request": {"operation": Operation.UNFREEZE, "record": None}},
-    "no number": {"request": {"number": None}},
-    "backup destroyed": {"backup": views.backup(state="gone")},
+}
+
+
+def _in_english(paint: gallery.Painter, view: RequestView) -> Rendered:
+    return paint(view, "en")
+
+
+PAINTERS: dict[str, Callable[[RequestView], Rendered]] = {
+    name: partial(_in_english, paint) for name, paint in gallery.PAINTERS.items()
 }
 ACTIVE = re.compile(r"<(?!@[UW][A-Z0-9]+>|#[CDG][A-Z0-9]+>|!date\^[0-9]+\^[^<>|]*\|[^<>|]*>)")
 
@@ -81,14 +73,14 @@ def test_every_message_in_every_situation_is_one_that_slack_takes(painter: str) 
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_a_closed_request_shows_nothing_personal(painter: str, state: State) -> None:
     shown = texts(PAINTERS[painter](views.view(state)))
-    for personal in (views.SECRET, views.REASON, "ada@example.com"):
+    for personal in (views.LABEL, views.REASON, "ada@example.com"):
         assert personal not in shown
 
 
 @pytest.mark.parametrize("painter", PAINTERS)
 def test_the_notification_line_is_never_personal(painter: str) -> None:
     text = PAINTERS[painter](views.view(State.PENDING)).text
-    assert views.SECRET not in text
+    assert views.LABEL not in text
     assert views.REASON not in text
 
 
@@ -290,7 +282,7 @@ def test_home_and_lists_fit(count: int) -> None:
     about = overview.about_person(config(), "U0BOB", frozenset({"dba"}), "en")
     view = home.render(requests, about, overview.help_text(config(), "en"), "en")
     check_view(view)
-    assert views.SECRET not in json.dumps(view)
+    assert views.LABEL not in json.dumps(view)
     assert overview.requests_text(requests, "en")
     for key in (overview.HELP, overview.REQUESTS, overview.WHOAMI):
         answered = overview.render(
@@ -382,7 +374,7 @@ def test_show_without_a_role_keeps_the_person_to_itself() -> None:
             Answer(overview.SHOW, {"number": 42, "full": full}), config(), reading, "en"
         )
         assert answered is not None
-        assert (views.SECRET in texts(answered)) is seen
+        assert (views.LABEL in texts(answered)) is seen
 
 
 def test_the_same_content_has_the_same_ids_and_another_has_others() -> None:

@@ -1,7 +1,6 @@
 """Whatever the bot sends, the page draws: nothing is left out, nothing is shown as another thing than in Slack."""
 
 import html
-import itertools
 import json
 import re
 import subprocess
@@ -10,12 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.model.requests import State
-from handlers.parsing import Deletion, Restore
-from handlers.views import forms, home
-from tests.fakes import views
-from tests.fakes.rooms import config
-from tests.unit.handlers.test_handlers_views import PAINTERS, SITUATIONS
+from bot.sandbox import gallery
 
 ROOT = Path(__file__).resolve().parents[3]
 DRAWER = Path(__file__).with_name("draw.jsx")
@@ -70,20 +64,11 @@ def words(node: Any) -> set[str]:
 
 
 def everything() -> list[Block]:
-    """Every message, the forms and the Home tab, in every state and situation; each block once."""
-    shown: list[Block] = []
-    for paint, situation, state in itertools.product(PAINTERS.values(), SITUATIONS.values(), State):
-        changes = {key: dict(value) if key == "request" else value for key, value in situation.items()}
-        shown += paint(views.view(state, **changes)).blocks
-    shown += home.render([views.view(state) for state in State], "*You*", "`/countersign`", "en")["blocks"]
-    typed = Deletion(target="crm", record="customer", values=("ada@example.com",), reason="why")
-    shown += [
-        forms.deletion(config(), typed, "C0DELETIONS", "en"),
-        forms.restore(Restore(reference=None, number=7, into=None, reason=""), "C0DELETIONS", "en"),
-        forms.deny(7, "C0DELETIONS", "en"),
-    ]
-    unique = {json.dumps(block, sort_keys=True): block for block in shown}
-    return list(unique.values())
+    """Each block that the bot can show, once; a form is one piece."""
+    blocks: list[Block] = []
+    for one in gallery.exhibits("en"):
+        blocks += [dict(one.view)] if one.view and one.view["type"] == "modal" else one.shown()
+    return list({json.dumps(block, sort_keys=True): block for block in blocks}.values())
 
 
 def test_every_message_and_form_is_drawn_with_all_its_words(drawer: Path) -> None:

@@ -84,6 +84,23 @@ export function Form({ view }) {
   );
 }
 
+/** The blocks of a form or of the Home tab, to be looked at: what is typed goes nowhere. */
+export function Fields({ blocks }) {
+  const [values, setValues] = useState(() => initialValues(blocks));
+  return blocks.map((block, number) =>
+    block.type === "input" ? (
+      <Input
+        key={block.block_id}
+        block={block}
+        value={values[block.block_id]}
+        change={(value) => setValues({ ...values, [block.block_id]: value })}
+      />
+    ) : (
+      <Blocks key={number} blocks={[block]} press={() => {}} />
+    ),
+  );
+}
+
 function Input({ block, value, error, change }) {
   const id = `field-${block.block_id}`;
   const described = [error && `${id}-error`, block.hint && `${id}-hint`].filter(Boolean).join(" ");
@@ -127,7 +144,7 @@ function Field({ element, shared, optional }) {
         </option>
         {element.options.map((option) => (
           <option key={option.value} value={option.value}>
-            {plain(option.text.text)}
+            {[option.text, option.description].filter(Boolean).map((one) => plain(one.text)).join(" · ")}
           </option>
         ))}
       </select>

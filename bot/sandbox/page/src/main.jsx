@@ -5,7 +5,11 @@ import "./styles/layout.css";
 import "./styles/message.css";
 import "./styles/form.css";
 import "./styles/panels.css";
+import "./styles/gallery.css";
 import { App } from "./app.jsx";
+import { Gallery } from "./gallery.jsx";
 import { learn } from "./words.js";
 
-learn().then(() => createRoot(document.getElementById("page")).render(<App />));
+const Page = location.pathname === "/gallery" ? Gallery : App;
+
+learn().then(() => createRoot(document.getElementById("page")).render(<Page />));

@@ -21,10 +21,12 @@ from bot.model.requests import (
     Verdict,
     Vote,
 )
+from bot.operations.bring_back import STEPS as BACK
+from bot.operations.teardown import BUILTIN, BUILTIN_PURGE, BY_STEPS, PURGE, SET_ASIDE
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RULE = RuleSpec("small erasure", ("support",), (SlotSpec(1, "dba"), SlotSpec(2, "data-owner")), 14400, 10, 0)
-SECRET = "Ada King, Countess of Lovelace"
+LABEL = "Ada King, Countess of Lovelace"
 REASON = "GDPR ticket 4711"
 REFERENCE = "cs1." + "Ab_-" * 30
 
@@ -32,7 +34,13 @@ REFERENCE = "cs1." + "Ab_-" * 30
 def plan(operation: Operation = Operation.DELETE_RECORDS, tables: int = 3) -> dict[str, Any]:
     """The canonical data of a plan."""
     if operation is Operation.UNFREEZE:
-        return {"format": 1, "operation": str(operation), "target": "crm", "steps": [], "way_back": "x"}
+        return {
+            "format": 1,
+            "operation": str(operation),
+            "target": "crm",
+            "steps": [],
+            "way_back": "way-back.freeze",
+        }
     return {
         "format": 1,
         "operation": str(operation),
@@ -43,8 +51,70 @@ def plan(operation: Operation = Operation.DELETE_RECORDS, tables: int = 3) -> di
         "nullified": [["customers.referred_by -> customers.id", 1, "0" * 64]],
         "warnings": [],
         "steps": ["step.lock", "step.delete"],
-        "way_back": "way-back.restore",
+        "way_back": f"way-back.{operation}",
     }
+
+
+def system(*, back: bool = False, builtin: bool = False) -> dict[str, Any]:
+    """What a plan says about a whole system that goes, or with ``back`` comes back."""
+    whole: dict[str, Any] = {
+        "host": "crm-1",
+        "rows": 1240,
+        "services": [["web", "running", 2, [8080], "supervisor"]],
+        "holdings": [
+            ["uploads", "folder", "/srv/crm/uploads", 310, 52_400_000],
+            ["database", "sqlite", "/srv/crm/crm.db", 3, 8_200_000],
+        ],
+        "checks": [["page", True]],
+    }
+    if back:
+        return {
+            **whole,
+            "into": "",
+            "users": [],
+            "neighbours": [],
+            "steps": [(*step, "restore") for step in BACK],
+        }
+    steps = [(*step, "set-aside") for step in SET_ASIDE]
+    steps += [(*step, "purge") for step in (BUILTIN_PURGE if builtin else PURGE)]
+    return {
+        **whole,
+        "grace": 7 * 24 * 3600,
+        "method": BUILTIN if builtin else BY_STEPS,
+        "why": None,
+        "builtin": {
+            "uninstall": "POST http://127.0.0.1:8080/uninstall",
+            "export": "GET http://127.0.0.1:8080/export",
+            "running": True,
+            "leaves": ["uploads"],
+        }
+        if builtin
+        else None,
+        "users": [["python", 4711, "uploads", "uploads"]],
+        "neighbours": [["shop", True], ["billing", False]],
+        "steps": steps,
+    }
+
+
+def teardown(state: State, *, builtin: bool = False, **changes: Any) -> RequestView:
+    """A teardown of a whole system, in any state."""
+    asked = {"operation": Operation.TEARDOWN, "record": None, "grace_until": AT + timedelta(days=7)}
+    names = [step[0] for step in SET_ASIDE]
+    content = {
+        "format": 1,
+        "operation": "teardown",
+        "target": "crm",
+        "rows": 1240,
+        "tables": [],
+        "nullified": [],
+        "warnings": [],
+        "steps": names,
+        "way_back": "way-back.teardown",
+        "system": system(builtin=builtin),
+    }
+    shown = view(state, request={**asked, **changes.pop("request", {})})
+    revision = Revision(7, 1, "d" * 64, content, RULE, AT)
+    return replace(shown, revision=revision, **changes)
 
 
 def request(state: State = State.PENDING, **changes: Any) -> Request:
@@ -81,7 +151,7 @@ def view(state: State = State.PENDING, **changes: Any) -> RequestView:
     usual: dict[str, Any] = {
         "request": asked,
         "revision": Revision(7, 1, "d" * 64, plan(asked.operation), RULE, AT),
-        "personal": Personal() if state in CLOSED else Personal(SECRET, ("ada@example.com",), REASON, None),
+        "personal": Personal() if state in CLOSED else Personal(LABEL, ("ada@example.com",), REASON, None),
         "votes": (Vote(7, 1, "U0BOB", Choice.APPROVE, Proof.REACTION, AT, ("dba",)),),
         "verdict": Verdict(False, (Filled("dba", "U0BOB"),), (SlotSpec(2, "data-owner"),)),
         "job": job,

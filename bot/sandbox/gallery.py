@@ -1,0 +1,238 @@
+"""Every message, form and tab that the bot can show, in every state, from made-up requests.
+
+For looking at them, for holding them against Slack's limits, and for proving that the page draws them.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from string import Formatter
+from typing import Any
+
+from bot.config.load import load
+from bot.config.types import Config
+from bot.model.doors import Answer, KeptBackup, RequestView
+from bot.model.jobs import JobState
+from bot.model.requests import Operation, State
+from bot.sandbox import samples
+from bot.texts import catalogue
+from handlers import listings, overview, replies
+from handlers.parsing import Deletion, Restore
+from handlers.views import ballot, forms, home, plan, receipt, request_card
+from handlers.views.blocks import Rendered
+
+Block = dict[str, Any]
+Painter = Callable[[RequestView, str], Rendered]
+
+PAINTERS: Mapping[str, Painter] = {
+    "card": request_card.render,
+    "plan": lambda view, language: plan.render(view, 1, language),
+    "preview": lambda view, language: plan.render(view, None, language),
+    "ballot": lambda view, language: ballot.render(view, 1, language),
+    "old ballot": lambda view, language: ballot.render(view, 9, language),
+    "receipt": receipt.render,
+    "show": overview.show,
+}
+SITUATIONS: Mapping[str, Mapping[str, Any]] = {
+    "plain": {},
+    "frozen": {"frozen": samples.frozen()},
+    "no worker": {"worker_alive": False},
+    "no plan yet": {"revision": None, "verdict": None, "votes": ()},
+    "nobody voted": {"votes": ()},
+    "no support, no environment": {"support": None, "environment": None},
+    "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
+    "restore": {"request": {"operation": Operation.RESTORE}},
+    "unfreeze": {"request": {"operation": Operation.UNFREEZE, "record": None}},
+    "no number": {"request": {"number": None}},
+    "backup destroyed": {"backup": samples.backup(state="gone")},
+}
+#: Sentences whose keys begin so are told to people in Slack, alone or in a thread.
+TOLD = ("filing.", "vote.", "note.", "brake.", "outcome.", "slack.", "target.", "teardown.", "operations.")
+_SAMPLE: Mapping[str, str | int] = {
+    "user": "U0BOB",
+    "by": "U0BOB",
+    "requester": "U0ALICE",
+    "owner": "U0CAROL",
+    "users": "U0BOB,U0CAROL",
+    "channel": "C0DELETIONS",
+    "state": "pending",
+    "until": int(samples.AT.timestamp()),
+    "at": int(samples.AT.timestamp()),
+    "target": "crm",
+    "n": 3,
+    "number": 42,
+    "text": "Ada <!channel>",
+}
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One thing to look at: a ``message``'s blocks and text, or a whole ``view`` (modal or home)."""
+
+    room: str
+    title: str
+    text: str = ""
+    blocks: tuple[Block, ...] = ()
+    view: Mapping[str, Any] | None = None
+
+    def shown(self) -> Sequence[Block]:
+        """Its blocks, whatever it is."""
+        return self.blocks if self.view is None else self.view["blocks"]
+
+
+def exhibits(language: str) -> list[Exhibit]:
+    """All of them, each look once, in an order in which a person may walk through."""
+    config = sandbox_config()
+    found = [
+        *_requests(language),
+        *_teardowns(language),
+        *_lists(config, language),
+        *_forms(config, language),
+    ]
+    found += _sentences(language)
+    unique: dict[str, Exhibit] = {}
+    for one in found:
+        unique.setdefault(json.dumps([one.text, one.shown(), dict(one.view or {})], sort_keys=True), one)
+    return list(unique.values())
+
+
+def as_json(language: str) -> list[dict[str, Any]]:
+    """The same for the page."""
+    return [
+        {"room": one.room, "title": one.title, "blocks": list(one.blocks), "text": one.text, "view": one.view}
+        for one in exhibits(language)
+    ]
+
+
+def sandbox_config() -> Config:
+    """The sandbox's own configuration, with nothing resolved."""
+    with resources.as_file(resources.files("bot.sandbox") / "sandbox.yml") as path:
+        return load(path, None)
+
+
+def situated(state: State, situation: str) -> RequestView:
+    """A request in a state and a situation."""
+    changes = {
+        key: dict(value) if key == "request" else value for key, value in SITUATIONS[situation].items()
+    }
+    return samples.view(state, **changes)
+
+
+def _exhibit(room: str, title: str, rendered: Rendered) -> Exhibit:
+    return Exhibit(room, title, rendered.text, tuple(rendered.blocks))
+
+
+def _requests(language: str) -> Iterator[Exhibit]:
+    for name, paint in PAINTERS.items():
+        for situation in SITUATIONS:
+            # Rows are never set aside.
+            for state in (one for one in State if one is not State.SET_ASIDE):
+                title = str(state) if situation == "plain" else f"{state}, {situation}"
+                yield _exhibit(name, title, paint(situated(state, situation), language))
+
+
+def _teardowns(language: str) -> Iterator[Exhibit]:
+    for name, paint in PAINTERS.items():
+        for state in State:
+            yield _exhibit(f"teardown: {name}", str(state), paint(samples.teardown(state), language))
+    builtin = samples.teardown(State.PENDING, builtin=True)
+    yield _exhibit("teardown: plan", "by the system's own uninstall", plan.render(builtin, 1, language))
+    back = samples.view(State.PENDING, request={"operation": Operation.RESTORE, "record": None})
+    assert back.revision is not None
+    content = {**back.revision.plan, "tables": [], "nullified": [], "system": samples.system(back=True)}
+    back = replace(back, revision=replace(back.revision, plan=content))
+    yield _exhibit("teardown: plan", "brought back", plan.render(back, 1, language))
+    running = samples.view(State.RUNNING)
+    assert running.job is not None
+    late = replace(running, job=replace(running.job, state=JobState.COMMITTING))
+    yield _exhibit("card", "past the point of no return", request_card.render(late, language))
+
+
+class _Books:
+    """What the lists read."""
+
+    def __init__(self, requests: Sequence[RequestView], kept: Sequence[KeptBackup]) -> None:
+        self._requests, self._kept = requests, kept
+
+    def kept_backups(self, target: str | None = None, limit: int = 20) -> Sequence[KeptBackup]:
+        return [one for one in self._kept if target in (None, one.backup.target)][:limit]
+
+    def frozen(self) -> Mapping[str, str]:
+        return {"crm": "U0BOB"} if self._requests else {}
+
+    def view(self, _request_id: int, /) -> RequestView | None:
+        return None
+
+    def by_number(self, _number: int, /) -> RequestView | None:
+        return self._requests[0] if self._requests else None
+
+    def open_requests(self) -> Sequence[RequestView]:
+        return self._requests
+
+    def private_text(self, _place: str, /) -> Answer | None:
+        return None
+
+
+def _kept() -> list[KeptBackup]:
+    rows = samples.backup(id="b1")
+    whole = samples.backup(id="b2", record=None)
+    return [KeptBackup(rows, 42, "U0ALICE"), KeptBackup(whole, 41, "U0ALICE")]
+
+
+def _lists(config: Config, language: str) -> Iterator[Exhibit]:
+    some = [samples.view(state) for state in (State.PENDING, State.RUNNING, State.SET_ASIDE)]
+    asked: dict[str, dict[str, str | int]] = {
+        overview.HELP: {},
+        overview.REQUESTS: {},
+        overview.WHOAMI: {"person": "U0BOB", "roles": "dba"},
+        overview.SHOW: {"number": 42, "full": 1},
+        listings.BACKUPS: {},
+        listings.TARGETS: {},
+        listings.POLICY: {},
+    }
+    for books, what in ((_Books(some, _kept()), ""), (_Books((), ()), ", empty")):
+        for key, params in asked.items():
+            answer = Answer(key, params)
+            shown = overview.render(answer, config, books, language) or listings.render(
+                answer, config, books, language
+            )
+            if shown is not None:
+                yield _exhibit("lists", key.partition(":")[2] + what, shown)
+    about = overview.about_person(config, "U0BOB", frozenset({"dba"}), language)
+    nobody = overview.about_person(config, "U0FRANK", frozenset(), language)
+    for title, requests, you in (("with requests", some, about), ("empty", [], nobody)):
+        view = home.render(requests, you, overview.help_text(config, language), language)
+        yield Exhibit("home", title, view=view)
+
+
+def _forms(config: Config, language: str) -> Iterator[Exhibit]:
+    typed = Deletion(target="crm", record="customer", values=("ada@example.com",), reason="GDPR 4711")
+    empty = Restore(reference=None, number=None, into=None, reason="")
+    names = {"U0ALICE": "Alice Support"}
+    for title, view in {
+        "deletion": forms.deletion(config, typed, "C0DELETIONS", language),
+        "restore": forms.restore(empty, "C0DELETIONS", language, _kept(), names),
+        "restore, nothing kept": forms.restore(empty, "C0DELETIONS", language),
+        "teardown": forms.teardown(config, "crm", "replaced", "C0DELETIONS", language),
+        "unfreeze": forms.unfreeze(config, "crm", "", "C0DELETIONS", language),
+        "deny": forms.deny(7, "C0DELETIONS", language),
+    }.items():
+        yield Exhibit("forms", title, view=view)
+
+
+def _sentences(language: str) -> Iterator[Exhibit]:
+    for key in sorted(catalogue("en")[0]):
+        if key.startswith(TOLD) and ".button." not in key:
+            yield _exhibit("sentences", key, replies.private(Answer(key, _filled(key)), language))
+    deny = Answer("vote.denied", _filled("vote.denied"), button="deny-reason", value="7")
+    yield _exhibit("sentences", "with a button", replies.private(deny, language))
+
+
+def _filled(key: str) -> dict[str, str | int]:
+    strings = catalogue("en")[0][key].string
+    texts = strings if isinstance(strings, list | tuple) else [strings]
+    names = {name for text in texts for _, name, _, _ in Formatter().parse(text or "") if name}
+    if len(texts) > 1:
+        names.add("n")
+    return {name: _SAMPLE.get(name, name) for name in names}

@@ -1,0 +1,132 @@
+"""Everything the bot can show is in the gallery, is taken by Slack, and is what Slack's own types allow."""
+
+import inspect
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any
+
+import pytest
+from jsonschema import Draft7Validator
+
+from bot.sandbox import gallery
+from bot.sandbox.gallery import Exhibit
+from bot.sandbox.slack.limits import check_message, check_view
+from bot.texts import languages
+from handlers.views import (
+    backups,
+    ballot,
+    blocks,
+    forms,
+    home,
+    mrkdwn,
+    plan,
+    progress,
+    receipt,
+    request_card,
+    system_plan,
+    wording,
+)
+
+TYPES = Path(__file__).resolve().parents[2] / "contracts" / "slack_types" / "schema.json"
+VIEWS = (
+    ballot,
+    backups,
+    blocks,
+    forms,
+    home,
+    mrkdwn,
+    plan,
+    progress,
+    receipt,
+    request_card,
+    system_plan,
+    wording,
+)
+#: They read what somebody typed into a form; nothing of theirs is shown.
+READERS = {"values_of", "private_of", "problems"}
+
+
+@pytest.fixture(scope="module", params=languages())
+def shown(request: pytest.FixtureRequest) -> list[Exhibit]:
+    return gallery.exhibits(request.param)
+
+
+@pytest.fixture(scope="module")
+def types() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(TYPES.read_text(encoding="utf-8"))
+    return content
+
+
+def public(module: ModuleType) -> Iterator[str]:
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == module.__name__ and not name.startswith("_") and name not in READERS:
+            yield f"{module.__name__}.{name}"
+
+
+def test_whatever_draws_has_drawn_something_here() -> None:
+    called = set()
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call":
+            called.add(f"{frame.f_globals.get('__name__')}.{frame.f_code.co_name}")
+
+    sys.setprofile(note)
+    try:
+        gallery.exhibits("en")
+    finally:
+        sys.setprofile(None)
+    folder = Path(str(inspect.getfile(blocks))).parent
+    assert {f"handlers.views.{file.stem}" for file in folder.glob("[a-z]*.py")} == {
+        one.__name__ for one in VIEWS
+    }
+    drawing = {name for module in VIEWS for name in public(module)}
+    assert drawing - called == set()
+
+
+def test_slack_takes_all_of_it(shown: list[Exhibit]) -> None:
+    for one in shown:
+        if one.view is None:
+            check_message([{**block, "block_id": f"x/{n}"} for n, block in enumerate(one.blocks)], one.text)
+        else:
+            check_view(one.view)
+
+
+def test_it_is_what_the_types_of_slack_allow(shown: list[Exhibit], types: dict[str, Any]) -> None:
+    def judge(name: str) -> Draft7Validator:
+        return Draft7Validator({"$ref": f"#/definitions/{name}", "definitions": types["definitions"]})
+
+    block, views = judge("KnownBlock"), {"modal": judge("ModalView"), "home": judge("HomeView")}
+    wrong = [
+        (one.room, one.title, error.message[:300])
+        for one in shown
+        for error in (
+            views[one.view["type"]].iter_errors(one.view)
+            if one.view
+            else (problem for each in one.blocks for problem in block.iter_errors(each))
+        )
+    ]
+    assert wrong == []
+
+
+BAD = [
+    ("an unknown field", {"type": "section", "text": {"type": "plain_text", "text": "a"}, "colour": "red"}),
+    ("a header in mrkdwn", {"type": "header", "text": {"type": "mrkdwn", "text": "a"}}),
+    ("a button without a text", {"type": "actions", "elements": [{"type": "button", "action_id": "a"}]}),
+    ("a kind that does not exist", {"type": "banner", "text": {"type": "plain_text", "text": "a"}}),
+]
+
+
+@pytest.mark.parametrize("block", [case[1] for case in BAD], ids=[case[0] for case in BAD])
+def test_the_types_refuse_what_slack_would(block: dict[str, Any], types: dict[str, Any]) -> None:
+    schema = {"$ref": "#/definitions/KnownBlock", "definitions": types["definitions"]}
+    assert not Draft7Validator(schema).is_valid(block)
+
+
+def test_each_exhibit_can_be_told_from_the_others(shown: list[Exhibit]) -> None:
+    names = Counter((one.room, one.title) for one in shown)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert all(one.shown() for one in shown)
