@@ -32,6 +32,11 @@ class CountersignError(Exception):
         self.params: Mapping[str, str | int] = params
 
 
+def because(error: CountersignError) -> dict[str, str | int]:
+    """``why`` and what fills it, for an error that names another one; names that begin with ``why_``."""
+    return {"why": error.key, **{f"why_{name}": value for name, value in error.params.items()}}
+
+
 class Refused(CountersignError):  # noqa: N818 - a refusal is an answer, not a fault
     """The answer is no."""
 

@@ -225,5 +225,7 @@ def _problems(front: Front, body: Mapping[str, Any]) -> dict[str, str]:
     """What is wrong with a submitted form, beside its fields."""
     if body.get("type") != "view_submission":
         return {}
-    found = forms.problems(front.config, body.get("view") or {})
-    return {field: sentence(wrong.key, wrong.params, front.config.language) for field, wrong in found.items()}
+    view = body.get("view") or {}
+    language = forms.language_of(view, front.config.language)
+    found = forms.problems(front.config, view)
+    return {field: sentence(wrong.key, wrong.params, language) for field, wrong in found.items()}

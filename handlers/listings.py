@@ -9,7 +9,7 @@ from bot.config.types import Config, Rule
 from bot.errors import BadInput
 from bot.model.doors import Answer, KeptBackup
 from bot.policy.rules import about
-from bot.texts import say
+from bot.texts import listed, say
 from handlers import parsing
 from handlers.front import Call, Front
 from handlers.overview import for_members
@@ -76,7 +76,7 @@ def _targets(config: Config, reading: ReadingPort, only: str | None, language: s
             continue
         text = [f"*{safe(name)}*" + (f" · {safe(target.environment)}" if target.environment else "")]
         if target.records:
-            records = ", ".join(safe(record) for record in target.records)
+            records = listed((safe(record) for record in target.records), language)
             text.append(say("list.target.records", language, records=records))
         if target.is_system:
             text.append(say("list.target.system", language, target=safe(name)))
@@ -98,9 +98,9 @@ def _policy(config: Config, only: str | None, language: str) -> tuple[str, list[
 def _rule_line(number: int, rule: Rule, language: str) -> str:
     """One rule: what it is about, who may ask, who must agree."""
     when = rule.when
-    matter = [", ".join(say(f"card.operation.{one}", language) for one in when.operation)]
+    matter = [listed((say(f"card.operation.{one}", language) for one in when.operation), language)]
     matter += [
-        ", ".join(safe(name) for name in names)
+        listed((safe(name) for name in names), language)
         for names in (when.target, when.record, when.environment)
         if names
     ]

@@ -12,7 +12,7 @@ from bot.errors import BadInput, NotFound
 from bot.model.doors import Answer, Personal, RequestView
 from bot.model.people import Actor
 from bot.model.requests import CLOSED
-from bot.texts import say
+from bot.texts import listed, say
 from handlers import parsing
 from handlers.front import Call, Front
 from handlers.ports import ReadingPort
@@ -135,7 +135,7 @@ def help_text(config: Config, language: str) -> str:
 
 def about_person(config: Config, person: str, roles: frozenset[str], language: str) -> str:
     """The roles somebody holds, what that lets them ask, and what they may approve."""
-    held = ", ".join(safe(role) for role in sorted(roles))
+    held = listed((safe(role) for role in sorted(roles)), language)
     lines = [
         say("overview.whoami", language, person=user(person), roles=held)
         if held
@@ -145,7 +145,7 @@ def about_person(config: Config, person: str, roles: frozenset[str], language: s
     may_approve = [rule.name for rule in config.rules if roles & {slot.role for slot in rule.approve}]
     for key, names in (("overview.may-ask", may_ask), ("overview.may-approve", may_approve)):
         if names:
-            lines.append(say(key, language, rules=", ".join(safe(name) for name in names)))
+            lines.append(say(key, language, rules=listed((safe(name) for name in names), language)))
     if roles:
         lines.append(say("overview.may-brake", language))
     return "\n".join(lines)

@@ -54,7 +54,7 @@ def resolve(session: Session, target: str, record: Record, values: Sequence[str]
                 target=target,
                 table=table.name,
                 n=position,
-                candidates=f"{_MANY} or more" if len(candidates) >= _MANY else str(len(candidates)),
+                candidates=f"{_MANY}+" if len(candidates) >= _MANY else str(len(candidates)),
             )
         keys |= candidates
     return tuple(keys.values())

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import Broken, CannotProve, CountersignError
+from bot.errors import Broken, CannotProve, CountersignError, because
 from bot.model.backups import SealedBackup
 from bot.model.plans import Drift, Plan, Told
 from bot.operations.gate import Drifted, Gate
@@ -152,7 +152,7 @@ class _place:  # noqa: N801 - reads as a statement
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object, /) -> None:
         if isinstance(error, CountersignError):
-            raise Broken(self._key, name=self._name, why=error.key) from error
+            raise Broken(self._key, name=self._name, **because(error)) from error
 
 
 def _preflight(order: TeardownOrder, system: System, journal: Journal) -> None:

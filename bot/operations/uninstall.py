@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 
 from bot.backups.vault import OpenedBackup, Vault
-from bot.errors import BooksDown, CannotProve, CountersignError, TakenOver
+from bot.errors import BooksDown, CannotProve, CountersignError, TakenOver, because
 from bot.operations import set_aside
 from bot.operations.gate import Gate
 from bot.operations.set_aside import Journal
@@ -75,7 +75,7 @@ def settle(operation: str, system: System, journal: Journal) -> None:
         for holding in system.holdings:
             holding.withdraw(operation)
     except CountersignError as error:
-        raise CopyIsOut("builtin.copy-is-out", why=error.key) from error
+        raise CopyIsOut("builtin.copy-is-out", **because(error)) from error
     journal.note("out", False)
 
 

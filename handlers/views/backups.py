@@ -36,7 +36,7 @@ def option(one: KeptBackup, name: str | None, language: str) -> Block:
 def _what(backup: Backup, language: str) -> str:
     if backup.record:
         return say("list.rows", language, record=backup.record, n=backup.rows)
-    return say("list.whole-system", language, size=size(backup.size))
+    return say("list.whole-system", language, size=size(backup.size, language))
 
 
 def _plain(text: str) -> dict[str, str]:

@@ -96,6 +96,11 @@ def private_of(view: Mapping[str, Any]) -> dict[str, Any]:
     return carried if isinstance(carried, dict) else {}
 
 
+def language_of(view: Mapping[str, Any], otherwise: str) -> str:
+    """The language the form was shown in, so that nobody need be asked while Slack waits."""
+    return str(private_of(view).get("language") or otherwise)
+
+
 def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
     """What is wrong, by field; empty when the form can be taken."""
     checks = {
@@ -161,7 +166,7 @@ def _modal(callback: str, fields: list[View], carried: Mapping[str, Any], langua
     return {
         "type": "modal",
         "callback_id": callback,
-        "private_metadata": json.dumps(carried),
+        "private_metadata": json.dumps({**carried, "language": language}),
         "title": _plain(say(f"{callback}.title", language), 24),
         "submit": _plain(say(f"{callback}.submit", language), 24),
         "close": _plain(say("form.close", language), 24),

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from datetime import datetime
 
+from bot.texts import number
+
 #: The two joiners (200c, 200d) stay: names in Persian and Hindi are written with them, and so are many emoji.
 _HIDDEN = re.compile(
     "[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb]"
@@ -85,11 +87,11 @@ def moment(at: datetime) -> str:
     return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
 
 
-def size(count: int) -> str:
+def size(count: int, language: str) -> str:
     """Bytes for people: 1.5 MB."""
-    number = float(count)
+    amount = float(count)
     for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
+        if amount < 1000 or unit == "GB":
+            return f"{number(amount, language, places=0 if unit == 'B' else 1)} {unit}"
+        amount /= 1000
     raise AssertionError

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.model.doors import RequestView
 from bot.model.requests import CLOSED, Operation
-from bot.texts import catalogue, say
+from bot.texts import DEFAULT_LANGUAGE, catalogue, number, say
 from handlers.views import progress, request_card, system_plan
 from handlers.views.blocks import Block, Rendered, context, header, message, section
 from handlers.views.mrkdwn import code, safe
@@ -29,11 +29,11 @@ def render(view: RequestView, shown: int | None, language: str) -> Rendered:
         text = say("plan.old", language, number=view.request.number or 0, revision=shown)
         return message(text, [section(text)])
     plan = revision.plan if revision else {}
-    number = view.request.number or 0
+    numbered = view.request.number or 0
     first = (
         say("plan.title.preview", language, target=safe(view.request.target))
         if preview
-        else say("plan.title", language, number=number, revision=revision.revision if revision else 0)
+        else say("plan.title", language, number=numbered, revision=revision.revision if revision else 0)
     )
     closed = view.request.state in CLOSED
     parts = [
@@ -59,7 +59,7 @@ def tables(plan: Mapping[str, Any], operation: Operation, language: str) -> list
         return []
     total = sum(int(part[1]) for part in counted)
     lines = [f"*{say(f'plan.rows.{operation}', language, n=total)}*"]
-    lines += [f"• {code(str(part[0]), 70)}  {int(part[1]):,}" for part in counted[:SHOWN_TABLES]]
+    lines += [f"• {code(str(part[0]), 70)}  {number(int(part[1]), language)}" for part in counted[:SHOWN_TABLES]]
     rest = counted[SHOWN_TABLES:]
     if rest:
         left = sum(int(part[1]) for part in rest)
@@ -86,7 +86,7 @@ def _links(plan: Mapping[str, Any], operation: Operation, language: str) -> str 
         return None
     total = sum(int(part[1]) for part in links)
     lines = [f"*{say(f'plan.links.{operation}', language, n=total)}*"]
-    lines += [f"• {code(str(part[0]), 120)}  {int(part[1]):,}" for part in links[:SHOWN_LINKS]]
+    lines += [f"• {code(str(part[0]), 120)}  {number(int(part[1]), language)}" for part in links[:SHOWN_LINKS]]
     if len(links) > SHOWN_LINKS:
         lines.append(say("plan.more-links", language, n=len(links) - SHOWN_LINKS))
     return "\n".join(lines)
@@ -115,7 +115,7 @@ def _steps(plan: Mapping[str, Any], language: str) -> str | None:
     steps: Sequence[str] = plan.get("steps") or []
     if not steps:
         return None
-    names = [f"{number}. {step_name(key, language)}" for number, key in enumerate(steps[:30], start=1)]
+    names = [f"{place}. {step_name(key, language)}" for place, key in enumerate(steps[:30], start=1)]
     return "\n".join([f"*{say('plan.steps', language)}*", *names])
 
 
@@ -123,7 +123,7 @@ def _way_back(plan: Mapping[str, Any], language: str) -> str | None:
     way = plan.get("way_back")
     if not way:
         return None
-    known = way in catalogue("en")[0]
+    known = way in catalogue(DEFAULT_LANGUAGE)[0]
     return f"*{say('plan.way-back', language)}* {sentence(way, {}, language) if known else safe(way, 500)}"
 
 

@@ -3,7 +3,7 @@
 from bot.model.doors import RequestView
 from bot.model.jobs import StepState
 from bot.model.requests import State
-from bot.texts import catalogue, say
+from bot.texts import DEFAULT_LANGUAGE, catalogue, say
 from handlers.views.mrkdwn import safe
 
 _MARKS = {StepState.DONE: "✓", StepState.RUNNING: "▸", StepState.FAILED: "✗"}
@@ -30,4 +30,4 @@ def steps(view: RequestView, language: str) -> str | None:
 
 def step_name(key: str, language: str) -> str:
     """What a step is called, or its bare key when this version has no word for it."""
-    return say(key, language) if key in catalogue("en")[0] else safe(key)
+    return say(key, language) if key in catalogue(DEFAULT_LANGUAGE)[0] else safe(key)

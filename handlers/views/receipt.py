@@ -6,10 +6,11 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
-from bot.texts import say
+from bot.texts import listed, number, say
 from handlers.views import plan, progress, request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.mrkdwn import code, moment, safe, size
+from handlers.views.wording import sentence
 
 _DESTROYED = ("deleting", "gone")
 
@@ -38,7 +39,7 @@ def render(view: RequestView, language: str) -> Rendered:
     if backup is not None and backup.state not in _DESTROYED:
         value = f"{request.id}"
         parts.append(actions([button("restore", say("receipt.restore", language), value)]))
-    return message(f"{first}: {safe(request.target)}", parts)
+    return message(say("receipt.summary", language, title=first, target=safe(request.target)), parts)
 
 
 def _done(view: RequestView, language: str) -> str:
@@ -51,8 +52,7 @@ def _done(view: RequestView, language: str) -> str:
         return say(f"receipt.done.{request.operation}", language, **facts)
     said = say(f"receipt.unsure.{request.operation}", language, **facts)
     key, params = problem
-    named = {name: safe(value) if isinstance(value, str) else value for name, value in params.items()}
-    return f"{said}\n{say(key, language, **named)}"
+    return f"{said}\n{sentence(key, params, language)}"
 
 
 def _teardown(view: RequestView, first: str, language: str) -> Rendered:
@@ -77,7 +77,7 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
         parts.append(actions([request_card.put_back_button(view, language)]))
     if state == "gone" and backup is not None and backup.state not in _DESTROYED:
         parts.append(actions([button("restore", say("receipt.restore", language), f"{request.id}")]))
-    return message(f"{first}: {safe(request.target)}", parts)
+    return message(say("receipt.summary", language, title=first, target=safe(request.target)), parts)
 
 
 def _certificate(facts: Mapping[str, Any], language: str) -> str:
@@ -86,13 +86,13 @@ def _certificate(facts: Mapping[str, Any], language: str) -> str:
             "receipt.purged",
             language,
             n=int(facts.get("removed") or 0),
-            size=size(int(facts.get("bytes") or 0)),
+            size=size(int(facts.get("bytes") or 0), language),
             left=int(facts.get("left") or 0),
         )
     ]
     found = [what for what, state in facts.get("residue") or () if state == "found"]
     if found:
-        lines.append(say("receipt.residue", language, found=safe(", ".join(found), 500)))
+        lines.append(say("receipt.residue", language, found=safe(listed(found, language), 500)))
     lines.append(say("receipt.certificate", language, name=code(str(facts["certificate"]), 100)))
     return "\n".join(lines)
 
@@ -104,11 +104,11 @@ def _backup(backup: Backup, language: str, *, rows: bool = True) -> list[Block |
     facts = [
         say("receipt.reference", language, reference=code(backup.reference, 1000)),
         say("receipt.checksum", language, sha256=code(backup.sha256, 100)),
-        say("receipt.size", language, size=size(backup.size), rows=say("card.rows", language, n=backup.rows))
+        say("receipt.size", language, size=size(backup.size, language), rows=say("card.rows", language, n=backup.rows))
         if rows
-        else say("receipt.bytes", language, size=size(backup.size)),
+        else say("receipt.bytes", language, size=size(backup.size, language)),
         say("receipt.until", language, until=moment(backup.keep_until)),
-        say("receipt.proven", language, seconds=_seconds(backup.test_restore_ms)),
+        say("receipt.proven", language, seconds=_seconds(backup.test_restore_ms, language)),
     ]
     back = say(
         "receipt.way-back", language, command=code(command + say("receipt.reason-word", language), 1200)
@@ -116,5 +116,6 @@ def _backup(backup: Backup, language: str, *, rows: bool = True) -> list[Block |
     return [section("\n".join(facts)), section(back)]
 
 
-def _seconds(milliseconds: int) -> str:
-    return safe("< 0.1") if milliseconds < 100 else f"{milliseconds / 1000:.1f}"
+def _seconds(milliseconds: int, language: str) -> str:
+    shown = number(max(milliseconds, 100) / 1000, language, places=1)
+    return safe(f"< {shown}") if milliseconds < 100 else shown

@@ -3,7 +3,7 @@
 from bot.model.doors import RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
-from bot.texts import say
+from bot.texts import listed, say
 from handlers.views import progress
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.mrkdwn import code, escape, moment, safe, size, tame, user
@@ -52,7 +52,7 @@ def title(view: RequestView, language: str) -> str:
 def summary(view: RequestView, language: str) -> str:
     """One line without anything personal, for notifications and lists."""
     state = say(f"card.state.{view.request.state}", language)
-    return f"{title(view, language)}: {state}"
+    return say("card.summary", language, title=title(view, language), state=state)
 
 
 def state_line(view: RequestView, language: str) -> str:
@@ -73,7 +73,7 @@ def rows_line(view: RequestView, language: str) -> str | None:
     tables = plan.get("tables") or []
     system = plan.get("system") or {}
     if view.request.operation is Operation.RESTORE and system:
-        return say("card.parts", language, n=len(system["holdings"]), size=size(int(system["size"])))
+        return say("card.parts", language, n=len(system["holdings"]), size=size(int(system["size"]), language))
     if not tables:
         return None
     rows = sum(int(part[1]) for part in tables)
@@ -149,7 +149,7 @@ def missing_line(view: RequestView, language: str) -> str | None:
     if view.verdict is None or not view.verdict.missing:
         return None
     needed = [say("card.slot", language, n=slot.count, role=safe(slot.role)) for slot in view.verdict.missing]
-    return say("card.needs", language, needed=", ".join(needed))
+    return say("card.needs", language, needed=listed(needed, language))
 
 
 def _until(view: RequestView, language: str) -> str | None:

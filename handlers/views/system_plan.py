@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.texts import say
+from bot.texts import DEFAULT_LANGUAGE, catalogue, say
 from handlers.views.mrkdwn import code, safe, size
 from handlers.views.progress import step_name
 from handlers.views.wording import sentence
@@ -112,13 +112,18 @@ def _services(system: Mapping[str, Any], title: str, language: str) -> str | Non
             "plan.service",
             language,
             name=code(str(name), 60),
-            state=safe(str(state), 40),
+            state=_running(str(state), language),
             n=int(processes),
             ports=", ".join(str(port) for port in ports) or "-",
         )
         for name, state, processes, ports, _ in system["services"][:_SHOWN]
     ]
     return _listed(title, lines, language)
+
+
+def _running(state: str, language: str) -> str:
+    key = f"service.state.{state}"
+    return say(key, language) if key in catalogue(DEFAULT_LANGUAGE)[0] else safe(state, 40)
 
 
 def _holdings(system: Mapping[str, Any], title: str, language: str) -> str | None:
@@ -129,7 +134,7 @@ def _holdings(system: Mapping[str, Any], title: str, language: str) -> str | Non
             name=code(str(name), 60),
             place=code(str(place), 150),
             n=int(items),
-            size=size(int(weight)),
+            size=size(int(weight), language),
         )
         for name, _, place, items, weight in system["holdings"][:_SHOWN]
     ]

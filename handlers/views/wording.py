@@ -2,7 +2,9 @@
 
 What fills a sentence is named by convention, the same in every catalogue: ``user``, ``by``, ``requester`` are
 Slack people, ``users`` several with commas, ``channel`` a channel, ``state`` a state's word, ``until`` and
-``at`` are seconds since 1970; ``text``, ``value`` and ``reason`` are somebody's own words and shown as code.
+``at`` are seconds since 1970; ``text``, ``value`` and ``reason`` are somebody's own words and shown as code;
+``known``, ``roles``, ``names``, ``missing`` and ``left`` are lists with commas. ``why`` is the key of another
+sentence, filled by what is named ``why_…``, and stands in brackets.
 Everything else is shown as plain words.
 """
 
@@ -11,13 +13,13 @@ from datetime import UTC, datetime
 
 import structlog
 
-from bot.texts import say
+from bot.texts import DEFAULT_LANGUAGE, catalogue, listed, say
 from handlers.views import mrkdwn
 
 _PEOPLE = frozenset({"user", "by", "requester", "owner"})
 _WORDS = frozenset({"text", "value", "reason"})
 _TIMES = frozenset({"until", "at"})
-#: Sentences whose place is inside backticks already.
+_LISTS = frozenset({"known", "roles", "names", "missing", "left"})
 _log = structlog.get_logger(__name__)
 
 
@@ -27,7 +29,11 @@ def sentence(key: str, params: Mapping[str, str | int], language: str) -> str:
     A key without a text is a fault of ours; the person still gets a sentence, and the log gets the key.
     """
     try:
-        return say(key, language, **{name: shown(name, value, language) for name, value in params.items()})
+        named = {name: shown(name, value, language) for name, value in params.items()}
+        if (why := str(params.get("why", ""))) in catalogue(DEFAULT_LANGUAGE)[0]:
+            inner = {name.removeprefix("why_"): value for name, value in params.items() if name != "why"}
+            named["why"] = sentence(why, inner, language).rstrip(".。")
+        return say(key, language, **named)
     except (KeyError, AssertionError):
         _log.exception("slack.no-text", key=key)
         return say("slack.no-text", language, key=mrkdwn.safe(key))
@@ -40,11 +46,13 @@ def shown(name: str, value: str | int, language: str) -> str | int:
     if name in _PEOPLE:
         return mrkdwn.user(value)
     if name == "users":
-        return ", ".join(mrkdwn.user(one.strip()) for one in value.split(",") if one.strip())
+        return listed((mrkdwn.user(one.strip()) for one in value.split(",") if one.strip()), language)
     if name == "channel":
         return mrkdwn.channel(value)
     if name == "state":
         return state_word(value, language)
+    if name in _LISTS:
+        return mrkdwn.safe(listed(value.split(", "), language), 500)
     return mrkdwn.code(value, 500) if name in _WORDS else mrkdwn.safe(value, 500)
 
 

@@ -134,4 +134,4 @@ def test_many_candidates_are_not_all_read(tmp_path: Path) -> None:
     )
     with pytest.raises(CountersignError) as caught:
         bench.plan("same")
-    assert caught.value.params["candidates"] == "20 or more"
+    assert caught.value.params["candidates"] == "20+"
