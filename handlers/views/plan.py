@@ -59,7 +59,7 @@ def tables(plan: Mapping[str, Any], operation: Operation, language: str) -> list
         return []
     total = sum(int(part[1]) for part in counted)
     lines = [f"*{say(f'plan.rows.{operation}', language, n=total)}*"]
-    lines += [f"• {code(str(part[0]), 70)}  {number(int(part[1]), language)}" for part in counted[:SHOWN_TABLES]]
+    lines += [_counted(part, 70, language) for part in counted[:SHOWN_TABLES]]
     rest = counted[SHOWN_TABLES:]
     if rest:
         left = sum(int(part[1]) for part in rest)
@@ -74,6 +74,10 @@ def tables(plan: Mapping[str, Any], operation: Operation, language: str) -> list
     return ["\n".join(lines[start : start + 21]) for start in range(0, len(lines), 21)]
 
 
+def _counted(part: Sequence[Any], limit: int, language: str) -> str:
+    return f"• {code(str(part[0]), limit)}  {number(int(part[1]), language)}"
+
+
 def _what(view: RequestView, language: str) -> str | None:
     if not view.personal.label:
         return None
@@ -86,7 +90,7 @@ def _links(plan: Mapping[str, Any], operation: Operation, language: str) -> str 
         return None
     total = sum(int(part[1]) for part in links)
     lines = [f"*{say(f'plan.links.{operation}', language, n=total)}*"]
-    lines += [f"• {code(str(part[0]), 120)}  {number(int(part[1]), language)}" for part in links[:SHOWN_LINKS]]
+    lines += [_counted(part, 120, language) for part in links[:SHOWN_LINKS]]
     if len(links) > SHOWN_LINKS:
         lines.append(say("plan.more-links", language, n=len(links) - SHOWN_LINKS))
     return "\n".join(lines)

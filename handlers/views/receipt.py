@@ -100,13 +100,14 @@ def _certificate(facts: Mapping[str, Any], language: str) -> str:
 def _backup(backup: Backup, language: str, *, rows: bool = True) -> list[Block | None]:
     if backup.state in _DESTROYED:
         return [section(say("receipt.destroyed", language, sha256=code(backup.sha256, 100)))]
+    weight = size(backup.size, language)
     command = f"/restore {backup.reference} -- "
     facts = [
         say("receipt.reference", language, reference=code(backup.reference, 1000)),
         say("receipt.checksum", language, sha256=code(backup.sha256, 100)),
-        say("receipt.size", language, size=size(backup.size, language), rows=say("card.rows", language, n=backup.rows))
+        say("receipt.size", language, size=weight, rows=say("card.rows", language, n=backup.rows))
         if rows
-        else say("receipt.bytes", language, size=size(backup.size, language)),
+        else say("receipt.bytes", language, size=weight),
         say("receipt.until", language, until=moment(backup.keep_until)),
         say("receipt.proven", language, seconds=_seconds(backup.test_restore_ms, language)),
     ]

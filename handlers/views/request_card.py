@@ -73,7 +73,8 @@ def rows_line(view: RequestView, language: str) -> str | None:
     tables = plan.get("tables") or []
     system = plan.get("system") or {}
     if view.request.operation is Operation.RESTORE and system:
-        return say("card.parts", language, n=len(system["holdings"]), size=size(int(system["size"]), language))
+        weight = size(int(system["size"]), language)
+        return say("card.parts", language, n=len(system["holdings"]), size=weight)
     if not tables:
         return None
     rows = sum(int(part[1]) for part in tables)

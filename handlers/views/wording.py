@@ -19,7 +19,7 @@ from handlers.views import mrkdwn
 _PEOPLE = frozenset({"user", "by", "requester", "owner"})
 _WORDS = frozenset({"text", "value", "reason"})
 _TIMES = frozenset({"until", "at"})
-_LISTS = frozenset({"known", "roles", "names", "missing", "left"})
+_LISTS = frozenset({"users", "known", "roles", "names", "missing", "left"})
 _log = structlog.get_logger(__name__)
 
 
@@ -45,15 +45,20 @@ def shown(name: str, value: str | int, language: str) -> str | int:
         return mrkdwn.moment(datetime.fromtimestamp(value, UTC)) if name in _TIMES else value
     if name in _PEOPLE:
         return mrkdwn.user(value)
-    if name == "users":
-        return listed((mrkdwn.user(one.strip()) for one in value.split(",") if one.strip()), language)
     if name == "channel":
         return mrkdwn.channel(value)
     if name == "state":
         return state_word(value, language)
     if name in _LISTS:
-        return mrkdwn.safe(listed(value.split(", "), language), 500)
+        return _list(name, value, language)
     return mrkdwn.code(value, 500) if name in _WORDS else mrkdwn.safe(value, 500)
+
+
+def _list(name: str, value: str, language: str) -> str:
+    parts = [one.strip() for one in value.split(",") if one.strip()]
+    if name == "users":
+        return listed(map(mrkdwn.user, parts), language)
+    return mrkdwn.safe(listed(parts, language), 500)
 
 
 def state_word(state: str, language: str) -> str:

@@ -69,7 +69,7 @@ def test_a_wrong_command_gets_one_sentence_and_changes_nothing(rig: Rig, case: s
     if expected and expected not in said:
         said = rig.told(who, since, expected)
     assert expected in said
-    assert re.search(r"[.!?…`)]\s*$", said.strip())
+    assert re.search(r"[.!?…`)。]\s*$", said.strip())
     assert rig.contents() == before
     assert len(rig.room()) == messages
     assert not rig.slack.violations

@@ -40,11 +40,11 @@ def test_a_responder_without_the_reference_finds_the_backup_and_chooses_it(rig: 
 
 def test_anybody_here_sees_the_systems_and_the_rules_and_a_guest_does_not(rig: Rig) -> None:
     for words, seen in {
-        "targets": "Records: customer",
-        "targets crm": "Decided in",
-        "policy": "Approved by",
-        "policy crm": "1 of *dba*",
-        "policy erp": "I do not know a system",
+        "targets": "记录类型：customer",
+        "targets crm": "中决定",
+        "policy": "批准人",
+        "policy crm": "1 名 *dba*",
+        "policy erp": "没有名为“erp”的系统",
     }.items():
         since = rig.command("U0FRANK", "/countersign", words)
         assert seen in rig.told("U0FRANK", since), words

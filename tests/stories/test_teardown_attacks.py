@@ -53,7 +53,7 @@ def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_p
             since = rig.command("U0ERIN", "/countersign", "put-back 1")
             assert "nothing set aside" in rig.told("U0ERIN", since)
             since = rig.command("U0FRANK", "/countersign", "go-on 1")
-            assert "role" in rig.told("U0FRANK", since)
+            assert "角色" in rig.told("U0FRANK", since)
             rig.command("U0ALICE", "/countersign", "go-on 1")
             tries = "SELECT count(*) FROM jobs WHERE kind = 'purge' AND state = 'held'"
             rig.wait(lambda: rig.row(tries)[0] == 2, "the second removal stands still too")

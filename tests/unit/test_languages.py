@@ -63,7 +63,9 @@ class TestLanguage:
     def test_has_every_text_in_the_same_file(self, language: str) -> None:
         def keys(folder: str) -> dict[str, set[str]]:
             return {
-                path.name: set(re.findall(r'^msgid "(.+)"$', path.read_text(encoding="utf-8"), flags=re.M))
+                path.name: set(
+                    re.findall(r'^msgid "(.+)"$', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+                )
                 for path in (FOLDER / folder).glob("*.po")
             }
 
@@ -73,7 +75,7 @@ class TestLanguage:
         for path in (FOLDER / language).glob("*.po"):
             with path.open("rb") as stream:
                 read = {message.id for message in read_po(stream, abort_invalid=True) if message.id}
-            written = re.findall(r'^msgid "(.+)"$', path.read_text(encoding="utf-8"), flags=re.M)
+            written = re.findall(r'^msgid "(.+)"$', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
             assert len(read) == len(written), path.name
 
     def test_fills_in_the_same_parameters(self, language: str) -> None:
@@ -114,7 +116,7 @@ class TestLanguage:
         left = {}
         for key in catalogue(language)[0]:
             for text in forms(language, key):
-                bare = SAID_AS_IS.sub("", re.sub(r"`[^`]*`|\{[^}]*\}|^    .*$", "", text, flags=re.M))
+                bare = SAID_AS_IS.sub("", re.sub(r"`[^`]*`|\{[^}]*\}|^    .*$", "", text, flags=re.MULTILINE))
                 found = re.search(r"(?<![\w/.{}-])[A-Za-z]+(?: [A-Za-z]+){2,}", bare)
                 if found:
                     left[key] = found[0]
@@ -169,7 +171,8 @@ def test_a_list_follows_its_language(language: str, said: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "places", "said"), [(1_234_567, 0, "1,234,567"), (1.55, 1, "1.6"), (0.1, 1, "0.1"), (3, 1, "3.0")]
+    ("value", "places", "said"),
+    [(1_234_567, 0, "1,234,567"), (1.55, 1, "1.6"), (0.1, 1, "0.1"), (3, 1, "3.0")],
 )
 def test_a_number_has_its_decimals(value: float, places: int, said: str) -> None:
     assert number(value, "en", places=places) == said
