@@ -67,6 +67,7 @@ EXAMPLES: Mapping[str, str] = {
     "stop": "stop: [/etc/init.d/crm, stop]",
     "ports": "ports: [8080]",
     "wait": "wait: 30s",
+    "stays_down": "stays_down: 2s",
     "files": "files: [{name: uploads, path: /srv/crm/uploads}]",
     "path": "path: /srv/crm/uploads",
     "roots": "roots: [/srv/crm]",

@@ -126,7 +126,10 @@ class Commands(Frozen):
 
 
 class Service(Frozen):
-    """A program that listens on ``ports``, kept running by a supervisor (its socket) or by ``commands``."""
+    """A program that listens on ``ports``, kept running by a supervisor (its socket) or by ``commands``.
+
+    It counts as stopped when it has not come back for ``stays_down``.
+    """
 
     name: Name
     supervisor: File | None = None
@@ -134,6 +137,7 @@ class Service(Frozen):
     commands: Commands | None = None
     ports: tuple[Port, ...] = ()
     wait: PositiveDuration = timedelta(seconds=30)
+    stays_down: PositiveDuration = timedelta(seconds=2)
 
     @model_validator(mode="after")
     def _one(self) -> Self:

@@ -69,7 +69,7 @@ def _call(one: types.Call, verb: str, secret: Credential | None, seconds: float)
 
 def _service(one: types.Service) -> Service:
     seconds = one.wait.total_seconds()
-    patience = Patience(stop=seconds, start=seconds)
+    patience = Patience(stop=seconds, watch=one.stays_down.total_seconds(), start=seconds)
     if one.commands is not None:
         words = Commands(one.commands.start, one.commands.stop, one.commands.status)
         return CommandService(one.name, words, one.ports, patience)

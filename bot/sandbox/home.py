@@ -89,7 +89,8 @@ class Home:
     def settings(self, grace: str) -> str:
         """What a target's configuration says besides its database and records."""
         service = (
-            f'name: web, supervisor: "{self._under}/s.sock", program: crm, ports: [{self.port}], wait: 10s'
+            f'name: web, supervisor: "{self._under}/s.sock", program: crm, ports: [{self.port}], wait: 10s, '
+            "stays_down: 1s"
         )
         return f"""
     host: {HOST}

@@ -18,7 +18,7 @@ SYSTEM = """
     host: HOST
     grace: GRACE
     roots: ["ROOT"]
-    services: [{name: web, supervisor: "SOCKET", program: crm, ports: [PORT], wait: 10s}]
+    services: [{name: web, supervisor: "SOCKET", program: crm, ports: [PORT], wait: 10s, stays_down: 1s}]
     files: [{name: uploads, path: "ROOT/uploads"}]
     checks: [{name: page, http: "http://127.0.0.1:PORT/"}]
     neighbours: [{name: shop, port: "127.0.0.1:NEXT"}]
