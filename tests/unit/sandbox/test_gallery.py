@@ -47,7 +47,7 @@ VIEWS = (
     wording,
 )
 #: They read what somebody typed into a form; nothing of theirs is shown.
-READERS = {"values_of", "private_of", "problems"}
+READERS = {"values_of", "private_of", "language_of", "problems"}
 
 
 @pytest.fixture(scope="module", params=languages())

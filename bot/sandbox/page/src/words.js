@@ -3,7 +3,8 @@
 let texts = {};
 
 export async function learn() {
-  const answer = await fetch(`/words?language=${encodeURIComponent(navigator.language)}`);
+  const wanted = new URLSearchParams(location.search).get("language") ?? navigator.language;
+  const answer = await fetch(`/words?language=${encodeURIComponent(wanted)}`);
   const { language, texts: found } = await answer.json();
   texts = found;
   document.documentElement.lang = language;
