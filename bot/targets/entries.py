@@ -86,6 +86,20 @@ def walk(parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
         yield from _Walk(place, about.st_dev, read).into(opened, "", 0)
 
 
+def stamps(parent: int, name: str, place: str, above: str = ".") -> Iterator[tuple[str, int, int, int]]:
+    """Every folder with its inode and the moment of its last change, which nobody can set.
+
+    Whoever exchanges something for something else, if only for a moment, changes the folder that holds it.
+    """
+    with ground.inner(parent, name, place) as opened:
+        about = os.fstat(opened)
+        yield above, about.st_dev, about.st_ino, about.st_ctime_ns
+        for below in sorted(os.listdir(opened)):  # noqa: PTH208 - a folder by its descriptor
+            found = ground.look(opened, below)
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                yield from stamps(opened, below, f"{place}/{below}", f"{above}/{below}")
+
+
 class _Walk:
     def __init__(self, place: str, device: int, read: bool) -> None:
         self._place = place
@@ -121,7 +135,7 @@ class _Walk:
 
     def _leaf(self, opened: int, name: str, path: str, kind: Type, about: os.stat_result) -> Entry:
         if kind == "link":
-            return _entry(path, kind, about, target=os.readlink(name, dir_fd=opened))
+            return _entry(path, kind, about, target=self._aim(opened, name, path))
         if kind != "file" or not self._read:
             return _entry(path, kind, about)
         try:
@@ -137,6 +151,12 @@ class _Walk:
             return _entry(path, kind, about, sha256=digest, xattrs=_xattrs(file))
         finally:
             os.close(file)
+
+    def _aim(self, opened: int, name: str, path: str) -> str:
+        try:
+            return os.readlink(name, dir_fd=opened)
+        except OSError:
+            raise CannotProve("files.changing", path=self._full(path)) from None
 
     def _unchanged(self, before: os.stat_result, now: os.stat_result, path: str) -> None:
         if _same(before) != _same(now):

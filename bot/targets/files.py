@@ -4,6 +4,7 @@ In the backup: ``<name>.entries.jsonl`` (what there is) and ``<name>.tar`` (GNU 
 """
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -17,6 +18,9 @@ from bot.targets.ports import Sink, Source, Told
 from bot.targets.quarantine import Quarantine
 from bot.targets.streams import lines
 from bot.targets.system import Removal, Survey, Users, Whereabouts
+
+#: Seconds; longer than the kernel takes between two times that it writes down.
+_TICK = 0.02
 
 
 class FolderHolding:
@@ -80,6 +84,10 @@ class FolderHolding:
     def copy(self, sink: Sink) -> Mapping[str, Any]:
         """See ``Holding``."""
         with self._ground.parent(self._path) as parent:
+            ground.require_no_mount(self._path)
+            before = list(listing.stamps(parent, self._base, self._path))
+            # From here on a change has another time than those before it, however coarse the clock.
+            time.sleep(_TICK)
             found = list(walk(parent, self._base, self._path, read=True))
             with sink.blob(f"{self._name}.entries.jsonl") as out:
                 for line in listing.dump(found):
@@ -89,6 +97,10 @@ class FolderHolding:
                 sink.blob(f"{self._name}.tar") as out,
             ):
                 tar.pack(opened, found, out, self._path)
+                # tar goes by names: what a folder was exchanged for meanwhile must not be sealed.
+                ground.require_no_mount(self._path)
+                if before != list(listing.stamps(parent, self._base, self._path)):
+                    raise CannotProve("files.changing", path=self._path)
         size = sum(entry.size for entry in found if entry.type == "file")
         return {"kind": "files", "entries": len(found), "size": size}
 
@@ -145,6 +157,7 @@ class FolderHolding:
         with self._quarantine().open(operation) as folder:
             self._require_same(folder, self._name, wanted[0])
             place = str(self._aside(operation))
+            ground.require_no_mount(place)
             touched = listing.difference(wanted, walk(folder, self._name, place, read=False))
         if touched is not None:
             raise CannotProve("files.touched-aside", path=f"{place}/{touched}")
@@ -159,6 +172,7 @@ class FolderHolding:
         seen = self.users(operation).users
         if seen:
             raise Stale("files.in-use", path=self._path, program=seen[0].name, pid=seen[0].pid, n=len(seen))
+        ground.require_no_mount(str(self._aside(operation)))
         quarantine = self._quarantine()
         with quarantine.open(operation) as folder:
             return removal.remove(folder, self._name, wanted, str(self._aside(operation)))

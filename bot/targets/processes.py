@@ -4,8 +4,10 @@ Read from ``/proc`` alone. A process that ends while it is looked at does not co
 looked into is counted as hidden, so that nobody calls a file free or a port closed on a guess.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +78,33 @@ def family(heads: Iterable[int], everybody: Mapping[int, Process]) -> set[int]:
         if more <= members:
             return members
         members |= more
+
+
+def likeness(pid: int, salt: bytes, proc: Path = Path("/proc")) -> str | None:
+    """What makes two processes the same program, hashed: a line of arguments may hold secrets.
+
+    The arguments, and the folder it works in unless one of them names a place by itself. None: it cannot be
+    told.
+    """
+    place = proc / str(pid)
+    try:
+        words = (place / "cmdline").read_bytes()
+    except OSError:
+        return None
+    if not words:
+        return None
+    where = b""
+    if not any(word.startswith(b"/") for word in words.split(b"\0")[1:]):
+        with suppress(OSError):
+            where = os.fsencode((place / "cwd").readlink())
+    return hashlib.sha256(salt + words + b"\0" + where).hexdigest()
+
+
+def moment(proc: Path = Path("/proc")) -> tuple[str, int]:
+    """Which start of this machine, and the ticks since then, as ``Process.started`` counts them."""
+    boot = (proc / "sys" / "kernel" / "random" / "boot_id").read_text().strip()
+    seconds = float((proc / "uptime").read_text().split()[0])
+    return boot, int(seconds * os.sysconf("SC_CLK_TCK"))
 
 
 def users(match: Match, proc: Path = Path("/proc")) -> Users:

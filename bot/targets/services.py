@@ -67,7 +67,8 @@ class SupervisorService:
         state = _STATES.get(known["state"])
         if state is None:
             raise TargetDown("services.unclear", service=self._name)
-        members = stopping.members(self._name, [known["pid"]] if known["pid"] else [])
+        heads = [known["pid"]] if known["pid"] else []
+        members = stopping.members(self._name, heads)
         listening, hidden = processes.ports_of(pid for pid, _ in members)
         return ServiceFacts(
             name=self._name,
@@ -76,6 +77,7 @@ class SupervisorService:
             ports=tuple(sorted({*self._ports, *listening})),
             restarted_by=self._restarted_by(),
             hidden=hidden,
+            program=stopping.program(heads) if heads else (),
         )
 
     def stop(self, former: ServiceFacts) -> ServiceFacts:

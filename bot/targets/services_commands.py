@@ -51,8 +51,10 @@ class CommandService:
         state = _STATES.get(self._run(self._commands.status, self._patience.answer))
         if state is None:
             raise TargetDown("services.unclear", service=self._name)
-        members = stopping.members(self._name, processes.owners(self._ports))
-        return ServiceFacts(self._name, state, members, self._ports, (), 0)
+        heads = processes.owners(self._ports)
+        members = stopping.members(self._name, heads)
+        program = stopping.program(heads) if heads else ()
+        return ServiceFacts(self._name, state, members, self._ports, (), 0, program)
 
     def stop(self, former: ServiceFacts) -> ServiceFacts:
         """See ``Service``."""

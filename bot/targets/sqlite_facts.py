@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -57,16 +57,34 @@ class DatabaseFacts:
 
 
 @contextmanager
-def connected(path: Path, target: str, mode: str = "rw") -> Iterator[sqlite3.Connection]:
-    """A connection that says nothing of its own accord; ``mode``: ro, rw, or rwc."""
+def connected(
+    path: Path, target: str, mode: str = "rw", only: tuple[int, int] | None = None
+) -> Iterator[sqlite3.Connection]:
+    """A connection that says nothing of its own accord; ``mode``: ro, rw, or rwc.
+
+    SQLite goes by the path and follows links: ``only`` is the device and inode that it must have opened.
+
+    Raises:
+        CannotProve: it opened something else.
+    """
     address = f"file:{quote(str(path))}?mode={mode}"
     with translated(target):
         connection = sqlite3.connect(address, uri=True, timeout=5.0, isolation_level=None)
     with closing(connection):
+        if only is not None and only not in _open_here():
+            raise CannotProve("files.another-folder", path=str(path))
         connection.text_factory = bytes
         with translated(target):
             connection.execute("PRAGMA temp_store = MEMORY")
         yield connection
+
+
+def _open_here() -> Iterator[tuple[int, int]]:
+    """Device and inode of everything this process has open."""
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            about = descriptor.stat()
+            yield about.st_dev, about.st_ino
 
 
 def facts(path: Path, target: str, *, check: bool = True) -> DatabaseFacts:

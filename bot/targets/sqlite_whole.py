@@ -53,6 +53,7 @@ class SqliteHolding:
         """See ``Holding``."""
         with self._ground.parent(self._path) as parent:
             about = self._file(parent)
+            known = (about.st_dev, about.st_ino)
             ground.require_no_mount(self._path)
             rights.require_move(parent, self._base, self._ground.root_of(self._path), self._path)
             for name in self._names(parent):
@@ -64,7 +65,7 @@ class SqliteHolding:
             kind="database",
             place=self._path,
             identity={"path": self._path, "device": str(about.st_dev), "inode": str(about.st_ino)},
-            items=self._rows(),
+            items=self._rows(known),
             size=about.st_size,
             free=room.f_bavail * room.f_frsize,
             warnings=(),
@@ -87,8 +88,9 @@ class SqliteHolding:
         """See ``Holding``."""
         with self._ground.parent(self._path) as parent:
             about = self._file(parent)
+            ground.require_no_mount(self._path)
         with self._scratch("copy-" + hashlib.sha256(self._path.encode()).hexdigest()[:12], "copy") as place:
-            self._back_up(place)
+            self._back_up(place, (about.st_dev, about.st_ino))
             found = facts(place, self._name)
             known = replace(
                 found,
@@ -117,7 +119,7 @@ class SqliteHolding:
         if now in ("both", "gone"):
             raise CannotProve(f"files.is-{now}", path=self._path)
         if now == "in-place":
-            self._checkpoint()
+            self._checkpoint(wanted)
         with self._folder(operation) as folder:
             with self._ground.parent(self._path) as parent:
                 for name in self._names(parent):
@@ -277,24 +279,25 @@ class SqliteHolding:
         with quarantine.open(operation) as folder:
             yield folder, quarantine.place(operation)
 
-    def _back_up(self, place: Path) -> None:
+    def _back_up(self, place: Path, known: tuple[int, int]) -> None:
         with (
-            connected(Path(self._path), self._name) as origin,
+            connected(Path(self._path), self._name, only=known) as origin,
             connected(place, self._name, "rwc") as copy,
             translated(self._name),
         ):
             origin.backup(copy, pages=_PAGES)
             copy.execute("PRAGMA journal_mode = DELETE")
 
-    def _checkpoint(self) -> None:
+    def _checkpoint(self, wanted: DatabaseFacts) -> None:
         """Fold the log into the database, so that the file is whole by itself."""
-        with connected(Path(self._path), self._name) as connection, translated(self._name):
+        known = (wanted.device, wanted.inode)
+        with connected(Path(self._path), self._name, only=known) as connection, translated(self._name):
             busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:
             raise CannotProve("database.in-use", target=self._name)
 
-    def _rows(self) -> int:
-        with connected(Path(self._path), self._name) as connection, translated(self._name):
+    def _rows(self, known: tuple[int, int]) -> int:
+        with connected(Path(self._path), self._name, only=known) as connection, translated(self._name):
             names = [
                 row[0].decode("utf-8", "surrogateescape").replace('"', '""')
                 for row in connection.execute(

@@ -4,6 +4,7 @@ None of its processes is left, none of its ports listens, and for a bounded whil
 """
 
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -39,6 +40,27 @@ def members(name: str, heads: Iterable[int]) -> tuple[Known, ...]:
     if os.getpid() in found:
         raise CannotProve("services.ourselves", service=name)
     return tuple(sorted((pid, everybody[pid].started) for pid in found if everybody[pid].alive))
+
+
+def program(heads: Iterable[int]) -> tuple[str, ...]:
+    """The main processes of a service as they are known again: start of the machine, ticks, salt, marks.
+
+    A salt of its own for every look: the same program of another look cannot be told from it.
+    """
+    boot, ticks = processes.moment()
+    salt = secrets.token_hex(8)
+    marks = [processes.likeness(pid, salt.encode()) for pid in sorted(heads)]
+    return (boot, str(ticks), salt, *(mark for mark in marks if mark))
+
+
+def elsewhere(known: tuple[str, ...]) -> list[int]:
+    """The processes of the same program that somebody has started since that look."""
+    if not known:
+        return []
+    boot, ticks, salt, *marks = known
+    since = int(ticks) if processes.moment()[0] == boot else 0
+    later = [one.pid for one in processes.table().values() if one.alive and one.started >= since]
+    return [pid for pid in later if marks and processes.likeness(pid, salt.encode()) in marks]
 
 
 def left(known: Iterable[Known]) -> list[int]:
@@ -115,6 +137,9 @@ def _require_down(former: ServiceFacts, now: ServiceFacts) -> None:
     open_ports = sorted(set(former.ports) & set(processes.listening().values()))
     if open_ports:
         raise CannotProve("services.port-open", service=former.name, port=open_ports[0])
+    strangers = elsewhere(former.program)
+    if strangers:
+        raise CannotProve("services.started-elsewhere", service=former.name, pid=strangers[0])
     if former.hidden and not former.ports:
         raise CannotProve("services.hidden", service=former.name, n=former.hidden)
 

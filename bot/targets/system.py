@@ -32,7 +32,8 @@ class ServiceFacts:
 
     ``processes``: (pid, start time in ticks since boot) of everything that belongs to it. ``ports``: TCP
     ports it listens on, with those it is declared to. ``restarted_by``: keys that say what would start it
-    again. ``hidden``: processes that could not be looked into.
+    again. ``hidden``: processes that could not be looked into. ``program``: what its main processes are
+    known by when somebody else starts them, see ``stopping.Program``.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ServiceFacts:
     ports: tuple[int, ...]
     restarted_by: tuple[str, ...]
     hidden: int
+    program: tuple[str, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -61,6 +63,7 @@ class ServiceFacts:
             tuple(plain["ports"]),
             tuple(plain["restarted_by"]),
             plain["hidden"],
+            tuple(plain.get("program", ())),
         )
 
 
@@ -82,7 +85,8 @@ class Service(Protocol):
         """Stop it, and come back only when it is stopped.
 
         Stopped: none of the processes of ``former`` nor of now is left, none of the ports listens, whoever
-        runs it will not start it again, and it stayed so for a bounded while. A child that outlives its
+        runs it will not start it again, nobody else has started the same program, and it stayed so for a
+        bounded while. A child that outlives its
         parent is ended too. ``former`` is what ``look`` said before the first attempt.
 
         Raises:

@@ -1,6 +1,10 @@
 """A teardown under attack, through the Slack door: everything in its way is said, and nothing is half and silent."""
 
+import os
+import re
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +12,7 @@ import pytest
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
-from tests.stories.town import ask, press, thread, torn_down, town
+from tests.stories.town import APP, ask, press, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -94,3 +98,42 @@ def test_what_is_immutable_is_refused_or_stops_the_job_and_the_page_answers_agai
             assert stubborn.read_text() == "an offer"
         finally:
             chattr("-i", stubborn)
+
+
+#: PORT and the words of a program: whenever nobody listens there, it is started by this parent.
+WATCHDOG = """
+import socket, subprocess, sys, time
+port, words, child = int(sys.argv[1]), sys.argv[2:], None
+try:
+    while True:
+        with socket.socket() as one:
+            closed = one.connect_ex(("127.0.0.1", port)) != 0
+        if closed and (child is None or child.poll() is not None):
+            child = subprocess.Popen(words)
+        time.sleep(0.1)
+finally:
+    child and child.kill()
+"""
+
+
+def test_a_watchdog_outside_of_supervisor_that_starts_it_again_is_noticed_and_all_is_put_back(
+    tmp_path: Path,
+) -> None:
+    with town(tmp_path) as (rig, page):
+        before, rows = page(), rig.contents()
+        port = re.search(r"ports: \[(\d+)\]", (tmp_path / "countersign.yml").read_text())
+        assert port
+        words = [sys.executable, str(APP), "crm", port[1], str(rig.crm.parent)]
+        dog = subprocess.Popen([sys.executable, "-c", WATCHDOG, port[1], *words], start_new_session=True)
+        try:
+            ballot = ask(rig)
+            rig.approve(ballot)
+            assert rig.wait_state(1, "failed", "set-aside", "held") == "failed", thread(rig, ballot)
+            rig.wait(lambda: "find out what" in thread(rig, ballot), "the thread says why")
+            assert rig.wait(page, "the page answers") == before
+            assert rig.contents() == rows
+            assert not (rig.crm.parent / ".countersign-quarantine").exists()
+            assert rig.row("SELECT count(*) FROM backups")[0] == 0
+        finally:
+            os.killpg(dog.pid, signal.SIGKILL)
+            dog.wait()
