@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -11,6 +12,9 @@ from bot.sandbox.page.server import Page
 from bot.sandbox.page.show import Show
 from bot.sandbox.stage import Stage
 from tests.browser.visitor import Visitor
+from tests.fakes.page_sources import page_sources
+
+__all__ = ["page_sources"]
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +54,9 @@ def visit(browser: Browser, address: str, show: Show) -> Iterator[Visitor]:
     yield visitor
     visitor.leave()
     assert visitor.problems == []
+
+
+@pytest.fixture(scope="session")
+def judge(page_sources: Path) -> str:
+    """The script of axe-core, which looks for what keeps people out."""
+    return (page_sources / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")

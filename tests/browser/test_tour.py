@@ -37,7 +37,7 @@ def ask_and_approve(visit: Visitor) -> None:
     expect(page.locator(".room .next")).to_contain_text("Carol approves")
     page.get_by_role("button", name="Be Carol").click()
     ballot.get_by_role("button", name="Approve").click()
-    expect(deletion).to_contain_text("done")
+    expect(deletion).to_contain_text("✅ done")
     expect(page.locator(".thread")).to_contain_text("cs1.")
 
 
@@ -48,7 +48,7 @@ def restore(visit: Visitor) -> None:
     expect(card).to_contain_text("waiting for approval")
     visit.be("dan")
     visit.open_thread(card).locator(".reaction", has_text="✅").last.click()
-    expect(card).to_contain_text("done")
+    expect(card).to_contain_text("✅ done")
 
 
 def tear_down_and_put_back(visit: Visitor) -> None:

@@ -72,6 +72,14 @@ class Visitor:
         """A step of the tour, by its title."""
         return self.page.locator(".steps li", has=self.page.locator("b", has_text=re.compile(f"^{name}$")))
 
+    def judged_by(self, judge: str) -> list[str]:
+        """What axe-core finds wrong with the page as it is now, in words."""
+        found = self.page.evaluate(
+            f"async () => {{ {judge}; const {{ violations }} = await axe.run();"
+            " return violations.map((one) => `${one.id}: ${one.nodes[0].html}`); }"
+        )
+        return [str(one) for one in found]
+
     def _heard(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text}")

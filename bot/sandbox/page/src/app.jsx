@@ -96,6 +96,13 @@ export function App() {
     <Stage.Provider value={stage}>
       <Now.Provider value={now}>
         <div className={`page${menu ? " menu-open" : ""}${thread ? " with-thread" : ""}${panel ? " with-panel" : ""}`}>
+          <button
+            type="button"
+            className="button filled primary skip"
+            onClick={() => document.querySelector(".room textarea, .home")?.focus()}
+          >
+            {w("skip")}
+          </button>
           <Sidebar place={place === "home" ? "home" : room.id} go={go} become={become} close={() => setMenu(false)} />
           {menu && <div className="shade" onClick={() => setMenu(false)} />}
           {place === "home" ? <Home header={header} /> : <Room room={room} open={open} header={header} />}
