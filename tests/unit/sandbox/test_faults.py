@@ -46,6 +46,21 @@ def test_a_lost_answer_is_done_all_the_same_so_that_a_retry_posts_twice() -> Non
         assert texts == ["once", "twice", "twice"]
 
 
+def test_what_is_still_to_go_wrong_is_counted_and_can_be_called_off() -> None:
+    with slack_server() as slack:
+        slack.faults.rate_limit("chat.postMessage", times=5)
+        slack.faults.lose_answer_next("chat.update", times=3)
+        slack.faults.redeliver_next(10)
+        slack.faults.drop_acks(2)
+        assert slack.faults.left() == {"limited": 5, "unanswered": 3, "doubled": 10, "unheard": 2}
+        with pytest.raises(SlackApiError):
+            client_of(slack).chat_postMessage(channel=DELETIONS, text="later")
+        assert slack.faults.left()["limited"] == 4
+        slack.faults.calm()
+        assert not any(slack.faults.left().values())
+        client_of(slack).chat_postMessage(channel=DELETIONS, text="now")
+
+
 def test_a_late_answer_is_late_but_its_effect_is_not() -> None:
     with slack_server() as slack:
         slack.faults.delay("chat.postMessage", 0.3)
