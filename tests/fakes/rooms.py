@@ -175,12 +175,16 @@ def empty_postgresql() -> str:
 
 @dataclass
 class House:
-    """One installation in a folder. ``groups`` is what Slack says about user groups."""
+    """One installation in a folder. ``groups`` is what Slack says about user groups.
+
+    ``url``: a database that is there already; ``chance``: where its chance begins.
+    """
 
     folder: Path
     settings: Config = field(default_factory=config)
     url: str = ""
     now: datetime = START
+    chance: int = 1
     groups: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"S0DBA": ("U0GINA",)})
 
     def __post_init__(self) -> None:
@@ -191,7 +195,11 @@ class House:
         self.store = Store(self.database)
         with self.store.transact() as work:
             open_log(work.audit, public_key(SIGNING), self.now)
-        self._entropy, self._keys, self._jobs = itertools.count(1), itertools.count(1), itertools.count(1)
+        self._entropy, self._keys, self._jobs = (
+            itertools.count(self.chance),
+            itertools.count(1),
+            itertools.count(1),
+        )
         self.configure(self.settings)
 
     def configure(self, settings: Config) -> None:
