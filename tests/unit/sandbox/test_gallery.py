@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -110,6 +111,42 @@ def test_it_is_what_the_types_of_slack_allow(shown: list[Exhibit], types: dict[s
         )
     ]
     assert wrong == []
+
+
+#: What comes from the configuration or is typed stays as it is: names of rules and companies, commands.
+KEPT = re.compile(
+    r"`[^`]*`|<[^>]*>|small erasure|Example CRM Ltd|Alice Support|GDPR 4711|table\.column"
+    r"|countersign [a-z-]+|PostgreSQL version"
+)
+
+
+def said(node: Any) -> Iterator[str]:
+    """Every text that somebody reads, the questions behind buttons included."""
+    if isinstance(node, list | tuple):
+        for part in node:
+            yield from said(part)
+    if isinstance(node, dict):
+        if node.get("type") in ("plain_text", "mrkdwn"):
+            yield str(node["text"])
+        for part in node.values():
+            yield from said(part)
+
+
+@pytest.mark.parametrize(
+    ("language", "foreign"),
+    [
+        ("en", re.compile(r"[\u3000-\u9fff\uff00-\uffef]")),
+        ("zh-CN", re.compile(r"[A-Za-z][\w-]*(?:[ ,.]+[A-Za-z][\w-]*)+")),
+    ],
+)
+def test_nothing_mixes_two_languages(language: str, foreign: re.Pattern[str]) -> None:
+    mixed = [
+        (one.room, one.title, found[0])
+        for one in gallery.exhibits(language)
+        for text in (one.text, *said(list(one.blocks)), *said(dict(one.view or {})))
+        if (found := foreign.search(KEPT.sub("", text)))
+    ]
+    assert mixed == []
 
 
 BAD = [
