@@ -1,6 +1,9 @@
 """Where the sample CRM lives: its folder, its database, its program and a neighbour, under a supervisor."""
 
 import json
+import os
+import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +19,8 @@ from bot.sandbox.slack.server import LOOPBACK
 START_WITHIN = 20.0
 STOP_WITHIN = 10.0
 HOST = "sandbox"
+#: Bytes: the path of a socket holds 107, and supervisor adds its name and a number.
+LONGEST = 85
 _APP = Path(__file__).with_name("app.py")
 _OVERSEER = Path(__file__).with_name("overseer.py")
 _LOGO = (
@@ -34,7 +39,7 @@ class Home:
         self.uploads = self.folder / "uploads"
         self.port, self._shop = free_port(), free_port()
         self.address = f"http://{LOOPBACK}:{self.port}/"
-        self._under = folder / "supervisor"
+        self._under = _near(folder)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -76,6 +81,7 @@ class Home:
             self._process.kill()
             self._process.wait()
         self._process = None
+        shutil.rmtree(self._under, ignore_errors=True)
 
     def page(self) -> str | None:
         """What the CRM's page says; None while it is silent."""
@@ -119,6 +125,14 @@ class Home:
             + program("crm", "crm", str(self.port), str(self.folder))
             + program("shop", "shop", str(self._shop))
         )
+
+
+def _near(folder: Path) -> Path:
+    """The supervisor's folder: below ``folder``, or in /tmp where the path of a socket would be too long."""
+    place = folder / "supervisor"
+    if len(os.fsencode(place)) <= LONGEST:
+        return place
+    return Path("/tmp") / f"countersign-{secrets.token_hex(8)}"  # noqa: S108 - nobody can guess it, and it is ours alone
 
 
 def _get(address: str) -> str | None:
