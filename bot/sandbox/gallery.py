@@ -13,7 +13,7 @@ from typing import Any
 from bot.config.load import load
 from bot.config.types import Config
 from bot.model.doors import Answer, KeptBackup, RequestView
-from bot.model.jobs import JobState
+from bot.model.jobs import JobKind, JobState
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
 from bot.texts import catalogue
@@ -47,8 +47,16 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "no number": {"request": {"number": None}},
     "backup destroyed": {"backup": samples.backup(state="gone")},
 }
-#: Sentences whose keys begin so are told to people in Slack, alone or in a thread.
-TOLD = ("filing.", "vote.", "note.", "brake.", "outcome.", "slack.", "target.", "teardown.", "operations.")
+#: Texts whose keys begin so are read elsewhere, or are parts of what is exhibited whole; all others are
+#: sentences that people are told in Slack, alone, in a thread or on a card.
+NOT_SENTENCES = (
+    *("audit", "ballot", "card", "checks", "cli", "config", "finding", "form", "form-delete-records"),
+    *("form-deny-reason", "form-restore", "form-teardown", "form-unfreeze", "home", "list", "method"),
+    *("overview", "owner", "page", "plan", "prompt", "receipt", "sandbox", "settings", "step", "store"),
+    *("story", "usage", "words", "worker"),
+)
+#: Sentences among the parts of a plan; a text for a file, among the sentences about backups.
+ALSO, NEITHER = ("plan.broken", "plan.not-ours"), "backups.readme"
 _SAMPLE: Mapping[str, str | int] = {
     "user": "U0BOB",
     "by": "U0BOB",
@@ -143,10 +151,35 @@ def _teardowns(language: str) -> Iterator[Exhibit]:
     content = {**back.revision.plan, "tables": [], "nullified": [], "system": samples.system(back=True)}
     back = replace(back, revision=replace(back.revision, plan=content))
     yield _exhibit("teardown: plan", "brought back", plan.render(back, 1, language))
-    running = samples.view(State.RUNNING)
-    assert running.job is not None
-    late = replace(running, job=replace(running.job, state=JobState.COMMITTING))
-    yield _exhibit("card", "past the point of no return", request_card.render(late, language))
+    yield _exhibit("teardown: card", "brought back", request_card.render(back, language))
+    yield from _jobs(language)
+
+
+def _jobs(language: str) -> Iterator[Exhibit]:
+    """What only the kind or the state of the job makes different."""
+    rows, whole = samples.view(State.RUNNING), samples.teardown(State.RUNNING)
+    for room, shown, title, changes in (
+        ("card", rows, "past the point of no return", {"state": JobState.COMMITTING}),
+        ("teardown: card", whole, "being put back", {"kind": JobKind.PUT_BACK}),
+        ("teardown: card", whole, "stopped, going back", {"state": JobState.HALTING}),
+        ("teardown: card", whole, "being removed", {"kind": JobKind.PURGE}),
+        ("teardown: card", whole, "half removed", {"kind": JobKind.PURGE, "state": JobState.COMMITTING}),
+        ("teardown: card", samples.teardown(State.HELD), "held half removed", {"kind": JobKind.PURGE}),
+    ):
+        assert shown.job is not None
+        changed = replace(shown, job=replace(shown.job, **changes))
+        yield _exhibit(room, title, request_card.render(changed, language))
+    facts = {
+        "certificate": "teardown-42.json",
+        "removed": 310,
+        "bytes": 52_400_000,
+        "left": 2,
+        "residue": [["unit file", "found"]],
+    }
+    gone = samples.teardown(State.SUCCEEDED)
+    assert gone.job is not None
+    gone = replace(gone, job=replace(gone.job, facts=facts))
+    yield _exhibit("teardown: receipt", "with its certificate", receipt.render(gone, language))
 
 
 class _Books:
@@ -219,14 +252,19 @@ def _forms(config: Config, language: str) -> Iterator[Exhibit]:
         "deny": forms.deny(7, "C0DELETIONS", language),
     }.items():
         yield Exhibit("forms", title, view=view)
+        for field, wrong in forms.problems(config, view).items():
+            said = replies.private(Answer(wrong.key, wrong.params), language)
+            yield _exhibit("forms: told beside a field", f"{title}, sent empty: {field}", said)
 
 
 def _sentences(language: str) -> Iterator[Exhibit]:
     for key in sorted(catalogue("en")[0]):
-        if key.startswith(TOLD) and ".button." not in key:
-            yield _exhibit("sentences", key, replies.private(Answer(key, _filled(key)), language))
+        about, _, rest = key.partition(".")
+        told = about not in NOT_SENTENCES and "." not in rest and key != NEITHER
+        if told or key in ALSO:
+            yield _exhibit(f"said: {about}", key, replies.private(Answer(key, _filled(key)), language))
     deny = Answer("vote.denied", _filled("vote.denied"), button="deny-reason", value="7")
-    yield _exhibit("sentences", "with a button", replies.private(deny, language))
+    yield _exhibit("said: vote", "with a button", replies.private(deny, language))
 
 
 def _filled(key: str) -> dict[str, str | int]:
@@ -235,4 +273,4 @@ def _filled(key: str) -> dict[str, str | int]:
     names = {name for text in texts for _, name, _, _ in Formatter().parse(text or "") if name}
     if len(texts) > 1:
         names.add("n")
-    return {name: _SAMPLE.get(name, name) for name in names}
+    return {name: _SAMPLE.get(name, f"({name})") for name in names}

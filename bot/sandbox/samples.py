@@ -1,5 +1,6 @@
 """Requests in any state, ready to be shown."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 RULE = RuleSpec("small erasure", ("support",), (SlotSpec(1, "dba"), SlotSpec(2, "data-owner")), 14400, 10, 0)
 LABEL = "Ada King, Countess of Lovelace"
 REASON = "GDPR ticket 4711"
+_UNDECIDED = (State.PLANNING, State.PENDING, State.CANCELLED, State.EXPIRED, State.REFUSED)
 REFERENCE = "cs1." + "Ab_-" * 30
 
 
@@ -66,6 +68,7 @@ def system(*, back: bool = False, builtin: bool = False) -> dict[str, Any]:
             ["database", "sqlite", "/srv/crm/crm.db", 3, 8_200_000],
         ],
         "checks": [["page", True]],
+        "size": 60_600_000,
     }
     if back:
         return {
@@ -99,7 +102,8 @@ def system(*, back: bool = False, builtin: bool = False) -> dict[str, Any]:
 def teardown(state: State, *, builtin: bool = False, **changes: Any) -> RequestView:
     """A teardown of a whole system, in any state."""
     asked = {"operation": Operation.TEARDOWN, "record": None, "grace_until": AT + timedelta(days=7)}
-    names = [step[0] for step in SET_ASIDE]
+    names = [step[0] for step in (*SET_ASIDE, *(BUILTIN_PURGE if builtin else PURGE))]
+    erased = Personal() if state in CLOSED else Personal(None, (), "replaced by the new CRM", None)
     content = {
         "format": 1,
         "operation": "teardown",
@@ -112,9 +116,19 @@ def teardown(state: State, *, builtin: bool = False, **changes: Any) -> RequestV
         "way_back": "way-back.teardown",
         "system": system(builtin=builtin),
     }
-    shown = view(state, request={**asked, **changes.pop("request", {})})
-    revision = Revision(7, 1, "d" * 64, content, RULE, AT)
-    return replace(shown, revision=revision, **changes)
+    shown = view(state, request={**asked, **changes.pop("request", {})}, personal=erased)
+    rule = replace(RULE, name="system teardown")
+    done = {
+        State.RUNNING: 4,
+        State.HELD: 2,
+        State.STOPPED: 2,
+        State.FAILED: 2,
+        State.SUCCEEDED: len(names) - 1,
+    }
+    steps = _steps(shown.job, names, done.get(state, 0))
+    return replace(
+        shown, **{"revision": Revision(7, 1, "d" * 64, content, rule, AT), "steps": steps, **changes}
+    )
 
 
 def request(state: State = State.PENDING, **changes: Any) -> Request:
@@ -152,15 +166,9 @@ def view(state: State = State.PENDING, **changes: Any) -> RequestView:
         "request": asked,
         "revision": Revision(7, 1, "d" * 64, plan(asked.operation), RULE, AT),
         "personal": Personal() if state in CLOSED else Personal(LABEL, ("ada@example.com",), REASON, None),
-        "votes": (Vote(7, 1, "U0BOB", Choice.APPROVE, Proof.REACTION, AT, ("dba",)),),
-        "verdict": Verdict(False, (Filled("dba", "U0BOB"),), (SlotSpec(2, "data-owner"),)),
+        **_decision(state),
         "job": job,
-        "steps": ()
-        if job is None
-        else (
-            Step(job.id, 1, "step.lock", StepState.DONE, AT, AT),
-            Step(job.id, 2, "step.delete", StepState.RUNNING, AT, None),
-        ),
+        "steps": _steps(job, ["step.lock", "step.delete"], 1),
         "backup": None if job is None else backup(),
         "frozen": None,
         "worker_alive": True,
@@ -193,6 +201,35 @@ def backup(**changes: Any) -> Backup:
 def frozen() -> Freeze:
     """Somebody froze the target."""
     return Freeze("crm", "U0BOB", AT)
+
+
+def _decision(state: State) -> dict[str, Any]:
+    """The votes that brought a request to where it is, and what they amount to."""
+    votes = [Vote(7, 1, "U0BOB", Choice.APPROVE, Proof.REACTION, AT, ("dba",))]
+    filled = [Filled("dba", "U0BOB")]
+    missing = [SlotSpec(2, "data-owner")]
+    if state in (State.DENIED, State.REJECTED):
+        votes.append(Vote(7, 1, "U0CAROL", Choice.DENY, Proof.CLICK, AT, ("data-owner",)))
+    elif state not in _UNDECIDED:
+        votes += [
+            Vote(7, 1, user, Choice.APPROVE, Proof.CLICK, AT, ("data-owner",))
+            for user in ("U0CAROL", "U0ERIN")
+        ]
+        filled += [Filled("data-owner", "U0CAROL"), Filled("data-owner", "U0ERIN")]
+        missing = []
+    return {"votes": tuple(votes), "verdict": Verdict(not missing, tuple(filled), tuple(missing))}
+
+
+def _steps(job: Job | None, names: Sequence[str], done: int) -> tuple[Step, ...]:
+    """``done`` steps behind us, and the one after them as the job's own state says."""
+    if job is None:
+        return ()
+    last = {JobState.RUNNING: StepState.RUNNING, JobState.DONE: StepState.DONE}.get(
+        job.state, StepState.FAILED
+    )
+    made = [Step(job.id, place, name, StepState.DONE, AT, AT) for place, name in enumerate(names[:done], 1)]
+    ended = None if last is StepState.RUNNING else AT
+    return (*made, Step(job.id, done + 1, names[done], last, AT, ended))
 
 
 def _job(state: State) -> Job | None:

@@ -87,9 +87,10 @@ def _certificate(facts: Mapping[str, Any], language: str) -> str:
             language,
             n=int(facts.get("removed") or 0),
             size=size(int(facts.get("bytes") or 0), language),
-            left=int(facts.get("left") or 0),
         )
     ]
+    if facts.get("left"):
+        lines.append(say("receipt.left", language, n=int(facts["left"])))
     found = [what for what, state in facts.get("residue") or () if state == "found"]
     if found:
         lines.append(say("receipt.residue", language, found=safe(listed(found, language), 500)))

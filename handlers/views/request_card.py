@@ -72,7 +72,7 @@ def rows_line(view: RequestView, language: str) -> str | None:
     plan = view.revision.plan if view.revision else {}
     tables = plan.get("tables") or []
     system = plan.get("system") or {}
-    if view.request.operation is Operation.RESTORE and system:
+    if view.request.operation in (Operation.RESTORE, Operation.TEARDOWN) and "size" in system:
         weight = size(int(system["size"]), language)
         return say("card.parts", language, n=len(system["holdings"]), size=weight)
     if not tables:
@@ -165,7 +165,8 @@ def _until(view: RequestView, language: str) -> str | None:
         if request.state is state and at:
             return say(key, language, until=moment(at))
     if request.state is State.APPROVED and request.starts_at:
-        return say("card.starts", language, at=moment(request.starts_at))
+        key = "card.starts.teardown" if request.operation is Operation.TEARDOWN else "card.starts"
+        return say(key, language, at=moment(request.starts_at))
     return say("card.closed", language, at=moment(request.closed_at)) if request.closed_at else None
 
 
@@ -175,8 +176,12 @@ def _while_running(view: RequestView, language: str) -> str | None:
         return None
     if job.state is JobState.HALTING or job.kind is JobKind.PUT_BACK:
         return say("card.going-back", language)
-    early = job.state in (JobState.QUEUED, JobState.RUNNING)
-    return say("card.stop-possible" if early else "card.stop-too-late", language)
+    if job.state not in (JobState.QUEUED, JobState.RUNNING):
+        return say("card.stop-too-late", language)
+    if job.kind is JobKind.PURGE:
+        return say("card.stop-possible.purge", language)
+    whole = view.request.operation is Operation.TEARDOWN
+    return say("card.stop-possible.teardown" if whole else "card.stop-possible", language)
 
 
 def _notices(view: RequestView, language: str) -> str | None:

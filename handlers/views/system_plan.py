@@ -31,29 +31,29 @@ def sections(plan: Mapping[str, Any], language: str) -> list[str]:
 
 
 def steps(plan: Mapping[str, Any], language: str) -> list[str]:
-    """Every step with who does it, how long it takes and how it is undone; the point of no return between."""
+    """Every step, how long it takes, who does it if not the worker; in between, how it is undone."""
     system = plan.get("system")
     if not system:
         return []
     lines = [f"*{say('plan.steps', language)}*"]
-    gone = False
+    before = ""
     for number, (key, owner, seconds, undo, phase) in enumerate(system["steps"], start=1):
-        if not gone and undo is None:
-            gone = True
-            lines.append(f"*{say('plan.no-return' if phase == 'purge' else 'plan.forward', language)}*")
-        way = say(undo, language) if undo else say("undo.never", language)
-        lines.append(
-            say(
-                "plan.step",
-                language,
-                number=number,
-                step=step_name(key, language),
-                owner=say(owner, language),
-                seconds=int(seconds),
-                undo=way,
-            )
-        )
-    return ["\n".join(lines[:9]), "\n".join(lines[9:])]
+        if undo != before:
+            lines.append(_undo(undo, phase, language))
+        before = undo
+        spoken = {"number": number, "step": step_name(key, language), "seconds": int(seconds)}
+        if owner == "owner.worker":
+            lines.append(say("plan.step", language, **spoken))
+        else:
+            lines.append(say("plan.step-by", language, owner=say(owner, language), **spoken))
+    return ["\n".join(lines[start : start + 12]) for start in range(0, len(lines), 12)]
+
+
+def _undo(undo: str | None, phase: str, language: str) -> str:
+    """What holds for the steps that follow, as a line of its own."""
+    if undo:
+        return say("plan.undo", language, undo=say(undo, language))
+    return f"*{say('plan.no-return' if phase == 'purge' else 'plan.forward', language)}*"
 
 
 def _coming_back(system: Mapping[str, Any], language: str) -> list[str]:
@@ -107,17 +107,13 @@ def _method(system: Mapping[str, Any], language: str) -> str | None:
 
 
 def _services(system: Mapping[str, Any], title: str, language: str) -> str | None:
-    lines = [
-        say(
-            "plan.service",
-            language,
-            name=code(str(name), 60),
-            state=_running(str(state), language),
-            n=int(processes),
-            ports=", ".join(str(port) for port in ports) or "-",
-        )
-        for name, state, processes, ports, _ in system["services"][:_SHOWN]
-    ]
+    lines = []
+    for name, state, processes, ports, _ in system["services"][:_SHOWN]:
+        running = _running(str(state), language)
+        line = say("plan.service", language, name=code(str(name), 60), state=running, n=int(processes))
+        if ports:
+            line += say("plan.ports", language, n=len(ports), ports=", ".join(map(str, ports)))
+        lines.append(line)
     return _listed(title, lines, language)
 
 

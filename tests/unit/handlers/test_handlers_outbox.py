@@ -141,7 +141,7 @@ def test_a_vote_redraws_card_and_ballot_in_place(doorway: Doorway) -> None:
     doorway.deliver()
     assert len(doorway.slack.messages) == 3
     assert "<@U0DAN> (dba)" in str(card["blocks"])
-    assert "needs 1 more data-owner" in str(ballot["blocks"])
+    assert "Needs 1 more data-owner" in str(ballot["blocks"])
 
 
 def test_nothing_is_edited_that_looks_the_same(doorway: Doorway) -> None:

@@ -173,7 +173,7 @@ def test_a_plan_of_sixty_tables_shows_forty_and_counts_the_rest() -> None:
 def test_the_card_says_who_is_missing() -> None:
     shown = texts(request_card.render(views.view(), "en"))
     assert "✓ <@U0BOB> (dba)" in shown
-    assert "needs 2 more data-owner" in shown
+    assert "Needs 2 more data-owner" in shown
 
 
 def test_approved_without_a_worker_says_so() -> None:

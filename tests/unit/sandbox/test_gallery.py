@@ -48,7 +48,7 @@ VIEWS = (
     wording,
 )
 #: They read what somebody typed into a form; nothing of theirs is shown.
-READERS = {"values_of", "private_of", "language_of", "problems"}
+READERS = {"values_of", "private_of", "language_of"}
 
 
 @pytest.fixture(scope="module", params=languages())
