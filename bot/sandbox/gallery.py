@@ -163,6 +163,7 @@ def _jobs(language: str) -> Iterator[Exhibit]:
         ("teardown: card", whole, "being put back", {"kind": JobKind.PUT_BACK}),
         ("teardown: card", whole, "stopped, going back", {"state": JobState.HALTING}),
         ("teardown: card", whole, "being removed", {"kind": JobKind.PURGE}),
+        ("teardown: card", whole, "removal stopped", {"kind": JobKind.PURGE, "state": JobState.HALTING}),
         ("teardown: card", whole, "half removed", {"kind": JobKind.PURGE, "state": JobState.COMMITTING}),
         ("teardown: card", samples.teardown(State.HELD), "held half removed", {"kind": JobKind.PURGE}),
     ):

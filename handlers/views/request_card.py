@@ -106,9 +106,9 @@ def who_and_what(view: RequestView, language: str) -> str:
     if personal.values and request.operation is Operation.DELETE_RECORDS:
         shown = ", ".join(code(value, 80) for value in personal.values[:SHOWN_VALUES])
         more = len(personal.values) - SHOWN_VALUES
-        what.append(f"({shown}{say('card.more-values', language, n=more) if more > 0 else ''})")
+        what.append(f"{shown}{say('card.more-values', language, n=more) if more > 0 else ''}")
     if what:
-        lines.append(say("card.what", language, what=" ".join(what)))
+        lines.append(say("card.what", language, what=" · ".join(what)))
     if personal.reason:
         lines.append(say("card.why", language, reason=code(personal.reason, 400)))
     return "\n".join(lines)
@@ -174,6 +174,8 @@ def _while_running(view: RequestView, language: str) -> str | None:
     job = view.job
     if job is None:
         return None
+    if job.state is JobState.HALTING and job.kind is JobKind.PURGE:
+        return say("card.stays-aside", language)
     if job.state is JobState.HALTING or job.kind is JobKind.PUT_BACK:
         return say("card.going-back", language)
     if job.state not in (JobState.QUEUED, JobState.RUNNING):

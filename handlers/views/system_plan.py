@@ -35,18 +35,18 @@ def steps(plan: Mapping[str, Any], language: str) -> list[str]:
     system = plan.get("system")
     if not system:
         return []
-    lines = [f"*{say('plan.steps', language)}*"]
+    groups = [[f"*{say('plan.steps', language)}*"]]
     before = ""
     for number, (key, owner, seconds, undo, phase) in enumerate(system["steps"], start=1):
         if undo != before:
-            lines.append(_undo(undo, phase, language))
+            groups.append([_undo(undo, phase, language)])
         before = undo
         spoken = {"number": number, "step": step_name(key, language), "seconds": int(seconds)}
         if owner == "owner.worker":
-            lines.append(say("plan.step", language, **spoken))
+            groups[-1].append(say("plan.step", language, **spoken))
         else:
-            lines.append(say("plan.step-by", language, owner=say(owner, language), **spoken))
-    return ["\n".join(lines[start : start + 12]) for start in range(0, len(lines), 12)]
+            groups[-1].append(say("plan.step-by", language, owner=say(owner, language), **spoken))
+    return ["\n".join(lines) for lines in groups]
 
 
 def _undo(undo: str | None, phase: str, language: str) -> str:
