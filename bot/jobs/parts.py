@@ -1,7 +1,7 @@
 """From the configuration of a target to the parts of its system."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from bot.config import types
@@ -9,7 +9,7 @@ from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.targets.builtin import Builtin, Call
 from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
-from bot.targets.checks import HttpCheck, PortCheck
+from bot.targets.checks import HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.ports import Check
@@ -40,7 +40,7 @@ def open_system(
         services=tuple(_service(one) for one in spec.services),
         holdings=_holdings(spec, targets),
         checks=tuple(_check(one) for one in spec.checks),
-        neighbours=tuple(_check(one) for one in spec.neighbours),
+        neighbours=(*map(_check, spec.neighbours), *(_beside(spec, targets) if spec.builtin else ())),
         builtin=_builtin(spec.builtin, spec, variables, exports) if spec.builtin else None,
     )
 
@@ -94,6 +94,14 @@ def _places(target: Target) -> list[str]:
     if target.database.url.startswith(_FILE):
         found.append(str(PurePosixPath("/" + target.database.url.removeprefix(_FILE).lstrip("/"))))
     return found
+
+
+def _beside(spec: Target, targets: Mapping[str, Target]) -> Iterator[Check]:
+    """What other systems on the same machine keep: nobody knows what an uninstall removes."""
+    for other in targets.values():
+        if other.name != spec.name and other.host == spec.host:
+            for path in _places(other):
+                yield PlaceCheck(f"{other.name}: {PurePosixPath(path).name}", path)
 
 
 def _check(one: types.Check) -> Check:

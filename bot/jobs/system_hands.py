@@ -171,11 +171,18 @@ class SystemHands:
         plan = self._approved(job, request)
         if teardown.method_of(plan) != teardown.BUILTIN:
             return None
-        approved = (plan.system or {})["builtin"]["mark"]
-        if system.builtin is None or system.builtin.mark != approved:
+        approved = (plan.system or {})["builtin"]
+        if system.builtin is None or system.builtin.mark != approved["mark"]:
             raise CannotProve("builtin.changed", target=request.target)
         sealed = first.facts["sealed"]
-        return UninstallOrder(self.name(request), job.id, sealed["id"], sealed["sha256"], system.builtin)
+        return UninstallOrder(
+            operation=self.name(request),
+            job=job.id,
+            backup_id=sealed["id"],
+            sha256=sealed["sha256"],
+            builtin=system.builtin,
+            seal=approved.get("seal"),
+        )
 
     def book(self, request: Request, sealed: Mapping[str, Any], milliseconds: int) -> Backup:
         """The backup as our books have it: kept from the end of the grace period on."""

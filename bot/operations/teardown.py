@@ -211,7 +211,9 @@ def method_of(plan: Plan) -> str:
 
 
 def _mark(system: System, method: str) -> str:
-    return system.builtin.mark if method == BUILTIN and system.builtin else ""
+    if method != BUILTIN or system.builtin is None:
+        return ""
+    return system.builtin.mark + system.builtin.uninstall.seal()
 
 
 def _shown(builtin: Builtin | None) -> Mapping[str, Any]:
@@ -223,6 +225,7 @@ def _shown(builtin: Builtin | None) -> Mapping[str, Any]:
         "running": builtin.running,
         "leaves": sorted(builtin.leaves),
         "mark": builtin.mark,
+        "seal": builtin.uninstall.seal(),
     }
 
 

@@ -27,13 +27,17 @@ class CopyIsOut(CannotProve):
 
 @dataclass(frozen=True)
 class UninstallOrder:
-    """``job`` calls the system's own uninstall; another job that finds it called goes by steps."""
+    """``job`` calls the system's own uninstall; another job that finds it called goes by steps.
+
+    ``seal``: of what was approved; None in plans that do not say it.
+    """
 
     operation: str
     job: str
     backup_id: str
     sha256: str
     builtin: Builtin
+    seal: str | None = None
 
 
 def called_by(journal: Journal) -> str | None:
@@ -60,6 +64,9 @@ def bring_out(order: UninstallOrder, system: System, opened: OpenedBackup, journ
     lacks = unmet(order.builtin, runs=order.builtin.running)
     if lacks is not None:
         raise CannotProve(lacks.key, **lacks.params)
+    # Only now: the program may be a part of the system.
+    if order.seal is not None and order.builtin.uninstall.seal() != order.seal:
+        raise CannotProve("builtin.replaced", place=order.builtin.uninstall.place)
 
 
 def settle(operation: str, system: System, journal: Journal) -> None:

@@ -21,6 +21,9 @@ class Call(Protocol):
     def unmet(self) -> Told | None:
         """What it needs here and does not find; None: nothing. Calls nothing."""
 
+    def seal(self) -> str:
+        """What would be called, as it is now: another program of the same name has another. Calls nothing."""
+
     def run(self, operation: str, out: Writer | None = None) -> str:
         """Call it once, within its time; what it answered. ``out`` gets what it gave back.
 

@@ -6,19 +6,23 @@ variable and nowhere else; no error carries it, nor what the other side said.
 """
 
 import asyncio
+import hashlib
 import os
+import re
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 
 from bot.errors import CannotProve
-from bot.targets import processes, stopping
+from bot.targets import processes, reaper, stopping
 from bot.targets.ports import Told, Writer
 
 #: What an uninstall may say; nobody reads it.
@@ -29,6 +33,8 @@ MOST_GIVEN = 1024 * 1024 * 1024
 MARK = "COUNTERSIGN_OPERATION"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CHUNK = 64 * 1024
+_REAPER = reaper.__file__
+_INTERPRETER = re.compile(r"(ba|da|k|z)?sh|python[0-9.]*|perl[0-9.]*|ruby[0-9.]*|php[0-9.]*|node|nodejs")
 _DONE = (200, 201, 202, 204)
 
 
@@ -70,8 +76,13 @@ class HttpCall:
 
     @property
     def place(self) -> str:
-        """See ``Call``."""
-        return f"{self._verb} {self._url}"
+        """See ``Call``: without what follows the path, which may say more."""
+        parts = urlsplit(self._url)
+        return f"{self._verb} {urlunsplit((parts.scheme, parts.netloc, parts.path, '', ''))}"
+
+    def seal(self) -> str:
+        """See ``Call``. What answers is a part of the system, and comes out of the backup."""
+        return ""
 
     def unmet(self) -> Told | None:
         """See ``Call``."""
@@ -132,54 +143,89 @@ class CommandCall:
 
     def run(self, operation: str, out: Writer | None = None) -> str:
         """See ``Call``."""
+        lacks = no_program(self._words[0])
+        if lacks is not None:
+            raise CannotProve(lacks[0], **lacks[1])
+        reading, writing = os.pipe()
         try:
             process = subprocess.Popen(  # noqa: S603 - declared in the configuration, no shell
-                self._words,
+                [sys.executable, "-I", "-S", _REAPER, str(writing), *self._words],
                 cwd="/",
                 env=self._environment(operation),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL if out is None else subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
+                pass_fds=(writing,),
             )
         except (OSError, ValueError):
+            os.close(reading)
             raise CannotProve("builtin.no-program", path=self.place) from None
-        code = self._attend(process, operation, _Into(out, self.place))
+        finally:
+            os.close(writing)
+        with os.fdopen(reading, "rb") as ended:
+            code = self._attend(process, operation, _Into(out, self.place), ended)
         if code:
             raise CannotProve("builtin.exit", place=self.place, code=code)
         return f"exit {code}"
 
-    def end(self, operation: str) -> None:
+    def seal(self) -> str:
         """See ``Call``."""
-        mark = f"{MARK}={operation}".encode()
-        stopping.end([(one.pid, one.started) for one in processes.table().values() if _has(one.pid, mark)], 6)
+        digest = hashlib.sha256()
+        for path in self._programs():
+            digest.update(f"{path}\0".encode())
+            try:
+                with Path(path).open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "sha256").digest())
+            except OSError:
+                digest.update(b"unreadable")
+        return digest.hexdigest()
 
-    def _attend(self, process: "subprocess.Popen[bytes]", operation: str, into: _Into) -> int:
+    def _programs(self) -> Sequence[str]:
+        """The program, and the script that an interpreter is given; other files are data."""
+        first, *rest = self._words
+        if not _INTERPRETER.fullmatch(Path(first).name):
+            return (first,)
+        script = next((word for word in rest if word.startswith("/") and Path(word).is_file()), None)
+        return (first,) if script is None else (first, script)
+
+    def end(self, operation: str) -> None:
+        """See ``Call``. Also what has left its session and forgotten its environment: it has our reaper."""
+        mark = f"{MARK}={operation}".encode()
+        everybody = processes.table()
+        heads = [pid for pid in everybody if _has(pid, mark)]
+        found = processes.family(heads, everybody) - {os.getpid()}
+        stopping.end([(pid, everybody[pid].started) for pid in found], 6)
+
+    def _attend(
+        self, process: "subprocess.Popen[bytes]", operation: str, into: _Into, ended: IO[bytes]
+    ) -> int:
         """Wait for its end, within its time; if it is cut short, whatever it started has to end with it."""
         late = threading.Event()
 
         def cut() -> None:
             late.set()
-            with suppress(OSError):
-                os.killpg(process.pid, signal.SIGKILL)
+            self.end(operation)
 
         watch = threading.Timer(self._seconds, cut)
         watch.start()
         try:
-            with process:
-                while process.stdout is not None and (data := os.read(process.stdout.fileno(), _CHUNK)):
-                    into.write(data)
-                code = process.wait()
+            if process.stdout is not None:
+                with process.stdout:
+                    while data := os.read(process.stdout.fileno(), _CHUNK):
+                        into.write(data)
+            code = ended.read()
         except BaseException:
             cut()
-            self.end(operation)
             raise
         finally:
             watch.cancel()
+            # The reaper lives as long as anything of it does.
+            threading.Thread(target=process.wait, daemon=True).start()
         if late.is_set():
-            self.end(operation)
+            watch.join()
             raise CannotProve("builtin.too-slow", place=self.place, n=int(self._seconds))
-        return code
+        return int(code or -signal.SIGKILL)
 
     def _environment(self, operation: str) -> Mapping[str, str]:
         made = {"LC_ALL": "C", "PATH": _PATH, MARK: operation}

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from bot.errors import BadInput
@@ -83,6 +84,27 @@ class PortCheck:
     def _once(self) -> tuple[bool, str, int]:
         with socket.create_connection(self._address, timeout=self._seconds):
             return True, "checks.connects", self._address[1]
+
+
+class PlaceCheck:
+    """A place of somebody else that is there: a folder that holds something, a file with bytes in it."""
+
+    def __init__(self, name: str, path: str) -> None:
+        self._name = name
+        self._path = Path(path)
+
+    @property
+    def name(self) -> str:
+        """See ``Check``."""
+        return self._name
+
+    def probe(self) -> Health:
+        """See ``Check``."""
+        return _timed(self._name, self._once)
+
+    def _once(self) -> tuple[bool, str, int]:
+        well = any(self._path.iterdir()) if self._path.is_dir() else self._path.stat().st_size > 0
+        return well, "checks.there", 0
 
 
 def _cut(connection: socket.socket) -> None:

@@ -67,7 +67,8 @@ class Handler(app.Handler):
             return
         called(self.folder, self.path)
         status = behave(self.folder)
-        body = b"x" * 10_000_000 if mode(self.folder) == "greedy" else b"done"
+        # It says what it should not; nobody may hear it.
+        body = b"x" * 10_000_000 if mode(self.folder) == "greedy" else f"done, {TOKEN}".encode()
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/export")
@@ -93,6 +94,8 @@ def main(word: str, *rest: str) -> int:
         sys.stdout.buffer.write(EXPORT)
         return 0
     called(folder, word)
+    for out in (sys.stdout, sys.stderr):
+        print(TOKEN, file=out, flush=True)
     return 0 if behave(folder) < 300 else 1
 
 

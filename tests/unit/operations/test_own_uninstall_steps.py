@@ -28,6 +28,10 @@ class FakeCall:
         self.does = does
         self.calls = 0
         self.lack: Told | None = None
+        self.sealed = "as it was approved"
+
+    def seal(self) -> str:
+        return self.sealed
 
     def unmet(self) -> Told | None:
         return self.lack
@@ -59,7 +63,8 @@ class OwnTown(Town):
     def purge_order(self, job: str = "j2") -> PurgeOrder:
         order, own = self.set_aside(RecordingGate()), self.system.builtin
         assert own is not None
-        return replace(order, own=UninstallOrder("t1", job, order.backup_id, order.sha256, own))
+        approved = (self.order.plan.system or {})["builtin"]["seal"]
+        return replace(order, own=UninstallOrder("t1", job, order.backup_id, order.sha256, own, approved))
 
     def is_aside(self) -> bool:
         places = {one.whereabouts("t1") for one in self.holdings}
@@ -182,4 +187,21 @@ def test_a_copy_that_cannot_be_taken_away_is_told_and_nothing_is_touched(tmp_pat
     uninstall.settle("t1", town.system, town.journal)
     assert town.is_aside()
     set_aside.undo("t1", town.system, town.journal)
+    assert town.is_whole()
+
+
+def test_replaced_since_the_approval_it_is_drift_and_later_it_is_not_called(tmp_path: Path) -> None:
+    town = OwnTown(tmp_path)
+    town.call.sealed = "another program of the same name"
+    with pytest.raises(Drifted):
+        town.set_aside(RecordingGate())
+    assert town.is_whole()
+    town.call.sealed = "as it was approved"
+    order = town.purge_order()
+    town.call.sealed = "another program of the same name"
+    with pytest.raises(CannotProve, match="replaced"):
+        purge.run(order, town.system, town.vault, RecordingGate(), town.journal)
+    assert town.call.calls == 0
+    assert town.is_aside()
+    put_back.run("t1", town.system, RecordingGate(), town.journal)
     assert town.is_whole()
