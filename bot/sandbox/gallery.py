@@ -12,7 +12,7 @@ from typing import Any
 
 from bot.config.load import load
 from bot.config.types import Config
-from bot.model.doors import Answer, KeptBackup, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
@@ -46,6 +46,20 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "unfreeze": {"request": {"operation": Operation.UNFREEZE, "record": None}},
     "no number": {"request": {"number": None}},
     "backup destroyed": {"backup": samples.backup(state="gone")},
+}
+_HOSTILE = "<!channel> 🎉 *bold* _`tick`_ <@U0BOB> <https://example.com|money> &amp; "
+#: What is very long, very many, nothing at all, or meant to do harm.
+EXTREMES: Mapping[str, Mapping[str, Any]] = {
+    "hostile and long": {
+        "request": {"target": _HOSTILE, "record": "r" * 90},
+        "personal": Personal(_HOSTILE * 9, (_HOSTILE, *("v" * 300,) * 30), _HOSTILE * 40, _HOSTILE * 40),
+        "support": _HOSTILE * 9,
+        "environment": _HOSTILE,
+    },
+    "200 tables": {"revision": samples.revision(200)},
+    "one table": {"revision": samples.revision(1)},
+    "no table": {"revision": samples.revision(0)},
+    "40 votes": {"votes": samples.votes(40)},
 }
 #: Texts whose keys begin so are read elsewhere, or are parts of what is exhibited whole; all others are
 #: sentences that people are told in Slack, alone, in a thread or on a card.
@@ -121,10 +135,11 @@ def sandbox_config() -> Config:
 
 def situated(state: State, situation: str) -> RequestView:
     """A request in a state and a situation."""
-    changes = {
-        key: dict(value) if key == "request" else value for key, value in SITUATIONS[situation].items()
-    }
-    return samples.view(state, **changes)
+    return samples.view(state, **_copied(SITUATIONS[situation]))
+
+
+def _copied(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: dict(value) if key == "request" else value for key, value in changes.items()}
 
 
 def _exhibit(room: str, title: str, rendered: Rendered) -> Exhibit:
@@ -138,6 +153,10 @@ def _requests(language: str) -> Iterator[Exhibit]:
             for state in (one for one in State if one is not State.SET_ASIDE):
                 title = str(state) if situation == "plain" else f"{state}, {situation}"
                 yield _exhibit(name, title, paint(situated(state, situation), language))
+        for extreme, changes in EXTREMES.items():
+            for state in (State.PENDING, State.RUNNING):
+                title = f"{state}, {extreme}"
+                yield _exhibit(name, title, paint(samples.view(state, **_copied(changes)), language))
 
 
 def _teardowns(language: str) -> Iterator[Exhibit]:

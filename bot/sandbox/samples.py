@@ -179,6 +179,18 @@ def view(state: State = State.PENDING, **changes: Any) -> RequestView:
     return replace(RequestView(**usual), **changes)
 
 
+def revision(tables: int) -> Revision:
+    """A first revision about so many tables."""
+    return Revision(7, 1, "d" * 64, plan(tables=tables), RULE, AT)
+
+
+def votes(count: int) -> tuple[Vote, ...]:
+    """So many people who approve."""
+    return tuple(
+        Vote(7, 1, f"U0VOTER{number}", Choice.APPROVE, Proof.CLICK, AT, ("dba",)) for number in range(count)
+    )
+
+
 def backup(**changes: Any) -> Backup:
     """The backup of request 42."""
     usual = Backup(

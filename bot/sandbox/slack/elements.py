@@ -46,6 +46,7 @@ def _button(report: Report, element: Mapping[str, Any], path: str) -> None:
     report.text(element.get("text"), f"{path}/text", 75, PLAIN)
     report.size(element.get("value"), f"{path}/value", 2000)
     report.size(element.get("url"), f"{path}/url", 3000)
+    report.size(element.get("accessibility_label"), f"{path}/accessibility_label", 75)
     report.one_of(element.get("style"), f"{path}/style", STYLES)
 
 
@@ -62,17 +63,34 @@ def _confirm(report: Report, confirm: Any, path: str) -> None:
 
 def _options(most: int) -> Callable[[Report, Mapping[str, Any], str], None]:
     def check(report: Report, element: Mapping[str, Any], path: str) -> None:
+        offered = []
         if "option_groups" in element:
-            return
-        for number, option in enumerate(report.items(element.get("options"), f"{path}/options", most)):
-            where = f"{path}/options/{number}"
-            if not isinstance(option, Mapping):
-                report.bad(where, "must be an option object")
-                continue
-            report.text(option.get("text"), f"{where}/text", 75)
-            report.size(option.get("value") or "", f"{where}/value", 150)
+            groups = report.items(element["option_groups"], f"{path}/option_groups", 100)
+            for number, group in enumerate(groups):
+                where = f"{path}/option_groups/{number}"
+                named = group if isinstance(group, Mapping) else {}
+                report.text(named.get("label"), f"{where}/label", 75, PLAIN)
+                offered += _checked(report, named.get("options"), f"{where}/options", 100)
+        else:
+            offered = _checked(report, element.get("options"), f"{path}/options", most)
+        if "initial_option" in element and element["initial_option"] not in offered:
+            report.bad(f"{path}/initial_option", "must be one of the options")
 
     return check
+
+
+def _checked(report: Report, options: Any, path: str, most: int) -> list[Any]:
+    """The options, each looked at."""
+    offered = report.items(options, path, most)
+    for number, option in enumerate(offered):
+        where = f"{path}/{number}"
+        if not isinstance(option, Mapping):
+            report.bad(where, "must be an option object")
+            continue
+        report.text(option.get("text"), f"{where}/text", 75)
+        report.optional_text(option, "description", where, 75)
+        report.size(option.get("value") or "", f"{where}/value", 150)
+    return offered
 
 
 def _text_input(report: Report, element: Mapping[str, Any], path: str) -> None:

@@ -48,6 +48,18 @@ def select(count: int, text: int = 1, value: int = 1) -> list[dict[str, Any]]:
     return actions({"type": "static_select", "action_id": "s", "options": options})
 
 
+def chosen(description: int = 1, initial: str = "v", label: int | None = None) -> list[dict[str, Any]]:
+    option = {"text": plain("o"), "value": "v", "description": plain("d" * description)}
+    element = {
+        "type": "static_select",
+        "action_id": "s",
+        "initial_option": {**option, "value": initial},
+    }
+    if label is None:
+        return actions({**element, "options": [option]})
+    return actions({**element, "option_groups": [{"label": plain("l" * label), "options": [option]}]})
+
+
 def fields(count: int, size: int = 1) -> list[dict[str, Any]]:
     return [{"type": "section", "fields": [plain("f" * size)] * count}]
 
@@ -82,6 +94,9 @@ AT_THE_EDGE = {
     "an action id of 255": actions(button("a" * 255)),
     "a confirmation of 100, 300, 30, 30": confirmed(100, 300, 30, 30),
     "100 options of 75 and 150": select(100, 75, 150),
+    "an option described in 75, and chosen": chosen(75),
+    "a group of options called by 75": chosen(label=75),
+    "a label of 75 for those who hear it": actions({**button("a"), "accessibility_label": "b" * 75}),
     "10 context elements": context(10),
     "50 tasks": plan(50),
     "rich text": [RICH],
@@ -98,6 +113,11 @@ BEYOND = {
     "a header in mrkdwn": [{"type": "header", "text": {"type": "mrkdwn", "text": "h"}}],
     "26 buttons": actions(*(button(f"a{number}") for number in range(26))),
     "no buttons": actions(),
+    "an option described in 76": chosen(76),
+    "chosen what is not offered": chosen(initial="w"),
+    "chosen what no group offers": chosen(initial="w", label=1),
+    "a group of options called by 76": chosen(label=76),
+    "a label of 76 for those who hear it": actions({**button("a"), "accessibility_label": "b" * 76}),
     "a label of 76": actions(button("a", "b" * 76)),
     "a label in mrkdwn": actions({**button("a"), "text": {"type": "mrkdwn", "text": "b"}}),
     "a value of 2001": actions(button("a", value="v" * 2001)),
