@@ -34,7 +34,7 @@ from bot.jobs.lock import WorkerLock, become_a_worker
 from bot.jobs.parts import open_system
 from bot.jobs.system_hands import SystemHands
 from bot.jobs.work_orders import Hands
-from bot.model.jobs import UNFINISHED
+from bot.model.jobs import UNFINISHED, Job
 from bot.operations.teardown import Host
 from bot.schedules import sweeps
 from bot.schedules.clock import now
@@ -268,6 +268,7 @@ class Worker:
         """Take up what an earlier worker left, then look for work."""
         self._beat()
         self._engine.launch()
+        self._revive()
         tick = self._ticker.every
         tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
         tick(SOON, lambda: self._dispatcher.start_due(now), "start")
@@ -277,6 +278,7 @@ class Worker:
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
         tick(1, self._hold, "hold")
         tick(5, self._adopt, "adopt")
+        tick(30, self._revive, "revive")
         tick(2, self._beat, "beat")
         tick(2, lambda: sweeps.sign(self._store, self._sign_key, now()), "sign")
         tick(60, lambda: sweeps.prune(self._store, now()), "prune")
@@ -305,9 +307,7 @@ class Worker:
         """The targets this worker serves; one that serves all also ends jobs on targets that were removed."""
         if chosen is not None:
             return chosen
-        with self._store.read() as work:
-            begun = [job.target for state in UNFINISHED for job in work.jobs.in_state(state)]
-        return tuple(dict.fromkeys([*self._config.targets, *begun]))
+        return tuple(dict.fromkeys([*self._config.targets, *(job.target for job in self._begun())]))
 
     def _keys_are_here(self, settings: Settings) -> None:
         """Workers on one database share their keys; a second one must not begin by making others."""
@@ -337,6 +337,14 @@ class Worker:
                     self._engine.adopt(name)
                 finally:
                     self._lock.buried(name)
+
+    def _revive(self) -> None:
+        """Go on with what somebody cancelled behind our back."""
+        self._engine.revive({job.id: job.target for job in self._begun() if job.target in self._served})
+
+    def _begun(self) -> list[Job]:
+        with self._store.read() as work:
+            return [job for state in UNFINISHED for job in work.jobs.in_state(state)]
 
 
 def run_worker(

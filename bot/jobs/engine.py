@@ -7,7 +7,7 @@ was in flight when the process died runs again.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import structlog
@@ -83,6 +83,21 @@ class Engine:
         """Give what a dead worker had begun to whoever serves its target; the caller knows it is dead."""
         # The public ``resume_workflows`` would also revive what was cancelled.
         DBOS._recover_pending_workflows([executor])  # noqa: SLF001 - see above
+
+    def revive(self, jobs: Mapping[str, str]) -> None:
+        """Go on with those of these unfinished jobs, each with its target, that were cancelled in the engine.
+
+        Whether a job is stopped is decided in our own books. One that is cancelled in the engine alone would
+        stand there as running for ever, and nothing else could begin on its target.
+        """
+        if not jobs:
+            return
+        found = DBOS.list_workflows(
+            workflow_ids=list(jobs), status="CANCELLED", load_input=False, load_output=False
+        )
+        for one in found:
+            log.warning("job was cancelled in the engine and goes on", action="revive", job=one.workflow_id)
+            DBOS.resume_workflow(one.workflow_id, queue_name=queue_of(jobs[one.workflow_id]))
 
     def enqueue(self, connection: Connection, job_id: str, target: str) -> None:
         """Hand a job over inside the caller's transaction; the same id twice is one job."""

@@ -1,6 +1,8 @@
 """kill -9 of a worker as ``serve`` starts it, then start again: the job finishes, once. test_kill_matrix has all moments."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,24 @@ def test_a_deletion_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
     rig.react("U0DAN", rig.ballot(since))
     rig.wait_state(2, "succeeded")
     assert rig.contents() == before
+
+
+@pytest.mark.parametrize("step", ["step.seal", "step.commit"])
+def test_a_job_that_somebody_cancelled_in_the_engine_goes_on_as_our_own_books_say(
+    rig: Rig, step: str
+) -> None:
+    rig.dies("inside", step)
+    rig.approve(rig.ask_to_delete())
+    worker = rig.processes["worker"]
+    rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
+    with closing(sqlite3.connect(rig.folder / "data" / "countersign.db")) as engine:
+        assert engine.execute("UPDATE workflow_status SET status = 'CANCELLED'").rowcount == 1
+        engine.commit()
+    rig.comes_back()
+    assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
+    rig.slack.wait_for(rig.receipts, 30)
+    assert not rig.ada_is_there()
+    check_the_books(rig, 1)
 
 
 @pytest.mark.parametrize(("moment", "step"), RESTORE)
