@@ -69,7 +69,7 @@ def say(key: str, language: str = DEFAULT_LANGUAGE, /, **params: object) -> str:
     if isinstance(text, list | tuple):
         count = params["n"]
         assert isinstance(count, int)
-        text = text[c2py(rule.plural_expr)(count)]
+        text = text[_form(rule.plural_expr)(count)]
     assert text is not None
     return _Filling(spoken).vformat(text, (), params)
 
@@ -99,6 +99,10 @@ class _Filling(string.Formatter):
         if format_spec == "," and isinstance(value, int):
             return number(value, self._language)
         return format(value, format_spec)
+
+
+#: What chooses a plural form, from its expression.
+_form = cache(c2py)
 
 
 def _locale(language: str) -> Locale:
