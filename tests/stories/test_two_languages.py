@@ -199,7 +199,7 @@ def test_a_teardown_is_told_in_chinese_from_the_plan_to_putting_it_back(tmp_path
         before = page()
         ballot = ask(rig)
         told = thread(rig, ballot)
-        for word in ("不可逆点", "将停止", "运行中", "撤销：", "系统拆除 #1"):
+        for word in ("不可逆点", "将停止", "运行中", "若在此中断", "系统拆除 #1"):
             assert word in told
         rig.approve(ballot)
         rig.wait_state(1, "set-aside")
