@@ -205,13 +205,19 @@ def _buttons(view: RequestView, language: str) -> list[Block]:
     request = view.request
     made = []
     for action, states, style in (("cancel", _CANCELLABLE, None), ("stop", _STOPPABLE, "danger")):
-        if request.state in states:
+        if request.state in states and not (action == "stop" and _past_return(view)):
             made.append(_asking(action, view, language, style))
     if may_be_put_back(view):
         made.append(put_back_button(view, language))
     if _may_go_on(view):
         made.append(_asking("go-on", view, language))
     return made
+
+
+def _past_return(view: RequestView) -> bool:
+    """Whether the change is being committed, or is: a *Stop* would promise what it cannot do."""
+    committed = (JobState.COMMITTING, JobState.COMMITTED)
+    return view.request.state is State.RUNNING and view.job is not None and view.job.state in committed
 
 
 def _may_go_on(view: RequestView) -> bool:

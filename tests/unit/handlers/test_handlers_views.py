@@ -203,7 +203,9 @@ def test_the_card_says_when_it_is_too_late_to_stop() -> None:
     assert running.job is not None
     assert "Stop still works" in texts(request_card.render(running, "en"))
     past = replace(running, job=replace(running.job, state=JobState.COMMITTING))
-    assert "point of no return has passed" in texts(request_card.render(past, "en"))
+    shown = texts(request_card.render(past, "en"))
+    assert "point of no return has passed" in shown
+    assert '"action_id": "stop"' not in shown
 
 
 def test_steps_that_are_still_to_come_are_shown_while_it_runs() -> None:
