@@ -50,6 +50,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     require_role(ground, wish.operation, target, actor, wish.record)
     _check_freeze(work, wish, target)
     _check_host(ground.config, work, wish, target, now)
+    _check_there(work, wish, target, backup_id)
     request_id = work.requests.add(
         operation=wish.operation,
         target=target,
@@ -163,6 +164,17 @@ def role_refusal(refusal: rules.Refusal, asker: str) -> NotAllowed:
     if not owners:
         return NotAllowed("filing.no-role-no-owner", roles=", ".join(refusal.roles))
     return NotAllowed("filing.no-role", roles=", ".join(refusal.roles), users=",".join(owners))
+
+
+def _check_there(work: Work, wish: Wish, target: str, backup_id: str | None) -> None:
+    """Nothing can be done to the rows of a system that is set aside: its database is not in its place."""
+    backup = work.backups.get(backup_id) if backup_id else None
+    back = backup is not None and backup.record is not None
+    if wish.operation is not Operation.DELETE_RECORDS and not back:
+        return
+    for one in work.requests.in_states([State.SET_ASIDE]):
+        if one.target == target:
+            raise NotAllowed("restore.put-back-instead", target=target, number=one.number or 0)
 
 
 def _check_host(config: Config, work: Work, wish: Wish, target: str, now: datetime) -> None:

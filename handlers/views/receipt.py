@@ -66,6 +66,7 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
         parts += _backup(backup, language, rows=False)
     elif backup is not None:
         parts += _backup(backup, language, rows=False)[:1]
+    if backup is not None and state == "aside":
         parts.append(section(say("receipt.after-removal", language, number=request.number or 0)))
     facts = view.job.facts if view.job else {}
     if facts.get("certificate"):

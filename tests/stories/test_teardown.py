@@ -32,6 +32,9 @@ def test_gone_and_put_back_and_the_page_answers_again(tmp_path: Path) -> None:
         receipt = rig.slack.wait_for(lambda: next(iter(rig.receipts()), None), 30)
         assert receipt is not None
         assert "cs1." in shown_text(receipt)
+        assert "After the removal" in shown_text(receipt)
+        since = rig.command("U0ALICE", "/delete-records", "crm customer ada@example.com -- meanwhile")
+        assert "only set aside by request #1" in rig.told("U0ALICE", since)
         since = rig.command("U0ALICE", "/countersign", "put-back 1")
         assert "responder" in rig.told("U0ALICE", since)
         rig.command("U0ERIN", "/countersign", "put-back #1")
@@ -39,6 +42,7 @@ def test_gone_and_put_back_and_the_page_answers_again(tmp_path: Path) -> None:
         assert rig.wait(page, "the page is back") == before
         assert rig.contents() == rows
         assert (rig.crm.parent / "uploads" / "offer.txt").read_text() == "an offer"
+        rig.wait(lambda: "After the removal" not in thread(rig, ballot), "the receipt speaks of no removal")
 
 
 def test_gone_for_good_after_the_grace_period_with_a_certificate(tmp_path: Path) -> None:
