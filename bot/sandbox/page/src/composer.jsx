@@ -9,6 +9,7 @@ export function Composer({ room, thread = "", label }) {
   const [text, setText] = useState("");
   const [chosen, setChosen] = useState(0);
   const field = useRef(null);
+  const written = useRef(false);
   const list = useId();
 
   // The tour writes for people; a thread takes no commands.
@@ -16,9 +17,16 @@ export function Composer({ room, thread = "", label }) {
     if (draft && !thread) {
       setText(draft);
       setDraft("");
-      field.current.focus();
+      written.current = true;
     }
   }, [draft, thread]);
+  // Focused only once the text stands there: an Enter before that would send nothing.
+  useEffect(() => {
+    if (!draft && written.current) {
+      written.current = false;
+      field.current.focus();
+    }
+  }, [draft]);
   useEffect(() => {
     const { style } = field.current;
     style.height = "auto";
