@@ -36,6 +36,11 @@ def test_nothing_is_lost_and_nothing_happens_twice(visit: Visitor, stage: Stage)
     drawer.get_by_role("button", name="Make everything well again").click()
     expect(drawer.locator(".count")).to_have_count(0)
 
+    visit.open_thread(deletion)
+    expect(drawer).to_be_hidden()
+    page.locator(".tab.trouble").click()
+    expect(drawer).to_be_visible()
+
     assert len(crm.contents(stage.crm)["customers"]) == before - 1
     expect(cards).to_have_count(old + 1)
     number = re.search(r"#\d+", deletion.inner_text())

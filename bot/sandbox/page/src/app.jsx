@@ -79,8 +79,12 @@ export function App() {
       setPlace(screen.rooms[0].id);
       open(ts);
     },
-    panel,
-    setPanel,
+    // The thread lies where the panel does, but for narrow windows, where the panel lies above.
+    panel: thread && !COVERING.matches ? null : panel,
+    setPanel: (which) => {
+      setPanel(which);
+      if (which && !COVERING.matches) setThread(null);
+    },
   };
   const header = (
     <Header
