@@ -36,11 +36,7 @@ def test_nothing_is_lost_and_nothing_happens_twice(visit: Visitor, stage: Stage)
     drawer.get_by_role("button", name="Make everything well again").click()
     expect(drawer.locator(".count")).to_have_count(0)
 
-    visit.open_thread(deletion)
-    expect(drawer).to_be_hidden()
-    page.locator(".tab.trouble").click()
-    expect(drawer).to_be_visible()
-
+    the_drawer_comes_before_a_thread(visit)
     assert len(crm.contents(stage.crm)["customers"]) == before - 1
     expect(cards).to_have_count(old + 1)
     number = re.search(r"#\d+", deletion.inner_text())
@@ -61,6 +57,14 @@ def slack_goes_and_comes_back(visit: Visitor, stage: Stage) -> None:
     expect(visit.page.locator(".toast")).to_contain_text("did not reach the app")
     drawer.get_by_role("button", name="bring it back").click()
     stage.slack.wait_for(stage.slack.reaches_app, 30)
+
+
+def the_drawer_comes_before_a_thread(visit: Visitor) -> None:
+    drawer = visit.page.locator(".panel")
+    visit.open_thread(visit.card("Deletion"))
+    expect(drawer).to_be_hidden()
+    visit.page.locator(".tab.trouble").click()
+    expect(drawer).to_be_visible()
 
 
 def both_approve(visit: Visitor) -> None:

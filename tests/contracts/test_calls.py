@@ -22,7 +22,8 @@ from bot.texts import say
 from tests.contracts.test_services import eventually
 
 TOKEN = Credential("ADMIN_TOKEN", "s3cret-of-the-administrator")
-OP = "t42"
+#: Whatever carries this name is ended: suites beside this one must not share it.
+OP = f"t42-{os.getpid()}"
 #: Leaves its session, its parent and its environment, as a daemon does that does not want to be found.
 DAEMON = """
 import os, sys, time
