@@ -13,7 +13,26 @@ from bot.errors import BadInput
 from bot.targets.ports import Health
 
 
-class HttpCheck:
+class _Check:
+    """What every check shares: its name, and a probe that times one look and never raises."""
+
+    _name: str
+
+    @property
+    def name(self) -> str:
+        """See ``Check``."""
+        return self._name
+
+    def probe(self) -> Health:
+        """See ``Check``."""
+        return _timed(self._name, self._once)
+
+    def _once(self) -> tuple[bool, str, int]:
+        """Whether it is well, what to say of it, and a number for that; raises what the network raises."""
+        raise NotImplementedError
+
+
+class HttpCheck(_Check):
     """A page that answers with the expected status; redirects are not followed.
 
     Args:
@@ -40,15 +59,6 @@ class HttpCheck:
         self._status = status
         self._seconds = seconds
 
-    @property
-    def name(self) -> str:
-        """See ``Check``."""
-        return self._name
-
-    def probe(self) -> Health:
-        """See ``Check``."""
-        return _timed(self._name, self._once)
-
     def _once(self) -> tuple[bool, str, int]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         with closing(kind(self._host, self._port, timeout=self._seconds)) as connection:
@@ -64,7 +74,7 @@ class HttpCheck:
         return status == self._status, "checks.status", status
 
 
-class PortCheck:
+class PortCheck(_Check):
     """A TCP port that takes a connection."""
 
     def __init__(self, name: str, host: str, port: int, seconds: float = 5.0) -> None:
@@ -72,35 +82,17 @@ class PortCheck:
         self._address = (host, port)
         self._seconds = seconds
 
-    @property
-    def name(self) -> str:
-        """See ``Check``."""
-        return self._name
-
-    def probe(self) -> Health:
-        """See ``Check``."""
-        return _timed(self._name, self._once)
-
     def _once(self) -> tuple[bool, str, int]:
         with socket.create_connection(self._address, timeout=self._seconds):
             return True, "checks.connects", self._address[1]
 
 
-class PlaceCheck:
+class PlaceCheck(_Check):
     """A place of somebody else that is there: a folder that holds something, a file with bytes in it."""
 
     def __init__(self, name: str, path: str) -> None:
         self._name = name
         self._path = Path(path)
-
-    @property
-    def name(self) -> str:
-        """See ``Check``."""
-        return self._name
-
-    def probe(self) -> Health:
-        """See ``Check``."""
-        return _timed(self._name, self._once)
 
     def _once(self) -> tuple[bool, str, int]:
         well = any(self._path.iterdir()) if self._path.is_dir() else self._path.stat().st_size > 0

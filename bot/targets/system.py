@@ -33,7 +33,7 @@ class ServiceFacts:
     ``processes``: (pid, start time in ticks since boot) of everything that belongs to it. ``ports``: TCP
     ports it listens on, with those it is declared to. ``restarted_by``: keys that say what would start it
     again. ``hidden``: processes that could not be looked into. ``program``: what its main processes are
-    known by when somebody else starts them, see ``stopping.Program``.
+    known by when somebody else starts them, see ``stopping.program``.
     """
 
     name: str

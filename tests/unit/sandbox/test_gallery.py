@@ -6,7 +6,9 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -17,36 +19,10 @@ from bot.sandbox import gallery
 from bot.sandbox.gallery import Exhibit
 from bot.sandbox.slack.limits import check_message, check_view
 from bot.texts import languages
-from handlers.views import (
-    backups,
-    ballot,
-    blocks,
-    forms,
-    home,
-    mrkdwn,
-    plan,
-    progress,
-    receipt,
-    request_card,
-    system_plan,
-    wording,
-)
+from handlers import views as drawers
 
 TYPES = Path(__file__).resolve().parents[2] / "contracts" / "slack_types" / "schema.json"
-VIEWS = (
-    ballot,
-    backups,
-    blocks,
-    forms,
-    home,
-    mrkdwn,
-    plan,
-    progress,
-    receipt,
-    request_card,
-    system_plan,
-    wording,
-)
+VIEWS = tuple(import_module(f"{drawers.__name__}.{one.name}") for one in iter_modules(drawers.__path__))
 #: They read what somebody typed into a form; nothing of theirs is shown.
 READERS = {"values_of", "private_of", "language_of"}
 
@@ -80,7 +56,7 @@ def test_whatever_draws_has_drawn_something_here() -> None:
         gallery.exhibits("en")
     finally:
         sys.setprofile(None)
-    folder = Path(str(inspect.getfile(blocks))).parent
+    folder = Path(drawers.__path__[0])
     assert {f"handlers.views.{file.stem}" for file in folder.glob("[a-z]*.py")} == {
         one.__name__ for one in VIEWS
     }
