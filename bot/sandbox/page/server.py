@@ -7,22 +7,21 @@ It listens on the loopback alone, in a thread of its own, and refuses whoever is
 import asyncio
 import json
 import mimetypes
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from aiohttp import web
 
 from bot.errors import CountersignError
+from bot.sandbox.loop import Loop
 from bot.sandbox.page import guard, words
 from bot.sandbox.page.show import Show
 from bot.sandbox.slack.core import Happening
 from bot.sandbox.slack.server import LOOPBACK
 from bot.texts import say
 
-Result = TypeVar("Result")
 FILES = ("page.js", "page.css", "icon.svg")
 #: Many small changes in a row are one change for the page.
 BREATH = 0.04
@@ -43,17 +42,16 @@ class Page:
     def __init__(self, show: Show, port: int = 0) -> None:
         self._show = show
         self.port = port
-        self._loop = asyncio.new_event_loop()
+        self._loop = Loop("sandbox-page")
         # A hand may wait half a minute for an answer; the others must still see and act.
         self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="sandbox-page")
-        self._loop.set_default_executor(self._hands)
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-page", daemon=True)
+        self._loop.asyncio.set_default_executor(self._hands)
         self._runner: web.AppRunner | None = None
         self._listeners: set[asyncio.Event] = set()
         self._glances: asyncio.Task[None] | None = None
 
     def __enter__(self) -> Self:
-        if not self._thread.is_alive():
+        if not self._loop.runs:
             self.start()
         return self
 
@@ -71,9 +69,9 @@ class Page:
         Raises:
             OSError: the port is taken.
         """
-        self._thread.start()
+        self._loop.begin()
         try:
-            self._wait(self._listen())
+            self._loop.run(self._listen())
         except OSError:
             self.stop()
             raise
@@ -81,15 +79,12 @@ class Page:
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
-        self._wait(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        self._loop.close()
+        self._loop.run(self._close())
+        self._loop.end()
         self._hands.shutdown(wait=False, cancel_futures=True)
 
     def _hear(self, _happening: Happening) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stir)
+        self._loop.soon(self._stir)
 
     def _stir(self) -> None:
         for listener in self._listeners:
@@ -192,9 +187,6 @@ class Page:
             if changed:
                 self._stir()
             await asyncio.sleep(GLANCE)
-
-    def _wait(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=15)
 
 
 def _json(content: Any) -> web.Response:

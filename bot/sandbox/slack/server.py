@@ -6,12 +6,12 @@
 
 import asyncio
 import json
-import threading
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Self, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Self, TypeVar
 
 from aiohttp import web
 
+from bot.sandbox.loop import Loop
 from bot.sandbox.slack import methods, responses
 from bot.sandbox.slack.admin import Admin
 from bot.sandbox.slack.carrier import Carrier
@@ -61,8 +61,7 @@ class Slack:
         if deliver_to:
             self.endpoint = Endpoint(core, self.faults, ack_timeout, retry_delays, deliver_to)
         self.admin = Admin(core)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-slack", daemon=True)
+        self._loop = Loop("sandbox-slack")
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._answering_503 = False
@@ -108,10 +107,10 @@ class Slack:
         Raises:
             OSError: the port is taken.
         """
-        self.carrier.loop = self.links.loop = self._loop
-        self._thread.start()
+        self.carrier.loop = self.links.loop = self._loop.asyncio
+        self._loop.begin()
         try:
-            self._wait(self._listen())
+            self._loop.run(self._listen())
         except OSError:
             self.stop()
             raise
@@ -119,10 +118,8 @@ class Slack:
 
     def stop(self) -> None:
         """Close every connection and end the thread."""
-        self._wait(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(timeout=10)
-        self._loop.close()
+        self._loop.run(self._close())
+        self._loop.end()
 
     def as_user(self, user: str) -> Person:
         """The hand of this person."""
@@ -152,7 +149,7 @@ class Slack:
         """Whether deliveries arrive: both sockets are open, or the app's address answers the challenge."""
         if self.endpoint is None:
             return self.links.count >= SOCKETS
-        return self._wait(self.endpoint.is_verified())
+        return self._loop.run(self.endpoint.is_verified())
 
     def wait_for_message(self, text: str, *, channel: str = "", timeout: float = 5.0) -> Message:
         """The newest message that shows ``text``, as soon as there is one."""
@@ -256,11 +253,11 @@ class Slack:
         return web.Response(text=f"OK - {len(content)}")
 
     def _disconnect(self, reason: str) -> None:
-        self._wait(_as_coroutine(lambda: self.links.disconnect(reason)))
+        self._loop.run(_as_coroutine(lambda: self.links.disconnect(reason)))
 
     def _down(self, refuse: bool) -> None:
         self._answering_503 = not refuse
-        self._wait(self._shut_door(refuse=refuse))
+        self._loop.run(self._shut_door(refuse=refuse))
 
     async def _shut_door(self, *, refuse: bool) -> None:
         if refuse and self._site is not None:
@@ -271,10 +268,7 @@ class Slack:
     def _up(self) -> None:
         self._answering_503 = False
         if self._site is None:
-            self._wait(self._open_door())
-
-    def _wait(self, work: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=15)
+            self._loop.run(self._open_door())
 
 
 async def _as_coroutine(function: Callable[[], None]) -> None:
