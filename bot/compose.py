@@ -27,6 +27,7 @@ from bot.backups.vault import Vault, any_backup_exists
 from bot.config.load import load
 from bot.config.types import Config
 from bot.errors import BooksDown, Broken
+from bot.jobs import canary
 from bot.jobs.crew import Crew
 from bot.jobs.dispatch import Dispatcher
 from bot.jobs.engine import Engine
@@ -34,7 +35,7 @@ from bot.jobs.lock import WorkerLock, become_a_worker
 from bot.jobs.parts import open_system
 from bot.jobs.system_hands import SystemHands
 from bot.jobs.work_orders import Hands
-from bot.model.jobs import UNFINISHED, Job
+from bot.model.jobs import UNFINISHED, Canary, Job
 from bot.operations.teardown import Host
 from bot.schedules import sweeps
 from bot.schedules.clock import now
@@ -209,6 +210,7 @@ class Worker:
 
     #: What makes the crew; the kill tests put one here that dies at a chosen moment.
     crew: Callable[..., Crew] = Crew
+    _canary = Canary.NOT_YET
 
     def __init__(
         self, settings: Settings, targets: tuple[str, ...] | None, tell: Callable[[str, str], None]
@@ -265,8 +267,29 @@ class Worker:
         self._ticker = Ticker()
 
     def start(self) -> None:
-        """Take up what an earlier worker left, then look for work."""
+        """Take up what an earlier worker left and look for work, once the gate has proved itself."""
         self._beat()
+        self._ticker.every(1, self._hold, "hold")
+        self._ticker.every(2, self._beat, "beat")
+        self._ticker.every(2, lambda: sweeps.sign(self._store, self._sign_key, now()), "sign")
+        if self._gate_holds():
+            self._work()
+        self._ticker.start()
+
+    def _gate_holds(self) -> bool:
+        """Whether the gate refuses what must never run. A worker whose gate does not takes no work at all."""
+        finding = canary.prove(self._store, self._config, self._crew.take, now())
+        self._canary = finding.found
+        if finding.found is not Canary.REFUSED:
+            cases = ", ".join(finding.cases)
+            self._tell(f"worker.canary.{finding.found}", cases)
+            with self._store.transact() as work:
+                body = {"worker": self._lock.name, "found": str(finding.found), "cases": list(finding.cases)}
+                self._ground.log(work, "canary", None, body, now())
+        self._beat()
+        return finding.found is Canary.REFUSED
+
+    def _work(self) -> None:
         self._engine.launch()
         self._revive()
         tick = self._ticker.every
@@ -276,15 +299,11 @@ class Worker:
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
-        tick(1, self._hold, "hold")
         tick(5, self._adopt, "adopt")
         tick(30, self._revive, "revive")
-        tick(2, self._beat, "beat")
-        tick(2, lambda: sweeps.sign(self._store, self._sign_key, now()), "sign")
         tick(60, lambda: sweeps.prune(self._store, now()), "prune")
         tick(10, lambda: sweeps.shred(self._store, self._ground, self._vault, now()), "shred")
         tick(60, self._crew.sweep, "tidy")
-        self._ticker.start()
 
     def stop(self) -> None:
         """Let steps that run finish, then let go."""
@@ -301,7 +320,7 @@ class Worker:
             work.processes.beat("worker", self._lock.name, self._facts(), now())
 
     def _facts(self) -> dict[str, object]:
-        return {"targets": list(self._served), "host": self._host}
+        return {"targets": list(self._served), "host": self._host, "canary": str(self._canary)}
 
     def _targets(self, chosen: tuple[str, ...] | None) -> tuple[str, ...]:
         """The targets this worker serves; one that serves all also ends jobs on targets that were removed."""

@@ -1,8 +1,8 @@
 """Asking: who may, for what, and what is written down."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from bot.approvals import quorum
+from bot.approvals import quorum, workers
 from bot.approvals.ground import Ground, subject
 from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
@@ -14,7 +14,6 @@ from bot.store.unit_of_work import Work
 
 MAX_REASON = 500
 MAX_VALUES = 100
-WORKER_SEEN_WITHIN = timedelta(seconds=15)
 
 
 def check_person(actor: Actor, config: Config) -> None:
@@ -81,8 +80,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     ground.log(work, "request-filed", request, body, now)
     if wish.preview:
         return Answer("filing.preview", {"target": target})
-    alive = work.processes.alive("worker", now, WORKER_SEEN_WITHIN)
-    key = "filing.accepted" if alive else "filing.accepted-no-worker"
+    key = "filing.accepted" if workers.at_work(work, now) else "filing.accepted-no-worker"
     return Answer(key, {"channel": request.channel})
 
 
@@ -184,8 +182,8 @@ def _check_host(config: Config, work: Work, wish: Wish, target: str, now: dateti
     host = config.targets[target].host
     if host is None or not config.targets[target].is_system:
         raise BadInput("filing.no-system", target=target)
-    workers = work.processes.alive("worker", now, WORKER_SEEN_WITHIN)
-    if workers and not any(host == one.get("host") for one in workers):
+    there = workers.at_work(work, now)
+    if there and not any(host == one.get("host") for one in there):
         raise NotAllowed("filing.no-host", target=target, host=host)
     open_ones = work.requests.in_states([state for state in State if state not in CLOSED])
     busy = next(

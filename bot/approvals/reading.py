@@ -1,17 +1,17 @@
 """What is shown: everything about a request, gathered in one consistent look."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from bot.approvals import workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView
-from bot.model.jobs import Job, Step
+from bot.model.jobs import Canary, Job, Step
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.unit_of_work import Store, Work
 
-ALIVE_WITHIN = timedelta(seconds=15)
 _OPEN = [state for state in State if state not in CLOSED]
 
 
@@ -66,20 +66,22 @@ class Reading:
         return {name: freeze.by for name, freeze in found.items() if freeze is not None}
 
     def worker_alive(self) -> bool:
-        """Whether a worker was seen lately."""
+        """Whether a worker that takes jobs was seen lately."""
         with self._store.read() as work:
-            return bool(work.processes.alive("worker", self._clock(), ALIVE_WITHIN))
+            return bool(workers.at_work(work, self._clock()))
 
     def health(self) -> Mapping[str, Any]:
         """What /readyz is decided from; ages in seconds."""
         if not self._store.database.alive():
-            return {"database": False, "worker": False}
+            return {"database": False, "worker": False, "canary": str(Canary.NOT_YET)}
         now = self._clock()
         with self._store.read() as work:
             waiting, answered = work.roster.waiting_since(), work.roster.last_answer()
+            alive, canary = bool(workers.alive(work, now)), workers.canary(work, now)
         return {
             "database": True,
-            "worker": self.worker_alive(),
+            "worker": alive,
+            "canary": str(canary),
             "roster_waits": (now - waiting).total_seconds() if waiting else 0.0,
             "roster_age": (now - answered).total_seconds() if answered else None,
         }
@@ -101,7 +103,7 @@ class Reading:
             if request.backup_id
             else work.backups.of_request(request.id),
             frozen=work.targets.frozen(request.target),
-            worker_alive=bool(work.processes.alive("worker", self._clock(), ALIVE_WITHIN)),
+            worker_alive=bool(workers.at_work(work, self._clock())),
             support=target.support if target else None,
             environment=target.environment if target else None,
             head=job.facts.get("head") if job else None,

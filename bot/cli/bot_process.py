@@ -12,6 +12,7 @@ from bot.cli.console import DONE, tell
 from bot.cli.health import PartHealth, Readyz, healthz
 from bot.cli.listener import Listener, Wsgi
 from bot.errors import BooksDown, Broken
+from bot.model.jobs import Canary
 from bot.settings import Settings
 from handlers.running import LISTENERS, Door
 from handlers.signed import PATH
@@ -79,7 +80,11 @@ class _Bot:
         services, door = self._services, self._door
         socket_mode = not self._settings.is_http_mode
         if services is None or door is None:
-            missing = {"database": "cli.ready.database", "worker": "cli.ready.worker"}
+            missing = {
+                "database": "cli.ready.database",
+                "worker": "cli.ready.worker",
+                "gate": "cli.ready.gate.not-yet",
+            }
             closed = {"slack": PartHealth("cli.ready.slack")} if socket_mode else {}
             return {**{name: PartHealth(why) for name, why in missing.items()}, **closed}
         parts = _behind(services.health())
@@ -102,6 +107,8 @@ def _behind(health: Mapping[str, Any]) -> dict[str, PartHealth]:
     parts = {
         name: PartHealth(None if health.get(name) else f"cli.ready.{name}") for name in ("database", "worker")
     }
+    canary = health.get("canary", Canary.NOT_YET)
+    parts["gate"] = PartHealth(None if canary == Canary.REFUSED else f"cli.ready.gate.{canary}")
     if health.get("database"):
         waits, age = float(health.get("roster_waits") or 0.0), health.get("roster_age")
         why = "cli.ready.roster" if waits > _ROSTER_WITHIN else None

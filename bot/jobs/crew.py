@@ -26,6 +26,7 @@ from bot.errors import (
     whereabouts,
 )
 from bot.jobs import permit
+from bot.jobs.canary import Take
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.system_crew import SystemCrew
@@ -55,6 +56,7 @@ class Crew:
     sign_key: bytes
     clock: Callable[[], datetime]
     gatekeeper: Callable[[Store, Ground, Callable[[], datetime], Job], Gatekeeper] = Gatekeeper
+    take: Take = permit.take
     rest: Callable[[float], None] = time.sleep
 
     def run(self, job_id: str, step: Step) -> None:
@@ -67,7 +69,7 @@ class Crew:
     def permit(self, job_id: str) -> str:
         """Take the permit; whoever is turned away may come again with a new question."""
         with self.store.transact() as work:
-            gate = permit.take(self.ground, work, job_id, self.clock())
+            gate = self.take(self.ground, work, job_id, self.clock())
             job = work.jobs.get(job_id)
             ready = work.permits.ready(job.request_id) if job else None
             if gate is not permit.Gate.GO and ready is not None:

@@ -41,6 +41,15 @@ class JobKind(StrEnum):
     PURGE = "purge"
 
 
+class Canary(StrEnum):
+    """What a worker knows of its own gate (``bot.jobs.canary``). It takes work after REFUSED only."""
+
+    NOT_YET = "not-yet"
+    REFUSED = "refused"
+    LET_THROUGH = "let-through"
+    UNCLEAR = "unclear"
+
+
 class StepState(StrEnum):
     """Where one step stands."""
 

@@ -1,7 +1,7 @@
 """One transaction with every collection in reach."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -67,6 +67,10 @@ class Work:
             raise
 
 
+class _Undone(Exception):  # noqa: N818 - the intended end of a rehearsal, not a fault
+    """Nothing of it stays."""
+
+
 class Store:
     """Our own database as units of work."""
 
@@ -80,6 +84,13 @@ class Store:
             work = Work(connection)
             yield work
             _ = work.audit
+
+    @contextmanager
+    def rehearse(self) -> Iterator[Work]:
+        """A write transaction that is undone at its end; what it says in the log is never said."""
+        with suppress(_Undone), self.database.transact() as connection:
+            yield Work(connection)
+            raise _Undone
 
     @contextmanager
     def read(self) -> Iterator[Work]:

@@ -2,7 +2,7 @@
 
 Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
 committed and our own database does not know yet; ``sleep`` stops the process inside a step with SIGSTOP, for
-whoever sends it SIGCONT; ``linger`` keeps a step waiting while a file ``lingering`` is in the data folder; ``engine-before``, ``engine-after``: a step NAME of the
+whoever sends it SIGCONT; ``open-gate``: the worker's gate says yes to everything; ``linger`` keeps a step waiting while a file ``lingering`` is in the data folder; ``engine-before``, ``engine-after``: a step NAME of the
 engine.
 """
 
@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from bot import compose
+from bot.cli.console import tell
+from bot.jobs import permit
 from bot.jobs.crew import Crew
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.permit import Gate
 from bot.settings import read_environment
 
 MOMENT, NAME = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
@@ -71,8 +74,14 @@ class DyingCrew(Crew):
         super()._committed(*args)
 
 
+def open_gate(*_: object) -> Gate:
+    return Gate.GO
+
+
 class DyingWorker(compose.Worker):
-    crew = partial(DyingCrew, gatekeeper=DyingGatekeeper)
+    crew = partial(
+        DyingCrew, gatekeeper=DyingGatekeeper, take=open_gate if MOMENT == "open-gate" else permit.take
+    )
 
 
-sys.exit(compose.run_worker(read_environment(), None, print, DyingWorker))
+sys.exit(compose.run_worker(read_environment(), None, lambda key, what: tell(key, what=what), DyingWorker))

@@ -161,10 +161,24 @@ def test_a_wish_that_is_in_order_waits_for_the_worker_without_number_or_card(hou
     request = house.request(house.file())
     assert (request.state, request.number, request.channel) == (State.PLANNING, None, CHANNEL)
     assert house.rows("outbox") == []
+
+
+@pytest.mark.parametrize(
+    ("sentence", "facts", "key"),
+    [
+        ("a worker that takes jobs is there", {"canary": "refused"}, "filing.accepted"),
+        ("its gate was not proved yet", {"canary": "not-yet"}, "filing.accepted-no-worker"),
+        ("its gate let something through", {"canary": "let-through"}, "filing.accepted-no-worker"),
+        ("it says nothing about its gate", {}, "filing.accepted-no-worker"),
+    ],
+)
+def test_a_worker_counts_once_its_gate_is_proved(
+    house: House, sentence: str, facts: dict[str, str], key: str
+) -> None:
     with house.store.transact() as work:
-        work.processes.beat("worker", "slot-0", {}, house.now)
+        work.processes.beat("worker", "slot-0", facts, house.now)
         answer = house.lifecycle.file(work, house.wish(), house.actor("U0ALICE"), "D0ASKING", house.now)
-    assert (answer.key, answer.params["channel"]) == ("filing.accepted", CHANNEL)
+    assert (answer.key, answer.params["channel"]) == (key, CHANNEL), sentence
 
 
 def test_a_preview_files_nothing(house: House) -> None:

@@ -76,11 +76,13 @@ def start(installation: Installation, slack: Slack) -> Iterator[Start]:
         bot.process.wait()
 
 
-def beat(installation: Installation, age: float) -> None:
+def beat(installation: Installation, age: float, canary: str = "refused") -> None:
     """A worker's heartbeat that is ``age`` seconds old."""
     store = installation.store()
     with store.transact() as work:
-        work.processes.beat("worker", "slot-0", {}, datetime.now(UTC) - timedelta(seconds=age))
+        work.processes.beat(
+            "worker", "slot-0", {"canary": canary}, datetime.now(UTC) - timedelta(seconds=age)
+        )
     store.database.close()
 
 
@@ -89,18 +91,22 @@ def test_ready_only_with_database_worker_and_a_connection_to_slack(
 ) -> None:
     address = free_address()
     bot = start(address)
-    nothing = {"database": False, "worker": False, "slack": False}
+    nothing = {"database": False, "worker": False, "gate": False, "slack": False}
     until(lambda: bot.page(address) == (503, nothing), "the page did not come up before the database")
     installation.prepare()
-    no_worker = {"database": True, "worker": False, "roster": True, "slack": True}
+    no_worker = {"database": True, "worker": False, "gate": False, "roster": True, "slack": True}
     until(lambda: bot.page(address) == (503, no_worker), "the bot did not connect")
+    no_gate = {"database": True, "worker": True, "gate": False, "roster": True, "slack": True}
+    for canary in ("not-yet", "let-through", "unclear", ""):
+        beat(installation, 0, canary)
+        until(lambda: bot.page(address) == (503, no_gate), f"ready although the gate is {canary}")
     beat(installation, 0)
     until(lambda: bot.page(address)[0] == 200, "not ready with everything there")
     beat(installation, 16)
     until(lambda: bot.page(address) == (503, no_worker), "ready though the worker was silent for 16 s")
     beat(installation, 0)
     slack.faults.down()
-    no_slack = {"database": True, "worker": True, "roster": True, "slack": False}
+    no_slack = {"database": True, "worker": True, "gate": True, "roster": True, "slack": False}
 
     def silent() -> bool:
         beat(installation, 0)

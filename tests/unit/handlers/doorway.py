@@ -50,7 +50,9 @@ class Doorway:
         self.front = Front(self.services, port, self.people, channels)
         self.drain = Drain(self.front)
         with store.transact() as work:
-            work.processes.beat("worker", "slot-0", {}, self.house.now + timedelta(days=365))
+            work.processes.beat(
+                "worker", "slot-0", {"canary": "refused"}, self.house.now + timedelta(days=365)
+            )
         self._executor = ThreadPoolExecutor(4)
         self._ids = itertools.count(1)
         self.app = self._app()
