@@ -63,9 +63,10 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
         raise Stale("vote.expired", number=_number(ballot.request))
     _check_voter(ground, ballot, actor)
     roles = tuple(sorted(actor.roles))
-    before = next((v for v in work.votes.of(*where) if v.user == actor.user), None)
+    before = _word_of(work, ballot, actor)
     if before and before.choice is choice and (choice is Choice.DENY or before.roles == roles):
         return Answer("vote.already", {"number": _number(ballot.request)})
+    _check_taking_back(ballot, before, now)
     work.votes.put(Vote(where[0], where[1], actor.user, choice, proof, now, roles))
     ground.log(
         work,
@@ -96,6 +97,7 @@ def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, n
     request = ballot.request
     if request.state is State.PENDING and is_late(request, now):
         raise Stale("vote.expired", number=_number(request))
+    _check_taking_back(ballot, _word_of(work, ballot, actor), now)
     if not work.votes.drop(where[0], where[1], actor.user):
         raise Stale("vote.nothing-to-withdraw", number=_number(request))
     ground.log(work, "vote-withdrawn", request, {"by": actor.user, "revision": where[1]}, now)
@@ -174,6 +176,20 @@ def _open_ballot(ground: Ground, work: Work, where: tuple[int, int], now: dateti
     revision = work.requests.revision(request.id, request.revision)
     assert revision is not None
     return Ballot(request, revision)
+
+
+def _word_of(work: Work, ballot: Ballot, actor: Actor) -> Vote | None:
+    votes = work.votes.of(ballot.request.id, ballot.revision.revision)
+    return next((one for one in votes if one.user == actor.user), None)
+
+
+def _check_taking_back(ballot: Ballot, word: Vote | None, now: datetime) -> None:
+    """Each denial has a minute of its own; one from the future shows a clock set back, and doubt means no."""
+    request = ballot.request
+    if word is None or word.choice is not Choice.DENY or request.state is not State.DENIED:
+        return
+    if not timedelta(0) <= now - word.at < DENY_FINAL_AFTER:
+        raise Stale("vote.closed", number=_number(request), state=str(request.state))
 
 
 def _check_voter(ground: Ground, ballot: Ballot, actor: Actor) -> None:

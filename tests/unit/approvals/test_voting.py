@@ -244,6 +244,21 @@ def test_a_denial_is_final_after_its_minute_even_if_no_sweep_ran(house: House, a
 
 
 @pytest.mark.parametrize("act", ["withdraw", "approve"])
+@pytest.mark.parametrize("who", ["U0DAN", "U0GINA"])
+def test_a_clock_set_back_does_not_stretch_the_minute_of_a_denial(house: House, who: str, act: str) -> None:
+    """The first denial lies in the future then, the second one's own minute is over: doubt means no."""
+    request_id = house.pending()
+    house.deny(request_id, "U0DAN")
+    house.wait(hours=-1)
+    house.deny(request_id, "U0GINA")
+    house.wait(seconds=61)
+    with pytest.raises(Stale) as refused:
+        house.withdraw(request_id, who) if act == "withdraw" else house.vote(request_id, who)
+    assert refused.value.key == "vote.closed"
+    assert house.votes(request_id) == {"U0DAN": Choice.DENY, "U0GINA": Choice.DENY}
+
+
+@pytest.mark.parametrize("act", ["withdraw", "approve"])
 def test_a_second_denial_stands_when_the_first_is_taken_back(house: House, act: str) -> None:
     request_id = house.pending()
     house.vote(request_id, "U0CAROL")
