@@ -1,6 +1,6 @@
 """What the worker tells the request: planned, refused, ended. The gate itself is in bot.jobs.permit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,8 +55,12 @@ def spec(rule: Rule) -> RuleSpec:
     )
 
 
-def rule_for(config: Config, request: Request, rows: int, roster: RosterFacts) -> RuleSpec:
+def rule_for(
+    config: Config, request: Request, rows: int, roster: RosterFacts, people: Collection[str] = ()
+) -> RuleSpec:
     """The rule that decides, when this requester may ask under it and its slots can be filled.
+
+    ``people``: those whose own records it is about; they fill no slot.
 
     Raises:
         Refused: no rule, the role is missing, or the quorum can never be reached.
@@ -69,6 +73,8 @@ def rule_for(config: Config, request: Request, rows: int, roster: RosterFacts) -
     for slot in rule.approve:
         for user in rules.people_of(config.roles[slot.role], roster.groups):
             person = roster.people.get(user)
+            if user in people:
+                continue
             if person is None or quorum.cannot_be(person, config.workspace) is None:
                 holders.setdefault(user, set()).add(slot.role)
     missing = quorum.unreachable(spec(rule).approve, holders, request.requester)
@@ -104,7 +110,7 @@ def accept_plan(
         Refused: policy says no; the caller refuses the request.
     """
     resolved = replace(request, target=plan.target, record=plan.record)
-    rule = rule_for(ground.config, resolved, plan.rows, roster)
+    rule = rule_for(ground.config, resolved, plan.rows, roster, plan.data.get("people") or ())
     number = request.revision + 1
     work.requests.add_revision(Revision(request.id, number, plan.digest, plan.data, rule, now))
     place = subject(request.id)

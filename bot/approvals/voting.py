@@ -31,8 +31,13 @@ class Ballot:
 
 def verdict(revision: Revision, votes: tuple[Vote, ...]) -> Verdict:
     """What the votes on a revision amount to, by the roles held when they were given."""
-    voters = [quorum.Voter(v.user, frozenset(v.roles)) for v in votes if v.choice is Choice.APPROVE]
+    voters = [quorum.Voter(v.user, frozenset(v.roles)) for v in votes if counts(revision, v)]
     return quorum.decide(revision.rule.approve, voters)
+
+
+def counts(revision: Revision, vote: Vote) -> bool:
+    """Whether it is a yes of somebody whose own records this is not about."""
+    return vote.choice is Choice.APPROVE and vote.user not in revision.people
 
 
 def vote(  # noqa: PLR0913 - a vote has this many facts
@@ -196,6 +201,8 @@ def _check_voter(ground: Ground, ballot: Ballot, actor: Actor) -> None:
     check_person(actor, ground.config)
     if actor.user == ballot.request.requester:
         raise NotAllowed("vote.own-request", number=_number(ballot.request))
+    if actor.user in ballot.revision.people:
+        raise NotAllowed("vote.own-account", number=_number(ballot.request))
     wanted = {slot.role for slot in ballot.revision.rule.approve}
     if not wanted & actor.roles:
         raise NotAllowed("vote.no-slot", number=_number(ballot.request), roles=", ".join(sorted(wanted)))

@@ -53,6 +53,7 @@ EXAMPLES: Mapping[str, str] = {
     "table": "table: customers",
     "find_by": "find_by: [id, email]",
     "label": 'label: "{name}"',
+    "person": "person: slack_id",
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",
     "from": "from: notes.subject_id",
     "to": "to: customers.id",

@@ -85,11 +85,15 @@ class Database(Frozen):
 
 
 class Record(Frozen):
-    """A kind of record: its table, the columns it is found by, and a template that names it for people."""
+    """A kind of record: its table, the columns it is found by, and a template that names it for people.
+
+    ``person``: the column that holds the Slack id of whom the record is about.
+    """
 
     table: Column
     find_by: Annotated[tuple[Column, ...], Field(min_length=1)]
     label: Template | None = None
+    person: Column | None = None
 
     @property
     def label_columns(self) -> tuple[str, ...]:

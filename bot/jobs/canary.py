@@ -31,7 +31,7 @@ Take = Callable[[Ground, Work, str, datetime], Gate]
 #: Nobody's: ids count from 1, and names of targets begin with a letter or a digit.
 REQUEST, JOB, TARGET = -1, ":canary:", ":canary:"
 _ROLE = "canary"
-_ASKS, _AGREES = "U0CANARYASKS", "U0CANARYAGREES"
+_ASKS, _AGREES, _OWNS = _PEOPLE = "U0CANARYASKS", "U0CANARYAGREES", "U0CANARYOWNS"
 _HOUR = timedelta(hours=1)
 
 
@@ -77,6 +77,11 @@ def _requester_only(bird: Bird) -> None:
     _vote(bird.work, _ASKS, bird.now)
 
 
+def _own_account_only(bird: Bird) -> None:
+    _no_votes(bird)
+    _vote(bird.work, _OWNS, bird.now)
+
+
 def _no_votes(bird: Bird) -> None:
     bird.work.votes.drop(REQUEST, 1, _AGREES)
 
@@ -89,6 +94,7 @@ LACKS: Mapping[str, Callable[[Bird], None]] = MappingProxyType(
         "other-digest": _other_digest,
         "expired-permit": _expired,
         "requester-only": _requester_only,
+        "own-account-only": _own_account_only,
         "no-votes": _no_votes,
     }
 )
@@ -141,7 +147,7 @@ def _settings(config: Config) -> Config:
         {
             "workspace": config.workspace,
             "channel": config.channel,
-            "roles": {_ROLE: {"users": [_ASKS, _AGREES]}},
+            "roles": {_ROLE: {"users": list(_PEOPLE)}},
             "targets": {_ROLE: {"database": {"url": "sqlite:///none"}}},
             "rules": [rule],
         }
@@ -169,8 +175,8 @@ def _hatch(work: Work, ground: Ground, now: datetime) -> Permit:
     rule = execution.spec(ground.config.rules[0])
     work.requests.add_revision(Revision(REQUEST, 1, plan.digest(), plan.to_data(), rule, now))
     _vote(work, _AGREES, now)
-    people = {user: PersonFacts(user, ground.config.workspace, "") for user in (_ASKS, _AGREES)}
-    work.roster.ask(JOB, (_ASKS, _AGREES), (), now)
+    people = {user: PersonFacts(user, ground.config.workspace, "") for user in _PEOPLE}
+    work.roster.ask(JOB, _PEOPLE, (), now)
     work.roster.answer(JOB, RosterFacts(people, {}), now)
     work.jobs.add(JOB, REQUEST, 1, TARGET)
     return _issue(work, plan.digest(), now + _HOUR, JOB)
@@ -188,6 +194,7 @@ def _plan() -> Plan:
         warnings=(),
         steps=(),
         way_back="",
+        people=(_OWNS,),
     )
 
 

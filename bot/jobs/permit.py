@@ -174,7 +174,7 @@ def _decide(
     ground: Ground, work: Work, case: _Case, rule: RuleSpec, roster: RosterFacts, now: datetime
 ) -> Gate:
     job, request, revision, permit = case
-    voters = _live_voters(ground, work, request, roster, now)
+    voters = _live_voters(ground, work, (request, revision), roster, now)
     both = (revision.rule.approve, rule.approve)
     denied = any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision))
     reached = all(quorum.decide(slots, voters).reached for slots in both)
@@ -209,10 +209,10 @@ def _stricter(both: tuple[tuple[SlotSpec, ...], tuple[SlotSpec, ...]]) -> tuple[
 
 
 def _live_voters(
-    ground: Ground, work: Work, request: Request, roster: RosterFacts, now: datetime
+    ground: Ground, work: Work, case: tuple[Request, Revision], roster: RosterFacts, now: datetime
 ) -> list[quorum.Voter]:
     """Those whose approval still counts, with the roles they hold now; the others' votes are taken away."""
-    config = ground.config
+    config, (request, revision) = ground.config, case
     voters = []
     for vote in work.votes.of(request.id, request.revision):
         if vote.choice is not Choice.APPROVE:
@@ -220,10 +220,10 @@ def _live_voters(
         person = roster.people.get(vote.user)
         roles = rules.roles_of(config.roles, vote.user, roster.groups)
         fine = person is not None and quorum.cannot_be(person, config.workspace) is None
-        late = is_late(request, vote.at)
-        if late or not fine or vote.user == request.requester or not roles:
+        why = "late" if is_late(request, vote.at) else "role-lost"
+        why = "own-account" if vote.user in revision.people else why
+        if why != "role-lost" or not fine or vote.user == request.requester or not roles:
             work.votes.drop(request.id, request.revision, vote.user)
-            why = "late" if late else "role-lost"
             ground.log(work, "vote-void", request, {"by": vote.user, "why": why}, now)
             continue
         voters.append(quorum.Voter(vote.user, roles))

@@ -119,7 +119,8 @@ class Plan:
     ``tables``: parents first. ``nullified``: links that will be emptied (on a restore: put back), by
     ``child.column -> parent.column``. ``roots``: the keyed hash of the rows that were asked for.
     ``backup`` and ``sha256`` name the archive a restore reads. ``system`` is what a teardown shows besides:
-    host, services, holdings, checks and steps with their undo; plain JSON.
+    host, services, holdings, checks and steps with their undo; plain JSON. ``people``: the Slack ids of those
+    whose own records were asked for, sorted; None where the records are nobody's in Slack.
     """
 
     operation: Operation
@@ -135,6 +136,7 @@ class Plan:
     backup: str | None = None
     sha256: str | None = None
     system: Mapping[str, Any] | None = None
+    people: tuple[str, ...] | None = None
 
     @property
     def rows(self) -> int:
@@ -143,24 +145,29 @@ class Plan:
 
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON data; ``from_data`` reads it back."""
-        # A plan that is about no system keeps the form, and the digest, it had before there were any.
+        # A plan about no system and nobody keeps the form, and the digest, it had before there were any.
         system = {} if self.system is None else {"system": dict(self.system)}
-        return system | {
-            "format": FORMAT,
-            "operation": str(self.operation),
-            "target": self.target,
-            "record": self.record,
-            "rows": self.rows,
-            "tables": [[part.name, part.rows, part.keys] for part in self.tables],
-            "nullified": [[part.name, part.rows, part.keys] for part in self.nullified],
-            "roots": self.roots,
-            "fingerprint": self.fingerprint,
-            "warnings": [[told.key, dict(told.params)] for told in self.warnings],
-            "steps": list(self.steps),
-            "way_back": self.way_back,
-            "backup": self.backup,
-            "sha256": self.sha256,
-        }
+        people = {} if self.people is None else {"people": list(self.people)}
+        return (
+            system
+            | people
+            | {
+                "format": FORMAT,
+                "operation": str(self.operation),
+                "target": self.target,
+                "record": self.record,
+                "rows": self.rows,
+                "tables": [[part.name, part.rows, part.keys] for part in self.tables],
+                "nullified": [[part.name, part.rows, part.keys] for part in self.nullified],
+                "roots": self.roots,
+                "fingerprint": self.fingerprint,
+                "warnings": [[told.key, dict(told.params)] for told in self.warnings],
+                "steps": list(self.steps),
+                "way_back": self.way_back,
+                "backup": self.backup,
+                "sha256": self.sha256,
+            }
+        )
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> "Plan":
@@ -185,6 +192,7 @@ class Plan:
             backup=data["backup"],
             sha256=data["sha256"],
             system=data.get("system"),
+            people=None if data.get("people") is None else tuple(data["people"]),
         )
 
     def canonical(self) -> bytes:

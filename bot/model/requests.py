@@ -137,6 +137,11 @@ class Revision:
     rule: RuleSpec
     created_at: datetime
 
+    @property
+    def people(self) -> frozenset[str]:
+        """Those whose own records it is about: they decide nothing about it."""
+        return frozenset(self.plan.get("people") or ())
+
 
 @dataclass(frozen=True)
 class Vote:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from bot.backups.rows import sum_rows
 from bot.errors import CannotProve, NotOurs
-from bot.model.backups import Manifest, Table
+from bot.model.backups import Column, Manifest, Table
 from bot.model.requests import Operation
 from bot.operations.compare import Links, Rows, classify_links, classify_rows
 from bot.targets import base
@@ -115,6 +115,13 @@ def shape_of(table: base.Table) -> Shape:
 def link_of(table: base.Table, edge: Edge) -> Link:
     """An emptied link, as it is archived."""
     return Link(edge.label, edge.child, len(table.key), edge.child_columns)
+
+
+def column_of(table: base.Table, name: str) -> Column:
+    """A column as the archive names it."""
+    column = table.column(name)
+    assert column is not None
+    return Column(name, column.codec)
 
 
 def load(session: Session, table: Table, links: Mapping[str, Link]) -> None:

@@ -8,7 +8,7 @@ the commit leaves the target as it was and removes the attempt's backup.
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from bot.backups.vault import OpenedBackup, Sealing, Vault
@@ -23,8 +23,8 @@ from bot.operations.compare import Links, Rows
 from bot.operations.conflicts import require_schema
 from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
 from bot.operations.preflight import Closure, closure_of, fingerprint, identity_hash, survey, warnings
-from bot.operations.selecting import label_of, record_of, resolve
-from bot.targets.base import RecordTarget, Session, Table, Writing
+from bot.operations.selecting import label_of, people_of, people_warning, record_of, resolve
+from bot.targets.base import RecordTarget, Session, Writing
 
 STEPS = (
     "step.lock",
@@ -56,10 +56,11 @@ def plan(
         session.prepare(ground.reach.tables, ground.reach.emptied)
         roots = resolve(session, target.name, kind, values)
         session.seed(kind.table, roots)
-        label = label_of(kind, ground.catalogue.tables[kind.table], list(session.rows(kind.table)), values)
+        table, rows = ground.catalogue.tables[kind.table], list(session.rows(kind.table))
+        label, people = label_of(kind, table, rows, values), people_of(kind, table, rows)
         found = closure_of(session, ground, hash_key)
-        told = warnings(session, target, ground, found.measured)
-    made = _plan(target, record, found, _roots(hash_key, kind.table, roots), told)
+        told = (*warnings(session, target, ground, found.measured), *people_warning(kind, table, rows))
+    made = replace(_plan(target, record, found, _roots(hash_key, kind.table, roots), told), people=people)
     return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few)
 
 
@@ -243,7 +244,7 @@ def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Cl
         raise Drifted(target.name, Drift(drifted=True, differences=(schema_drift(target.name),)))
     session.seed(subject.table, subject.roots)
     roots = _roots(key, subject.table, session.keys(subject.table))
-    same = _still_named(session, target, order)
+    renamed = _renamed(session, target, order)
     found = closure_of(session, ground, key)
     drift = judge(
         order.plan,
@@ -252,15 +253,15 @@ def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Cl
         subject.marks,
         found.measured.few,
     )
-    if not drift.drifted and not same:
-        drift = Drift(drifted=True, differences=(Told("drift.renamed"),))
+    if not drift.drifted and renamed is not None:
+        drift = Drift(drifted=True, differences=(renamed,))
     if drift.drifted:
         raise Drifted(target.name, drift)
     return found
 
 
-def _still_named(session: Session, target: RecordTarget, order: DeleteOrder) -> bool:
-    """Whether what was typed still means these rows, and they still look as the approvers saw them.
+def _renamed(session: Session, target: RecordTarget, order: DeleteOrder) -> Told | None:
+    """What is not so any more: what was typed means these rows, and they look as the approvers saw them.
 
     A key alone does not tell: a database may give the key of a deleted row to a new one.
     """
@@ -269,10 +270,14 @@ def _still_named(session: Session, target: RecordTarget, order: DeleteOrder) -> 
         kind = record_of(order.spec, subject.record)
         roots = resolve(session, target.name, kind, subject.values)
     except (BadInput, NotFound):
-        return False
+        return Told("drift.renamed")
     rows = list(session.rows(subject.table))
-    label = label_of(kind, session.catalogue().tables[kind.table], rows, subject.values)
-    return kind.table == subject.table and set(roots) == set(subject.roots) and label == subject.label
+    table = session.catalogue().tables[kind.table]
+    label = label_of(kind, table, rows, subject.values)
+    if kind.table != subject.table or set(roots) != set(subject.roots) or label != subject.label:
+        return Told("drift.renamed")
+    # Whoever it is about may not have decided it.
+    return None if people_of(kind, table, rows) == order.plan.people else Told("drift.people")
 
 
 def _copy_out(session: Session, found: Closure, sealing: Sealing, gate: Gate) -> None:
@@ -286,15 +291,10 @@ def _copy_out(session: Session, found: Closure, sealing: Sealing, gate: Gate) ->
         gate.progress(done, total)
     for edge, part in zip(found.emptied, found.measured.links, strict=True):
         columns = [
-            _column(tables[edge.child], name) for name in (*tables[edge.child].key, *edge.child_columns)
+            archived.column_of(tables[edge.child], name)
+            for name in (*tables[edge.child].key, *edge.child_columns)
         ]
         _copied(sealing.table("nullified", edge.label, columns, session.links(edge)), part)
-
-
-def _column(table: Table, name: str) -> Column:
-    column = table.column(name)
-    assert column is not None
-    return Column(name, column.codec)
 
 
 def _copied(summary: TableSummary, part: Part) -> None:

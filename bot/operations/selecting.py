@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bot.config.types import Record, Target
 from bot.errors import BadInput, CannotProve, NotFound
 from bot.model.backups import InvalidText, Value
-from bot.model.plans import Key
+from bot.model.plans import Key, Told
 from bot.operations.preflight import find_table
 from bot.targets.base import Row, Session, Table
 
@@ -14,6 +14,7 @@ from bot.targets.base import Row, Session, Table
 LONGEST = 1000
 _MANY = 20
 _SHOWN = 200
+_SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
 _COLUMN = re.compile(r"\{([^{}]+)\}")
 
 
@@ -37,7 +38,7 @@ def resolve(session: Session, target: str, record: Record, values: Sequence[str]
         NotFound: a value means no row, or more than one.
         CannotProve: rows of that table cannot be told apart.
     """
-    table = find_table(session.catalogue(), target, record.table, [*record.find_by, *record.label_columns])
+    table = find_table(session.catalogue(), target, record.table, _columns(record))
     if not table.key:
         raise CannotProve("operations.no-key", target=target, table=table.name)
     if not values:
@@ -70,6 +71,36 @@ def label_of(record: Record, table: Table, rows: Sequence[Row], values: Sequence
         texts = {name: _shown(row[place]) for name, place in places.items()}
         labels.append(_COLUMN.sub(lambda found, texts=texts: texts.get(found[1], ""), record.label))  # type: ignore[misc]  # mypy cannot type a default in a lambda
     return ", ".join(labels)[:_SHOWN]
+
+
+def people_of(record: Record, table: Table, rows: Sequence[Row]) -> tuple[str, ...] | None:
+    """Whom in Slack the rows are about, sorted; None when the configuration does not say where that stands.
+
+    A cell that is no Slack id names nobody. Blanks around it and small letters do not hide anybody.
+    """
+    if record.person is None:
+        return None
+    place = [column.name for column in table.stored].index(record.person)
+    return tuple(sorted(set(filter(None, (_person(row[place]) for row in rows)))))
+
+
+def people_warning(record: Record, table: Table, rows: Sequence[Row]) -> tuple[Told, ...]:
+    """How many of the rows name nobody: whoever they are about cannot be kept from voting."""
+    if record.person is None:
+        return ()
+    place = [column.name for column in table.stored].index(record.person)
+    nobody = sum(_person(row[place]) is None for row in rows)
+    return (Told("told.nobody-in-slack", {"n": nobody, "total": len(rows)}),) if nobody else ()
+
+
+def _person(value: Value) -> str | None:
+    found = _SLACK_ID.fullmatch(value.strip().upper()) if isinstance(value, str) else None
+    return found[0] if found else None
+
+
+def _columns(record: Record) -> list[str]:
+    """Every column that the configuration names."""
+    return [*record.find_by, *record.label_columns, *([record.person] if record.person else [])]
 
 
 def _usable(value: str, position: int) -> None:

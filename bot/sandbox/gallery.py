@@ -40,6 +40,8 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "no worker": {"worker_alive": False},
     "no plan yet": {"revision": None, "verdict": None, "votes": ()},
     "nobody voted": {"votes": ()},
+    "about two colleagues": {"revision": samples.about("U0BOB", "U0DAN")},
+    "about many colleagues": {"revision": samples.about(*(f"U0COLLEAGUE{n}" for n in range(40)))},
     "no support, no environment": {"support": None, "environment": None},
     "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
     "restore": {"request": {"operation": Operation.RESTORE}},

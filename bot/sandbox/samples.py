@@ -184,6 +184,12 @@ def revision(tables: int) -> Revision:
     return Revision(7, 1, "d" * 64, plan(tables=tables), RULE, AT)
 
 
+def about(*people: str) -> Revision:
+    """A first revision about these people's own accounts."""
+    content = {**plan(Operation.DELETE_RECORDS), "people": sorted(people)}
+    return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
 def votes(count: int) -> tuple[Vote, ...]:
     """So many people who approve."""
     return tuple(

@@ -29,6 +29,7 @@ def render(view: RequestView, revision: int, language: str) -> Rendered:
     lines = [say("ballot.question", language, number=number, target=safe(view.request.target))]
     lines += request_card.votes(view, language)
     lines.append(request_card.missing_line(view, language) or say("ballot.complete", language))
+    lines += request_card.own_accounts(view, language)
     return message(
         text,
         [

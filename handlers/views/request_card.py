@@ -23,6 +23,7 @@ _STOPPABLE = (State.APPROVED, State.RUNNING, State.HELD)
 _VOTED = (State.PENDING, State.DENIED, State.APPROVED, State.SET_ASIDE, State.HELD)
 _CANCELLABLE = (State.PLANNING, State.PENDING, State.APPROVED, State.DENIED)
 SHOWN_VALUES = 5
+SHOWN_PEOPLE = 3
 
 
 def render(view: RequestView, language: str) -> Rendered:
@@ -122,7 +123,19 @@ def _decision(view: RequestView, language: str) -> str | None:
     missing = missing_line(view, language)
     if missing and view.request.state in _VOTED:
         lines.append(missing)
+    if view.request.state in _VOTED:
+        lines += own_accounts(view, language)
     return "\n".join(lines)
+
+
+def own_accounts(view: RequestView, language: str) -> list[str]:
+    """Who decides nothing, because it is about them; few by name."""
+    people = sorted(view.revision.people) if view.revision else []
+    if not people:
+        return []
+    if len(people) > SHOWN_PEOPLE:
+        return [say("card.own-accounts", language, n=len(people))]
+    return [sentence("card.own-account", {"users": ",".join(people)}, language)]
 
 
 def votes(view: RequestView, language: str) -> list[str]:

@@ -162,6 +162,7 @@ def open_bench(
     soft: Sequence[tuple[str, str, str | None]] = (),
     max_lock: float = 30.0,
     url: str | None = None,
+    person: str | None = None,
 ) -> Bench:
     """The database and the backups that lie in a folder; ``url``: a database elsewhere."""
     path = folder / "crm.db"
@@ -171,7 +172,7 @@ def open_bench(
         name="crm",
         max_lock=timedelta(seconds=max_lock),
         database=Database(url=url),
-        records={"customer": Record(table=table, find_by=tuple(find_by), label=label)},
+        records={"customer": Record(table=table, find_by=tuple(find_by), label=label, person=person)},
         soft_references=tuple(SoftReference.model_validate(link) for link in links),
     )
     storage = LocalStorage(folder / "backups")

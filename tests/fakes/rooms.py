@@ -113,8 +113,14 @@ def person(user: str, **flags: Any) -> PersonFacts:
     return PersonFacts(**{"user": user, "team": TEAM, "name": user.lower(), **flags})
 
 
-def plan_of(target: str = "crm", record: str | None = "customer", rows: int = 7, salt: str = "") -> Plan:
-    """A deletion that somebody computed; ``salt`` makes it another one."""
+def plan_of(
+    target: str = "crm",
+    record: str | None = "customer",
+    rows: int = 7,
+    salt: str = "",
+    people: tuple[str, ...] | None = None,
+) -> Plan:
+    """A deletion that somebody computed; ``salt`` makes it another one, ``people`` whom it is about."""
     keys = hashlib.sha256(f"{rows}{salt}".encode()).hexdigest()
     return Plan(
         operation=Operation.DELETE_RECORDS,
@@ -127,11 +133,14 @@ def plan_of(target: str = "crm", record: str | None = "customer", rows: int = 7,
         warnings=(),
         steps=("step.lock", "step.delete"),
         way_back="way-back.restore",
+        people=people,
     )
 
 
-def planned(target: str = "crm", rows: int = 7, salt: str = "") -> execution.Planned:
-    plan = plan_of(target, rows=rows, salt=salt)
+def planned(
+    target: str = "crm", rows: int = 7, salt: str = "", people: tuple[str, ...] | None = None
+) -> execution.Planned:
+    plan = plan_of(target, rows=rows, salt=salt, people=people)
     return execution.Planned(target, "customer", plan.to_data(), plan.digest(), rows, LABEL, '{"who": 1}')
 
 
