@@ -1,4 +1,4 @@
-"""Finding our own message for a subject, when it is not known whether a post arrived."""
+"""Finding our own message for a subject or a file, when it is not known whether it arrived."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,6 +19,18 @@ def find(slack: Slack, item: OutboxItem, thread: str | None) -> str | None:
     for found in _messages(slack, item.channel, thread):
         ours = found.get("user") == user or (bot and found.get("bot_id") == bot)
         if ours and _is_about(found, item.subject):
+            return str(found["ts"])
+    return None
+
+
+def find_file(slack: Slack, channel: str, thread: str | None, file: str) -> str | None:
+    """The ts of the message that carries a file of ours, or None when the thread has none.
+
+    Raises:
+        SlackSaysNo, SlackIsBusy, SlackIsSilent: Slack could not be asked.
+    """
+    for found in _messages(slack, channel, thread):
+        if any(one.get("id") == file for one in found.get("files") or ()):
             return str(found["ts"])
     return None
 

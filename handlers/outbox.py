@@ -13,6 +13,7 @@ import structlog
 
 from bot.model.doors import OutboxItem, RequestView
 from handlers import listings, lookup, overview, replies
+from handlers.attaching import Attacher
 from handlers.front import Front
 from handlers.pace import Pace
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo
@@ -43,6 +44,7 @@ class Drain:
         self._front = front
         self._outbox = front.services.outbox
         self._pace = pace or Pace()
+        self._attacher = Attacher(front, self._pace)
         self._shown: dict[str, str] = {}
         self._seeded: set[tuple[str, str]] = set()
         self._was_ours = False
@@ -80,6 +82,8 @@ class Drain:
     def _send(self, item: OutboxItem, now: datetime) -> bool:
         if item.kind in _PRIVATE:
             return self._whisper(item, now)
+        if item.kind == "plan-file":
+            return self._attacher.send(item, now)
         rendered = self._render(item)
         if rendered is None:
             self._outbox.gone(item.subject, now)

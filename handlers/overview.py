@@ -19,6 +19,7 @@ from handlers.ports import ReadingPort
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo
 from handlers.views import home, plan, progress, request_card
 from handlers.views.blocks import Rendered, message, section
+from handlers.views.ink import Ink
 from handlers.views.mrkdwn import cut, safe, user
 
 #: Answers that are lists; a colon cannot stand in a key of the catalogue.
@@ -111,13 +112,13 @@ def show(view: RequestView, language: str) -> Rendered:
     """One request in words, without buttons."""
     parts = [
         section(f"*{request_card.title(view, language)}*\n{request_card.state_line(view, language)}"),
-        section(request_card.who_and_what(view, language)),
+        section(request_card.who_and_what(view, Ink(language))),
         section("\n".join(request_card.votes(view, language))),
         section(None if view.request.state in CLOSED else request_card.missing_line(view, language)),
         *(
             section(text)
             for text in plan.tables(
-                view.revision.plan if view.revision else {}, view.request.operation, language
+                view.revision.plan if view.revision else {}, view.request.operation, Ink(language)
             )
         ),
         section(progress.steps(view, language)),

@@ -139,6 +139,18 @@ class OutboxPort(Protocol):
     def posted(self, subject: str, ts: str, shown: int, now: datetime) -> None:
         """The first post is known to Slack under ``ts``."""
 
+    def attaching(self, item: OutboxItem, file: str | None, sha256: str, now: datetime) -> None:
+        """A file is needed and about to be handed over; ``file`` is Slack's id for it once there is one."""
+
+    def attached(self, item: OutboxItem, now: datetime) -> None:
+        """Slack has the file."""
+
+    def located(self, item: OutboxItem, ts: str, now: datetime) -> None:
+        """Which message carries the file; empty when Slack does not tell."""
+
+    def detached(self, item: OutboxItem, now: datetime) -> None:
+        """The file is deleted, or is not needed."""
+
     def shown(self, subject: str, shown: int, now: datetime) -> None:
         """Slack has this change."""
 

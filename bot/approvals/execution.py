@@ -117,6 +117,7 @@ def accept_plan(
     if plan.label is not None:
         ground.keep(work, place, "label", plan.label, now)
     ground.keep(work, place, "subject", plan.subject, now)
+    ground.keep(work, place, "mark", ground.entropy(16).hex(), now)
     if request.preview:
         work.requests.save(request.id, State.PLANNING, revision=number)
         work.outbox.want(
@@ -147,7 +148,8 @@ def accept_plan(
         outcome=None,
         outcome_params={},
     )
-    for kind, name in (("card", ""), ("plan", f":{number}"), ("ballot", f":{number}")):
+    for kind in ("card", "plan-file", "plan", "ballot"):
+        name = "" if kind == "card" else f":{number}"
         work.outbox.want(
             f"{kind}:{request.id}{name}", kind, changed.channel, now, request_id=request.id, revision=number
         )

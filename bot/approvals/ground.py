@@ -14,7 +14,7 @@ from bot.model.doors import Answer
 from bot.model.requests import CLOSED, Request
 from bot.store.unit_of_work import Work
 
-ALL_KINDS = ("card", "plan", "ballot", "receipt")
+ALL_KINDS = ("card", "plan", "plan-file", "ballot", "receipt")
 
 
 def subject(request_id: int) -> str:

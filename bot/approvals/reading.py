@@ -7,7 +7,7 @@ from typing import Any
 from bot.approvals import workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
-from bot.model.doors import Answer, KeptBackup, Personal, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView
 from bot.model.jobs import Canary, Job, Step
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.unit_of_work import Store, Work
@@ -107,6 +107,7 @@ class Reading:
             support=target.support if target else None,
             environment=target.environment if target else None,
             head=job.facts.get("head") if job else None,
+            file=_file(work, request),
         )
 
 
@@ -119,6 +120,15 @@ def _steps(work: Work, request: Request, job: Job | None) -> tuple[Step, ...]:
     return work.jobs.steps(job.id)
 
 
+def _file(work: Work, request: Request) -> PlanFile | None:
+    """The file beside the newest plan, once it is known that one is needed."""
+    item = work.outbox.plan_file(request.id, request.revision)
+    if item is None or item.sha256 is None:
+        return None
+    name = f"plan-{request.number or 0}-{request.revision}.txt"
+    return PlanFile(name, item.sha256, there=item.state == "posted", gone=item.state == "gone")
+
+
 def _personal(work: Work, request: Request) -> Personal:
     place = subject(request.id)
     return Personal(
@@ -126,4 +136,5 @@ def _personal(work: Work, request: Request) -> Personal:
         values=tuple(work.erasable.get(place, "values") or ()),
         reason=work.erasable.get(place, "reason"),
         deny_reason=work.erasable.get(place, "deny_reason"),
+        mark=work.erasable.get(place, "mark"),
     )

@@ -51,12 +51,29 @@ class Answer:
 
 @dataclass(frozen=True)
 class Personal:
-    """The erasable texts of a request; all empty once it is closed."""
+    """The erasable texts of a request; all empty once it is closed.
+
+    ``mark`` is chance alone: a file that holds the others ends with it, so that its checksum tells nothing.
+    """
 
     label: str | None = None
     values: tuple[str, ...] = ()
     reason: str | None = None
     deny_reason: str | None = None
+    mark: str | None = None
+
+
+@dataclass(frozen=True)
+class PlanFile:
+    """The file that holds the whole plan of one revision, when the messages cannot show it.
+
+    ``there``: Slack has it. ``gone``: it was there and is deleted, or can be no more.
+    """
+
+    name: str
+    sha256: str
+    there: bool
+    gone: bool
 
 
 @dataclass(frozen=True)
@@ -79,6 +96,7 @@ class RequestView:
     support: str | None
     environment: str | None
     head: str | None
+    file: PlanFile | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +112,9 @@ class KeptBackup:
 class OutboxItem:
     """One message that should be in Slack and look like its subject.
 
-    ``kind`` is card, plan, ballot, note, receipt or private. ``wanted`` counts the changes, ``shown`` the
-    last one that Slack has; ``state`` is new, posting (a first post whose answer is not known), posted, gone.
+    ``kind`` is card, plan, plan-file, ballot, note, receipt or private. ``wanted`` counts the changes,
+    ``shown`` the last one that Slack has; ``state`` is new, posting (a first post whose answer is not known),
+    posted, gone. ``file`` is Slack's id of the file that the message carries, ``sha256`` its checksum.
     """
 
     subject: str
@@ -109,6 +128,8 @@ class OutboxItem:
     shown: int
     state: str
     attempts: int
+    file: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from bot.sandbox import samples
 from bot.texts import catalogue
 from handlers import listings, overview, replies
 from handlers.parsing import Deletion, Restore
-from handlers.views import ballot, forms, home, plan, receipt, request_card
-from handlers.views.blocks import Rendered
+from handlers.views import ballot, forms, home, plan, plan_file, receipt, request_card
+from handlers.views.blocks import Rendered, message, section
 
 Block = dict[str, Any]
 Painter = Callable[[RequestView, str], Rendered]
@@ -59,6 +59,12 @@ EXTREMES: Mapping[str, Mapping[str, Any]] = {
         "environment": _HOSTILE,
     },
     "200 tables": {"revision": samples.revision(200)},
+    "200 tables, file coming": {"revision": samples.revision(200), "file": samples.plan_file(there=False)},
+    "200 tables, file there": {"revision": samples.revision(200), "file": samples.plan_file()},
+    "200 tables, file deleted": {
+        "revision": samples.revision(200),
+        "file": samples.plan_file(there=False, gone=True),
+    },
     "one table": {"revision": samples.revision(1)},
     "no table": {"revision": samples.revision(0)},
     "40 votes": {"votes": samples.votes(40)},
@@ -110,6 +116,7 @@ def exhibits(language: str) -> list[Exhibit]:
     config = sandbox_config()
     found = [
         *_requests(language),
+        *_files(language),
         *_teardowns(language),
         *_lists(config, language),
         *_forms(config, language),
@@ -159,6 +166,15 @@ def _requests(language: str) -> Iterator[Exhibit]:
             for state in (State.PENDING, State.RUNNING):
                 title = f"{state}, {extreme}"
                 yield _exhibit(name, title, paint(samples.view(state, **_copied(changes)), language))
+
+
+def _files(language: str) -> Iterator[Exhibit]:
+    """What is said beside the file with the whole plan."""
+    view = samples.view(State.PENDING, revision=samples.revision(41))
+    file = plan_file.written(view, language)
+    assert file is not None
+    said = plan_file.comment(view, file, language)
+    yield _exhibit("plan file", plan_file.name(view), message(said, [section(said)]))
 
 
 def _teardowns(language: str) -> Iterator[Exhibit]:

@@ -45,7 +45,7 @@ class Renderer:
         parts: list[RenderableType] = [self._head(message)]
         blocks = list(self.blocks(message.blocks)) if message.blocks else [self._mrkdwn(message.text)]
         parts += [Padding(block, (0, 0, 0, 2)) for block in blocks]
-        parts += [Padding(Text(f"📎 {file.get('title')}"), (0, 0, 0, 2)) for file in message.files]
+        parts += [Padding(Text(f"📎 {self._file(file)}"), (0, 0, 0, 2)) for file in message.files]
         if message.reactions:
             parts.append(Padding(self._reactions(message), (0, 0, 0, 2)))
         indent = THREAD_INDENT if message.is_reply else 0
@@ -96,6 +96,10 @@ class Renderer:
             reader = self._workspace.users[message.only_for].name
             head.append("  " + say("sandbox.only_you", self._language, person=reader), "italic dim")
         return head
+
+    def _file(self, file: Mapping[str, Any]) -> str:
+        gone = file.get("mode") == "tombstone"
+        return say("page.file-deleted", self._language) if gone else str(file.get("title"))
 
     def _reactions(self, message: Message) -> Text:
         line = Text()

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from bot.model.doors import Personal, RequestView
+from bot.model.doors import Personal, PlanFile, RequestView
 from bot.model.jobs import Backup, Job, JobState, Step, StepState
 from bot.model.requests import (
     CLOSED,
@@ -188,6 +188,11 @@ def about(*people: str) -> Revision:
     """A first revision about these people's own accounts."""
     content = {**plan(Operation.DELETE_RECORDS), "people": sorted(people)}
     return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
+def plan_file(*, there: bool = True, gone: bool = False) -> PlanFile:
+    """The file with the whole plan of request 42."""
+    return PlanFile("plan-42-1.txt", "ab12" * 16, there, gone)
 
 
 def votes(count: int) -> tuple[Vote, ...]:

@@ -13,8 +13,9 @@ from bot.model.requests import State
 from bot.store import tables as t
 from bot.store.database import insert_new
 
-THREAD_KINDS = ("plan", "ballot", "note", "receipt")
-_RANK = {"private": 0, "card": 1, "plan": 2, "note": 3, "ballot": 4, "receipt": 5}
+THREAD_KINDS = ("plan", "plan-file", "ballot", "note", "receipt")
+#: The file goes before the plan, which names its checksum; the ballot after both.
+_RANK = {"private": 0, "card": 1, "plan-file": 2, "plan": 3, "note": 4, "ballot": 5, "receipt": 6}
 
 
 class Inbox:
@@ -169,10 +170,16 @@ class Outbox:
         return self._connection.execute(query).first() is not None
 
     def due(self, now: datetime, limit: int) -> list[OutboxItem]:
-        """What to send next; a reply only once its card is there."""
-        card = t.outbox.alias("card")
+        """What to send next; a reply only once its card is there, a ballot only once the whole plan is."""
+        card, file = t.outbox.alias("card"), t.outbox.alias("file")
         has_card = exists().where(
             card.c.request_id == t.outbox.c.request_id, card.c.kind == "card", card.c.ts.is_not(None)
+        )
+        has_to_come = exists().where(
+            file.c.request_id == t.outbox.c.request_id,
+            file.c.revision == t.outbox.c.revision,
+            file.c.kind == "plan-file",
+            file.c.state.not_in(("posted", "gone")),
         )
         query = (
             select(t.outbox)
@@ -181,6 +188,7 @@ class Outbox:
                 t.outbox.c.state != "gone",
                 t.outbox.c.next_try_at <= now,
                 or_(t.outbox.c.kind.not_in(THREAD_KINDS), t.outbox.c.request_id.is_(None), has_card),
+                or_(t.outbox.c.kind != "ballot", t.outbox.c.ts.is_not(None), ~has_to_come),
             )
             .order_by(case(_RANK, value=t.outbox.c.kind, else_=9), t.outbox.c.created_at, t.outbox.c.subject)
             .limit(limit)
@@ -197,6 +205,15 @@ class Outbox:
         """Where the thread of a request begins."""
         query = select(t.outbox.c.ts).where(t.outbox.c.request_id == request_id, t.outbox.c.kind == "card")
         return self._connection.execute(query).scalar_one_or_none()
+
+    def plan_file(self, request_id: int, revision: int) -> OutboxItem | None:
+        """The message that carries the whole plan of a revision."""
+        c = t.outbox.c
+        query = select(t.outbox).where(
+            c.request_id == request_id, c.revision == revision, c.kind == "plan-file"
+        )
+        row = self._connection.execute(query).first()
+        return None if row is None else _item(row)
 
     def set(self, subject: str, **changes: Any) -> None:
         """Note what happened to a message."""

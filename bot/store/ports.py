@@ -6,7 +6,7 @@ from typing import Any
 
 from bot.model.doors import OutboxItem, RosterQuestion
 from bot.model.people import RosterFacts
-from bot.store.unit_of_work import Store
+from bot.store.unit_of_work import Store, Work
 
 
 class InboxPort:
@@ -83,6 +83,33 @@ class OutboxPort:
         """The message is there."""
         self._set(subject, now, state="posted", ts=ts, shown=shown, attempts=0)
 
+    def attaching(self, item: OutboxItem, file: str | None, sha256: str, now: datetime) -> None:
+        """A file is needed and about to be handed over; ``file`` is Slack's id for it once there is one."""
+        with self._store.transact() as work:
+            work.outbox.set(item.subject, state="posting", file=file, sha256=sha256, next_try_at=now)
+            if item.sha256 != sha256:
+                _redraw_file(work, item)
+
+    def attached(self, item: OutboxItem, now: datetime) -> None:
+        """The file is there: the vote may begin. The log keeps what was there to be read."""
+        with self._store.transact() as work:
+            found = work.outbox.plan_file(item.request_id or 0, item.revision or 0)
+            if found is None or found.state != "posting":
+                return
+            work.outbox.set(item.subject, state="posted", next_try_at=now, attempts=0)
+            _redraw_file(work, item)
+            work.log("plan-file", now, item.request_id, {"revision": item.revision, "sha256": found.sha256})
+
+    def located(self, item: OutboxItem, ts: str, now: datetime) -> None:
+        """Which message carries the file; empty when Slack does not tell."""
+        self._set(item.subject, now, ts=ts or None, shown=item.wanted, attempts=0)
+
+    def detached(self, item: OutboxItem, now: datetime) -> None:
+        """The file is deleted, or is not needed."""
+        with self._store.transact() as work:
+            work.outbox.set(item.subject, state="gone", next_try_at=now)
+            _redraw_file(work, item)
+
     def shown(self, subject: str, shown: int, now: datetime) -> None:
         """The message looks like its subject did at change number ``shown``."""
         self._set(subject, now, shown=shown, attempts=0)
@@ -112,6 +139,11 @@ class OutboxPort:
     def _set(self, subject: str, now: datetime, **changes: Any) -> None:
         with self._store.transact() as work:
             work.outbox.set(subject, next_try_at=now, **changes)
+
+
+def _redraw_file(work: Work, item: OutboxItem) -> None:
+    """Card and plan say what became of the file."""
+    work.outbox.redraw(item.request_id or 0, ("card", "plan"))
 
 
 class RosterPort:

@@ -212,6 +212,8 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("next_try_at", Instant, nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("file", String(64)),
+    Column("sha256", String(64)),
     Index("ix_outbox_channel_ts", "channel", "ts"),
     Index("ix_outbox_request_id", "request_id"),
 )

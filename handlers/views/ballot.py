@@ -5,6 +5,7 @@ from bot.model.requests import State
 from bot.texts import say
 from handlers.views import request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, message, section
+from handlers.views.ink import Ink
 from handlers.views.mrkdwn import safe
 
 OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
@@ -29,7 +30,7 @@ def render(view: RequestView, revision: int, language: str) -> Rendered:
     lines = [say("ballot.question", language, number=number, target=safe(view.request.target))]
     lines += request_card.votes(view, language)
     lines.append(request_card.missing_line(view, language) or say("ballot.complete", language))
-    lines += request_card.own_accounts(view, language)
+    lines += request_card.own_accounts(view, Ink(language))
     return message(
         text,
         [

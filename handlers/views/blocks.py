@@ -19,10 +19,14 @@ MAX_TOTAL = 12_500
 
 @dataclass(frozen=True)
 class Rendered:
-    """A message: ``text`` for notifications and for clients without blocks."""
+    """A message: ``text`` for notifications and for clients without blocks.
+
+    ``whole``: no block was left out or shortened to make all of them fit.
+    """
 
     text: str
     blocks: tuple[Block, ...]
+    whole: bool = True
 
     def stamped(self, subject: str) -> list[Block]:
         """The blocks with ids that name the subject and differ from every earlier version of the message."""
@@ -39,7 +43,9 @@ class Rendered:
 
 def message(text: str, blocks: Sequence[Block | None]) -> Rendered:
     """A message from the blocks that are there."""
-    return Rendered(cut(text, 2900), _fitting([block for block in blocks if block is not None]))
+    given = [block for block in blocks if block is not None]
+    fitting = _fitting(list(given))
+    return Rendered(cut(text, 2900), fitting, fitting == tuple(given))
 
 
 def header(text: str) -> Block:

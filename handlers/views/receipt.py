@@ -9,6 +9,7 @@ from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.texts import listed, number, say
 from handlers.views import plan, progress, request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
+from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, moment, safe, size
 from handlers.views.wording import sentence
 
@@ -26,7 +27,7 @@ def render(view: RequestView, language: str) -> Rendered:
     parts: list[Block | None] = [
         header(first),
         section(_done(view, language)),
-        *(section(text) for text in plan.tables(data, request.operation, language)),
+        *(section(text) for text in plan.tables(data, request.operation, Ink(language))),
     ]
     if backup is not None:
         parts += _backup(backup, language)

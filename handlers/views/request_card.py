@@ -6,6 +6,7 @@ from bot.model.requests import CLOSED, Operation, State
 from bot.texts import listed, say
 from handlers.views import progress
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
+from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, escape, moment, safe, size, tame, user
 from handlers.views.wording import sentence
 
@@ -32,7 +33,7 @@ def render(view: RequestView, language: str) -> Rendered:
     parts = [
         header(title(view, language)),
         section(state_line(view, language)),
-        section(who_and_what(view, language)),
+        section(who_and_what(view, Ink(language))),
         section(_decision(view, language)),
         section(progress.steps(view, language)),
         context(_until(view, language)),
@@ -87,31 +88,36 @@ def rows_line(view: RequestView, language: str) -> str | None:
     )
 
 
-def who_and_what(view: RequestView, language: str) -> str:
+def asked(view: RequestView, ink: Ink) -> list[str]:
+    """What a request is about, and who decides nothing because of that."""
+    return [who_and_what(view, ink), *own_accounts(view, ink)]
+
+
+def who_and_what(view: RequestView, ink: Ink) -> str:
     """Who asks, for what, and why; without the personal part once it is erased."""
-    request, personal = view.request, view.personal
+    request, personal, language = view.request, view.personal, ink.language
     lines = [
         say(
             f"card.asks.{request.operation}",
             language,
             user=user(request.requester),
-            target=safe(request.target),
+            target=ink.safe(request.target),
         )
     ]
     counted = rows_line(view, language)
     if counted:
         lines.append(say(f"card.counted.{request.operation}", language, counted=counted))
     if view.environment:
-        lines.append(say("card.environment", language, environment=safe(view.environment)))
-    what = [code(personal.label, 150)] if personal.label else []
+        lines.append(say("card.environment", language, environment=ink.safe(view.environment)))
+    what = [ink.code(personal.label, 150)] if personal.label else []
     if personal.values and request.operation is Operation.DELETE_RECORDS:
-        shown = ", ".join(code(value, 80) for value in personal.values[:SHOWN_VALUES])
-        more = len(personal.values) - SHOWN_VALUES
-        what.append(f"{shown}{say('card.more-values', language, n=more) if more > 0 else ''}")
+        shown = ", ".join(ink.code(value, 80) for value in ink.shown(personal.values, SHOWN_VALUES))
+        more = ink.left(personal.values, SHOWN_VALUES)
+        what.append(f"{shown}{say('card.more-values', language, n=more) if more else ''}")
     if what:
         lines.append(say("card.what", language, what=" · ".join(what)))
     if personal.reason:
-        lines.append(say("card.why", language, reason=code(personal.reason, 400)))
+        lines.append(say("card.why", language, reason=ink.code(personal.reason, 400)))
     return "\n".join(lines)
 
 
@@ -124,18 +130,18 @@ def _decision(view: RequestView, language: str) -> str | None:
     if missing and view.request.state in _VOTED:
         lines.append(missing)
     if view.request.state in _VOTED:
-        lines += own_accounts(view, language)
+        lines += own_accounts(view, Ink(language))
     return "\n".join(lines)
 
 
-def own_accounts(view: RequestView, language: str) -> list[str]:
+def own_accounts(view: RequestView, ink: Ink) -> list[str]:
     """Who decides nothing, because it is about them; few by name."""
     people = sorted(view.revision.people) if view.revision else []
     if not people:
         return []
-    if len(people) > SHOWN_PEOPLE:
-        return [say("card.own-accounts", language, n=len(people))]
-    return [sentence("card.own-account", {"users": ",".join(people)}, language)]
+    if len(people) > ink.limit(SHOWN_PEOPLE):
+        return [say("card.own-accounts", ink.language, n=len(people))]
+    return [sentence("card.own-account", {"users": ",".join(people)}, ink.language)]
 
 
 def votes(view: RequestView, language: str) -> list[str]:
@@ -203,6 +209,8 @@ def _notices(view: RequestView, language: str) -> str | None:
     """What stands in the way, and whom to call."""
     request = view.request
     lines = []
+    if view.file is not None and not view.file.there and not view.file.gone:
+        lines.append(say("card.file-coming", language))
     if view.frozen is not None and request.operation is not Operation.RESTORE and request.state not in CLOSED:
         lines.append(say("card.frozen", language, target=safe(request.target), user=user(view.frozen.by)))
     if not view.worker_alive and request.state in (State.APPROVED, State.RUNNING, State.PLANNING):

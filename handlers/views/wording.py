@@ -23,23 +23,23 @@ _LISTS = frozenset({"users", "known", "roles", "names", "missing", "left"})
 _log = structlog.get_logger(__name__)
 
 
-def sentence(key: str, params: Mapping[str, str | int], language: str) -> str:
-    """The sentence for a key, its parameters made harmless.
+def sentence(key: str, params: Mapping[str, str | int], language: str, limit: int = 500) -> str:
+    """The sentence for a key, its parameters made harmless, each at most ``limit`` characters.
 
     A key without a text is a fault of ours; the person still gets a sentence, and the log gets the key.
     """
     try:
-        named = {name: shown(name, value, language) for name, value in params.items()}
+        named = {name: shown(name, value, language, limit) for name, value in params.items()}
         if (why := str(params.get("why", ""))) in catalogue(DEFAULT_LANGUAGE)[0]:
             inner = {name.removeprefix("why_"): value for name, value in params.items() if name != "why"}
-            named["why"] = sentence(why, inner, language).rstrip(".。")
+            named["why"] = sentence(why, inner, language, limit).rstrip(".。")
         return say(key, language, **named)
     except (KeyError, AssertionError):
         _log.exception("slack.no-text", key=key)
         return say("slack.no-text", language, key=mrkdwn.safe(key))
 
 
-def shown(name: str, value: str | int, language: str) -> str | int:
+def shown(name: str, value: str | int, language: str, limit: int = 500) -> str | int:
     """One parameter as it stands in a sentence."""
     if isinstance(value, int):
         return mrkdwn.moment(datetime.fromtimestamp(value, UTC)) if name in _TIMES else value
@@ -50,15 +50,15 @@ def shown(name: str, value: str | int, language: str) -> str | int:
     if name == "state":
         return state_word(value, language)
     if name in _LISTS:
-        return _list(name, value, language)
-    return mrkdwn.code(value, 500) if name in _WORDS else mrkdwn.safe(value, 500)
+        return _list(name, value, language, limit)
+    return mrkdwn.code(value, limit) if name in _WORDS else mrkdwn.safe(value, limit)
 
 
-def _list(name: str, value: str, language: str) -> str:
+def _list(name: str, value: str, language: str, limit: int) -> str:
     parts = [one.strip() for one in value.split(",") if one.strip()]
     if name == "users":
         return listed(map(mrkdwn.user, parts), language)
-    return mrkdwn.safe(listed(parts, language), 500)
+    return mrkdwn.safe(listed(parts, language), limit)
 
 
 def state_word(state: str, language: str) -> str:

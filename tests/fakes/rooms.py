@@ -360,7 +360,7 @@ class House:
     def posted(self, request_id: int) -> dict[str, tuple[str, str]]:
         """Post everything that is due; returns (channel, ts) by subject."""
         places = {}
-        for _ in range(2):
+        for _ in range(3):
             with self.store.transact() as work:
                 for item in work.outbox.due(self.now, 100):
                     ts = item.ts or f"{1_700_000_000 + next(self._keys)}.000100"

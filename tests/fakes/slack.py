@@ -32,6 +32,9 @@ class MemorySlack:
     groups: dict[str, list[str]] = field(default_factory=lambda: {"S0DBA": ["U0GINA"]})
     channels: dict[str, dict[str, Any]] = field(default_factory=dict)
     metadata: bool = True
+    #: By id: name, content once it is handed over, deleted. ``scans``: so many looks do not show a shared file.
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    scans: int = 0
     clock: Any = field(default_factory=lambda: itertools.count(1_700_000_001))
 
     def call(self, method: str, **arguments: Any) -> Mapping[str, Any]:
@@ -53,6 +56,17 @@ class MemorySlack:
         if lost is not None:
             raise SlackIsSilent("lost")
         return {"ok": True, **answer}
+
+    def upload(self, url: str, content: bytes) -> None:
+        """The content of a file, at the address that was given for it."""
+        self.calls.append(("upload", {"url": url}))
+        waiting = self.trouble.get("upload")
+        lost = waiting.pop(0) if waiting else None
+        if self.down or (lost is not None and not isinstance(lost, LostAnswer)):
+            raise lost or SlackIsSilent("URLError")
+        self.files[url.rpartition("/")[2]]["content"] = content
+        if lost is not None:
+            raise SlackIsSilent("lost")
 
     def ourselves(self) -> tuple[str, str]:
         self.call("auth.test")
@@ -133,6 +147,37 @@ class MemorySlack:
         found = [one for one in self.messages if given["ts"] in (one["ts"], one.get("thread_ts"))]
         return {"messages": self._seen(found)}
 
+    def _files_getUploadURLExternal(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802 - Slack's name
+        file = f"F{len(self.files) + 1}"
+        self.files[file] = {"name": given["filename"], "length": given["length"]}
+        return {"file_id": file, "upload_url": f"https://files.slack.test/upload/{file}"}
+
+    def _files_completeUploadExternal(self, given: Mapping[str, Any]) -> dict[str, Any]:  # noqa: N802 - Slack's name
+        for one in given["files"]:
+            assert len(self.files[one["id"]]["content"]) == self.files[one["id"]]["length"]
+        ts = f"{next(self.clock)}.000100"
+        self.messages.append(
+            {
+                "channel": given["channel_id"],
+                "thread_ts": given["thread_ts"],
+                "text": given["initial_comment"],
+                "files": [dict(one) for one in given["files"]],
+                "ts": ts,
+                "user": BOT,
+                "reactions": {},
+            }
+        )
+        return {"files": given["files"]}
+
+    def _files_delete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        file = self.files.get(given["file"])
+        if file is None or "content" not in file:
+            raise SlackSaysNo("file_not_found")
+        if file.get("deleted"):
+            raise SlackSaysNo("file_deleted")
+        file["deleted"] = True
+        return {}
+
     def _views_open(self, given: Mapping[str, Any]) -> dict[str, Any]:
         check_view(given["view"])
         return {"view": {"id": "V1"}}
@@ -142,6 +187,9 @@ class MemorySlack:
         return {}
 
     def _seen(self, found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self.scans and any("files" in one for one in found):
+            self.scans -= 1
+            found = [one for one in found if "files" not in one]
         if self.metadata:
             return list(found)
         return [{key: value for key, value in one.items() if key != "metadata"} for one in found]

@@ -98,6 +98,7 @@ class Page:
         app.router.add_get("/exhibits", self._exhibits)
         app.router.add_get("/words", self._words)
         app.router.add_get("/screen", self._screen)
+        app.router.add_get("/shared/{file}", self._shared)
         app.router.add_get("/changes", self._changes)
         app.router.add_post("/act", self._act)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
@@ -148,6 +149,14 @@ class Page:
         except CountersignError:
             raise web.HTTPNotFound from None
         return _json(shown)
+
+    async def _shared(self, request: web.Request) -> web.Response:
+        """A file that was shared with this person, as text whatever it is."""
+        try:
+            content = self._show.shared(request.query.get("as", ""), request.match_info["file"])
+        except CountersignError:
+            raise web.HTTPNotFound from None
+        return web.Response(body=content, content_type="text/plain", charset="utf-8", headers=guard.HEADERS)
 
     async def _act(self, request: web.Request) -> web.Response:
         try:

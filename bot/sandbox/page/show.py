@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from bot.errors import CountersignError
+from bot.errors import CountersignError, NotFound
 from bot.sandbox import gallery
 from bot.sandbox.home import Home
 from bot.sandbox.page import tour
@@ -11,6 +11,7 @@ from bot.sandbox.page.reading import Marks
 from bot.sandbox.page.snapshot import people, screen
 from bot.sandbox.page.trouble import Trouble
 from bot.sandbox.people import slash_commands
+from bot.sandbox.slack.screen import look
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Json
 from bot.texts import languages, say
@@ -58,6 +59,24 @@ class Show:
             "trouble": self._trouble.state(),
             "http": self.slack.endpoint is not None,
         }
+
+    def shared(self, user: str, file: str) -> bytes:
+        """The content of a file in a message that this person sees.
+
+        Raises:
+            NotFound: there is none, or none any more.
+        """
+        self.slack.as_user(user)
+        core = self.slack.core
+        with core.changed:
+            sight = look(core, user)
+            content = core.workspace.files.get(file, {}).get("content")
+        seen = [one for room in (*sight.channels.values(), sight.direct) for one in room]
+        if not isinstance(content, bytes) or not any(
+            shown["id"] == file for one in seen for shown in one.files
+        ):
+            raise NotFound("sandbox.no_such_message")
+        return content
 
     def exhibits(self, language: str) -> Json:
         """Everything the bot can show, in one language."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bot.sandbox.slack import methods_chat, methods_people, methods_rooms, methods_views
+from bot.sandbox.slack import methods_chat, methods_files, methods_people, methods_rooms, methods_views
 from bot.sandbox.slack.core import APP_TOKEN, BOT_TOKEN, Core
 from bot.sandbox.slack.methods_table import ALWAYS_ALLOWED, METHODS, Method
 from bot.sandbox.slack.workspace import ApiError, Json
@@ -33,8 +33,9 @@ FUNCTIONS: dict[str, Function] = {
     "views.push": methods_views.push_view,
     "views.update": methods_views.update_view,
     "views.publish": methods_views.publish_home,
-    "files.getUploadURLExternal": methods_views.get_upload_url,
-    "files.completeUploadExternal": methods_views.complete_upload,
+    "files.getUploadURLExternal": methods_files.get_upload_url,
+    "files.completeUploadExternal": methods_files.complete_upload,
+    "files.delete": methods_files.delete,
 }
 
 

@@ -62,6 +62,7 @@ METHODS: dict[str, Method] = {
     "files.completeUploadExternal": _method(
         "channel_id channels initial_comment thread_ts blocks", "files", "files:write"
     ),
+    "files.delete": _method("", "file", "files:write"),
 }
 
 #: Bolt's client adds the first to any call, slack_sdk may send the second in the body.

@@ -1,11 +1,11 @@
-"""views.* and files.*: forms, Home tabs, uploads. The caller holds the lock."""
+"""views.*: forms and Home tabs. The caller holds the lock."""
 
 import copy
 
 from bot.sandbox.slack.core import Core, Happening, View
 from bot.sandbox.slack.limits import check_view
-from bot.sandbox.slack.methods_chat import decoded, publish, with_ids, writable
-from bot.sandbox.slack.workspace import ApiError, Json, Message
+from bot.sandbox.slack.methods_chat import decoded, with_ids
+from bot.sandbox.slack.workspace import ApiError, Json
 
 STACK = 3
 
@@ -53,39 +53,6 @@ def publish_home(core: Core, args: Json) -> Json:
     _complete(core, home, body)
     core.tell(Happening("home", user=user, view=home))
     return {"view": home.body}
-
-
-def get_upload_url(core: Core, args: Json) -> Json:
-    """files.getUploadURLExternal."""
-    file = core.fresh("F")
-    core.workspace.files[file] = {"id": file, "name": args["filename"], "size": int(args["length"])}
-    return {"file_id": file, "upload_url": f"{core.base_url}/upload/{file}"}
-
-
-def complete_upload(core: Core, args: Json) -> Json:
-    """files.completeUploadExternal: shares the uploaded files in one message."""
-    files = decoded(args["files"], "invalid_arguments")
-    shared = []
-    for file in files:
-        known = core.workspace.files.get(file.get("id"))
-        if known is None or "content" not in known:
-            raise ApiError("file_not_found")
-        known["title"] = file.get("title") or known["name"]
-        shared.append({key: known[key] for key in ("id", "name", "title", "size")})
-    for channel in filter(None, [args.get("channel_id"), *str(args.get("channels") or "").split(",")]):
-        room = writable(core, channel)
-        thread = str(args.get("thread_ts") or "")
-        message = Message(
-            room.id,
-            core.stamp(),
-            core.workspace.app_user,
-            text=str(args.get("initial_comment") or ""),
-            thread_ts=thread,
-            bot_id=core.workspace.users[core.workspace.app_user].bot_id,
-            files=copy.deepcopy(shared),
-        )
-        publish(core, message)
-    return {"files": shared}
 
 
 def show(core: Core, user: str, body: Json) -> View:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -239,3 +240,20 @@ def test_a_response_url_answers_five_times_and_replaces_its_message(slack: Slack
     for _ in range(4):
         assert send(address, {"text": "more"}) == {"ok": True}
     assert send(address, {"text": "too much"}) == {"ok": False, "error": "used_url"}
+
+
+def test_a_deleted_file_stays_as_a_tombstone_and_is_gone_only_once(slack: Slack) -> None:
+    client = client_of(slack)
+    client.files_upload_v2(channel=DELETIONS, filename="plan.txt", content="all of it", title="Plan")
+    (file,) = slack.core.workspace.files
+    assert client.files_delete(file=file)["ok"]
+    shown = slack.as_user("U0ALICE").sees().channels[DELETIONS]
+    assert shown[0].files == [{"id": file, "mode": "tombstone"}]
+    assert "content" not in slack.core.workspace.files[file]
+    assert code_of(lambda: client.files_delete(file=file)) == "file_deleted"
+    assert code_of(lambda: client.files_delete(file="F0NOBODY")) == "file_not_found"
+    shared: list[dict[str, str | None]] = [{"id": file, "title": "again"}]
+    assert (
+        code_of(partial(client.files_completeUploadExternal, files=shared, channel_id=DELETIONS))
+        == "file_not_found"
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slack_sdk import WebClient
 
 from bot.sandbox.home import Home
 from bot.sandbox.page.guard import HEADERS
@@ -183,3 +184,21 @@ def test_it_ends_while_somebody_still_listens(slack: Slack, tmp_path: Path) -> N
         page.stop()
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(page.address, timeout=2)
+
+
+def test_a_shared_file_is_text_for_whoever_sees_its_message_and_for_nobody_once_it_is_deleted(
+    page: Page, slack: Slack
+) -> None:
+    client = WebClient(token=slack.bot_token, base_url=slack.api_url)
+    direct = client.conversations_open(users="U0CAROL")["channel"]["id"]
+    client.files_upload_v2(channel=direct, filename="plan.txt", content="<script>1</script> 客户")
+    (file,) = slack.core.workspace.files
+    for who, status in (("U0CAROL", 200), ("U0ALICE", 404), ("U0NOBODY", 404)):
+        assert ask(page, f"/shared/{file}?as={who}")[0].status == status
+    answer, body = ask(page, f"/shared/{file}?as=U0CAROL")
+    assert body.decode() == "<script>1</script> 客户"
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert ask(page, "/shared/F0NOBODY?as=U0CAROL")[0].status == 404
+    client.files_delete(file=file)
+    assert ask(page, f"/shared/{file}?as=U0CAROL")[0].status == 404

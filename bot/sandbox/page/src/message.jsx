@@ -14,7 +14,7 @@ const OFFERED = [
 
 /** One message with what can be done to it. `replies` are those of its thread; `open` shows the thread. */
 export const Message = memo(function Message({ message, room, replies = [], open, joined }) {
-  const { act, person } = useStage();
+  const { you, act, person } = useStage();
   const author = person(message.user);
   const press = (element, _block, value) =>
     act({ do: "click", room, ts: message.ts, action: element.action_id, value });
@@ -43,7 +43,15 @@ export const Message = memo(function Message({ message, room, replies = [], open
         )}
         {message.files.map((file) => (
           <p key={file.id} className="file">
-            📎 {file.title}
+            📎{" "}
+            {file.mode === "tombstone" ? (
+              <i className="gone">{w("file-deleted")}</i>
+            ) : (
+              <a href={`/shared/${file.id}?as=${you}`} target="_blank" rel="noopener noreferrer">
+                {file.title}
+              </a>
+            )}
+            {file.size > 0 && <small> {w("bytes", { n: file.size.toLocaleString() })}</small>}
           </p>
         ))}
         <Reactions message={message} room={room} />
