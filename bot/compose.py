@@ -17,6 +17,7 @@ from typing import Any
 
 from bot.approvals.desk import Desk
 from bot.approvals.ground import Ground
+from bot.approvals.letterbox import Letterbox
 from bot.approvals.lifecycle import Lifecycle
 from bot.approvals.reading import Reading
 from bot.audit.opening import open_log
@@ -33,10 +34,12 @@ from bot.jobs.dispatch import Dispatcher
 from bot.jobs.engine import Engine
 from bot.jobs.lock import WorkerLock, become_a_worker
 from bot.jobs.parts import open_system
+from bot.jobs.proving import Prover
 from bot.jobs.system_hands import SystemHands
 from bot.jobs.work_orders import Hands
 from bot.model.jobs import UNFINISHED, Canary, Job
 from bot.operations.teardown import Host
+from bot.proofs import opening as proofs
 from bot.schedules import sweeps
 from bot.schedules.clock import now
 from bot.schedules.runner import Ticker
@@ -44,6 +47,7 @@ from bot.settings import Settings
 from bot.store import schema
 from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, OutboxPort, RosterPort
+from bot.store.proofs import PROOF_KEY
 from bot.store.sender import Sender
 from bot.store.unit_of_work import Store
 from bot.targets.machine import machine_mark
@@ -54,6 +58,8 @@ SOON = 0.05
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
 LOST = 70
 PATIENCE = 60.0
+#: A code lives for seconds: somebody waits for the answer to it.
+PROVE = 0.15
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Services:
     inbox: InboxPort
     outbox: OutboxPort
     roster: RosterPort
+    letterbox: Letterbox
     store: Store
     process_id: str
     #: Of several bots one sends; a single one always does.
@@ -135,6 +142,7 @@ def bot_services(settings: Settings) -> Services:
         inbox=InboxPort(store),
         outbox=OutboxPort(store),
         roster=RosterPort(store),
+        letterbox=Letterbox(store, secrets.token_bytes),
         store=store,
         sends=Sender(store.database, settings.data_dir).is_ours,
         process_id=f"{socket.gethostname()}-{secrets.token_hex(4)}",
@@ -232,10 +240,10 @@ class Worker:
         storage.sweep()
         self._sign_key = signing_key(settings)
         hash_key = keys.load_or_create_secret(settings.worker_dir / "hash.key")
-        self._ground = Ground(self._config, secrets.token_bytes)
-        with self._store.transact() as work:
-            work.audit.alone()
-            open_log(work.audit, public_key(self._sign_key), now(), _marks(master, hash_key))
+        safe = proofs.open_safe(settings.worker_dir, self._config.workspace)
+        self._ground = Ground(self._config, secrets.token_bytes, safe.key)
+        self._prover = Prover(self._store, self._ground, safe)
+        self._open_log(_marks(master, hash_key), safe.key.public)
         targets = served(self._config, settings.host, targets)
         self._host = settings.host
         systems = SystemHands(
@@ -295,6 +303,7 @@ class Worker:
         tick = self._ticker.every
         tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
         tick(SOON, lambda: self._dispatcher.start_due(now), "start")
+        tick(PROVE, lambda: self._prover.sweep(now), "prove")
         tick(0.5, lambda: self._dispatcher.end_grace(now), "end-grace")
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
@@ -315,6 +324,12 @@ class Worker:
         self._store.database.close()
         self._lock.release()
 
+    def _open_log(self, marks: Mapping[str, str], proof_key: str) -> None:
+        with self._store.transact() as work:
+            work.audit.alone()
+            open_log(work.audit, public_key(self._sign_key), now(), marks)
+            proofs.publish(work, proof_key, now())
+
     def _beat(self) -> None:
         with self._store.transact() as work:
             work.processes.beat("worker", self._lock.name, self._facts(), now())
@@ -333,10 +348,12 @@ class Worker:
         with self._store.read() as work:
             if work.audit.first_entry is None:
                 return
+            published = work.public_keys.get(PROOF_KEY)
         places = [
             settings.worker_dir / "hash.key",
             settings.worker_dir / "audit.key",
             settings.master_key_file,
+            *([settings.worker_dir / proofs.FILE] if published is not None else []),
         ]
         for path in places:
             if not keys.is_there(path):

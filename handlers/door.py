@@ -16,10 +16,10 @@ from slack_bolt import App, BoltRequest, BoltResponse
 
 from bot.errors import Refused
 from bot.model.doors import Answer
-from handlers import brakes, filing, listings, overview, parsing, votes
+from handlers import brakes, filing, listings, overview, parsing, proving, votes
 from handlers.front import Call, Front
 from handlers.intake import LASTING, Taken, take
-from handlers.views import forms
+from handlers.views import forms, proof_forms
 from handlers.views.wording import sentence
 
 Handler = Callable[[Front, Call], None]
@@ -45,6 +45,7 @@ WORDS: Mapping[str, Handler] = {
     "unfreeze": filing.unfreeze_command,
     "put-back": brakes.put_back_command,
     "go-on": brakes.go_on_command,
+    "enrol": proving.enrol_command,
     "teardown": filing.teardown_command,
     "restore": filing.restore_command,
 }
@@ -53,6 +54,8 @@ CLICKS: Mapping[str, Handler] = {
     "vote-deny": votes.deny,
     "vote-withdraw": votes.withdraw,
     "deny-reason": votes.ask_reason,
+    "code-enter": proving.enter_code,
+    "enrol": proving.enrol_button,
     "cancel": brakes.cancel_button,
     "stop": brakes.stop_button,
     "put-back": brakes.put_back_button,
@@ -65,6 +68,8 @@ FORMS: Mapping[str, Handler] = {
     forms.UNFREEZE: filing.unfreeze_form,
     forms.TEARDOWN: filing.teardown_form,
     forms.DENY: votes.reason_form,
+    proof_forms.CODE: proving.sealed_form,
+    proof_forms.ENROL: proving.sealed_form,
 }
 REPLAY_AFTER = timedelta(seconds=5)
 MOST_ATTEMPTS = 5
@@ -140,8 +145,20 @@ def _take_in(front: Front, body: Mapping[str, Any]) -> tuple[BoltResponse, Taken
     if problems:
         return BoltResponse(status=200, body={"response_action": "errors", "errors": problems}), None
     taken = take(body)
+    if taken is not None and taken.secret is not None:
+        try:
+            taken = proving.sealed(front, taken)
+        except Refused as refusal:
+            return _complaint(front, taken.secret or {}, refusal), None
     is_new = taken is not None and _write_down(front, taken)
     return BoltResponse(status=200, body=""), taken if is_new else None
+
+
+def _complaint(front: Front, view: Mapping[str, Any], refusal: Refused) -> BoltResponse:
+    """What is wrong with a form, beside its first field."""
+    language = forms.language_of(view, front.config.language)
+    said = {"code": sentence(refusal.key, refusal.params, language)}
+    return BoltResponse(status=200, body={"response_action": "errors", "errors": said})
 
 
 def _write_down(front: Front, taken: Taken) -> bool:
@@ -227,5 +244,5 @@ def _problems(front: Front, body: Mapping[str, Any]) -> dict[str, str]:
         return {}
     view = body.get("view") or {}
     language = forms.language_of(view, front.config.language)
-    found = forms.problems(front.config, view)
+    found = forms.problems(front.config, view) or proof_forms.problems(view)
     return {field: sentence(wrong.key, wrong.params, language) for field, wrong in found.items()}

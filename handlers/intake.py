@@ -6,22 +6,28 @@ A payload is copied field by field: tokens, response addresses and whole message
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Body = Mapping[str, Any]
 
+#: Forms whose fields only the worker may read: they are sealed before anything is written down.
+SEALED = {"form-code": "code", "form-enrol": "enrol"}
 #: Events that change something and so are written down first; the others are only hints.
 LASTING = ("reaction_added", "reaction_removed")
 
 
 @dataclass(frozen=True)
 class Taken:
-    """One delivery: its key, the kind that finds its handler, what the handler needs."""
+    """One delivery: its key, the kind that finds its handler, what the handler needs.
+
+    ``secret``: the view of a form that must be sealed first; it is no part of the payload.
+    """
 
     key: str
     kind: str
     payload: dict[str, Any]
+    secret: Body | None = field(default=None, repr=False)
 
 
 def take(body: Body) -> Taken | None:
@@ -70,6 +76,8 @@ def _click(body: Body) -> Taken | None:
 def _form(body: Body) -> Taken:
     view = body.get("view") or {}
     carried = _carried(view)
+    sealed = view.get("callback_id") in SEALED
+    values = {} if sealed else (view.get("state") or {}).get("values") or {}
     payload = {
         **_person(body),
         "channel": carried.get("channel"),
@@ -77,11 +85,12 @@ def _form(body: Body) -> Taken:
         "view": {
             "callback_id": view.get("callback_id"),
             "private_metadata": view.get("private_metadata"),
-            "state": {"values": (view.get("state") or {}).get("values") or {}},
+            "state": {"values": values},
         },
     }
     seen = {**payload, "id": view.get("id"), "hash": view.get("hash")}
-    return Taken(_key("form", body.get("trigger_id"), seen), "form", payload)
+    key = _key("form", body.get("trigger_id"), seen)
+    return Taken(key, "form", payload, view if sealed else None)
 
 
 def _event(body: Body) -> Taken | None:

@@ -26,7 +26,7 @@ from handlers.votes import APPROVE, DENY
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "block_mismatch"})
 _VANISHED = frozenset({"message_not_found", "channel_not_found", "is_inactive", "thread_not_found"})
 _FROZEN = frozenset({"cant_update_message", "edit_window_closed", "msg_too_long", "update_failed"})
-_PRIVATE = frozenset({"private", "plan-preview"})
+_PRIVATE = frozenset({"private", "direct", "plan-preview"})
 _FINE = frozenset({"already_reacted"})
 _PAINTERS: Mapping[str, Callable[[RequestView, int, str], Rendered]] = {
     "card": lambda view, _revision, language: request_card.render(view, language),
@@ -226,7 +226,7 @@ class Drain:
         return True
 
     def _whisper(self, item: OutboxItem, now: datetime) -> bool:
-        """For one person's eyes: in the channel when possible, else as a direct message."""
+        """For one person's eyes: in the channel when possible, else as a direct message, or the other way."""
         rendered = self._private(item)
         if rendered is None or not item.user:
             self._outbox.gone(item.subject, now)
@@ -234,7 +234,9 @@ class Drain:
         if not self._pace.may("chat.postEphemeral", item.channel, now):
             return False
         try:
-            if not self._in_channel(item, rendered, now):
+            if item.kind == "direct":
+                self._direct_first(item, item.user, rendered, now)
+            elif not self._in_channel(item, rendered, now):
                 self._direct(item.user, item.subject, rendered, now)
         except SlackSaysNo as no:
             _log.warning("slack.cannot-tell", code=no.code)
@@ -266,6 +268,14 @@ class Drain:
         except SlackSaysNo:
             return False
         return True
+
+    def _direct_first(self, item: OutboxItem, person: str, rendered: Rendered, now: datetime) -> None:
+        """A direct message; a sentence in the channel when this person takes none."""
+        try:
+            self._direct(person, item.subject, rendered, now)
+        except SlackSaysNo:
+            if not self._in_channel(item, rendered, now):
+                raise
 
     def _direct(self, person: str, subject: str, rendered: Rendered, now: datetime) -> None:
         opened = self._front.slack.call("conversations.open", users=person)

@@ -8,6 +8,7 @@ from bot.config.types import Config
 from bot.errors import Refused
 from bot.model.doors import Answer, Delivery, KeptBackup, OutboxItem, RequestView, RosterQuestion, Wish
 from bot.model.people import Actor, RosterFacts
+from bot.model.proofs import Letter
 from bot.model.requests import Choice, Proof
 
 
@@ -54,6 +55,9 @@ class LifecyclePort(Protocol):
         now: datetime,
     ) -> Answer | None:
         """A reaction appeared or vanished."""
+
+    def send_code(self, work: Any, letter: Letter, actor: Actor, now: datetime) -> None:
+        """Hand a sealed form over to the worker."""
 
     def deny_reason(self, work: Any, request_id: int, text: str, actor: Actor, now: datetime) -> Answer:
         """Say why it was denied."""
@@ -164,6 +168,13 @@ class OutboxPort(Protocol):
         """Posted ballots that still count."""
 
 
+class LetterboxPort(Protocol):
+    """Seals what only the worker may read."""
+
+    def seal(self, content: Mapping[str, str | int]) -> tuple[str, str]:
+        """The number of the letter, and the letter; Refused while no worker has published its key."""
+
+
 class RosterPort(Protocol):
     """Questions of the worker about people."""
 
@@ -208,6 +219,10 @@ class Services(Protocol):
     @property
     def roster(self) -> RosterPort:
         """Asks who is who."""
+
+    @property
+    def letterbox(self) -> LetterboxPort:
+        """Seals what only the worker may read."""
 
     @property
     def sends(self) -> Callable[[], bool]:

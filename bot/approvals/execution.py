@@ -12,7 +12,7 @@ from bot.config.types import Config, Rule
 from bot.errors import CountersignError, NotAllowed, Refused
 from bot.model.doors import Answer
 from bot.model.people import RosterFacts
-from bot.model.requests import Request, Revision, RuleSpec, SlotSpec, State
+from bot.model.requests import Proof, Request, Revision, RuleSpec, SlotSpec, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
@@ -52,6 +52,8 @@ def spec(rule: Rule) -> RuleSpec:
         expires=int(rule.expires.total_seconds()),
         cooling_off=int(rule.cooling_off.total_seconds()),
         drift_rows=rule.drift.rows,
+        proof=Proof(rule.proof),
+        confirm=rule.confirm,
     )
 
 

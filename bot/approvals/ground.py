@@ -4,14 +4,14 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from bot.approvals import states
 from bot.audit.chain import commitment
 from bot.config.types import Config
 from bot.errors import BadInput, NotFound, Stale
 from bot.model.doors import Answer
-from bot.model.requests import CLOSED, Request
+from bot.model.requests import CLOSED, Request, Vote
 from bot.store.unit_of_work import Work
 
 ALL_KINDS = ("card", "plan", "plan-file", "ballot", "receipt")
@@ -22,12 +22,23 @@ def subject(request_id: int) -> str:
     return f"request:{request_id}"
 
 
+class Marks(Protocol):
+    """Whether the worker checked the code of a vote; only the worker can say."""
+
+    def is_marked(self, vote: Vote, request: Request, digest: str) -> bool:
+        """Whether this vote on this plan carries the mark that only the worker makes."""
+
+
 @dataclass(frozen=True)
 class Ground:
-    """The configuration and a source of randomness (``entropy(n)`` gives n bytes)."""
+    """The configuration and a source of randomness (``entropy(n)`` gives n bytes).
+
+    ``marks``: in the worker only; without them no vote counts as proven by a code.
+    """
 
     config: Config
     entropy: Callable[[int], bytes]
+    marks: Marks | None = None
 
     def log(
         self, work: Work, kind: str, request: Request | None, body: Mapping[str, Any], now: datetime
@@ -94,7 +105,8 @@ class Ground:
             "value": answer.value,
         }
         work.erasable.put(place, "answer", content, b"", now)
-        work.outbox.want(place, "private", channel or "", now, user=user)
+        kind = "direct" if answer.direct else "private"
+        work.outbox.want(place, kind, channel or "", now, user=user)
 
     def note(self, work: Work, request: Request, key: str, now: datetime, **params: str | int) -> None:
         """A sentence in the thread of a request. Its parameters are never personal."""

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from bot.approvals import brakes, filing, going_on, putting_back, reactions, voting
+from bot.approvals import brakes, filing, going_on, intents, putting_back, reactions, voting
 from bot.approvals.ground import Ground
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
+from bot.model.proofs import Letter
 from bot.model.requests import Choice, Proof
 from bot.store.unit_of_work import Work
 
@@ -50,6 +51,10 @@ class Lifecycle:
     ) -> Answer | None:
         """A reaction appeared on or vanished from a message."""
         return reactions.reaction(self._ground, work, (channel, ts), emoji, added, event_ts, actor, now)
+
+    def send_code(self, work: Work, letter: Letter, actor: Actor, now: datetime) -> None:
+        """Hand a sealed form over to the worker."""
+        intents.send(self._ground, work, letter, actor, now)
 
     def deny_reason(self, work: Work, request_id: int, text: str, actor: Actor, now: datetime) -> Answer:
         """Say why it was denied."""

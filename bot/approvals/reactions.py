@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bot.approvals import intents
 from bot.approvals.ground import Ground
 from bot.approvals.voting import vote, withdraw
 from bot.errors import Refused
@@ -89,6 +90,11 @@ def _taken_off(  # noqa: PLR0913 - an event has this many facts
     """A ✅ or ❌ was removed: its vote goes, and the other reaction counts if it is still there."""
     mine = next((v for v in work.votes.of(*where) if v.user == actor.user), None)
     if mine is None or mine.choice is not choice:
+        # A ✅ that was no vote yet; whatever else this person said stays.
+        request = ground.lock(work, where[0])
+        wish = choice is Choice.APPROVE and request.revision == where[1]
+        if wish and intents.take_back(ground, work, request, actor.user, now):
+            return Answer("vote.withdrawn", {"number": request.number or 0})
         return None
     answer = withdraw(ground, work, where, actor, now)
     other = DENY_EMOJI if choice is Choice.APPROVE else APPROVE_EMOJI

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.approvals import workers
+from bot.approvals import intents, workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
 from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView
 from bot.model.jobs import Canary, Job, Step
 from bot.model.requests import CLOSED, Operation, Request, State
+from bot.store.proofs import SECRET
 from bot.store.unit_of_work import Store, Work
 
 _OPEN = [state for state in State if state not in CLOSED]
@@ -89,6 +90,7 @@ class Reading:
     def _view(self, work: Work, request: Request) -> RequestView:
         revision = work.requests.revision(request.id, request.revision)
         votes = work.votes.of(request.id, request.revision)
+        proof = intents.wanted(self._ground.config, request, revision) if revision else None
         job = work.jobs.latest(request.id)
         target = self._ground.config.targets.get(request.target)
         return RequestView(
@@ -108,6 +110,10 @@ class Reading:
             environment=target.environment if target else None,
             head=job.facts.get("head") if job else None,
             file=_file(work, request),
+            intents=work.intents.of(request.id, request.revision),
+            needs_code=proof is not None and proof.code,
+            confirm=proof is not None and proof.confirm,
+            enrolled=work.boxes.users(SECRET),
         )
 
 

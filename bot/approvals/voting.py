@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.approvals import quorum
+from bot.approvals import intents, quorum
 from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
 from bot.errors import NotAllowed, Stale
 from bot.model.doors import Answer
 from bot.model.people import Actor
+from bot.model.proofs import Intent
 from bot.model.requests import Choice, Proof, Request, Revision, State, Verdict, Vote
 from bot.store.unit_of_work import Work
 
@@ -36,8 +37,9 @@ def verdict(revision: Revision, votes: tuple[Vote, ...]) -> Verdict:
 
 
 def counts(revision: Revision, vote: Vote) -> bool:
-    """Whether it is a yes of somebody whose own records this is not about."""
-    return vote.choice is Choice.APPROVE and vote.user not in revision.people
+    """Whether it is a yes, proven as the rule asks, of somebody whose own records this is not about."""
+    proven = vote.proof is Proof.CODE or revision.rule.proof is not Proof.CODE
+    return vote.choice is Choice.APPROVE and proven and vote.user not in revision.people
 
 
 def vote(  # noqa: PLR0913 - a vote has this many facts
@@ -49,7 +51,7 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
     actor: Actor,
     now: datetime,
 ) -> Answer:
-    """One person says yes or no to one revision.
+    """One person says yes or no to one revision; where the rule asks for a code, a yes is a wish first.
 
     Args:
         ground: configuration and randomness.
@@ -63,11 +65,10 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
     Raises:
         Refused: the ballot is old, the request moved on, or this person may not decide it.
     """
-    ballot = _open_ballot(ground, work, where, now)
-    if ballot.request.state is not State.APPROVED and is_late(ballot.request, now):
-        raise Stale("vote.expired", number=_number(ballot.request))
-    _check_voter(ground, ballot, actor)
+    ballot = ready(ground, work, where, actor, now)
     roles = tuple(sorted(actor.roles))
+    if choice is Choice.APPROVE and intents.wanted(ground.config, ballot.request, ballot.revision).code:
+        return intents.keep(ground, work, ballot.request, Intent(*where, actor.user, proof, now, roles), now)
     before = _word_of(work, ballot, actor)
     if before and before.choice is choice and (choice is Choice.DENY or before.roles == roles):
         return Answer("vote.already", {"number": _number(ballot.request)})
@@ -87,7 +88,38 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
         now,
     )
     if choice is Choice.DENY:
+        intents.take_back(ground, work, ballot.request, actor.user, now)
         return _deny(ground, work, ballot, actor, now)
+    return _approve(ground, work, ballot, actor, now)
+
+
+def ready(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, now: datetime) -> Ballot:
+    """The ballot, locked, when it is open and this person may decide on it.
+
+    Raises:
+        Refused: the ballot is old, the request moved on, or this person may not decide it.
+    """
+    ballot = _open_ballot(ground, work, where, now)
+    if ballot.request.state is not State.APPROVED and is_late(ballot.request, now):
+        raise Stale("vote.expired", number=_number(ballot.request))
+    _check_voter(ground, ballot, actor)
+    return ballot
+
+
+def proven(ground: Ground, work: Work, ballot: Ballot, given: Vote, actor: Actor, now: datetime) -> Answer:
+    """A vote whose code the worker has checked takes the place of the wish."""
+    _check_taking_back(ballot, _word_of(work, ballot, actor), now)
+    work.intents.drop(given.request_id, given.revision, given.user)
+    work.votes.put(given)
+    body = {
+        "by": given.user,
+        "choice": str(given.choice),
+        "proof": str(given.proof),
+        "revision": given.revision,
+        "roles": list(given.roles),
+        "mark": given.mark,
+    }
+    ground.log(work, "vote", ballot.request, body, now)
     return _approve(ground, work, ballot, actor, now)
 
 
@@ -103,7 +135,10 @@ def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, n
     if request.state is State.PENDING and is_late(request, now):
         raise Stale("vote.expired", number=_number(request))
     _check_taking_back(ballot, _word_of(work, ballot, actor), now)
+    wished = intents.take_back(ground, work, request, actor.user, now)
     if not work.votes.drop(where[0], where[1], actor.user):
+        if wished:
+            return Answer("vote.withdrawn", {"number": _number(request)})
         raise Stale("vote.nothing-to-withdraw", number=_number(request))
     ground.log(work, "vote-withdrawn", request, {"by": actor.user, "revision": where[1]}, now)
     if request.state is State.DENIED and request.denied_by == actor.user:

@@ -104,13 +104,15 @@ EXAMPLES: Mapping[str, str] = {
     "expires": "expires: 4h",
     "cooling_off": "cooling_off: 10s",
     "drift": "drift: {rows: 5}",
+    "proof": "proof: code",
+    "confirm": "confirm: true",
     "backups": 'backups: {store: "file:./backups", keep: 30d}',
     "store": 'store: "file:./backups"',
     "keep": "keep: 30d",
 }
 
 #: Keys of the design that this version does not carry out.
-LATER_KEYS = frozenset({"proof", "window", "veto", "holds", "edges"})
+LATER_KEYS = frozenset({"window", "veto", "holds", "edges"})
 
 _KINDS: Mapping[str, str] = {
     "string_type": "config.need-text",

@@ -321,6 +321,14 @@ class Rule(Frozen):
     expires: PositiveDuration = timedelta(hours=24)
     cooling_off: Duration = timedelta(seconds=10)
     drift: Drift = Drift()
+    proof: Annotated[str, AfterValidator(values.proof)] = "reaction"
+    confirm: StrictBool = False
+
+    @model_validator(mode="after")
+    def _proven(self) -> Self:
+        if self.confirm and self.proof != "code":
+            raise PydanticCustomError("config.confirm-code", "config.confirm-code")
+        return self
 
 
 class Backups(Frozen):

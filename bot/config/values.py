@@ -21,6 +21,7 @@ LATER_OPERATIONS = frozenset({"policy", "hold"})
 
 VERBS = ("GET", "POST", "PUT", "DELETE")
 METHODS = ("by-steps", "builtin")
+PROOFS = ("reaction", "code")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=36500)
@@ -149,6 +150,13 @@ def method(value: str) -> str:
     """How a teardown is done."""
     if value not in METHODS:
         _wrong("config.method", value=short(value), known=", ".join(METHODS))
+    return value
+
+
+def proof(value: str) -> str:
+    """What an approval takes."""
+    if value not in PROOFS:
+        _wrong("config.proof", value=short(value), known=", ".join(PROOFS))
     return value
 
 

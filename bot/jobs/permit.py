@@ -19,7 +19,9 @@ from bot.model.requests import (
     DESTRUCTIVE,
     Choice,
     Freeze,
+    Operation,
     Permit,
+    Proof,
     Request,
     Revision,
     RuleSpec,
@@ -122,7 +124,7 @@ def _put_back(ground: Ground, work: Work, job: Job, request: Request, now: datet
 def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | None, now: datetime) -> Gate:
     job, request, revision, permit = case
     plan = _plan_of(revision)
-    if plan is None or permit.digest != revision.digest:
+    if plan is None or permit.digest != revision.digest or not _is_about(plan, request):
         _cancel(ground, work, request, Refused("outcome.not-what-was-approved"), now)
         return _turn_away(ground, work, job, request, "other-digest", now)
     if frozen is not None and request.operation in DESTRUCTIVE:
@@ -147,6 +149,13 @@ def _plan_of(revision: Revision) -> Plan | None:
     except (ValueError, KeyError, TypeError):
         return None
     return plan if plan.digest() == revision.digest else None
+
+
+def _is_about(plan: Plan, request: Request) -> bool:
+    """Whether the plan is this request's: else a laxer rule could be found for it."""
+    if (plan.operation, plan.target) != (request.operation, request.target):
+        return False
+    return request.operation is not Operation.DELETE_RECORDS or plan.record == request.record
 
 
 def _rule(ground: Ground, request: Request, rows: int, roster: RosterFacts) -> RuleSpec:
@@ -174,6 +183,7 @@ def _decide(
     ground: Ground, work: Work, case: _Case, rule: RuleSpec, roster: RosterFacts, now: datetime
 ) -> Gate:
     job, request, revision, permit = case
+    unproven = _drop_unproven(ground, work, (request, revision), rule, now)
     voters = _live_voters(ground, work, (request, revision), roster, now)
     both = (revision.rule.approve, rule.approve)
     denied = any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision))
@@ -190,6 +200,8 @@ def _decide(
         lost = not quorum.decide(revision.rule.approve, voters).reached
         back_to_pending(ground, work, request, "role-lost", now)
         note = "note.role-lost" if lost else "note.rule-stricter"
+        if unproven:
+            note = "note.no-code"
         ground.note(work, request, note, now, requester=request.requester)
         return _turn_away(ground, work, job, request, "quorum-lost", now)
     if not work.permits.consume(permit, job.id, now):
@@ -206,6 +218,27 @@ def _decide(
 
 def _stricter(both: tuple[tuple[SlotSpec, ...], tuple[SlotSpec, ...]]) -> tuple[SlotSpec, ...]:
     return max(both, key=lambda slots: sum(slot.count for slot in slots))
+
+
+def _drop_unproven(
+    ground: Ground, work: Work, case: tuple[Request, Revision], rule: RuleSpec, now: datetime
+) -> bool:
+    """Take away approvals whose code nobody checked, where either rule asks for one; whether there were any.
+
+    Whoever owns the bot or our database can write votes, but not the mark that only the worker makes.
+    """
+    request, revision = case
+    if Proof.CODE not in (revision.rule.proof, rule.proof):
+        return False
+    found = False
+    for vote in work.votes.of(request.id, request.revision):
+        marked = ground.marks is not None and ground.marks.is_marked(vote, request, revision.digest)
+        if vote.choice is not Choice.APPROVE or (vote.proof is Proof.CODE and marked):
+            continue
+        found = True
+        work.votes.drop(request.id, request.revision, vote.user)
+        ground.log(work, "vote-void", request, {"by": vote.user, "why": "no-code"}, now)
+    return found
 
 
 def _live_voters(

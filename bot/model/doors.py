@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bot.model.jobs import Backup, Job, Step
+from bot.model.proofs import Intent
 from bot.model.requests import Freeze, Operation, Request, Revision, Verdict, Vote
 
 
@@ -41,12 +42,14 @@ class Answer:
     """One private sentence: a catalogue key and what fills it.
 
     ``button`` names a button under it that the door knows how to draw (``deny-reason``), with ``value``.
+    ``direct``: better as a direct message, which stays, than as a sentence that vanishes.
     """
 
     key: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     button: str | None = None
     value: str | None = None
+    direct: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class PlanFile:
 class RequestView:
     """Everything a message about one request is rendered from.
 
+    ``intents``: who wants to approve and has not given the code that the rule needs (``needs_code``, with
+    ``confirm`` target and count besides); ``enrolled``: whose codes can be checked.
     ``head`` is the signed head of the log (``seq:hash``) at the time the job finished.
     """
 
@@ -97,6 +102,10 @@ class RequestView:
     environment: str | None
     head: str | None
     file: PlanFile | None = None
+    intents: tuple[Intent, ...] = ()
+    needs_code: bool = False
+    confirm: bool = False
+    enrolled: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,15 @@ def unpack(cell: Sequence[str]) -> Value:
     raise ValueError
 
 
+def counted(plan: Mapping[str, Any]) -> int | None:
+    """The count on the card: rows, or the parts of a whole system; None when there is none."""
+    system = plan.get("system") or {}
+    if "holdings" in system:
+        return len(system["holdings"])
+    tables = plan.get("tables") or ()
+    return sum(int(part[1]) for part in tables) if tables else None
+
+
 @dataclass(frozen=True)
 class Told:
     """One thing a person should know: a catalogue key and what fills it."""

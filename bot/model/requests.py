@@ -61,10 +61,11 @@ class Choice(StrEnum):
 
 
 class Proof(StrEnum):
-    """How a vote was given."""
+    """How a vote was given; of a rule: what it takes at least, REACTION (or a click) or CODE."""
 
     REACTION = "reaction"
     CLICK = "click"
+    CODE = "code"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class SlotSpec:
 class RuleSpec:
     """The rule a revision was filed under, frozen with it: a later policy can only make it harder.
 
-    Durations are in seconds.
+    Durations are in seconds. ``proof``: what an approval takes at least; ``confirm``: the approver also types
+    the target and the count.
     """
 
     name: str
@@ -124,6 +126,8 @@ class RuleSpec:
     expires: int
     cooling_off: int
     drift_rows: int
+    proof: Proof = Proof.REACTION
+    confirm: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,10 @@ class Revision:
 
 @dataclass(frozen=True)
 class Vote:
-    """One person's word on one revision, with the roles held when it was given."""
+    """One person's word on one revision, with the roles held when it was given.
+
+    ``mark``: only the worker can make it, after it has checked a code.
+    """
 
     request_id: int
     revision: int
@@ -154,6 +161,7 @@ class Vote:
     proof: Proof
     at: datetime
     roles: tuple[str, ...]
+    mark: str | None = None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from bot.sandbox import samples
 from bot.texts import catalogue
 from handlers import listings, overview, replies
 from handlers.parsing import Deletion, Restore
-from handlers.views import ballot, forms, home, plan, plan_file, receipt, request_card
+from handlers.views import ballot, forms, home, plan, plan_file, proof_forms, receipt, request_card
 from handlers.views.blocks import Rendered, message, section
 
 Block = dict[str, Any]
@@ -47,6 +47,12 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "restore": {"request": {"operation": Operation.RESTORE}},
     "unfreeze": {"request": {"operation": Operation.UNFREEZE, "record": None}},
     "no number": {"request": {"number": None}},
+    "wishes to approve": {
+        "intents": samples.wishes(),
+        "needs_code": True,
+        "enrolled": frozenset({"U0BOB"}),
+    },
+    "the highest tier": {"needs_code": True, "confirm": True},
     "backup destroyed": {"backup": samples.backup(state="gone")},
 }
 _HOSTILE = "<!channel> 🎉 *bold* _`tick`_ <@U0BOB> <https://example.com|money> &amp; "
@@ -74,6 +80,7 @@ EXTREMES: Mapping[str, Mapping[str, Any]] = {
 NOT_SENTENCES = (
     *("audit", "ballot", "card", "checks", "cli", "config", "finding", "form", "form-delete-records"),
     *("form-deny-reason", "form-restore", "form-teardown", "form-unfreeze", "home", "list", "method"),
+    *("form-code", "form-enrol"),
     *("overview", "owner", "page", "plan", "prompt", "receipt", "sandbox", "settings", "step", "store"),
     *("story", "usage", "words", "worker"),
 )
@@ -288,9 +295,12 @@ def _forms(config: Config, language: str) -> Iterator[Exhibit]:
         "teardown": forms.teardown(config, "crm", "replaced", "C0DELETIONS", language),
         "unfreeze": forms.unfreeze(config, "crm", "", "C0DELETIONS", language),
         "deny": forms.deny(7, "C0DELETIONS", language),
+        "code": proof_forms.ask(samples.view(), False, "C0DELETIONS", language),
+        "code, highest tier": proof_forms.ask(samples.view(), True, "C0DELETIONS", language),
+        "enrolment": proof_forms.enrol("C0DELETIONS", language),
     }.items():
         yield Exhibit("forms", title, view=view)
-        for field, wrong in forms.problems(config, view).items():
+        for field, wrong in (forms.problems(config, view) or proof_forms.problems(view)).items():
             said = replies.private(Answer(wrong.key, wrong.params), language)
             yield _exhibit("forms: told beside a field", f"{title}, sent empty: {field}", said)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from bot.model.doors import Personal, PlanFile, RequestView
 from bot.model.jobs import Backup, Job, JobState, Step, StepState
+from bot.model.proofs import Intent
 from bot.model.requests import (
     CLOSED,
     Choice,
@@ -200,6 +201,11 @@ def votes(count: int) -> tuple[Vote, ...]:
     return tuple(
         Vote(7, 1, f"U0VOTER{number}", Choice.APPROVE, Proof.CLICK, AT, ("dba",)) for number in range(count)
     )
+
+
+def wishes() -> tuple[Intent, ...]:
+    """Two people who want to approve and have not given their codes."""
+    return tuple(Intent(7, 1, user, Proof.CLICK, AT, ("dba",)) for user in ("U0BOB", "U0DAN"))
 
 
 def backup(**changes: Any) -> Backup:

@@ -15,7 +15,16 @@ from bot.store.database import insert_new
 
 THREAD_KINDS = ("plan", "plan-file", "ballot", "note", "receipt")
 #: The file goes before the plan, which names its checksum; the ballot after both.
-_RANK = {"private": 0, "card": 1, "plan-file": 2, "plan": 3, "note": 4, "ballot": 5, "receipt": 6}
+_RANK = {
+    "private": 0,
+    "direct": 0,
+    "card": 1,
+    "plan-file": 2,
+    "plan": 3,
+    "note": 4,
+    "ballot": 5,
+    "receipt": 6,
+}
 
 
 class Inbox:

@@ -192,6 +192,8 @@ def rule_from(data: Mapping[str, Any]) -> RuleSpec:
         expires=data["expires"],
         cooling_off=data["cooling_off"],
         drift_rows=data["drift_rows"],
+        proof=Proof(data.get("proof", Proof.REACTION)),
+        confirm=bool(data.get("confirm", False)),
     )
 
 

@@ -102,6 +102,50 @@ votes = Table(
     Column("proof", String(16), nullable=False),
     Column("at", Instant, nullable=False),
     Column("roles", JSON, nullable=False),
+    Column("mark", String(64)),
+)
+
+#: Who wants to approve and has not proven it yet. Not votes.
+intents = Table(
+    "intents",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("user", String(32), primary_key=True),
+    Column("proof", String(16), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("roles", JSON, nullable=False),
+)
+
+#: Sealed to the worker's key, by the door; they lie here for a moment.
+letters = Table(
+    "letters",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("user", String(32), nullable=False),
+    Column("request_id", ForeignKey("requests.id")),
+    Column("channel", String(32), nullable=False),
+    Column("blob", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+#: Locked by the worker with a key of its own: secrets of people, tickets.
+proof_boxes = Table(
+    "proof_boxes",
+    metadata,
+    Column("kind", String(16), primary_key=True),
+    Column("user", String(32), primary_key=True),
+    Column("box", Text, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+worker_keys = Table(
+    "worker_keys",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("public", String(200), nullable=False),
+    Column("published_at", Instant, nullable=False),
 )
 
 #: What Slack shows on a ballot, by the latest event we know; repairs compare Slack with this, not with votes.

@@ -11,6 +11,7 @@ from bot.store.audit_log import AuditLog
 from bot.store.database import Database
 from bot.store.jobs import Backups, Jobs, Permits, Targets
 from bot.store.mail import Erasable, Inbox, Outbox, Processes, Roster
+from bot.store.proofs import Boxes, Intents, Letters, PublicKeys
 from bot.store.requests import Requests, Votes
 
 _Entry = tuple[str, datetime, int | None, Mapping[str, object]]
@@ -23,6 +24,10 @@ class Work:
         self.connection = connection
         self.requests = Requests(connection)
         self.votes = Votes(connection)
+        self.intents = Intents(connection)
+        self.letters = Letters(connection)
+        self.boxes = Boxes(connection)
+        self.public_keys = PublicKeys(connection)
         self.permits = Permits(connection)
         self.jobs = Jobs(connection)
         self.backups = Backups(connection)

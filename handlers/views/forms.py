@@ -33,7 +33,7 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
         _text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
         _reason(typed.reason, language),
     ]
-    return _modal(DELETE, fields, {"channel": channel}, language)
+    return modal(DELETE, fields, {"channel": channel}, language)
 
 
 def restore(
@@ -54,27 +54,27 @@ def restore(
         )
     if typed.into:
         fields.insert(-1, {**_text("into", typed.into, language, limit=500), "optional": True})
-    return _modal(RESTORE, fields, {"channel": channel}, language)
+    return modal(RESTORE, fields, {"channel": channel}, language)
 
 
 def unfreeze(config: Config, target: str, reason: str, channel: str, language: str) -> View:
     """The form of ``/countersign unfreeze``."""
     fields = [_choice("target", config.targets, target, language), _reason(reason, language)]
-    return _modal(UNFREEZE, fields, {"channel": channel}, language)
+    return modal(UNFREEZE, fields, {"channel": channel}, language)
 
 
 def teardown(config: Config, target: str, reason: str, channel: str, language: str) -> View:
     """The form of ``/teardown``: the systems that can be torn down."""
     names = [name for name, one in config.targets.items() if one.is_system]
     fields = [_choice("target", names, target, language), _reason(reason, language)]
-    return _modal(TEARDOWN, fields, {"channel": channel}, language)
+    return modal(TEARDOWN, fields, {"channel": channel}, language)
 
 
 def deny(request_id: int, channel: str, language: str) -> View:
     """The form behind *Add a reason*."""
     why = _text("reason", "", language, many=True, limit=MAX_REASON)
     why["hint"] = _plain(say("form.reason.hint-deny", language), 150)
-    return _modal(DENY, [why], {"channel": channel, "request": request_id}, language)
+    return modal(DENY, [why], {"channel": channel, "request": request_id}, language)
 
 
 def values_of(view: Mapping[str, Any]) -> dict[str, str]:
@@ -162,7 +162,8 @@ def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
     return {}
 
 
-def _modal(callback: str, fields: list[View], carried: Mapping[str, Any], language: str) -> View:
+def modal(callback: str, fields: list[View], carried: Mapping[str, Any], language: str) -> View:
+    """A form. ``carried`` comes back with it, and the language it was shown in."""
     return {
         "type": "modal",
         "callback_id": callback,
@@ -197,23 +198,31 @@ def _select(name: str, options: Sequence[View], language: str) -> View:
     }
 
 
-def _text(name: str, filled: str, language: str, *, many: bool = False, limit: int) -> View:
+def _text(
+    name: str, filled: str, language: str, *, many: bool = False, limit: int, named: str | None = None
+) -> View:
     element: View = {"type": "plain_text_input", "action_id": name, "multiline": many, "max_length": limit}
     if filled:
         element["initial_value"] = filled[:limit]
-    return _input(name, element, language)
+    return _input(name, element, language, named)
+
+
+def field(name: str, language: str, *, limit: int, named: str | None = None) -> View:
+    """An empty field for one line; ``named`` when its label is another's."""
+    return _text(name, "", language, limit=limit, named=named)
 
 
 def _reason(filled: str, language: str) -> View:
     return _text("reason", filled, language, many=True, limit=MAX_REASON)
 
 
-def _input(name: str, element: View, language: str) -> View:
+def _input(name: str, element: View, language: str, named: str | None = None) -> View:
+    label = named or name
     return {
         "type": "input",
         "block_id": name,
-        "label": _plain(say(f"form.{name}", language), 150),
-        "hint": _plain(say(f"form.{name}.hint", language), 150),
+        "label": _plain(say(f"form.{label}", language), 150),
+        "hint": _plain(say(f"form.{label}.hint", language), 150),
         "element": element,
     }
 

@@ -125,6 +125,8 @@ def _decision(view: RequestView, language: str) -> str | None:
     if view.revision is None:
         return None
     lines = [say("card.rule", language, rule=safe(view.revision.rule.name))]
+    if view.needs_code:
+        lines.append(say("card.needs-code.confirm" if view.confirm else "card.needs-code", language))
     lines += votes(view, language)
     missing = missing_line(view, language)
     if missing and view.request.state in _VOTED:
@@ -159,9 +161,16 @@ def votes(view: RequestView, language: str) -> list[str]:
             lines.append(say("card.vote.spare", language, user=user(vote.user)))
     if len(view.votes) > 20:
         lines.append(say("card.vote.more", language, n=len(view.votes) - 20))
+    lines += [_wish(view, one.user, language) for one in view.intents[:20]]
     if view.personal.deny_reason:
         lines.append(say("card.deny-reason", language, reason=code(view.personal.deny_reason, 300)))
     return lines
+
+
+def _wish(view: RequestView, person: str, language: str) -> str:
+    """Who wants to approve, and what is still missing for it to count."""
+    key = "card.wish" if person in view.enrolled else "card.wish.not-enrolled"
+    return say(key, language, user=user(person))
 
 
 def missing_line(view: RequestView, language: str) -> str | None:

@@ -26,14 +26,19 @@ from bot.audit.opening import open_log
 from bot.audit.signing import public_key
 from bot.config.types import Config
 from bot.jobs import permit
+from bot.jobs.proving import Prover
 from bot.model.doors import Answer, Delivery, RequestView, Wish
 from bot.model.jobs import Job
 from bot.model.people import Actor, PersonFacts, RosterFacts
 from bot.model.plans import Part, Plan
 from bot.model.requests import Choice, Operation, Permit, Proof, Request, State, Vote
 from bot.policy import rules
+from bot.proofs.keys import ProofKey
+from bot.proofs.ledger import Ledger
+from bot.proofs.safe import Safe
 from bot.store import schema
 from bot.store.database import Database
+from bot.store.proofs import PROOF_KEY
 from bot.store.tables import metadata
 from bot.store.unit_of_work import Store, Work
 from tests.fakes.servers import postgresql_database
@@ -209,12 +214,20 @@ class House:
             itertools.count(1),
             itertools.count(1),
         )
+        self.safe = Safe(
+            ProofKey(b"\x09" * 32, TEAM), Ledger(self.folder / "worker" / "proof.ledger"), self.entropy
+        )
+        with self.store.transact() as work:
+            work.public_keys.publish(PROOF_KEY, self.safe.key.public, self.now)
         self.configure(self.settings)
 
     def configure(self, settings: Config) -> None:
         """A restart with another file."""
         self.settings = settings
         self.ground = Ground(settings, self.entropy)
+        #: The worker's own: only there marks can be judged.
+        self.workers_ground = Ground(settings, self.entropy, self.safe.key)
+        self.prover = Prover(self.store, self.workers_ground, self.safe)
         self.lifecycle = Lifecycle(self.ground)
         self.desk = Desk(self.store, self.ground, self.clock)
         self.reading = Reading(self.store, self.ground, self.clock)
@@ -345,7 +358,7 @@ class House:
 
     def take(self, job: str) -> permit.Gate:
         with self.store.transact() as work:
-            return permit.take(self.ground, work, job, self.now)
+            return permit.take(self.workers_ground, work, job, self.now)
 
     def deliver(self, user: str = "U0ALICE") -> Delivery:
         """A payload that was written down before the ack."""

@@ -12,7 +12,9 @@ from typing import Any, cast
 from slack_bolt import App, BoltRequest, BoltResponse
 from slack_bolt.authorization import AuthorizeResult
 
+from bot.approvals.letterbox import Letterbox
 from bot.compose import Services
+from bot.config.types import Config
 from bot.model.doors import OutboxItem
 from bot.store.ports import InboxPort, OutboxPort, RosterPort
 from handlers import door
@@ -21,15 +23,15 @@ from handlers.front import Front
 from handlers.identity import People
 from handlers.outbox import Drain
 from handlers.slack import Slack, connect
-from tests.fakes.rooms import House
+from tests.fakes.rooms import House, config
 from tests.fakes.slack import MemorySlack
 
 
 class Doorway:
     """``command``, ``click``, ``submit`` and ``react`` send what Slack would send, and wait until it is handled."""
 
-    def __init__(self, folder: Path) -> None:
-        self.house = House(folder)
+    def __init__(self, folder: Path, settings: Config | None = None) -> None:
+        self.house = House(folder, settings or config())
         self.slack = MemorySlack()
         store = self.house.store
         self.services = Services(
@@ -41,6 +43,7 @@ class Doorway:
             inbox=InboxPort(store),
             outbox=OutboxPort(store),
             roster=RosterPort(store),
+            letterbox=Letterbox(store, self.house.entropy),
             store=store,
             process_id="test",
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.approvals.letterbox import Letterbox
 from bot.compose import Services
 from bot.sandbox.people import DELETIONS, installed, seeded
 from bot.sandbox.slack.server import Slack
@@ -60,6 +61,7 @@ def running(folder: Path, slack: Slack) -> Iterator[tuple[Door, House]]:
         inbox=InboxPort(store),
         outbox=OutboxPort(store),
         roster=RosterPort(store),
+        letterbox=Letterbox(store, house.entropy),
         store=store,
         process_id="test",
     )

@@ -24,7 +24,7 @@ from handlers import views as drawers
 TYPES = Path(__file__).resolve().parents[2] / "contracts" / "slack_types" / "schema.json"
 VIEWS = tuple(import_module(f"{drawers.__name__}.{one.name}") for one in iter_modules(drawers.__path__))
 #: They read what somebody typed into a form; nothing of theirs is shown.
-READERS = {"values_of", "private_of", "language_of"}
+READERS = {"values_of", "private_of", "language_of", "content", "number_in"}
 
 
 @pytest.fixture(scope="module", params=languages())

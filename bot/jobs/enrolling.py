@@ -1,0 +1,67 @@
+"""Bringing somebody's codes into use: the ticket that an operator handed over, and the first code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.approvals.ground import Ground
+from bot.errors import CountersignError
+from bot.model.doors import Answer
+from bot.model.proofs import Letter
+from bot.proofs.codes import Tally
+from bot.proofs.safe import Safe
+from bot.proofs.tickets import Entry, Ticket, redeem
+from bot.store.proofs import TICKET
+from bot.store.unit_of_work import Store, Work
+
+
+@dataclass(frozen=True)
+class Enrolling:
+    """Answers the form of an enrolment."""
+
+    store: Store
+    ground: Ground
+    safe: Safe
+
+    def answer(self, letter: Letter, content: Mapping[str, Any], now: datetime) -> None:
+        """One form, once."""
+        done: tuple[Ticket, Tally] | None = None
+        with self.store.transact() as work:
+            if not work.letters.take(letter.id):
+                return
+            try:
+                with work.savepoint():
+                    answer, done = self._decide(work, letter.user, content, now)
+            except CountersignError as no:
+                self._refused(work, letter.user, no.key, now)
+                answer = Answer(no.key, no.params, direct=True)
+            self.ground.tell(work, letter.user, letter.channel, answer, now)
+        if done is not None:
+            # After the database has it: what a crash lets out here, the next use of a code makes good.
+            self.safe.ledger.spend(done[0].id, now)
+            self.safe.ledger.raise_to(letter.user, done[1])
+
+    def _decide(
+        self, work: Work, user: str, content: Mapping[str, Any], now: datetime
+    ) -> tuple[Answer, tuple[Ticket, Tally] | None]:
+        ticket = None if self.safe.has_secret(work, user) else self.safe.ticket(work, user)
+        if ticket is None:
+            self._refused(work, user, "proof.no-ticket", now)
+            return Answer("proof.no-ticket", direct=True), None
+        typed, code = str(content.get("ticket") or ""), str(content.get("code") or "")
+        entry, after, first = redeem(ticket, typed, code, now)
+        if entry is Entry.GOOD:
+            tally = self.safe.activate(work, user, ticket.secret, first, now)
+            work.boxes.drop(TICKET, user)
+            self.ground.log(work, "enrolled", None, {"user": user, "ticket": ticket.id}, now)
+            return Answer("proof.enrolled", direct=True), (ticket, tally)
+        self._refused(work, user, f"proof.{entry}", now)
+        if entry in (Entry.VOID, Entry.LATE):
+            self.safe.spend_ticket(work, user, after, now)
+            return Answer(f"proof.{entry}", direct=True), None
+        self.safe.keep_ticket(work, user, after, now)
+        return Answer(f"proof.{entry}", direct=True, button="enrol", value=""), None
+
+    def _refused(self, work: Work, user: str, why: str, now: datetime) -> None:
+        self.ground.log(work, "enrol-refused", None, {"by": user, "why": why}, now)
