@@ -5,7 +5,8 @@ Lists as in ``handlers.overview``: the delivery is settled with a key alone and 
 
 from collections.abc import Iterable
 
-from bot.config.types import Config, Rule
+from bot.config.rule_types import Rule
+from bot.config.types import Config
 from bot.errors import BadInput
 from bot.model.doors import Answer, KeptBackup
 from bot.policy.rules import about
@@ -14,7 +15,7 @@ from handlers import parsing
 from handlers.front import Call, Front
 from handlers.overview import for_members
 from handlers.ports import ReadingPort
-from handlers.views import backups
+from handlers.views import backups, slots
 from handlers.views.blocks import Rendered, message, section
 from handlers.views.mrkdwn import channel, safe, user
 
@@ -106,10 +107,7 @@ def _rule_line(number: int, rule: Rule, language: str) -> str:
     ]
     if when.rows is not None:
         matter.append(say("list.rule.rows", language, n=when.rows.at_most))
-    askers = f" {say('list.or', language)} ".join(f"*{safe(role)}*" for role in rule.request)
-    voters = f" {say('list.and', language)} ".join(
-        say("list.slot", language, n=slot.count, role=safe(slot.role)) for slot in rule.approve
-    )
+    askers = slots.joined((f"*{safe(role)}*" for role in rule.request), language, "words.or")
     return say(
         "list.rule",
         language,
@@ -117,5 +115,5 @@ def _rule_line(number: int, rule: Rule, language: str) -> str:
         name=safe(rule.name),
         about=" · ".join(matter),
         askers=askers,
-        voters=voters,
+        voters=slots.asked_for(rule.quorum, language),
     )

@@ -143,7 +143,7 @@ def about_person(config: Config, person: str, roles: frozenset[str], language: s
         else say("overview.no-roles", language, person=user(person))
     ]
     may_ask = [rule.name for rule in config.rules if roles & set(rule.request)]
-    may_approve = [rule.name for rule in config.rules if roles & {slot.role for slot in rule.approve}]
+    may_approve = [rule.name for rule in config.rules if roles & set(rule.quorum.roles)]
     for key, names in (("overview.may-ask", may_ask), ("overview.may-approve", may_approve)):
         if names:
             lines.append(say(key, language, rules=listed((safe(name) for name in names), language)))

@@ -8,11 +8,13 @@ from typing import Any
 from bot.approvals import quorum
 from bot.approvals.filing import role_refusal
 from bot.approvals.ground import Ground, subject
-from bot.config.types import Config, Rule
+from bot.config.rule_types import Rule
+from bot.config.types import Config
 from bot.errors import CountersignError, NotAllowed, Refused
 from bot.model.doors import Answer
 from bot.model.people import RosterFacts
-from bot.model.requests import Proof, Request, Revision, RuleSpec, SlotSpec, State
+from bot.model.quorums import plain
+from bot.model.requests import Proof, Request, Revision, RuleSpec, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
@@ -48,7 +50,7 @@ def spec(rule: Rule) -> RuleSpec:
     return RuleSpec(
         name=rule.name,
         request=tuple(rule.request),
-        approve=tuple(SlotSpec(slot.count, slot.role) for slot in rule.approve),
+        quorums=(rule.quorum,),
         expires=int(rule.expires.total_seconds()),
         cooling_off=int(rule.cooling_off.total_seconds()),
         drift_rows=rule.drift.rows,
@@ -72,17 +74,18 @@ def rule_for(
         raise NotAllowed("filing.no-rule")
     check_requester(config, request, rule, roster)
     holders: dict[str, set[str]] = {}
-    for slot in rule.approve:
-        for user in rules.people_of(config.roles[slot.role], roster.groups):
+    for role, known in config.roles.items():
+        for user in rules.people_of(known, roster.groups):
             person = roster.people.get(user)
             if user in people:
                 continue
             if person is None or quorum.cannot_be(person, config.workspace) is None:
-                holders.setdefault(user, set()).add(slot.role)
-    missing = quorum.unreachable(spec(rule).approve, holders, request.requester)
+                holders.setdefault(user, set()).add(role)
+    missing = quorum.unreachable([rule.quorum], holders, request.requester)
     if missing:
-        needed = ", ".join(f"{slot.count} × {slot.role}" for slot in missing)  # noqa: RUF001 - a multiplication sign
-        raise NotAllowed("filing.unreachable", rule=rule.name, missing=needed)
+        raise NotAllowed(
+            "filing.unreachable", rule=rule.name, missing=", ".join(plain(need) for need in missing)
+        )
     return spec(rule)
 
 

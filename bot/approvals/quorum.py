@@ -1,14 +1,14 @@
 """The decision: do these votes fill these slots?
 
-Pure: no clock, no database, no Slack. One person fills one slot, whatever roles that person holds; people are
-assigned to slots by maximum matching, so several roles neither count twice nor stand in each other's way.
+Pure: no clock, no database, no Slack. One person fills one slot; who sits where is in ``bot.model.seating``.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.model.people import PersonFacts
-from bot.model.requests import Filled, SlotSpec, Verdict
+from bot.model.quorums import Filled, Need, Quorum, SlotSpec, Stage, Verdict
+from bot.model.seating import everything, left, seat
 
 
 @dataclass(frozen=True)
@@ -19,45 +19,52 @@ class Voter:
     roles: frozenset[str]
 
 
-def decide(slots: Sequence[SlotSpec], voters: Sequence[Voter]) -> Verdict:
+def decide(quorums: Sequence[Quorum], voters: Sequence[Voter]) -> Verdict:
     """What the approvals amount to: who fills which slot, and what is missing.
 
     Never reached without at least one slot: an empty rule is no rule.
+
+    Args:
+        quorums: each must be reached; each is judged by itself.
+        voters: in the order in which they voted.
     """
-    seats = [slot.role for slot in slots for _ in range(slot.count)]
     people: dict[str, frozenset[str]] = {}
     for voter in voters:
         people[voter.user] = people.get(voter.user, voter.roles) & voter.roles
-    taken = _matching(seats, people)
-    filled = tuple(Filled(seats[seat], user) for seat, user in sorted(taken.items()))
-    missing: dict[str, int] = {}
-    for seat, role in enumerate(seats):
-        if seat not in taken:
-            missing[role] = missing.get(role, 0) + 1
+    verdicts = [_one(quorum, people) for quorum in quorums]
     return Verdict(
-        reached=bool(seats) and not missing,
-        filled=filled,
-        missing=tuple(SlotSpec(count, role) for role, count in missing.items()),
+        reached=bool(verdicts) and all(one.reached for one in verdicts),
+        filled=_each_once(filled for one in verdicts for filled in one.filled),
+        missing=tuple(dict.fromkeys(stage for one in verdicts for stage in one.missing)),
+        later=tuple(dict.fromkeys(stage for one in verdicts for stage in one.later)),
     )
 
 
-def _matching(seats: Sequence[str], roles: Mapping[str, Collection[str]]) -> dict[int, str]:
-    """Seat -> user, as many seats as possible (augmenting paths)."""
-    taken: dict[int, str] = {}
+def may_fill(slots: Iterable[SlotSpec], roles: Collection[str]) -> bool:
+    """Whether somebody with these roles could fill one of these slots."""
+    held = set(roles)
+    return any(slot.role in held and held.isdisjoint(slot.but) for slot in slots)
 
-    def seat_for(user: str, tried: set[int]) -> bool:
-        for seat, role in enumerate(seats):
-            if role not in roles[user] or seat in tried:
-                continue
-            tried.add(seat)
-            if seat not in taken or seat_for(taken[seat], tried):
-                taken[seat] = user
-                return True
-        return False
 
-    for user in roles:
-        seat_for(user, set())
-    return taken
+def may_deny(quorums: Iterable[Quorum], roles: Collection[str]) -> bool:
+    """Whether somebody with these roles may say no: who could fill a slot, or holds a veto role."""
+    held = set(roles)
+    return any(may_fill(one.slots, held) or not held.isdisjoint(one.veto) for one in quorums)
+
+
+def unreachable(
+    quorums: Iterable[Quorum], holders: Mapping[str, Collection[str]], requester: str
+) -> tuple[Need, ...]:
+    """What could not be filled even if everybody who may vote said yes.
+
+    Args:
+        quorums: what the rules ask for.
+        holders: for each person who may vote, the roles held.
+        requester: never counts.
+    """
+    people = {user: frozenset(roles) for user, roles in holders.items() if user != requester}
+    missing = [open_need for one in quorums if (open_need := _open(one.stages, people)) is not None]
+    return tuple(missing)
 
 
 def cannot_be(person: PersonFacts, workspace: str) -> str | None:
@@ -73,15 +80,54 @@ def cannot_be(person: PersonFacts, workspace: str) -> str | None:
     return None
 
 
-def unreachable(
-    slots: Sequence[SlotSpec], holders: Mapping[str, Collection[str]], requester: str
-) -> tuple[SlotSpec, ...]:
-    """The slots that could not be filled even if everybody who may vote said yes.
+def _one(quorum: Quorum, people: Mapping[str, frozenset[str]]) -> Verdict:
+    if not any(slot.count > 0 for slot in quorum.slots):
+        return Verdict(reached=False, filled=(), missing=quorum.stages)
+    return _in_turn(quorum.stages, people) if quorum.in_turn else _side_by_side(quorum.stages, people)
 
-    Args:
-        slots: what the rule asks for.
-        holders: for each person who may vote, the roles held.
-        requester: never counts.
-    """
-    everybody = [Voter(user, frozenset(roles)) for user, roles in holders.items() if user != requester]
-    return decide(slots, everybody).missing
+
+def _side_by_side(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> Verdict:
+    """All stages at once: nobody counts in two of them."""
+    need = everything(everything(stage.needs) for stage in stages)
+    seatings = seat(need, people)
+    missing = [
+        Stage(stage.name, _parts(open_need))
+        for place, stage in enumerate(stages)
+        if (open_need := left(everything(stage.needs), seatings, (place,))) is not None
+    ]
+    return Verdict(not missing, seatings[0].filled, tuple(missing))
+
+
+def _in_turn(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> Verdict:
+    """One stage after the other: what was said before a stage was open does not count for it."""
+    rest = list(people.items())
+    filled: tuple[Filled, ...] = ()
+    for place, stage in enumerate(stages):
+        ends = next(
+            (end for end in range(len(rest) + 1) if _side_by_side((stage,), dict(rest[:end])).reached), None
+        )
+        verdict = _side_by_side((stage,), dict(rest[:ends]))
+        filled += verdict.filled
+        if ends is None:
+            return Verdict(
+                reached=False, filled=filled, missing=verdict.missing, later=tuple(stages[place + 1 :])
+            )
+        rest = rest[ends:]
+    return Verdict(reached=True, filled=filled, missing=())
+
+
+def _open(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> Need | None:
+    need = everything(need for stage in stages for need in stage.needs)
+    return left(need, seat(need, people))
+
+
+def _parts(need: Need) -> tuple[Need, ...]:
+    return getattr(need, "parts", (need,))
+
+
+def _each_once(filled: Iterable[Filled]) -> tuple[Filled, ...]:
+    """One line for each person, the first one."""
+    found: dict[str, Filled] = {}
+    for one in filled:
+        found.setdefault(one.user, one)
+    return tuple(found.values())

@@ -1,5 +1,6 @@
 """Votes: given and taken back, and what follows from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -7,11 +8,13 @@ from bot.approvals import intents, quorum
 from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
-from bot.errors import NotAllowed, Stale
+from bot.approvals.voters import check_voter
+from bot.errors import Stale
 from bot.model.doors import Answer
 from bot.model.people import Actor
 from bot.model.proofs import Intent
-from bot.model.requests import Choice, Proof, Request, Revision, State, Verdict, Vote
+from bot.model.quorums import Verdict
+from bot.model.requests import Choice, Proof, Request, Revision, State, Vote
 from bot.store.unit_of_work import Work
 
 DENY_FINAL_AFTER = timedelta(minutes=1)
@@ -33,7 +36,7 @@ class Ballot:
 def verdict(revision: Revision, votes: tuple[Vote, ...]) -> Verdict:
     """What the votes on a revision amount to, by the roles held when they were given."""
     voters = [quorum.Voter(v.user, frozenset(v.roles)) for v in votes if counts(revision, v)]
-    return quorum.decide(revision.rule.approve, voters)
+    return quorum.decide(revision.rule.quorums, voters)
 
 
 def counts(revision: Revision, vote: Vote) -> bool:
@@ -65,15 +68,17 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
     Raises:
         Refused: the ballot is old, the request moved on, or this person may not decide it.
     """
-    ballot = ready(ground, work, where, actor, now)
-    roles = tuple(sorted(actor.roles))
+    ballot = ready(ground, work, where, actor, choice, now)
+    mine = Vote(where[0], where[1], actor.user, choice, proof, now, tuple(sorted(actor.roles)))
     if choice is Choice.APPROVE and intents.wanted(ground.config, ballot.request, ballot.revision).code:
-        return intents.keep(ground, work, ballot.request, Intent(*where, actor.user, proof, now, roles), now)
-    before = _word_of(work, ballot, actor)
-    if before and before.choice is choice and (choice is Choice.DENY or before.roles == roles):
+        wish = Intent(*where, actor.user, proof, now, mine.roles)
+        return intents.keep(ground, work, ballot.request, wish, now)
+    given = work.votes.of(*where)
+    stood = verdict(ballot.revision, given)
+    if _is_said(ballot, given, mine):
         return Answer("vote.already", {"number": _number(ballot.request)})
-    _check_taking_back(ballot, before, now)
-    work.votes.put(Vote(where[0], where[1], actor.user, choice, proof, now, roles))
+    _check_taking_back(ballot, _word_of(given, actor.user), now)
+    work.votes.put(mine)
     ground.log(
         work,
         "vote",
@@ -83,17 +88,21 @@ def vote(  # noqa: PLR0913 - a vote has this many facts
             "choice": str(choice),
             "proof": str(proof),
             "revision": where[1],
-            "roles": list(roles),
+            "roles": list(mine.roles),
         },
         now,
     )
     if choice is Choice.DENY:
         intents.take_back(ground, work, ballot.request, actor.user, now)
         return _deny(ground, work, ballot, actor, now)
-    return _approve(ground, work, ballot, actor, now)
+    answer = _approve(ground, work, ballot, actor, now)
+    _note_stage(ground, work, ballot, stood, now)
+    return answer
 
 
-def ready(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, now: datetime) -> Ballot:
+def ready(
+    ground: Ground, work: Work, where: tuple[int, int], actor: Actor, choice: Choice, now: datetime
+) -> Ballot:
     """The ballot, locked, when it is open and this person may decide on it.
 
     Raises:
@@ -102,13 +111,15 @@ def ready(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, now:
     ballot = _open_ballot(ground, work, where, now)
     if ballot.request.state is not State.APPROVED and is_late(ballot.request, now):
         raise Stale("vote.expired", number=_number(ballot.request))
-    _check_voter(ground, ballot, actor)
+    stood = verdict(ballot.revision, work.votes.of(*where))
+    check_voter(ground.config, ballot.request, ballot.revision, actor, choice, stood)
     return ballot
 
 
 def proven(ground: Ground, work: Work, ballot: Ballot, given: Vote, actor: Actor, now: datetime) -> Answer:
     """A vote whose code the worker has checked takes the place of the wish."""
-    _check_taking_back(ballot, _word_of(work, ballot, actor), now)
+    before = work.votes.of(given.request_id, given.revision)
+    _check_taking_back(ballot, _word_of(before, actor.user), now)
     work.intents.drop(given.request_id, given.revision, given.user)
     work.votes.put(given)
     body = {
@@ -120,7 +131,9 @@ def proven(ground: Ground, work: Work, ballot: Ballot, given: Vote, actor: Actor
         "mark": given.mark,
     }
     ground.log(work, "vote", ballot.request, body, now)
-    return _approve(ground, work, ballot, actor, now)
+    answer = _approve(ground, work, ballot, actor, now)
+    _note_stage(ground, work, ballot, verdict(ballot.revision, before), now)
+    return answer
 
 
 def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, now: datetime) -> Answer:
@@ -134,7 +147,7 @@ def withdraw(ground: Ground, work: Work, where: tuple[int, int], actor: Actor, n
     request = ballot.request
     if request.state is State.PENDING and is_late(request, now):
         raise Stale("vote.expired", number=_number(request))
-    _check_taking_back(ballot, _word_of(work, ballot, actor), now)
+    _check_taking_back(ballot, _word_of(work.votes.of(*where), actor.user), now)
     wished = intents.take_back(ground, work, request, actor.user, now)
     if not work.votes.drop(where[0], where[1], actor.user):
         if wished:
@@ -218,9 +231,8 @@ def _open_ballot(ground: Ground, work: Work, where: tuple[int, int], now: dateti
     return Ballot(request, revision)
 
 
-def _word_of(work: Work, ballot: Ballot, actor: Actor) -> Vote | None:
-    votes = work.votes.of(ballot.request.id, ballot.revision.revision)
-    return next((one for one in votes if one.user == actor.user), None)
+def _word_of(given: Sequence[Vote], user: str) -> Vote | None:
+    return next((one for one in given if one.user == user), None)
 
 
 def _check_taking_back(ballot: Ballot, word: Vote | None, now: datetime) -> None:
@@ -232,15 +244,34 @@ def _check_taking_back(ballot: Ballot, word: Vote | None, now: datetime) -> None
         raise Stale("vote.closed", number=_number(request), state=str(request.state))
 
 
-def _check_voter(ground: Ground, ballot: Ballot, actor: Actor) -> None:
-    check_person(actor, ground.config)
-    if actor.user == ballot.request.requester:
-        raise NotAllowed("vote.own-request", number=_number(ballot.request))
-    if actor.user in ballot.revision.people:
-        raise NotAllowed("vote.own-account", number=_number(ballot.request))
-    wanted = {slot.role for slot in ballot.revision.rule.approve}
-    if not wanted & actor.roles:
-        raise NotAllowed("vote.no-slot", number=_number(ballot.request), roles=", ".join(sorted(wanted)))
+def _is_said(ballot: Ballot, given: Sequence[Vote], mine: Vote) -> bool:
+    """Whether this person has said exactly that already, and saying it again would fill nothing more."""
+    before = _word_of(given, mine.user)
+    if before is None or before.choice is not mine.choice:
+        return False
+    if mine.choice is Choice.DENY:
+        return True
+    if before.roles != mine.roles:
+        return False
+    # Said before its stage was open, an approval fills nothing; said again, it counts.
+    again = (*(one for one in given if one.user != mine.user), mine)
+    return _fills(verdict(ballot.revision, tuple(given)), mine.user) or not _fills(
+        verdict(ballot.revision, again), mine.user
+    )
+
+
+def _fills(found: Verdict, user: str) -> bool:
+    return any(one.user == user for one in found.filled)
+
+
+def _note_stage(ground: Ground, work: Work, ballot: Ballot, stood: Verdict, now: datetime) -> None:
+    """The thread hears that the next stage is open."""
+    request = ballot.request
+    votes = work.votes.of(request.id, ballot.revision.revision)
+    found = verdict(ballot.revision, votes)
+    opened = [stage.name for stage in stood.later if stage not in found.later]
+    if opened and not found.reached:
+        ground.note(work, request, "note.stage-open", now, stage=", ".join(opened))
 
 
 def _approve(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: datetime) -> Answer:

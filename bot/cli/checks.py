@@ -12,7 +12,7 @@ from bot.cli import probes
 from bot.cli.behind import load, settings
 from bot.cli.console import DONE, NO, USAGE, as_json, table, tell
 from bot.cli.probes import Item, Level, attempt, item
-from bot.config.check import findings, shown_person
+from bot.config.check import advice, findings, shown_person
 from bot.config.problems import ConfigInvalid, ConfigProblem
 from bot.config.types import Config
 from bot.model.people import RosterFacts
@@ -35,6 +35,7 @@ def check(json: Annotated[bool, typer.Option("--json", help=say("cli.help.json")
     if config is not None:
         roster = _roster(known, config, items)
         items += [_of_problem(Level.WARNING, finding) for finding in findings(config, roster)]
+        items += [_of_problem(Level.NOTE, finding) for finding in advice(config, roster)]
         items += _machine(known, config, resolved)
     items = list(dict.fromkeys(items))  # a store that cannot be used stops more than one look
     code = _code(config, resolved, items)

@@ -7,8 +7,10 @@ import typer
 
 from bot.cli.behind import load, settings
 from bot.cli.console import DONE, NO, as_json, table, tell
-from bot.config.types import Config, Rule
+from bot.config.rule_types import Rule
+from bot.config.types import Config
 from bot.errors import BadInput
+from bot.model.quorums import to_data
 from bot.model.requests import Operation
 from bot.policy import rules
 from bot.texts import say
@@ -59,7 +61,7 @@ def _asked(config: Config, operation: str, target: str, record: str | None, rows
 
 def _person(config: Config, could: Sequence[Rule], user: str) -> dict[str, Any]:
     held = rules.roles_of(config.roles, user, {})
-    slots = {slot.role for rule in could for slot in rule.approve}
+    slots = {role for rule in could for role in rule.quorum.roles}
     return {
         "user": user,
         "roles": sorted(held),
@@ -77,7 +79,8 @@ def _rule(config: Config, rule: Rule) -> dict[str, Any]:
     return {
         "name": rule.name,
         "request": [_holders(config, role) for role in rule.request],
-        "approve": [{"count": slot.count, **_holders(config, slot.role)} for slot in rule.approve],
+        "approve": [{"count": slot.count, **_holders(config, slot.role)} for slot in rule.quorum.slots],
+        "quorum": to_data(rule.quorum),
         "expires_seconds": int(rule.expires.total_seconds()),
         "cooling_off_seconds": int(rule.cooling_off.total_seconds()),
         "drift_rows": rule.drift.rows,

@@ -6,12 +6,12 @@ Pure given the facts: what is not known is not guessed, so without a roster noth
 from collections.abc import Iterator
 
 from bot.config.check_people import Crowd, role_findings, shown_person
-from bot.config.check_rules import quorum_findings, rule_findings, target_findings
+from bot.config.check_rules import absences, quorum_findings, rule_findings, target_findings
 from bot.config.problems import Finding
 from bot.config.types import Config
 from bot.model.people import RosterFacts
 
-__all__ = ["findings", "shown_person"]
+__all__ = ["advice", "findings", "shown_person"]
 
 
 def findings(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
@@ -31,6 +31,11 @@ def findings(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
         *quorum_findings(config, crowd),
     ]
     return tuple(sorted(found, key=lambda one: one.line or 0))
+
+
+def advice(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
+    """What works, and would not on a bad day; arguments as for ``findings``."""
+    return tuple(absences(config, Crowd(config, roster)))
 
 
 def _database_findings(config: Config) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def shown_person(user: str, roster: RosterFacts | None) -> str:
 
 def role_findings(config: Config, crowd: Crowd) -> Iterator[Finding]:
     """Roles that nobody holds or uses, people who cannot use theirs, owners who cannot be asked."""
-    used = {role for rule in config.rules for role in (*rule.request, *(slot.role for slot in rule.approve))}
+    used = {role for rule in config.rules for role in rule.roles}
     for name, role in config.roles.items():
         place: Place = ("roles", name)
         yield from _person_findings(crowd, place, name, role)

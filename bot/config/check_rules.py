@@ -1,11 +1,14 @@
 """Findings about rules: those that never decide, what none covers, and quorums that cannot be reached."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from bot.config.check_people import Crowd
-from bot.config.problems import Finding
-from bot.config.types import Config, Rule
+from bot.config.problems import Finding, Place
+from bot.config.rule_types import Rule
+from bot.config.types import Config
+from bot.model.quorums import plain
 from bot.model.requests import Operation
+from bot.model.seating import everything, left, seat
 
 #: What somebody may ask for: operation, target, record type (None where there is none).
 Case = tuple[str, str, str | None]
@@ -50,31 +53,30 @@ def target_findings(config: Config) -> Iterator[Finding]:
 
 def quorum_findings(config: Config, crowd: Crowd) -> Iterator[Finding]:
     """Rules whose approvals can never be gathered, by anybody or by some who may ask."""
+    for number, rule in _judged(config, crowd):
+        for key, params in _quorum_findings(config, crowd, rule):
+            yield config.source.finding(_place(number, rule), key, rule=rule.name, **params)
+
+
+def absences(config: Config, crowd: Crowd) -> Iterator[Finding]:
+    """Rules that work today, and cannot be met as soon as one person is away."""
+    for number, rule in _judged(config, crowd):
+        blocked = _blocked(rule, _people(config, crowd))
+        if blocked:
+            key, params = "finding.quorum-absence", _told(crowd, blocked)
+            yield config.source.finding(_place(number, rule), key, rule=rule.name, **params)
+
+
+def _judged(config: Config, crowd: Crowd) -> Iterator[tuple[int, Rule]]:
+    """The rules about whose approvers everything is known."""
     for number, rule in enumerate(config.rules):
-        approving = {slot.role for slot in rule.approve}
-        if not all(crowd.is_known(config.roles[role]) for role in approving):
-            continue
-        finding = _quorum_finding(config, crowd, rule)
-        if finding:
-            key, params = finding
-            yield config.source.finding(("rules", number, "approve"), key, rule=rule.name, **params)
+        but = {role for slot in rule.quorum.slots for role in slot.but}
+        if all(crowd.is_known(config.roles[role]) for role in {*rule.quorum.roles, *but}):
+            yield number, rule
 
 
-def missing_seats(seats: Sequence[str], people: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """The seats (roles) that stay empty when as many distinct people as possible sit down."""
-    taken: dict[str, int] = {}
-
-    def fill(seat: int, tried: set[str]) -> bool:
-        for person, roles in people.items():
-            if seats[seat] not in roles or person in tried:
-                continue
-            tried.add(person)
-            if person not in taken or fill(taken[person], tried):
-                taken[person] = seat
-                return True
-        return False
-
-    return tuple(role for seat, role in enumerate(seats) if not fill(seat, set()))
+def _place(number: int, rule: Rule) -> Place:
+    return ("rules", number, "approve" if rule.stages is None else "stages")
 
 
 def _limits(config: Config, rule: Rule) -> dict[Case, int]:
@@ -119,29 +121,46 @@ def _whole_findings(config: Config, name: str, covered: Mapping[Case, int]) -> I
         yield config.source.finding(place, "finding.restore-limited", target=name, limit=restorable)
 
 
-def _quorum_finding(config: Config, crowd: Crowd, rule: Rule) -> tuple[str, dict[str, str]] | None:
-    seats = [slot.role for slot in rule.approve for _ in range(slot.count)]
-    people: dict[str, frozenset[str]] = {}
-    for role in dict.fromkeys(seats):
-        for user in crowd.holders(config.roles[role]):
-            people[user] = people.get(user, frozenset()) | {role}
-    missing = missing_seats(seats, people)
+def _quorum_findings(config: Config, crowd: Crowd, rule: Rule) -> Iterator[tuple[str, dict[str, str]]]:
+    people = _people(config, crowd)
+    missing = _missing(rule, people)
     if missing:
-        return "finding.quorum-never", {"roles": _listed(missing)}
+        yield "finding.quorum-never", {"roles": missing}
+        return
     asking = {user for role in rule.request for user in crowd.holders(config.roles[role])}
-    blocked = {user: left for user in asking & people.keys() if (left := _without(seats, people, user))}
-    if not blocked:
-        return None
-    roles = _listed(role for left in blocked.values() for role in left)
-    all_known = all(crowd.is_known(config.roles[role]) for role in rule.request)
-    if blocked.keys() == asking and all_known:
-        return "finding.quorum-self", {"roles": roles, "people": crowd.names(blocked)}
-    return "finding.quorum-some", {"roles": roles, "people": crowd.names(blocked)}
+    own = {user: gone for user, gone in _blocked(rule, people).items() if user in asking}
+    if own:
+        all_known = all(crowd.is_known(config.roles[role]) for role in rule.request)
+        never = own.keys() == asking and all_known
+        yield "finding.quorum-self" if never else "finding.quorum-some", _told(crowd, own)
 
 
-def _without(seats: Sequence[str], people: Mapping[str, frozenset[str]], user: str) -> tuple[str, ...]:
-    return missing_seats(seats, {other: roles for other, roles in people.items() if other != user})
+def _people(config: Config, crowd: Crowd) -> dict[str, frozenset[str]]:
+    """Everybody known, with their roles."""
+    people: dict[str, frozenset[str]] = {}
+    for role, spec in config.roles.items():
+        for user in crowd.holders(spec):
+            people[user] = people.get(user, frozenset()) | {role}
+    return people
 
 
-def _listed(roles: Iterator[str] | Sequence[str]) -> str:
-    return ", ".join(sorted(set(roles)))
+def _blocked(rule: Rule, people: Mapping[str, frozenset[str]]) -> dict[str, str]:
+    """Those without whom the rule cannot be met, and what then stays empty; nobody if it cannot anyway."""
+    if _missing(rule, people):
+        return {}
+    alone = {
+        user: _missing(rule, {other: roles for other, roles in people.items() if other != user})
+        for user in people
+    }
+    return {user: missing for user, missing in alone.items() if missing}
+
+
+def _missing(rule: Rule, people: Mapping[str, frozenset[str]]) -> str:
+    """The slots that stay empty when everybody agrees, or nothing."""
+    need = everything(need for stage in rule.quorum.stages for need in stage.needs)
+    open_need = left(need, seat(need, people))
+    return "" if open_need is None else plain(open_need)
+
+
+def _told(crowd: Crowd, gone: Mapping[str, str]) -> dict[str, str]:
+    return {"roles": ", ".join(sorted(set(gone.values()))), "people": crowd.names(gone)}

@@ -1,5 +1,6 @@
 """Names that rules mention and nothing carries: each is an error, with the name that was probably meant."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -37,10 +38,25 @@ def _check_rule_name(sheet: Sheet, place: Place, rule: dict[str, Any], seen: dic
 def _check_roles(sheet: Sheet, place: Place, rule: dict[str, Any], roles: dict[str, Any]) -> None:
     for number, role in enumerate(_list(rule.get("request"))):
         _check(sheet, (*place, "request", number), "role", role, roles)
-    for number, slot in enumerate(_list(rule.get("approve"))):
-        count, _, role = slot.partition(" of ") if isinstance(slot, str) else ("", "", "")
-        if count.strip().isdigit():
-            _check(sheet, (*place, "approve", number), "role", role.strip(), roles)
+    for key in ("except", "veto"):
+        for number, role in enumerate(_list(rule.get(key))):
+            _check(sheet, (*place, key, number), "role", role, roles)
+    _check_needs(sheet, (*place, "approve"), rule.get("approve"), roles)
+    for number, stage in enumerate(_list(rule.get("stages"))):
+        _check_needs(sheet, (*place, "stages", number, "approve"), _mapping(stage).get("approve"), roles)
+
+
+def _check_needs(sheet: Sheet, place: Place, needs: Any, roles: dict[str, Any]) -> None:
+    for number, need in enumerate(_list(needs)):
+        here = (*place, number)
+        if isinstance(need, dict):
+            for key, parts in need.items():
+                _check_needs(sheet, (*here, key), parts, roles)
+        elif isinstance(need, str):
+            count, _, rest = need.partition(" of ")
+            role, *but = re.split(r" except |,", rest)
+            for name in (role, *but) if count.strip().isdigit() else ():
+                _check(sheet, here, "role", name.strip(), roles)
 
 
 def _check_when(sheet: Sheet, place: Place, when: dict[str, Any], targets: dict[str, Any]) -> None:

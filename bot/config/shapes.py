@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config import types
+from bot.config import rule_types, types
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import nearest, short
@@ -27,10 +27,11 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("targets", "*", "builtin", "uninstall"): types.Call,
     ("targets", "*", "builtin", "export"): types.Call,
     ("targets", "*", "builtin", "requires"): types.Requires,
-    ("rules", "*"): types.Rule,
-    ("rules", "*", "when"): types.When,
-    ("rules", "*", "when", "rows"): types.RowLimit,
-    ("rules", "*", "drift"): types.Drift,
+    ("rules", "*"): rule_types.Rule,
+    ("rules", "*", "when"): rule_types.When,
+    ("rules", "*", "when", "rows"): rule_types.RowLimit,
+    ("rules", "*", "drift"): rule_types.Drift,
+    ("rules", "*", "stages", "*"): rule_types.StageRule,
     ("backups",): types.Backups,
 }
 
@@ -100,7 +101,11 @@ EXAMPLES: Mapping[str, str] = {
     "rows": "rows: {at_most: 5000} in “when”, or rows: 5 in “drift”",
     "at_most": "at_most: 5000",
     "request": "request: [support]",
-    "approve": "approve: [1 of dba, 1 of data-owner]",
+    "approve": "approve: [1 of dba, any: [1 of legal, 1 of ciso]]",
+    "stages": "stages: [{name: technical, approve: [2 of dba]}, {name: legal, approve: [1 of legal]}]",
+    "order": "order: in-turn",
+    "except": "except: [contractor]",
+    "veto": "veto: [ciso]",
     "expires": "expires: 4h",
     "cooling_off": "cooling_off: 10s",
     "drift": "drift: {rows: 5}",
@@ -112,7 +117,7 @@ EXAMPLES: Mapping[str, str] = {
 }
 
 #: Keys of the design that this version does not carry out.
-LATER_KEYS = frozenset({"window", "veto", "holds", "edges"})
+LATER_KEYS = frozenset({"window", "holds", "edges"})
 
 _KINDS: Mapping[str, str] = {
     "string_type": "config.need-text",

@@ -8,13 +8,10 @@ are read-only. What is wrong with a value is said with a key of the catalogue (`
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     PrivateAttr,
     StrictBool,
@@ -24,39 +21,27 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bot.config import values
+from bot.config.kinds import (
+    Channel,
+    Column,
+    Command,
+    File,
+    Frozen,
+    Group,
+    Language,
+    Listener,
+    Many,
+    Name,
+    Port,
+    PositiveDuration,
+    Table,
+    Template,
+    Text,
+    User,
+    Workspace,
+)
 from bot.config.problems import Source
-from bot.model.requests import SlotSpec
-
-#: One slot of a rule: ``count`` distinct people of ``role``.
-Slot = SlotSpec
-
-Value = TypeVar("Value")
-
-Name = Annotated[str, AfterValidator(values.name)]
-Text = Annotated[str, AfterValidator(values.text)]
-Column = Annotated[str, AfterValidator(values.column)]
-User = Annotated[str, AfterValidator(values.user)]
-Group = Annotated[str, AfterValidator(values.usergroup)]
-Channel = Annotated[str, AfterValidator(values.channel)]
-Workspace = Annotated[str, AfterValidator(values.workspace)]
-Language = Annotated[str, AfterValidator(values.language)]
-OperationName = Annotated[str, AfterValidator(values.operation)]
-Listener = Annotated[str, AfterValidator(values.person_or_channel)]
-File = Annotated[str, AfterValidator(values.path)]
-Command = Annotated[tuple[Text, ...], Field(min_length=1), AfterValidator(values.command)]
-Port = Annotated[StrictInt, Field(ge=1, le=65535)]
-Template = Annotated[str, AfterValidator(values.template)]
-Duration = Annotated[timedelta, BeforeValidator(values.duration)]
-PositiveDuration = Annotated[timedelta, BeforeValidator(values.duration), AfterValidator(values.positive)]
-Count = Annotated[StrictInt, Field(ge=0, le=2**53)]
-Many = Annotated[tuple[Value, ...], BeforeValidator(values.one_or_many), Field(min_length=1)]
-Table = Annotated[Mapping[Name, Value], AfterValidator(lambda table: MappingProxyType(dict(table)))]
-
-
-class Frozen(BaseModel):
-    """A part of the file: no other keys than these, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+from bot.config.rule_types import Rule
 
 
 class Role(Frozen):
@@ -283,51 +268,6 @@ class Target(Frozen):
         unknown |= set(self.builtin.requires.checks) - {check.name for check in self.checks}
         if unknown:
             raise PydanticCustomError("config.builtin-part", "config.builtin-part", {"value": min(unknown)})
-        return self
-
-
-class RowLimit(Frozen):
-    """How many rows an operation may touch for a rule to match, roots and everything that hangs off them."""
-
-    at_most: Count
-
-
-class When(Frozen):
-    """What a rule is about. None means any; an empty list is an error."""
-
-    operation: Many[OperationName]
-    target: Many[Name] | None = None
-    record: Many[Name] | None = None
-    environment: Many[Name] | None = None
-    rows: RowLimit | None = None
-
-
-class Drift(Frozen):
-    """How many more child rows than planned an execution may find. Roots never drift."""
-
-    rows: Count = 0
-
-
-class Rule(Frozen):
-    """Who may ask and who must agree. The first rule that matches decides."""
-
-    name: Text
-    when: When
-    request: Annotated[tuple[Name, ...], Field(min_length=1)]
-    approve: Annotated[
-        tuple[Annotated[SlotSpec, BeforeValidator(values.slot)], ...],
-        Field(min_length=1),
-    ]
-    expires: PositiveDuration = timedelta(hours=24)
-    cooling_off: Duration = timedelta(seconds=10)
-    drift: Drift = Drift()
-    proof: Annotated[str, AfterValidator(values.proof)] = "reaction"
-    confirm: StrictBool = False
-
-    @model_validator(mode="after")
-    def _proven(self) -> Self:
-        if self.confirm and self.proof != "code":
-            raise PydanticCustomError("config.confirm-code", "config.confirm-code")
         return self
 
 

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from pydantic_core import PydanticCustomError
 
-from bot.model.requests import Operation, SlotSpec
+from bot.model.quorums import AllOf, AnyOf, Need, SlotSpec
+from bot.model.requests import Operation
 from bot.texts import languages
 
 MAX_TEXT = 500
@@ -22,11 +23,13 @@ LATER_OPERATIONS = frozenset({"policy", "hold"})
 VERBS = ("GET", "POST", "PUT", "DELETE")
 METHODS = ("by-steps", "builtin")
 PROOFS = ("reaction", "code")
+ORDERS = ("in-turn", "in-parallel")
+_FEWEST_PARTS = 2
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=36500)
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
-_SLOT = re.compile(r"([0-9]{1,3}) +of +(\S.*)")
+_SLOT = re.compile(r"([0-9]{1,3}) +of +(\S+)(?: +except +(\S.*))?")
 _NAME = re.compile(r"\w[\w.-]*")
 _COLUMN_IN_LABEL = re.compile(r"\{([^{}.\[\]!:]+)\}")
 
@@ -236,15 +239,34 @@ def positive(value: timedelta) -> timedelta:
 
 
 def slot(value: Any) -> SlotSpec:
-    """``1 of dba``."""
-    if isinstance(value, SlotSpec):
-        return value
+    """``1 of dba``, or ``1 of dba except contractor, trainee``."""
     found = _SLOT.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
         _wrong("config.slot", value=short(value))
     if int(found[1]) < 1:
         _wrong("config.slot-zero", value=short(value))
-    return SlotSpec(int(found[1]), name(found[2]))
+    but = tuple(name(one.strip()) for one in found[3].split(",")) if found[3] else ()
+    return SlotSpec(int(found[1]), name(found[2]), but)
+
+
+def need(value: Any) -> Need:
+    """A slot, ``any: [...]`` or ``all: [...]`` of at least two of these."""
+    if isinstance(value, SlotSpec | AllOf | AnyOf):
+        return value
+    if not isinstance(value, dict):
+        return slot(value)
+    kind, parts = next(iter(value.items())) if len(value) == 1 else ("", None)
+    if kind not in ("any", "all") or not isinstance(parts, list | tuple) or len(parts) < _FEWEST_PARTS:
+        _wrong("config.need", value=short(", ".join(str(key) for key in value)))
+    inside = tuple(need(part) for part in parts)
+    return AnyOf(inside) if kind == "any" else AllOf(inside)
+
+
+def order(value: str) -> str:
+    """How stages follow each other."""
+    if value not in ORDERS:
+        _wrong("config.order", value=short(value), known=", ".join(ORDERS))
+    return value
 
 
 def one_or_many(value: Any) -> Any:

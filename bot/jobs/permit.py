@@ -25,7 +25,6 @@ from bot.model.requests import (
     Request,
     Revision,
     RuleSpec,
-    SlotSpec,
     State,
     Vote,
 )
@@ -185,9 +184,11 @@ def _decide(
     job, request, revision, permit = case
     unproven = _drop_unproven(ground, work, (request, revision), rule, now)
     voters = _live_voters(ground, work, (request, revision), roster, now)
-    both = (revision.rule.approve, rule.approve)
+    # Today's rule can only add to what was asked for.
+    quorums = tuple(dict.fromkeys((*revision.rule.quorums, *rule.quorums)))
     denied = any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision))
-    reached = all(quorum.decide(slots, voters).reached for slots in both)
+    verdict = quorum.decide(quorums, voters)
+    reached = verdict.reached
     if request.state in _ASIDE and (denied or not reached):
         work.permits.void(request.id)
         ground.note(work, request, "note.purge-needs-votes", now, requester=request.requester)
@@ -197,7 +198,7 @@ def _decide(
         back_to_pending(ground, work, request, "role-lost", now)
         return _turn_away(ground, work, job, request, "denied", now)
     if not reached:
-        lost = not quorum.decide(revision.rule.approve, voters).reached
+        lost = not quorum.decide(revision.rule.quorums, voters).reached
         back_to_pending(ground, work, request, "role-lost", now)
         note = "note.role-lost" if lost else "note.rule-stricter"
         if unproven:
@@ -210,14 +211,10 @@ def _decide(
     # What held it is over; why it was only put off stays until the end.
     over = {"outcome": None} if request.state is State.HELD else {}
     ground.change(work, request, "purge" if job.kind is JobKind.PURGE else "start", now, **over)
-    filled = [{"role": one.role, "user": one.user} for one in quorum.decide(_stricter(both), voters).filled]
+    filled = [{"role": one.role, "user": one.user} for one in verdict.filled]
     body = {"job": job.id, "digest": permit.digest, "nonce": permit.nonce, "filled": filled}
     ground.log(work, "permit-taken", request, body, now)
     return Gate.GO
-
-
-def _stricter(both: tuple[tuple[SlotSpec, ...], tuple[SlotSpec, ...]]) -> tuple[SlotSpec, ...]:
-    return max(both, key=lambda slots: sum(slot.count for slot in slots))
 
 
 def _drop_unproven(

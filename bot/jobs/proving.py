@@ -106,7 +106,7 @@ class Prover:
         # Whether this is a live person of this workspace is asked again when the permit is taken.
         facts = PersonFacts(letter.user, self.ground.config.workspace, "")
         actor = Actor(facts, frozenset(wish.roles))
-        ballot = voting.ready(self.ground, work, where, actor, now)
+        ballot = voting.ready(self.ground, work, where, actor, Choice.APPROVE, now)
         if ballot.revision.digest != content.get("digest"):
             raise Stale("vote.old-ballot", number=request.number or 0)
         wanted = intents.wanted(self.ground.config, request, ballot.revision)

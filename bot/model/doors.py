@@ -6,7 +6,8 @@ from datetime import datetime
 
 from bot.model.jobs import Backup, Job, Step
 from bot.model.proofs import Intent
-from bot.model.requests import Freeze, Operation, Request, Revision, Verdict, Vote
+from bot.model.quorums import Verdict
+from bot.model.requests import Freeze, Operation, Request, Revision, Vote
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from bot.model.quorums import Quorum
+
 
 class Operation(StrEnum):
     """What can be asked."""
@@ -105,24 +107,17 @@ class Request:
 
 
 @dataclass(frozen=True)
-class SlotSpec:
-    """How many people of one role must agree."""
-
-    count: int
-    role: str
-
-
-@dataclass(frozen=True)
 class RuleSpec:
     """The rule a revision was filed under, frozen with it: a later policy can only make it harder.
 
-    Durations are in seconds. ``proof``: what an approval takes at least; ``confirm``: the approver also types
-    the target and the count.
+    Every one of the ``quorums`` must be reached: that of the rule, then those of earlier policies that still
+    bind. Durations are in seconds. ``proof``: what an approval takes at least; ``confirm``: the approver also
+    types the target and the count.
     """
 
     name: str
     request: tuple[str, ...]
-    approve: tuple[SlotSpec, ...]
+    quorums: tuple[Quorum, ...]
     expires: int
     cooling_off: int
     drift_rows: int
@@ -185,20 +180,3 @@ class Freeze:
     target: str
     by: str
     at: datetime
-
-
-@dataclass(frozen=True)
-class Filled:
-    """One approval that counts, and the role it fills."""
-
-    role: str
-    user: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the votes amount to, explained: who fills what, and what is still missing."""
-
-    reached: bool
-    filled: tuple[Filled, ...]
-    missing: tuple[SlotSpec, ...]

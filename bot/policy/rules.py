@@ -7,7 +7,8 @@ that is not known yet (None) makes a rule *possible*, never a match: doubt means
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bot.config.types import Role, Rule, When
+from bot.config.rule_types import Rule, When
+from bot.config.types import Role
 
 
 @dataclass(frozen=True)

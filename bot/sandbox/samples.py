@@ -8,26 +8,25 @@ from typing import Any
 from bot.model.doors import Personal, PlanFile, RequestView
 from bot.model.jobs import Backup, Job, JobState, Step, StepState
 from bot.model.proofs import Intent
+from bot.model.quorums import Filled, SlotSpec, Stage, Verdict, simple
 from bot.model.requests import (
     CLOSED,
     Choice,
-    Filled,
     Freeze,
     Operation,
     Proof,
     Request,
     Revision,
     RuleSpec,
-    SlotSpec,
     State,
-    Verdict,
     Vote,
 )
 from bot.operations.bring_back import STEPS as BACK
 from bot.operations.teardown import BUILTIN, BUILTIN_PURGE, BY_STEPS, PURGE, SET_ASIDE
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-RULE = RuleSpec("small erasure", ("support",), (SlotSpec(1, "dba"), SlotSpec(2, "data-owner")), 14400, 10, 0)
+QUORUM = simple(SlotSpec(1, "dba"), SlotSpec(2, "data-owner"))
+RULE = RuleSpec("small erasure", ("support",), (QUORUM,), 14400, 10, 0)
 LABEL = "Ada King, Countess of Lovelace"
 REASON = "GDPR ticket 4711"
 _UNDECIDED = (State.PLANNING, State.PENDING, State.CANCELLED, State.EXPIRED, State.REFUSED)
@@ -236,7 +235,7 @@ def _decision(state: State) -> dict[str, Any]:
     """The votes that brought a request to where it is, and what they amount to."""
     votes = [Vote(7, 1, "U0BOB", Choice.APPROVE, Proof.REACTION, AT, ("dba",))]
     filled = [Filled("dba", "U0BOB")]
-    missing = [SlotSpec(2, "data-owner")]
+    missing = [Stage("", (SlotSpec(2, "data-owner"),))]
     if state in (State.DENIED, State.REJECTED):
         votes.append(Vote(7, 1, "U0CAROL", Choice.DENY, Proof.CLICK, AT, ("data-owner",)))
     elif state not in _UNDECIDED:

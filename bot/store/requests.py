@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from bot.model import quorums
 from bot.model.requests import (
     Choice,
     Operation,
@@ -13,7 +14,6 @@ from bot.model.requests import (
     Request,
     Revision,
     RuleSpec,
-    SlotSpec,
     State,
     Vote,
 )
@@ -100,7 +100,7 @@ class Requests:
                 revision=revision.revision,
                 digest=revision.digest,
                 plan=dict(revision.plan),
-                rule=asdict(revision.rule),
+                rule=rule_data(revision.rule),
                 created_at=revision.created_at,
             )
         )
@@ -183,12 +183,21 @@ def _request(row: Row[Any]) -> Request:
     return Request(**values)
 
 
+def rule_data(rule: RuleSpec) -> dict[str, Any]:
+    """A rule in its stored form; ``rule_from`` reads it back."""
+    return {**asdict(rule), "quorums": [quorums.to_data(one) for one in rule.quorums]}
+
+
 def rule_from(data: Mapping[str, Any]) -> RuleSpec:
-    """A rule from its stored form."""
+    """A rule from its stored form, also from before there were quorums of several parts."""
+    if "quorums" in data:
+        asked = tuple(quorums.from_data(one) for one in data["quorums"])
+    else:
+        asked = (quorums.simple(*(quorums.SlotSpec(**slot) for slot in data["approve"])),)
     return RuleSpec(
         name=data["name"],
         request=tuple(data["request"]),
-        approve=tuple(SlotSpec(**slot) for slot in data["approve"]),
+        quorums=asked,
         expires=data["expires"],
         cooling_off=data["cooling_off"],
         drift_rows=data["drift_rows"],

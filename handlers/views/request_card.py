@@ -3,8 +3,8 @@
 from bot.model.doors import RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
-from bot.texts import listed, say
-from handlers.views import progress
+from bot.texts import say
+from handlers.views import progress, slots
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, escape, moment, safe, size, tame, user
@@ -174,11 +174,8 @@ def _wish(view: RequestView, person: str, language: str) -> str:
 
 
 def missing_line(view: RequestView, language: str) -> str | None:
-    """“Needs 1 more dba, 1 more data-owner”, or None when nothing is missing."""
-    if view.verdict is None or not view.verdict.missing:
-        return None
-    needed = [say("card.slot", language, n=slot.count, role=safe(slot.role)) for slot in view.verdict.missing]
-    return say("card.needs", language, needed=listed(needed, language))
+    """“Needs 1 more dba; 1 more data-owner”, or None when nothing is missing."""
+    return None if view.verdict is None else slots.missing(view.verdict, language)
 
 
 def _until(view: RequestView, language: str) -> str | None:

@@ -1,116 +1,141 @@
-"""The decision: checked against brute force, and against every order of the voters."""
+"""The decision, case by case: what some people's approvals amount to, and what is said to be missing."""
 
-import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bot.approvals.quorum import Voter, cannot_be, decide, unreachable
-from bot.model.requests import SlotSpec
+from bot.approvals.quorum import Voter, cannot_be, decide, may_deny, may_fill, unreachable
+from bot.model.quorums import AllOf, AnyOf, Need, Quorum, SlotSpec, Stage, plain
 from tests.fakes.rooms import TEAM, person
 
-ROLES = ("dba", "data-owner", "security")
-slots = st.lists(st.builds(SlotSpec, st.integers(0, 2), st.sampled_from(ROLES)), max_size=3)
-people = st.dictionaries(
-    st.sampled_from([f"U{n}" for n in range(5)]), st.frozensets(st.sampled_from(ROLES)), max_size=5
+DBA, LEGAL, CISO = SlotSpec(1, "dba"), SlotSpec(1, "legal"), SlotSpec(1, "ciso")
+TWO_DBA = SlotSpec(2, "dba")
+PEOPLE = {
+    "Dan": "dba",
+    "Dora": "dba",
+    "Del": "dba legal",
+    "Leo": "legal",
+    "Cid": "ciso",
+    "Ext": "dba contractor",
+    "All": "dba legal ciso",
+}
+
+
+def voters(names: str) -> list[Voter]:
+    return [Voter(name, frozenset(PEOPLE[name].split())) for name in names.split()]
+
+
+def quorum(*needs: Need) -> Quorum:
+    return Quorum((Stage("", needs),))
+
+
+def missing(names: str, *quorums: Quorum) -> list[str]:
+    return [plain(need) for stage in decide(quorums, voters(names)).missing for need in stage.needs]
+
+
+TWO_AND_ONE = quorum(TWO_DBA, AnyOf((LEGAL, CISO)))
+DEEP = quorum(AnyOf((SlotSpec(2, "ciso"), AllOf((DBA, LEGAL)))))
+NO_EXTERNALS = quorum(SlotSpec(2, "dba", ("contractor",)))
+CASES: list[tuple[str, Quorum, str, list[str]]] = [
+    ("nobody has voted", TWO_AND_ONE, "", ["2 × dba", "1 × legal / 1 × ciso"]),
+    ("one of two dba", TWO_AND_ONE, "Dan", ["1 × dba", "1 × legal / 1 × ciso"]),
+    ("both dba", TWO_AND_ONE, "Dan Dora", ["1 × legal / 1 × ciso"]),
+    ("both dba and legal", TWO_AND_ONE, "Dan Dora Leo", []),
+    ("both dba and ciso", TWO_AND_ONE, "Dan Dora Cid", []),
+    ("one of several roles is moved to where the person is needed", TWO_AND_ONE, "Del Dan Dora", []),
+    ("somebody with three roles still fills one slot", TWO_AND_ONE, "All Dan", ["1 × legal / 1 × ciso"]),
+    ("three dba do not make a legal", TWO_AND_ONE, "Dan Dora Ext", ["1 × legal / 1 × ciso"]),
+    ("legal and ciso do not make a dba", TWO_AND_ONE, "Leo Cid Dan", ["1 × dba"]),
+    ("either two ciso, or dba and legal: none yet", DEEP, "", ["2 × ciso / (1 × dba + 1 × legal)"]),
+    ("the nearer part is told as far as it is gone", DEEP, "Cid", ["1 × ciso / (1 × dba + 1 × legal)"]),
+    ("both parts are begun", DEEP, "Cid Dan", ["1 × ciso / 1 × legal"]),
+    ("the other part is complete", DEEP, "Cid Dan Leo", []),
+    ("dba and legal in one person are one person", DEEP, "Del", ["2 × ciso / 1 × legal"]),
+    ("the excepted do not count", NO_EXTERNALS, "Dan Ext", ["1 × dba"]),
+    ("without the excepted it is met", NO_EXTERNALS, "Dan Ext Dora", []),
+]
+
+
+@pytest.mark.parametrize(("asked", "names", "lacks"), [case[1:] for case in CASES], ids=[c[0] for c in CASES])
+def test_what_approvals_amount_to(asked: Quorum, names: str, lacks: list[str]) -> None:
+    assert missing(names, asked) == lacks
+    assert decide([asked], voters(names)).reached == (not lacks)
+
+
+FIRST, THEN = Stage("technical", (TWO_DBA,)), Stage("business", (LEGAL,))
+IN_TURN = Quorum((FIRST, THEN))
+TURNS: list[tuple[str, str, bool, list[str], list[str]]] = [
+    ("the first stage is open, the second waits", "", False, ["technical"], ["business"]),
+    ("what came before its stage was open does not count for it", "Leo Dan Dora", False, ["business"], []),
+    ("what came after it was open counts", "Dan Dora Leo", True, [], []),
+    ("whoever made the first stage complete is not in the second", "Dan Del", False, ["business"], []),
+    ("one dba leaves the first stage open", "Dan Leo", False, ["technical"], ["business"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "reached", "open_ones", "later"), [case[1:] for case in TURNS], ids=[case[0] for case in TURNS]
 )
-
-
-def voters_of(roles: dict[str, frozenset[str]]) -> list[Voter]:
-    return [Voter(user, held) for user, held in roles.items()]
-
-
-def brute_force(wanted: Sequence[SlotSpec], roles: dict[str, frozenset[str]]) -> int:
-    """The largest number of seats that distinct people can fill."""
-    seats = [slot.role for slot in wanted for _ in range(slot.count)]
-    best = 0
-    for order in itertools.permutations([*roles, *(None for _ in seats)], len(seats)):
-        pairs = zip(seats, order, strict=True)
-        best = max(best, sum(user is not None and seat in roles[user] for seat, user in pairs))
-        if best == len(seats):
-            break
-    return best
-
-
-@given(st.lists(st.builds(SlotSpec, st.integers(0, 2), st.sampled_from(ROLES)), max_size=2), people)
-def test_the_matching_is_as_good_as_trying_everything(
-    wanted: list[SlotSpec], roles: dict[str, frozenset[str]]
-) -> None:
-    seats = sum(slot.count for slot in wanted)
-    verdict = decide(wanted, voters_of(roles))
-    best = brute_force(wanted, roles)
-    assert len(verdict.filled) == best
-    assert verdict.reached == (seats > 0 and best == seats)
-    assert sum(slot.count for slot in verdict.missing) == seats - best
-
-
-@given(slots, people, st.randoms())
-def test_the_order_of_the_votes_never_decides(
-    wanted: list[SlotSpec], roles: dict[str, frozenset[str]], chance: Any
-) -> None:
-    first = voters_of(roles)
-    second = list(first)
-    chance.shuffle(second)
-    one, two = decide(wanted, first), decide(wanted, second)
-    assert one.reached == two.reached
-    assert len(one.filled) == len(two.filled)
-
-
-@given(slots, people)
-def test_nobody_fills_two_slots_or_one_without_its_role(
-    wanted: list[SlotSpec], roles: dict[str, frozenset[str]]
-) -> None:
-    filled = decide(wanted, voters_of(roles)).filled
-    assert len({one.user for one in filled}) == len(filled)
-    assert all(one.role in roles[one.user] for one in filled)
-
-
-@given(slots, people, st.randoms())
-def test_the_same_person_named_twice_is_one_person(
-    wanted: list[SlotSpec], roles: dict[str, frozenset[str]], chance: Any
-) -> None:
-    once = voters_of(roles)
-    twice = [*once, *once]
-    chance.shuffle(twice)
-    assert decide(wanted, twice).reached == decide(wanted, once).reached
-    split = [Voter(user, frozenset({role})) for user, held in roles.items() for role in held]
-    assert not decide(wanted, split).reached or decide(wanted, once).reached
-
-
-@given(slots, people, st.sampled_from([f"U{n}" for n in range(5)]))
-def test_one_more_vote_never_undoes_a_quorum(
-    wanted: list[SlotSpec], roles: dict[str, frozenset[str]], extra: str
-) -> None:
-    fewer = {user: held for user, held in roles.items() if user != extra}
-    if decide(wanted, voters_of(fewer)).reached:
-        assert decide(wanted, voters_of(roles)).reached
-
-
-@pytest.mark.parametrize("wanted", [[], [SlotSpec(0, "dba")]])
-def test_a_rule_that_asks_for_nobody_is_never_met(wanted: list[SlotSpec]) -> None:
-    everybody = [Voter("U1", frozenset(ROLES))]
-    assert not decide(wanted, everybody).reached
-
-
-@given(slots, people, st.sampled_from([f"U{n}" for n in range(5)]))
-def test_what_is_unreachable_is_what_everybody_but_the_requester_cannot_fill(
-    wanted: list[SlotSpec], roles: dict[str, frozenset[str]], requester: str
-) -> None:
-    others = {user: held for user, held in roles.items() if user != requester}
-    missing = unreachable(wanted, roles, requester)
-    assert sum(slot.count for slot in missing) == sum(slot.count for slot in wanted) - len(
-        decide(wanted, voters_of(others)).filled
+def test_stages_in_turn(names: str, reached: bool, open_ones: list[str], later: list[str]) -> None:
+    found = decide([IN_TURN], voters(names))
+    assert (found.reached, [s.name for s in found.missing], [s.name for s in found.later]) == (
+        reached,
+        open_ones,
+        later,
     )
 
 
-def test_a_slot_that_only_the_requester_could_fill_is_unreachable() -> None:
-    wanted = [SlotSpec(1, "dba"), SlotSpec(1, "data-owner")]
-    holders = {"U1": {"dba"}, "U2": {"data-owner"}}
-    assert unreachable(wanted, holders, "U1") == (SlotSpec(1, "dba"),)
-    assert unreachable(wanted, {**holders, "U3": {"dba"}}, "U1") == ()
+def test_stages_in_parallel_are_open_together_and_share_nobody() -> None:
+    both = Quorum((FIRST, THEN), in_turn=False)
+    assert decide([both], voters("Leo Dan Dora")).reached
+    assert not decide([both], voters("Del Dan")).reached
+    assert [stage.name for stage in decide([both], voters("Dan")).missing] == ["technical", "business"]
+
+
+def test_of_several_quorums_each_must_be_reached() -> None:
+    older, newer = quorum(DBA), quorum(LEGAL)
+    assert not decide([newer, older], voters("Dan")).reached
+    assert not decide([newer, older], voters("Leo")).reached
+    assert decide([newer, older], voters("Dan Leo")).reached
+    assert not decide([], voters("Dan")).reached
+
+
+@pytest.mark.parametrize("asked", [quorum(), quorum(SlotSpec(0, "dba")), Quorum(())])
+def test_a_rule_that_asks_for_nobody_is_never_met(asked: Quorum) -> None:
+    assert not decide([asked], voters("Dan Leo Cid")).reached
+
+
+def test_who_fills_which_slot_is_told() -> None:
+    found = decide([TWO_AND_ONE], voters("Del Dan Dora")).filled
+    assert {one.user: one.role for one in found} == {"Dan": "dba", "Dora": "dba", "Del": "legal"}
+
+
+def test_who_may_fill_a_slot_and_who_may_only_deny() -> None:
+    asked = Quorum((Stage("", (SlotSpec(1, "dba", ("contractor",)),)),), veto=("ciso",))
+    assert may_fill(asked.slots, {"dba"})
+    assert not may_fill(asked.slots, {"dba", "contractor"})
+    assert not may_fill(asked.slots, {"ciso"})
+    assert [role for role in ("dba", "ciso", "legal") if may_deny([asked], {role})] == ["dba", "ciso"]
+
+
+UNREACHABLE: list[tuple[str, Quorum, dict[str, str], list[str]]] = [
+    ("the requester never counts", quorum(DBA, LEGAL), {"U1": "dba", "U2": "legal"}, ["1 × dba"]),
+    ("another holder helps", quorum(DBA, LEGAL), {"U1": "dba", "U2": "legal", "U3": "dba"}, []),
+    ("too few people in several roles", quorum(DBA, LEGAL), {"U2": "dba legal"}, ["1 × legal"]),
+    ("one part of several is enough", quorum(AnyOf((LEGAL, CISO))), {"U2": "ciso"}, []),
+    ("no part can be had", quorum(AnyOf((LEGAL, CISO))), {"U2": "dba"}, ["1 × legal / 1 × ciso"]),
+    ("the only holder is excepted", NO_EXTERNALS, {"U2": "dba", "U3": "dba contractor"}, ["1 × dba"]),
+    ("stages share nobody", IN_TURN, {"U2": "dba", "U3": "dba legal"}, ["1 × legal"]),
+]
+
+
+@pytest.mark.parametrize(
+    ("asked", "held", "lacks"), [case[1:] for case in UNREACHABLE], ids=[case[0] for case in UNREACHABLE]
+)
+def test_what_can_never_be_filled(asked: Quorum, held: dict[str, str], lacks: list[str]) -> None:
+    holders = {user: roles.split() for user, roles in held.items()}
+    found = unreachable([asked], holders, "U1")
+    assert [plain(part) for need in found for part in getattr(need, "parts", (need,))] == lacks
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from bot.backups.storage import open_store
 from bot.backups.vault import Vault
 from bot.model.backups import Column
 from bot.model.jobs import Backup
-from bot.model.requests import Choice, Proof, Revision, RuleSpec, SlotSpec, State, Vote
+from bot.model.quorums import SlotSpec, simple
+from bot.model.requests import Choice, Proof, Revision, RuleSpec, State, Vote
 from bot.settings import read_environment
 from bot.store import schema
 from bot.store.database import Database
@@ -124,7 +125,7 @@ class Installation:
                 revision=1,
                 created_at=NOW,
             )
-            rule = RuleSpec("small erasure", ("support",), (SlotSpec(1, "dba"),), 3600, 10, 0)
+            rule = RuleSpec("small erasure", ("support",), (simple(SlotSpec(1, "dba")),), 3600, 10, 0)
             work.requests.add_revision(Revision(request_id, 1, "d" * 64, {}, rule, NOW))
             vote = Vote(request_id, 1, "U0DAVE", Choice.APPROVE, Proof.REACTION, NOW, ("dba",))
             work.votes.put(vote)

@@ -1,14 +1,10 @@
 """Findings: each situation gives exactly its own, at its line."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bot.config.check import findings, shown_person
-from bot.config.check_rules import missing_seats
+from bot.config.check import advice, findings, shown_person
 from bot.config.load import load
 from bot.config.types import Config
 from bot.model.people import PersonFacts, RosterFacts
@@ -183,7 +179,7 @@ def test_a_good_policy_has_no_findings(tmp_path: Path) -> None:
 
 
 def test_without_a_roster_nothing_is_guessed_about_user_groups(tmp_path: Path) -> None:
-    text = GOOD.replace("[U0ALICE]", "[U0ZZZ]").replace("1 of dba]", "99 of dba]")
+    text = GOOD.replace("[U0ALICE]", "[U0ZZZ]").replace("1 of dba]", "20 of dba]")
     assert findings(config_of(tmp_path, text), None) == ()
 
 
@@ -223,23 +219,13 @@ def test_a_password_in_the_clear_is_found_and_not_repeated(tmp_path: Path) -> No
     assert [(one.line, one.key) for one in found] == [(9, "finding.password-in-clear")]
 
 
-def people_and_seats() -> st.SearchStrategy[tuple[list[str], Mapping[str, frozenset[str]]]]:
-    role = st.sampled_from("abc")
-    person = st.sampled_from(["p", "q", "r", "s"])
-    return st.tuples(
-        st.lists(role, min_size=1, max_size=4), st.dictionaries(person, st.frozensets(role), max_size=4)
-    )
-
-
-@given(people_and_seats())
-def test_as_many_seats_as_possible_are_filled(case: tuple[list[str], dict[str, frozenset[str]]]) -> None:
-    seats, people = case
-
-    def best(seat: int, free: frozenset[str]) -> int:
-        if seat == len(seats):
-            return 0
-        skipped = best(seat + 1, free)
-        sat = [1 + best(seat + 1, free - {p}) for p in free if seats[seat] in people[p]]
-        return max([skipped, *sat])
-
-    assert len(seats) - len(missing_seats(seats, people)) == best(0, frozenset(people))
+def test_a_rule_that_one_absence_blocks_is_told_with_the_people_and_what_they_leave_open(
+    tmp_path: Path,
+) -> None:
+    found = advice(config_of(tmp_path, GOOD), ROSTER)
+    assert [(one.line, one.key) for one in found] == [(20, "finding.quorum-absence")]
+    assert "Carol (U0CAROL)" in found[0].sentence()
+    assert "1 × spare" in found[0].sentence()
+    more = GOOD.replace("spare: {users: [U0CAROL]", "spare: {users: [U0CAROL, U0ALICE]")
+    assert advice(config_of(tmp_path, more), ROSTER) == ()
+    assert advice(config_of(tmp_path, GOOD), None) == ()

@@ -13,7 +13,7 @@ ROOM = Path(bot.config.__file__).parent
 KEYS = sorted(key for key in catalogue("en")[0] if key.startswith(("config.", "finding.")))
 WORDS = (
     "example file first group known length limit line meant name other owner people person record role roles "
-    "rule target text value where by"
+    "rule seats target text value ways where by"
 )
 PARAMS: dict[str, str | int] = {word: f"<{word}>" for word in WORDS.split()}
 

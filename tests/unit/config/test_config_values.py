@@ -15,7 +15,7 @@ from bot.config.load import load
 from bot.config.places import password_in_clear
 from bot.config.problems import ConfigInvalid
 from bot.config.types import Config, SoftReference
-from bot.model.requests import SlotSpec
+from bot.model.quorums import SlotSpec, plain
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,45 @@ def test_a_slot_is_a_count_and_a_role(text: str, count: int, role: str) -> None:
 def test_anything_else_is_no_slot(text: object) -> None:
     with pytest.raises(PydanticCustomError):
         values.slot(text)
+
+
+NEEDS = {
+    "one part of several": ({"any": ["1 of legal", "1 of ciso"]}, "1 × legal / 1 × ciso"),
+    "all parts": ({"all": ["1 of legal", "2 of dba"]}, "1 × legal + 2 × dba"),
+    "parts in parts": (
+        {"any": ["2 of ciso", {"all": ["1 of legal", {"any": ["1 of dba", "1 of sre"]}]}]},
+        "2 × ciso / (1 × legal + (1 × dba / 1 × sre))",
+    ),
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), NEEDS.values(), ids=NEEDS)
+def test_needs_are_combined(written: object, meant: str) -> None:
+    assert plain(values.need(written)) == meant
+
+
+def test_some_may_be_excepted_from_a_slot() -> None:
+    assert values.slot("2 of dba except contractor, trainee") == SlotSpec(2, "dba", ("contractor", "trainee"))
+
+
+BAD_NEEDS: dict[str, object] = {
+    "nothing to choose from": {"any": []},
+    "one part is no choice": {"any": ["1 of dba"]},
+    "another word": {"some": ["1 of dba", "1 of ciso"]},
+    "two words at once": {"any": ["1 of dba", "1 of ciso"], "all": ["1 of dba", "1 of ciso"]},
+    "no list": {"any": "1 of dba"},
+    "nothing": {},
+    "a list without a word": ["1 of dba", "1 of ciso"],
+    "nobody, deep inside": {"any": ["1 of dba", {"all": ["1 of ciso", "0 of legal"]}]},
+    "no name after except": "1 of dba except",
+    "an empty name after except": "1 of dba except ,",
+}
+
+
+@pytest.mark.parametrize("written", BAD_NEEDS.values(), ids=BAD_NEEDS)
+def test_anything_else_is_no_need(written: object) -> None:
+    with pytest.raises(PydanticCustomError):
+        values.need(written)
 
 
 @pytest.mark.parametrize(

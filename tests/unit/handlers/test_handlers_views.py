@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView
 from bot.model.jobs import JobState
+from bot.model.quorums import SlotSpec, simple
 from bot.model.requests import (
     CLOSED,
     Choice,
@@ -22,7 +23,6 @@ from bot.model.requests import (
     Proof,
     Revision,
     RuleSpec,
-    SlotSpec,
     State,
     Vote,
 )
@@ -125,7 +125,7 @@ def test_nothing_from_outside_can_ping_format_or_hide(label: str, value: str, re
                 "nullified": [[label, 1, ""]] * 30,
                 "way_back": label,
             },
-            RuleSpec(name, (), (SlotSpec(1, reason),), 1, 1, 0),
+            RuleSpec(name, (), (simple(SlotSpec(1, reason)),), 1, 1, 0),
             views.AT,
         ),
         frozen=Freeze(name, value, views.AT),
@@ -350,7 +350,7 @@ def test_the_rules_are_told_in_words_and_a_frozen_system_says_so() -> None:
     for rule in config().rules:
         about_crm = rule.when.target is None or "crm" in rule.when.target
         assert (f". {rule.name}*" in texts(rules)) is about_crm
-        for slot in rule.approve if about_crm else ():
+        for slot in rule.quorum.slots if about_crm else ():
             assert f"{slot.count} of *{slot.role}*" in texts(rules)
     assert "Stopped by <@U0BOB>" in texts(systems)
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config.types import Role, Rule
+from bot.config.rule_types import Rule
+from bot.config.types import Role
 from bot.policy.rules import (
     Asked,
     Refusal,

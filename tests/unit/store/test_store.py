@@ -11,10 +11,12 @@ import pytest
 
 from bot.errors import BooksDown, Refused
 from bot.model.people import RosterFacts
+from bot.model.quorums import SlotSpec, simple
 from bot.model.requests import Choice, State
 from bot.store import schema
 from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, RosterPort
+from bot.store.requests import rule_data, rule_from
 from bot.store.sender import Sender
 from bot.store.slots import PLANNING, SENDING, WORKER, Session
 from bot.texts import say
@@ -283,3 +285,18 @@ def test_a_connection_lost_in_the_middle_undoes_the_transaction_and_the_next_one
         assert house.rows("requests") == []
         assert house.file()
         house.close()
+
+
+def test_a_rule_that_an_earlier_release_stored_is_still_read() -> None:
+    """A request that was open across the upgrade."""
+    stored = {
+        "name": "small erasure",
+        "request": ["support"],
+        "approve": [{"count": 2, "role": "dba"}, {"count": 1, "role": "data-owner"}],
+        "expires": 3600,
+        "cooling_off": 10,
+        "drift_rows": 0,
+    }
+    rule = rule_from(stored)
+    assert rule.quorums == (simple(SlotSpec(2, "dba"), SlotSpec(1, "data-owner")),)
+    assert rule_from(rule_data(rule)) == rule
