@@ -15,6 +15,9 @@ from handlers.identity import People
 from handlers.ports import LifecyclePort, Services
 from handlers.slack import Slack, SlackIsBusy, SlackIsSilent, SlackSaysNo
 
+#: Digits of a number that is no request's id any more.
+_LONG = 18
+
 
 @dataclass(frozen=True)
 class Call:
@@ -48,7 +51,9 @@ class Call:
     @property
     def delivery(self) -> Delivery:
         """The delivery as the desk knows it."""
-        return Delivery(self.key, self.channel or None, self.user)
+        ts, about = str(self.payload.get("ts") or ""), str(self.payload.get("about") or "")
+        request = int(about) if about.isdecimal() and len(about) < _LONG else None
+        return Delivery(self.key, self.channel or None, self.user, ts or None, request)
 
 
 Decide = Callable[[LifecyclePort, Any, Actor, datetime], Answer | None]

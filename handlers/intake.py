@@ -81,6 +81,7 @@ def _form(body: Body) -> Taken:
     payload = {
         **_person(body),
         "channel": carried.get("channel"),
+        "about": carried.get("request"),
         "trigger_id": body.get("trigger_id"),
         "view": {
             "callback_id": view.get("callback_id"),

@@ -26,7 +26,8 @@ from handlers.votes import APPROVE, DENY
 _BAD_BLOCKS = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "block_mismatch"})
 _VANISHED = frozenset({"message_not_found", "channel_not_found", "is_inactive", "thread_not_found"})
 _FROZEN = frozenset({"cant_update_message", "edit_window_closed", "msg_too_long", "update_failed"})
-_PRIVATE = frozenset({"private", "direct", "plan-preview"})
+_PRIVATE = frozenset({"private", "private-card", "direct", "plan-preview"})
+_THREADED = frozenset({"private", "private-card", "direct"})
 _FINE = frozenset({"already_reacted"})
 _PAINTERS: Mapping[str, Callable[[RequestView, int, str], Rendered]] = {
     "card": lambda view, _revision, language: request_card.render(view, language),
@@ -236,7 +237,7 @@ class Drain:
         try:
             if item.kind == "direct":
                 self._direct_first(item, item.user, rendered, now)
-            elif not self._in_channel(item, rendered, now):
+            elif not self._near(item, rendered, now):
                 self._direct(item.user, item.subject, rendered, now)
         except SlackSaysNo as no:
             _log.warning("slack.cannot-tell", code=no.code)
@@ -258,23 +259,30 @@ class Drain:
             or replies.private(answer, language)
         )
 
-    def _in_channel(self, item: OutboxItem, rendered: Rendered, now: datetime) -> bool:
+    def _near(self, item: OutboxItem, rendered: Rendered, now: datetime) -> bool:
+        """Where the person is: in the thread of the request, in the channel, or maybe in either."""
+        thread = self._outbox.card_ts(item.request_id) if item.request_id and item.kind in _THREADED else None
+        told = thread is not None and self._in_channel(item, rendered, thread, now)
+        if told and item.kind != "private-card":
+            return True
+        return self._in_channel(item, rendered, None, now) or told
+
+    def _in_channel(self, item: OutboxItem, rendered: Rendered, thread: str | None, now: datetime) -> bool:
         if not item.channel or item.channel.startswith("D"):
             return False
+        where = {"channel": item.channel, "thread_ts": thread}
         try:
-            self._call(
-                "chat.postEphemeral", rendered, item.subject, now, channel=item.channel, user=item.user
-            )
+            self._call("chat.postEphemeral", rendered, item.subject, now, user=item.user, **where)
         except SlackSaysNo:
             return False
         return True
 
     def _direct_first(self, item: OutboxItem, person: str, rendered: Rendered, now: datetime) -> None:
-        """A direct message; a sentence in the channel when this person takes none."""
+        """A direct message; where the person pressed when this person takes none."""
         try:
             self._direct(person, item.subject, rendered, now)
         except SlackSaysNo:
-            if not self._in_channel(item, rendered, now):
+            if not self._near(item, rendered, now):
                 raise
 
     def _direct(self, person: str, subject: str, rendered: Rendered, now: datetime) -> None:

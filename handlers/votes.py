@@ -160,7 +160,7 @@ class BallotRepair:
             return
         event_ts = f"{now.timestamp():.6f}"
         key = f"repair:{item.channel}:{item.ts}:{user}:{emoji}:{added}:{event_ts}"
-        call = Call(key, "repair", {"user": user, "channel": item.channel}, fresh=False)
+        call = Call(key, "repair", {"user": user, "channel": item.channel, "ts": item.ts}, fresh=False)
         services.inbox.accept(key, "repair", call.payload, now)
 
         def decide(work: object) -> Answer | None:

@@ -32,7 +32,9 @@ class Desk:
                 answer = self._refused(work, delivery, refusal)
             work.erasable.erase(f"inbox:{delivery.key}")
             if answer is not None:
-                self._ground.tell(work, delivery.user, delivery.channel, answer, self._clock())
+                to, channel, now = delivery.user, delivery.channel, self._clock()
+                on, about = delivery.ts, delivery.about
+                self._ground.tell(work, to, channel, answer, now, on=on, about=about)
 
     def refuse(self, delivery: Delivery, refusal: Refused) -> None:
         """A refusal found before anything could be decided."""

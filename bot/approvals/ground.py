@@ -14,6 +14,8 @@ from bot.model.doors import Answer
 from bot.model.requests import CLOSED, Request, Vote
 from bot.store.unit_of_work import Work
 
+#: Messages that one sees in the channel and in the thread.
+_IN_CHANNEL = ("card", "receipt")
 ALL_KINDS = ("card", "plan", "plan-file", "ballot", "receipt")
 
 
@@ -85,7 +87,7 @@ class Ground:
         """Everything shown about a request must be shown anew."""
         work.outbox.redraw(request.id, ALL_KINDS)
 
-    def tell(
+    def tell(  # noqa: PLR0913 - a sentence for one person has this many coordinates
         self,
         work: Work,
         user: str,
@@ -93,8 +95,14 @@ class Ground:
         answer: Answer,
         now: datetime,
         once: str | None = None,
+        on: str | None = None,
+        about: int | None = None,
     ) -> None:
-        """A private sentence. With ``once``, the same thing is told only once."""
+        """A private sentence. With ``once``, the same thing is told only once.
+
+        It goes into the thread of the request of the message ``on``, or of the request ``about``. Card and
+        receipt stand in the channel too, and whoever pressed there may look at either: that is told in both.
+        """
         place = f"private:{once or self.entropy(9).hex()}"
         if work.outbox.known(place):
             return
@@ -105,8 +113,13 @@ class Ground:
             "value": answer.value,
         }
         work.erasable.put(place, "answer", content, b"", now)
-        kind = "direct" if answer.direct else "private"
-        work.outbox.want(place, kind, channel or "", now, user=user)
+        pressed = work.outbox.at(channel or "", on) if on else None
+        kind = "private-card" if pressed is not None and pressed.kind in _IN_CHANNEL else "private"
+        kind = "direct" if answer.direct else kind
+        request_id = pressed.request_id if pressed is not None else None
+        if request_id is None and about is not None and work.requests.get(about) is not None:
+            request_id = about
+        work.outbox.want(place, kind, channel or "", now, request_id=request_id, user=user)
 
     def note(self, work: Work, request: Request, key: str, now: datetime, **params: str | int) -> None:
         """A sentence in the thread of a request. Its parameters are never personal."""

@@ -113,7 +113,7 @@ def _tell_once(
     ground: Ground, work: Work, place: tuple[str, str], actor: Actor, answer: Answer, now: datetime
 ) -> None:
     once = f"once:{place[0]}:{place[1]}:{actor.user}:{answer.key}"
-    ground.tell(work, actor.user, place[0], answer, now, once=once)
+    ground.tell(work, actor.user, place[0], answer, now, once=once, on=place[1])
 
 
 def _older(event_ts: str, known: str) -> bool:

@@ -12,11 +12,17 @@ from bot.model.requests import Freeze, Operation, Request, Revision, Vote
 
 @dataclass(frozen=True)
 class Delivery:
-    """One payload of Slack's: ``key`` is its event id or trigger id, ``channel`` where to answer."""
+    """One payload of Slack's: ``key`` is its event id or trigger id, ``channel`` where to answer.
+
+    ``ts`` is the message that was pressed or reacted to, ``about`` the request that a form was opened for:
+    the answer goes into that thread.
+    """
 
     key: str
     channel: str | None
     user: str
+    ts: str | None = None
+    about: int | None = None
 
 
 @dataclass(frozen=True)
@@ -122,9 +128,9 @@ class KeptBackup:
 class OutboxItem:
     """One message that should be in Slack and look like its subject.
 
-    ``kind`` is card, plan, plan-file, ballot, note, receipt or private. ``wanted`` counts the changes,
-    ``shown`` the last one that Slack has; ``state`` is new, posting (a first post whose answer is not known),
-    posted, gone. ``file`` is Slack's id of the file that the message carries, ``sha256`` its checksum.
+    ``kind`` is card, plan, plan-file, ballot, note, receipt, private or private-card. ``wanted`` counts the
+    changes, ``shown`` the last one that Slack has; ``state`` is new, posting (a first post whose answer is
+    not known), posted, gone. ``file`` is Slack's id of the file it carries, ``sha256`` its checksum.
     """
 
     subject: str

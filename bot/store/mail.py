@@ -18,6 +18,7 @@ THREAD_KINDS = ("plan", "plan-file", "ballot", "note", "receipt")
 _RANK = {
     "private": 0,
     "direct": 0,
+    "private-card": 0,
     "card": 1,
     "plan-file": 2,
     "plan": 3,

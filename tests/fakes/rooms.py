@@ -455,7 +455,7 @@ class House:
         """(user, key) of every private sentence, oldest first."""
         found = []
         for row in self.rows("outbox"):
-            if row["kind"] == "private":
+            if row["kind"] in ("private", "private-card"):
                 answer = self.reading.private_text(row["subject"])
                 found.append((row["user"], answer.key if answer else ""))
         return found

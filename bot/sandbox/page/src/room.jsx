@@ -61,7 +61,7 @@ export function roomName(room) {
 function sorted(all) {
   const replies = {};
   for (const one of all) {
-    if (one.thread) (replies[one.thread] ??= []).push(one);
+    if (one.thread && !one.private) (replies[one.thread] ??= []).push(one);
   }
   return { shown: all.filter((one) => !one.thread || one.broadcast), replies };
 }
