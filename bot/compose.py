@@ -58,7 +58,6 @@ SOON = 0.05
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
 LOST = 70
 PATIENCE = 60.0
-#: A code lives for seconds: somebody waits for the answer to it.
 PROVE = 0.15
 
 
@@ -216,8 +215,9 @@ def served(config: Config, host: str, chosen: tuple[str, ...] | None) -> tuple[s
 class Worker:
     """The worker process: lock, database, keys, engine, sweeps, in this order."""
 
-    #: What makes the crew; the kill tests put one here that dies at a chosen moment.
+    #: What makes the crew and the prover; the kill tests put some here that die at a chosen moment.
     crew: Callable[..., Crew] = Crew
+    prover: Callable[..., Prover] = Prover
     _canary = Canary.NOT_YET
 
     def __init__(
@@ -242,7 +242,7 @@ class Worker:
         hash_key = keys.load_or_create_secret(settings.worker_dir / "hash.key")
         safe = proofs.open_safe(settings.worker_dir, self._config.workspace)
         self._ground = Ground(self._config, secrets.token_bytes, safe.key)
-        self._prover = Prover(self._store, self._ground, safe)
+        self._prover = self.prover(self._store, self._ground, safe)
         self._open_log(_marks(master, hash_key), safe.key.public)
         targets = served(self._config, settings.host, targets)
         self._host = settings.host

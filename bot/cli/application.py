@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bot.cli import audit, backups, checks, policy, requests, sandbox, serve
+from bot.cli import audit, backups, checks, enrol, policy, requests, sandbox, serve
 from bot.cli.console import line
 from bot.texts import say
 
@@ -20,6 +20,7 @@ app = typer.Typer(
 serve.register(app)
 sandbox.register(app)
 checks.register(app)
+enrol.register(app)
 app.add_typer(requests.group, name="request")
 app.add_typer(backups.group, name="backup")
 app.add_typer(audit.group, name="audit")

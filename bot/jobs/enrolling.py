@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bot.approvals import intents
 from bot.approvals.ground import Ground
 from bot.errors import CountersignError
 from bot.model.doors import Answer
 from bot.model.proofs import Letter
+from bot.model.requests import State
 from bot.proofs.codes import Tally
 from bot.proofs.safe import Safe
 from bot.proofs.tickets import Entry, Ticket, redeem
@@ -37,6 +39,8 @@ class Enrolling:
                 self._refused(work, letter.user, no.key, now)
                 answer = Answer(no.key, no.params, direct=True)
             self.ground.tell(work, letter.user, letter.channel, answer, now)
+            if done is not None:
+                self._ask_again(work, letter.user, now)
         if done is not None:
             # After the database has it: what a crash lets out here, the next use of a code makes good.
             self.safe.ledger.spend(done[0].id, now)
@@ -62,6 +66,16 @@ class Enrolling:
             return Answer(f"proof.{entry}", direct=True), None
         self.safe.keep_ticket(work, user, after, now)
         return Answer(f"proof.{entry}", direct=True, button="enrol", value=""), None
+
+    def _ask_again(self, work: Work, user: str, now: datetime) -> None:
+        """What this person wanted to approve before, and still may, now with a code."""
+        for wish in work.intents.by(user):
+            request = work.requests.get(wish.request_id)
+            if request is None or request.state is not State.PENDING or request.revision != wish.revision:
+                continue
+            self.ground.redraw(work, request)
+            asked = intents.ask_for_code(work, request, user)
+            self.ground.tell(work, user, request.channel, asked, now)
 
     def _refused(self, work: Work, user: str, why: str, now: datetime) -> None:
         self.ground.log(work, "enrol-refused", None, {"by": user, "why": why}, now)

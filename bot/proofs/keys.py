@@ -26,13 +26,13 @@ _NONCE = 12
 class ProofKey:
     """Everything that is made of the secret. It cannot be printed, pickled or copied."""
 
-    __slots__ = ("_boxes", "_marks", "_workspace", "identity")
+    __slots__ = ("_boxes", "_marks", "identity", "workspace")
 
     def __init__(self, secret: bytes, workspace: str) -> None:
         self.identity = Identity(_derive(secret, "letters"))
         self._boxes = AESGCM(_derive(secret, "boxes"))
         self._marks = _derive(secret, "marks")
-        self._workspace = workspace
+        self.workspace = workspace
 
     @property
     def public(self) -> str:
@@ -68,7 +68,7 @@ class ProofKey:
 
     def _mark(self, vote: Vote, request: Request, digest: str) -> str:
         about = [
-            self._workspace,
+            self.workspace,
             [request.id, vote.request_id],
             vote.revision,
             digest,
@@ -81,7 +81,7 @@ class ProofKey:
         return hmac.digest(self._marks, json.dumps(about).encode(), "sha256").hex()
 
     def _about(self, kind: str, user: str) -> bytes:
-        return json.dumps([self._workspace, kind, user]).encode()
+        return json.dumps([self.workspace, kind, user]).encode()
 
     def __repr__(self) -> str:
         return f"<ProofKey {self.public}>"

@@ -36,6 +36,11 @@ class Intents:
         """One person's wish."""
         return next((one for one in self.of(request_id, revision) if one.user == user), None)
 
+    def by(self, user: str) -> tuple[Intent, ...]:
+        """One person's wishes, oldest first; many may be about what is over."""
+        query = select(t.intents).where(t.intents.c.user == user).order_by(t.intents.c.at)
+        return tuple(_intent(row) for row in self._connection.execute(query))
+
     def put(self, intent: Intent) -> None:
         """Keep one person's wish, replacing an earlier one."""
         self.drop(intent.request_id, intent.revision, intent.user)

@@ -33,6 +33,20 @@ class Phones:
             tally = self.house.safe.activate(work, user, ticket.secret, Tally(), self.house.now)
         self.house.safe.ledger.raise_to(user, tally)
 
+    def ticket(self, user: str) -> Handed:
+        """What the operator's command writes."""
+        ticket, handed = issue(self.house.entropy, self.house.now)
+        with self.house.store.transact() as work:
+            self.house.safe.keep_ticket(work, user, ticket, self.house.now)
+        return handed
+
+    def redeem(self, user: str, handed: Handed, ticket: str = "", code: str = "") -> str:
+        """Send the form of an enrolment; the key of the answer."""
+        self.handed[user] = handed
+        said = {"kind": "enrol", "ticket": ticket or handed.ticket}
+        answer = self.post(self.letter(None, user, code or self.code(user), **said))
+        return answer.key if answer else ""
+
     def code(self, user: str, steps: int = 0) -> str:
         """What the phone shows now, or so many steps from now."""
         return TOTP(self.handed[user].key).at(self.house.now + timedelta(seconds=30 * steps))

@@ -3,7 +3,7 @@
 Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
 committed and our own database does not know yet; ``sleep`` stops the process inside a step with SIGSTOP, for
 whoever sends it SIGCONT; ``open-gate``: the worker's gate says yes to everything; ``linger`` keeps a step waiting while a file ``lingering`` is in the data folder; ``engine-before``, ``engine-after``: a step NAME of the
-engine.
+engine; ``code-used``: a code is used up and its vote not cast.
 """
 
 import os
@@ -23,6 +23,7 @@ from bot.jobs.crew import Crew
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.permit import Gate
+from bot.jobs.proving import Prover
 from bot.settings import read_environment
 
 MOMENT, NAME = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
@@ -78,7 +79,17 @@ def open_gate(*_: object) -> Gate:
     return Gate.GO
 
 
+class DyingProver(Prover):
+    """Dies when the code is used up in the file, and the database knows nothing of it."""
+
+    def _vote(self, *args: Any) -> Any:
+        if MOMENT == "code-used":
+            die()
+        return super()._vote(*args)
+
+
 class DyingWorker(compose.Worker):
+    prover = DyingProver
     crew = partial(
         DyingCrew, gatekeeper=DyingGatekeeper, take=open_gate if MOMENT == "open-gate" else permit.take
     )
