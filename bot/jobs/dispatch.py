@@ -4,7 +4,7 @@ No network call happens inside a transaction: the worker writes a question about
 and the next turn of the sweep goes on with the answer.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -18,11 +18,13 @@ from bot.jobs.permit import ROSTER_FRESH, fresh_roster, whom_to_ask
 from bot.model.jobs import JobKind, JobState
 from bot.model.people import RosterFacts
 from bot.model.requests import DESTRUCTIVE, Operation, Request, State
+from bot.policy import rules
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
 
 PLANNING_ROSTER_FRESH = timedelta(minutes=5)
+MOST_ASKED = 50
 Plan = Callable[[Request], execution.Planned]
 Enqueue = Callable[[Work, str, str], None]
 
@@ -106,23 +108,40 @@ class Dispatcher:
         return [one for one in found if self._serves is None or not one.target or one.target in self._serves]
 
     def _roster_for(self, request: Request, now: datetime) -> RosterFacts | None:
+        """Who is who, with everybody who could approve; None while Slack is being asked."""
         with self._store.read() as work:
             nonce = work.requests.nonce(request.id)
             answered = work.roster.answered(nonce) if nonce else None
+            known = work.roster.asked(nonce) if nonce else frozenset()
+        groups: Mapping[str, tuple[str, ...]] = {}
         if answered is not None and timedelta(0) <= now - answered[1] <= PLANNING_ROSTER_FRESH:
-            return answered[0]
+            groups = answered[0].groups
+            if self._approvers(request, groups) <= known:
+                return answered[0]
         if nonce is None or answered is not None:
             with self._store.transact() as work:
                 locked = work.requests.lock(request.id)
                 # Another worker may have asked, or even planned, in the meantime.
                 if locked and locked.state is State.PLANNING and work.requests.nonce(request.id) == nonce:
-                    work.requests.set_nonce(request.id, self._ask(work, request, now))
+                    more = self._approvers(request, groups)
+                    work.requests.set_nonce(request.id, self._ask(work, request, now, more))
         return None
 
-    def _ask(self, work: Work, request: Request, now: datetime) -> str:
+    def _approvers(self, request: Request, groups: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+        """Those who could approve, as far as the groups are known: a request nobody can approve is refused.
+
+        Nobody when there are too many to ask about: among so many somebody can.
+        """
+        config = self._ground.config
+        could = rules.possible(config.rules, execution.asked(config, request, None))
+        roles = {role for rule in could for role in rule.quorum.roles}
+        found = {user for role in roles for user in rules.people_of(config.roles[role], groups)}
+        return frozenset(found) if len(found) <= MOST_ASKED else frozenset()
+
+    def _ask(self, work: Work, request: Request, now: datetime, more: Collection[str] = ()) -> str:
         nonce = self._ground.entropy(16).hex()
         users, groups = whom_to_ask(self._ground, work, request)
-        work.roster.ask(nonce, users, groups, now)
+        work.roster.ask(nonce, tuple(dict.fromkeys((*users, *sorted(more)))), groups, now)
         return nonce
 
     def _plan_one(self, request: Request, roster: RosterFacts, clock: Callable[[], datetime]) -> None:

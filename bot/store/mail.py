@@ -308,6 +308,11 @@ class Roster:
         groups = {group: tuple(users) for group, users in row.answer["groups"].items()}
         return RosterFacts(people, groups), row.asked_at
 
+    def asked(self, nonce: str) -> frozenset[str]:
+        """The people whom a question was about by name; nobody when it is gone."""
+        query = select(t.roster_questions.c.users).where(t.roster_questions.c.nonce == nonce)
+        return frozenset(self._connection.execute(query).scalar_one_or_none() or ())
+
     def open_since(self, nonce: str) -> datetime | None:
         """When a question that is still open was put; None when it is answered or gone."""
         query = select(t.roster_questions.c.asked_at).where(

@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bot.approvals import execution
 from bot.jobs.dispatch import Dispatcher
 from bot.jobs.lock import SessionLock, become_a_worker
+from bot.model.people import RosterFacts
 from bot.model.requests import Request, State
 from bot.store.ports import RosterPort
 from tests.fakes.rooms import House, empty_postgresql, planned
@@ -42,10 +44,17 @@ def worker(house: House, plan: Planner) -> tuple[Dispatcher, SessionLock]:
     return Dispatcher(house.store, house.ground, plan, lambda *_: None, None, lock), lock
 
 
-def answer_all(house: House) -> None:
+def answer_all(house: House, roster: RosterFacts | None = None) -> None:
     port = RosterPort(house.store)
     for question in port.questions():
-        port.answer(question.nonce, house.roster(), house.now)
+        port.answer(question.nonce, roster or house.roster(), house.now)
+
+
+def look_up(house: House, dispatcher: Dispatcher, roster: RosterFacts | None = None) -> None:
+    """Two questions: the second is about those whom the answer to the first named."""
+    for _ in range(2):
+        dispatcher.plan_waiting(house.clock)
+        answer_all(house, roster)
 
 
 def test_two_workers_plan_a_request_once(server: House) -> None:
@@ -55,7 +64,7 @@ def test_two_workers_plan_a_request_once(server: House) -> None:
     request_id = server.file()
     for dispatcher in (first, second):
         dispatcher.plan_waiting(server.clock)
-    answer_all(server)
+    look_up(server, first)
     for dispatcher in (first, second, first, second):
         dispatcher.plan_waiting(server.clock)
     plan.go.set()
@@ -72,8 +81,7 @@ def test_a_plan_that_died_with_its_worker_is_made_by_the_next(server: House) -> 
     lost, plan = Planner(), Planner()
     first, one = worker(server, lost)
     request_id = server.file()
-    first.plan_waiting(server.clock)
-    answer_all(server)
+    look_up(server, first)
     first.plan_waiting(server.clock)
     assert lost.begun.acquire(timeout=30)
     second, two = worker(server, plan)
@@ -104,3 +112,29 @@ def test_the_dead_are_buried_and_the_living_are_not(server: House) -> None:
     assert fourth.name == "slot-0"
     for lock in (two, third, fourth):
         lock.release()
+
+
+UNFIT: dict[str, dict[str, Any]] = {
+    "everybody who could approve has left": {"is_deactivated": True},
+    "everybody who could approve is a guest": {"is_guest": True},
+    "everybody who could approve is of another company": {"team": "T0OTHER"},
+    "everybody who could approve is an app": {"is_bot": True},
+}
+
+
+@pytest.mark.parametrize("flags", UNFIT.values(), ids=UNFIT)
+def test_a_request_that_nobody_can_approve_is_refused_at_once(server: House, flags: dict[str, Any]) -> None:
+    """The members of the group are looked at one by one before anybody is asked to vote."""
+    plan = Planner()
+    plan.go.set()
+    dispatcher, lock = worker(server, plan)
+    request_id = server.file()
+    holders = server.settings.roles["dba"].people(server.groups)
+    roster = server.roster(flags=dict.fromkeys(holders, flags))
+    look_up(server, dispatcher, roster)
+    dispatcher.plan_waiting(server.clock)
+    dispatcher.close()
+    found = server.request(request_id)
+    assert (found.state, found.outcome, found.number) == (State.REFUSED, "filing.unreachable", None)
+    assert "dba" in str(found.outcome_params["missing"])
+    lock.release()
