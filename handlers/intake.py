@@ -103,7 +103,8 @@ def _event(body: Body) -> Taken | None:
     payload: dict[str, Any] = {
         "event": kind,
         "user": user,
-        "event_team": event.get("user_team") or body.get("team_id"),
+        "team": event.get("user_team"),
+        "event_team": body.get("team_id"),
         "channel": event.get("channel"),
     }
     if kind in LASTING:

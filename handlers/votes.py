@@ -71,7 +71,8 @@ def withdraw(front: Front, call: Call) -> None:
 def ask_reason(front: Front, call: Call) -> None:
     """*Add a reason* under the private answer to a deny: the form."""
     request_id, _ = request_of(call.value)
-    form = forms.deny(request_id, call.channel, front.people.language(call.user))
+    actor = front.member(call)
+    form = forms.deny(request_id, call.channel, front.people.language(actor.user))
     front.open_form(call, form, Stale("usage.deny-reason"))
 
 

@@ -175,9 +175,10 @@ def deny_reason(
     """Why somebody denied; the requester reads it in private, the card while the request is open.
 
     Raises:
-        Refused: this person did not deny it.
+        Refused: this person did not deny it, or is nobody here any more.
     """
     request = ground.lock(work, request_id)
+    check_person(actor, ground.config)
     if request.denied_by != actor.user or request.state not in (State.DENIED, State.REJECTED):
         raise Stale("vote.not-your-denial")
     if request.state is State.DENIED:

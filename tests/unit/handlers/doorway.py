@@ -144,12 +144,14 @@ class Doorway:
         values: Mapping[str, str],
         user: str = "U0ALICE",
         carried: Any = None,
+        person: Mapping[str, str] | None = None,
         **more: Any,
     ) -> BoltResponse:
         state = {name: {name: {"type": "plain_text_input", "value": value}} for name, value in values.items()}
         return self.send(
             {
                 **self._interaction("view_submission", user),
+                **({"user": person} if person else {}),
                 "view": {
                     "id": "V1",
                     "type": "modal",
@@ -241,8 +243,8 @@ class Doorway:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Doorway]:
-    found = Doorway(folder)
+def opened(folder: Path, settings: Config | None = None) -> Iterator[Doorway]:
+    found = Doorway(folder, settings)
     try:
         yield found
     finally:
