@@ -26,6 +26,7 @@ def sealed(front: Front, taken: Taken) -> Taken:
 
 def enter_code(front: Front, call: Call) -> None:
     """*Enter code…*: the form, for the revision the button stands under."""
+    front.member(call)
     request_id, revision = request_of(call.value)
     view = front.services.reading.view(request_id)
     number = view.request.number or 0 if view is not None else 0
