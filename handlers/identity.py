@@ -19,6 +19,7 @@ from handlers.ports import Services
 from handlers.slack import Slack, SlackIsBusy, SlackIsSilent, SlackSaysNo, connect
 
 FRESH = timedelta(seconds=5)
+_BOT_FLAGS = ("is_bot", "is_workflow_bot", "is_connector_bot")
 LOCALE_FRESH = timedelta(minutes=10)
 _NOBODY = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 _NO_GROUP = frozenset({"no_such_subteam", "subteam_not_found"})
@@ -184,7 +185,9 @@ def _facts(user: str, answer: Mapping[str, Any], workspace: str, fallback: str |
         user=user,
         team=workspace if home else (team if team != workspace else ""),
         name=str(profile.get("display_name") or told.get("real_name") or told.get("name") or ""),
-        is_bot=bool(told.get("is_bot")) or user == "USLACKBOT",
+        is_bot=any(told.get(flag) for flag in _BOT_FLAGS)
+        or bool(profile.get("bot_id"))
+        or user == "USLACKBOT",
         is_guest=bool(told.get("is_restricted")) or bool(told.get("is_ultra_restricted")),
         is_deactivated=bool(told.get("deleted")),
         locale=str(told["locale"]) if told.get("locale") else None,
