@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.approvals import quorum
+from bot.approvals import quorum, revisions
 from bot.approvals.filing import role_refusal
 from bot.approvals.ground import Ground, subject
 from bot.config.rule_types import Rule
@@ -14,19 +14,18 @@ from bot.errors import CountersignError, NotAllowed, Refused
 from bot.model.doors import Answer
 from bot.model.people import RosterFacts
 from bot.model.quorums import plain
-from bot.model.requests import Proof, Request, Revision, RuleSpec, State
+from bot.model.requests import Proof, Request, RuleSpec, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
 
 @dataclass(frozen=True)
 class Planned:
-    """A finished plan: canonical data and digest for everybody, label and subject for the erasable table."""
+    """A finished plan: canonical data for everybody, label and subject for the erasable table."""
 
     target: str
     record: str | None
     data: Mapping[str, Any]
-    digest: str
     rows: int
     label: str | None
     subject: str
@@ -117,7 +116,8 @@ def accept_plan(
     resolved = replace(request, target=plan.target, record=plan.record)
     rule = rule_for(ground.config, resolved, plan.rows, roster, plan.data.get("people") or ())
     number = request.revision + 1
-    work.requests.add_revision(Revision(request.id, number, plan.digest, plan.data, rule, now))
+    revision = revisions.make(request, number, plan.data, rule, now)
+    work.requests.add_revision(revision)
     place = subject(request.id)
     if plan.label is not None:
         ground.keep(work, place, "label", plan.label, now)
@@ -135,7 +135,7 @@ def accept_plan(
             user=request.requester,
         )
         return
-    body = {"digest": plan.digest, "rows": plan.rows, "rule": rule.name, "revision": number}
+    body = {"digest": revision.digest, "rows": plan.rows, "rule": rule.name, "revision": number}
     ground.log(work, "plan", request, body, now)
     changed = ground.change(
         work,
@@ -153,11 +153,7 @@ def accept_plan(
         outcome=None,
         outcome_params={},
     )
-    for kind in ("card", "plan-file", "plan", "ballot"):
-        name = "" if kind == "card" else f":{number}"
-        work.outbox.want(
-            f"{kind}:{request.id}{name}", kind, changed.channel, now, request_id=request.id, revision=number
-        )
+    revisions.show(work, changed, number, now)
 
 
 def refuse(ground: Ground, work: Work, request: Request, refusal: CountersignError, now: datetime) -> None:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import structlog
 
-from bot.approvals import execution
+from bot.approvals import execution, revisions
 from bot.approvals.ground import Ground
 from bot.config.types import Config
 from bot.errors import BooksDown, whereabouts
@@ -21,7 +21,7 @@ from bot.jobs.permit import Gate
 from bot.model.jobs import Canary, JobState
 from bot.model.people import PersonFacts, RosterFacts
 from bot.model.plans import Plan
-from bot.model.requests import Choice, Operation, Permit, Proof, Revision, State, Vote
+from bot.model.requests import Choice, Operation, Permit, Proof, State, Vote
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -173,13 +173,16 @@ def _hatch(work: Work, ground: Ground, now: datetime) -> Permit:
         expires_at=now + _HOUR,
     )
     rule = execution.spec(ground.config.rules[0])
-    work.requests.add_revision(Revision(REQUEST, 1, plan.digest(), plan.to_data(), rule, now))
+    asked = work.requests.get(REQUEST)
+    assert asked is not None
+    revision = revisions.make(asked, 1, plan.to_data(), rule, now)
+    work.requests.add_revision(revision)
     _vote(work, _AGREES, now)
     people = {user: PersonFacts(user, ground.config.workspace, "") for user in _PEOPLE}
     work.roster.ask(JOB, _PEOPLE, (), now)
     work.roster.answer(JOB, RosterFacts(people, {}), now)
     work.jobs.add(JOB, REQUEST, 1, TARGET)
-    return _issue(work, plan.digest(), now + _HOUR, JOB)
+    return _issue(work, revision.digest, now + _HOUR, JOB)
 
 
 def _plan() -> Plan:

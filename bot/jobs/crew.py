@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.approvals import execution
+from bot.approvals import execution, revisions
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
@@ -205,9 +205,10 @@ class Crew:
         self.hands.clear(job)
         with self.store.transact() as work:
             work.jobs.forget_steps(job.id)
-            revision = work.requests.revision(request.id, job.revision)
+            revision, taken = work.requests.revision(request.id, job.revision), work.permits.of_job(job.id)
         if revision is None:
             raise Broken("job.broken", code="revision")
+        revisions.approved(revision, taken)
         gate = self.gatekeeper(self.store, self.ground, self.clock, job)
         gate.check()
         if request.operation is Operation.UNFREEZE:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.approvals import execution, quorum
+from bot.approvals import execution, quorum, revisions
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
@@ -62,9 +62,12 @@ def take(ground: Ground, work: Work, job_id: str, now: datetime) -> Gate:
     if job.kind is JobKind.PUT_BACK:
         return _put_back(ground, work, job, request, now)
     permit = work.permits.ready(request.id)
-    revision = work.requests.revision(request.id, request.revision)
-    if permit is None or revision is None or not _bound(job, request, permit, now):
+    if permit is None or not _bound(job, request, permit, now):
         return _turn_away(ground, work, job, request, "not-bound", now)
+    revision = _readable(work, request)
+    if revision is None:
+        _cancel(ground, work, request, Refused("outcome.not-what-was-approved"), now)
+        return _turn_away(ground, work, job, request, "other-digest", now)
     return _ask_everything(ground, work, (job, request, revision, permit), frozen, now)
 
 
@@ -141,13 +144,21 @@ def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | No
     return _decide(ground, work, case, rule, roster, now)
 
 
+def _readable(work: Work, request: Request) -> Revision | None:
+    """The revision, unless somebody has written into our books what none of us writes."""
+    try:
+        return work.requests.revision(request.id, request.revision)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def _plan_of(revision: Revision) -> Plan | None:
-    """The plan, when it still is the one whose digest was voted on."""
+    """The plan, when it and the rule still are those whose digest was voted on."""
     try:
         plan = Plan.from_data(revision.plan)
     except (ValueError, KeyError, TypeError):
         return None
-    return plan if plan.digest() == revision.digest else None
+    return plan if revisions.is_bound(revision) else None
 
 
 def _is_about(plan: Plan, request: Request) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bot.approvals import revisions
 from bot.approvals.aside import is_aside
 from bot.approvals.execution import Planned
 from bot.approvals.ground import Ground
@@ -14,7 +15,7 @@ from bot.audit import certificate
 from bot.backups.ids import backup_id
 from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import Broken, CannotProve, NotFound, NotOurs, Stale
+from bot.errors import Broken, CannotProve, NotFound, Stale
 from bot.model.backups import SealedBackup
 from bot.model.doors import Answer
 from bot.model.jobs import Backup, Job
@@ -57,7 +58,7 @@ class SystemHands:
         """
         spec = self._spec(request)
         made, open_files = teardown.plan(spec, self.system(request), self.host, self.name(request))
-        return Planned(request.target, None, made.to_data(), made.digest(), 0, open_files, "")
+        return Planned(request.target, None, made.to_data(), 0, open_files, "")
 
     def plan_restore(self, opened: OpenedBackup, sha256: str, into: str) -> Planned:
         """What bringing a whole system back would mean, read-only.
@@ -73,7 +74,7 @@ class SystemHands:
         system = self.open_system(spec, self.ground.config.targets)
         made = bring_back.plan(spec, system, self.host, opened, sha256, into)
         backup = opened.manifest.backup_id
-        return Planned(target, None, made.to_data(), made.digest(), made.rows, None, "", backup)
+        return Planned(target, None, made.to_data(), made.rows, None, "", backup)
 
     def bring_back(self, job: Job, request: Request, gate: Gate) -> Told | None:
         """A permitted restore of a whole system; raises as ``bring_back.run``."""
@@ -92,7 +93,7 @@ class SystemHands:
         bring_back.clear(self._restore_order(job, request), self.system(request))
 
     def _restore_order(self, job: Job, request: Request) -> BringBackOrder:
-        plan = self._approved(job, request)
+        plan, _ = self._approved(job, request)
         return BringBackOrder(plan, self._spec(request), self.host, bring_back.name_of(request.id))
 
     def _require_gone(self, target: str) -> None:
@@ -120,7 +121,7 @@ class SystemHands:
         Raises:
             NotOurs: the plan is not the one whose digest was voted on.
         """
-        plan = self._approved(job, request)
+        plan, digest = self._approved(job, request)
         return TeardownOrder(
             plan=plan,
             spec=self._spec(request),
@@ -129,23 +130,20 @@ class SystemHands:
             new_backup=lambda: backup_id(self.clock(), self.ground.entropy(8)),
             drop_backup=self._drop,
             announce=lambda: self._announce(job, request, plan),
-            facts={"request": request.number or 0, "job": job.id, "plan": plan.digest()},
+            facts={"request": request.number or 0, "job": job.id, "plan": digest},
         )
 
-    def _approved(self, job: Job, request: Request) -> Plan:
-        """The plan that the job carries out.
+    def _approved(self, job: Job, request: Request) -> tuple[Plan, str]:
+        """The plan that the job carries out, and the digest that was voted on.
 
         Raises:
             NotOurs: it is not the one whose digest was voted on.
         """
         with self.store.read() as work:
-            revision = work.requests.revision(request.id, job.revision)
+            revision, permit = work.requests.revision(request.id, job.revision), work.permits.of_job(job.id)
         if revision is None:
             raise Broken("job.broken", code="revision")
-        plan = Plan.from_data(revision.plan)
-        if plan.digest() != revision.digest:
-            raise NotOurs("outcome.not-what-was-approved")
-        return plan
+        return revisions.approved(revision, permit), revision.digest
 
     def purge_order(self, job: Job, request: Request, first: Job, system: System) -> PurgeOrder:
         """The permitted purge of what ``first`` set aside.
@@ -168,7 +166,7 @@ class SystemHands:
 
     def _own(self, job: Job, request: Request, first: Job, system: System) -> UninstallOrder | None:
         """The system's own uninstall, if it was approved."""
-        plan = self._approved(job, request)
+        plan, _ = self._approved(job, request)
         if teardown.method_of(plan) != teardown.BUILTIN:
             return None
         approved = (plan.system or {})["builtin"]

@@ -71,7 +71,7 @@ class Hands:
             steps=("step.unfreeze",),
             way_back="way-back.freeze",
         )
-        return Planned(request.target, None, plan.to_data(), plan.digest(), 0, None, "")
+        return Planned(request.target, None, plan.to_data(), 0, None, "")
 
     def carry_out(self, job: Job, request: Request, revision: Revision, gate: Gatekeeper) -> Result:
         """One attempt; everything or nothing.
@@ -181,9 +181,7 @@ class Hands:
         plan, who = delete_records.plan(
             self._target(request.target), spec, request.record, values, self.hash_key
         )
-        return Planned(
-            request.target, request.record, plan.to_data(), plan.digest(), plan.rows, who.label, who.to_json()
-        )
+        return Planned(request.target, request.record, plan.to_data(), plan.rows, who.label, who.to_json())
 
     def _plan_restore(self, request: Request) -> Planned:
         backup_id, sha256 = self._named_backup(request)
@@ -202,7 +200,6 @@ class Hands:
             name,
             record,
             plan.to_data(),
-            plan.digest(),
             plan.rows,
             None,
             "",

@@ -21,6 +21,7 @@ from bot.model.plans import Drift, Plan, Told
 from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
 from bot.operations.teardown import Host, Steps, require_here, timed
+from bot.targets import versions
 from bot.targets.system import Holding, ServiceFacts, System
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order.
@@ -227,7 +228,7 @@ def _fingerprint(spec: Target, system: System, host: Host, into: str, sha256: st
     """Which machine, which parts at which places, out of which backup."""
     places: Sequence[Sequence[str]] = [[one.name, _into(one, into) or one.home] for one in system.holdings]
     services = [one.name for one in system.services]
-    what = [spec.name, host.name, host.mark, into, places, services, sha256]
+    what = [spec.name, host.name, host.mark, versions.SYSTEM, into, places, services, sha256]
     return hashlib.sha256(json.dumps(what, ensure_ascii=True).encode()).hexdigest()
 
 

@@ -13,6 +13,7 @@ from bot.config.types import SoftReference
 from bot.errors import BadInput, CannotProve
 from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
 from bot.operations.closure import Reach, components, reach
+from bot.targets import versions
 from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
 #: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.
@@ -195,6 +196,7 @@ def schema_hash(
     data = {
         "format": FORMAT,
         "identity": identity_hash(target),
+        "adapter": [target.identity["kind"], versions.OF_RECORDS[target.identity["kind"]]],
         "tables": {name: catalogue.tables[name].definition for name in sorted(tables)},
         "links": sorted([edge.label, edge.action, edge.where] for edge in links),
     }

@@ -16,6 +16,7 @@ from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.model.plans import Plan, Told
 from bot.model.requests import Operation
+from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.system import ServiceFacts, Survey, System, Users
 
@@ -58,6 +59,8 @@ _PACE: Mapping[str, int] = {
     "step.remove": 400_000_000,
 }
 _SHOWN_USERS = 10
+#: A database is a holding here, and its own adapter says what its place is.
+_ADAPTERS = [versions.SYSTEM, versions.SQLITE]
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,7 @@ def fingerprint(
         target,
         host.name,
         host.mark,
+        _ADAPTERS,
         sorted(one.name for one in services),
         [[one.name, one.kind, one.place, sorted(one.identity.items())] for one in surveys],
         *([mark] if mark else []),

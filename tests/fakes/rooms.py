@@ -146,7 +146,7 @@ def planned(
     target: str = "crm", rows: int = 7, salt: str = "", people: tuple[str, ...] | None = None
 ) -> execution.Planned:
     plan = plan_of(target, rows=rows, salt=salt, people=people)
-    return execution.Planned(target, "customer", plan.to_data(), plan.digest(), rows, LABEL, '{"who": 1}')
+    return execution.Planned(target, "customer", plan.to_data(), rows, LABEL, '{"who": 1}')
 
 
 @cache
@@ -422,6 +422,13 @@ class House:
             found = work.jobs.get(job_id)
         assert found is not None
         return found
+
+    def digest(self, request_id: int) -> str:
+        """What the newest revision is bound by."""
+        with self.store.read() as work:
+            found = work.requests.revision(request_id, self.request(request_id).revision)
+        assert found is not None
+        return found.digest
 
     def votes(self, request_id: int) -> dict[str, Choice]:
         return {vote.user: vote.choice for vote in self.vote_rows(request_id)}

@@ -79,7 +79,7 @@ ORGANISATION: dict[str, tuple[dict[str, Any], str | None, str | None]] = {
 
 
 def why_not(workspace: str, told: dict[str, Any], team: str | None, user: str = "U0BOB") -> str | None:
-    slack = MemorySlack(people={user: told})
+    slack: Any = MemorySlack(people={user: told})
     people = People(slack, config(workspace=workspace), lambda: NOW)
     return cannot_be(people.actor(user, team, TEAM).facts, workspace)
 
@@ -104,7 +104,8 @@ def test_slacks_own_bot_is_one_though_slack_says_otherwise() -> None:
 def test_the_gate_is_told_the_same_by_the_directory_alone(sentence: str) -> None:
     """The answer to the worker's question knows no payload: whoever is not one of us there is none here either."""
     told, _, why = ONE_WORKSPACE[sentence]
-    people = People(MemorySlack(people={"U0BOB": told}), config(), lambda: NOW)
+    slack: Any = MemorySlack(people={"U0BOB": told})
+    people = People(slack, config(), lambda: NOW)
     facts = people.read(("U0BOB",), (), NOW).people["U0BOB"]
     payload_only = sentence == "one of ours, as another workspace shows them"
     assert cannot_be(facts, TEAM) == (None if payload_only else why)

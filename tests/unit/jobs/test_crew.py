@@ -254,7 +254,10 @@ def test_a_forged_allowance_in_the_books_counts_for_nothing(works: Works) -> Non
         assert row is not None
         rule = {**row["rule"], "drift_rows": 1000}
         work.connection.execute(update(t.revisions).values(rule=rule))
-    assert works.crew().execute(job) == JobState.DRIFTED
+    before = works.bench.dump()
+    assert works.crew().execute(job) == JobState.FAILED
+    assert works.house.request(1).outcome == "outcome.not-what-was-approved"
+    assert works.bench.dump() == before
 
 
 GIVING_WAY = {

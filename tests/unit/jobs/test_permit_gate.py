@@ -14,7 +14,7 @@ from bot.model.jobs import JobState
 from bot.model.requests import Choice, Proof, State, Vote
 from bot.store import tables as t
 from bot.texts import say
-from tests.fakes.rooms import SETTINGS, House, config, plan_of, planned, race, rules_with, snapshot
+from tests.fakes.rooms import SETTINGS, House, config, plan_of, race, rules_with, snapshot
 
 Prepare = Callable[[House, int], str]
 
@@ -131,9 +131,9 @@ NO: dict[str, tuple[Prepare, Gate, str, State]] = {
     ),
     "the plan in the books has another count than the digest": (
         enqueue_then(forged_plan),
-        Gate.GO,  # the count that stands beside the tables is never believed: it is counted again
-        "",
-        State.RUNNING,
+        Gate.NO,
+        "other-digest",
+        State.CANCELLED,
     ),
     "the plan in the books is another one": (
         enqueue_then(swapped_plan),
@@ -419,7 +419,7 @@ def test_an_approved_request_runs_and_the_log_says_on_whose_authority(house: Hou
     assert house.state(request_id) is State.RUNNING
     assert house.permits(request_id) == ["consumed"]
     body = json.loads(house.log()[-1].entry)["body"]
-    assert body["digest"] == planned().digest
+    assert body["digest"] == house.digest(request_id)
     assert {(one["role"], one["user"]) for one in body["filled"]} == {
         ("dba", "U0DAN"),
         ("data-owner", "U0CAROL"),
