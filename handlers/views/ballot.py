@@ -29,7 +29,11 @@ def render(view: RequestView, revision: int, language: str) -> Rendered:
     text = say("ballot.open", language, number=number)
     lines = [say("ballot.question", language, number=number, target=safe(view.request.target))]
     lines += request_card.votes(view, language)
-    lines.append(request_card.missing_line(view, language) or say("ballot.complete", language))
+    lines.append(
+        request_card.denied_line(view, language)
+        or request_card.missing_line(view, language)
+        or say("ballot.complete", language)
+    )
     lines += request_card.own_accounts(view, Ink(language))
     return message(
         text,

@@ -28,6 +28,14 @@ def steps(view: RequestView, language: str) -> str | None:
     return "\n".join([f"*{first}*", *shown])
 
 
+def in_short(view: RequestView, language: str) -> str | None:
+    """How many steps were done, for where they are listed elsewhere; None without a job."""
+    if view.job is None or not view.steps:
+        return None
+    done = sum(step.state is StepState.DONE for step in view.steps)
+    return say("card.steps.in-receipt", language, done=done, n=len(view.steps))
+
+
 def step_name(key: str, language: str) -> str:
     """What a step is called, or its bare key when this version has no word for it."""
     return say(key, language) if key in catalogue(DEFAULT_LANGUAGE)[0] else safe(key)

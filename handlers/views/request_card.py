@@ -35,7 +35,7 @@ def render(view: RequestView, language: str) -> Rendered:
         section(state_line(view, language)),
         section(who_and_what(view, Ink(language))),
         section(_decision(view, language)),
-        section(progress.steps(view, language)),
+        section(_steps(view, language)),
         context(_until(view, language)),
         section(_notices(view, language)),
         None if closed else actions(_buttons(view, language)),
@@ -128,10 +128,8 @@ def _decision(view: RequestView, language: str) -> str | None:
     if view.needs_code:
         lines.append(say("card.needs-code.confirm" if view.confirm else "card.needs-code", language))
     lines += votes(view, language)
-    missing = missing_line(view, language)
-    if missing and view.request.state in _VOTED:
-        lines.append(missing)
     if view.request.state in _VOTED:
+        lines += [line for line in (missing_line(view, language),) if line]
         lines += own_accounts(view, Ink(language))
     return "\n".join(lines)
 
@@ -174,17 +172,36 @@ def _wish(view: RequestView, person: str, language: str) -> str:
 
 
 def missing_line(view: RequestView, language: str) -> str | None:
-    """“Needs 1 more dba; 1 more data-owner”, or None when nothing is missing."""
+    """“Needs 1 more dba; 1 more data-owner”, or None when nothing is missing or a no outweighs it all."""
+    if view.request.state is State.DENIED:
+        return None
     return None if view.verdict is None else slots.missing(view.verdict, language)
+
+
+def _steps(view: RequestView, language: str) -> str | None:
+    """The steps; of a teardown that is over only how many, for its receipt lists them."""
+    if view.request.operation is Operation.TEARDOWN and view.request.state is State.SUCCEEDED:
+        return progress.in_short(view, language)
+    return progress.steps(view, language)
+
+
+def denied_line(view: RequestView, language: str) -> str | None:
+    """Who can still take a no back, and until when; None when there is none."""
+    request = view.request
+    if request.state is not State.DENIED or not (request.denied_by and request.denied_until):
+        return None
+    until, by = moment(request.denied_until), user(request.denied_by)
+    return say("card.denied-until", language, until=until, user=by)
 
 
 def _until(view: RequestView, language: str) -> str | None:
     request = view.request
     if request.state is State.RUNNING:
         return _while_running(view, language)
+    if request.state is State.DENIED:
+        return denied_line(view, language)
     for state, at, key in (
         (State.PENDING, request.expires_at, "card.expires"),
-        (State.DENIED, request.denied_until, "card.denied-until"),
         (State.SET_ASIDE, request.grace_until, "card.grace"),
     ):
         if request.state is state and at:
@@ -269,10 +286,19 @@ def put_back_button(view: RequestView, language: str) -> Block:
     return _asking("put-back", view, language)
 
 
+def _what_stops(view: RequestView) -> str:
+    """Which words say what *Stop* does: it depends on how far things are."""
+    if view.request.state is State.HELD:
+        return ".held"
+    if view.request.state is not State.RUNNING or view.request.operation is not Operation.TEARDOWN:
+        return ""
+    return ".purge" if view.job is not None and view.job.kind is JobKind.PURGE else ".teardown"
+
+
 def _asking(action: str, view: RequestView, language: str, style: str | None = None) -> Block:
     """A button that asks once more."""
-    question = {
-        part: say(f"card.{action}.{part}", language, number=view.request.number or 0)
-        for part in ("title", "text", "confirm", "deny")
-    }
+    keys = {part: f"card.{action}.{part}" for part in ("title", "text", "confirm", "deny")}
+    if action == "stop":
+        keys["text"] += _what_stops(view)
+    question = {part: say(key, language, number=view.request.number or 0) for part, key in keys.items()}
     return button(action, say(f"card.button.{action}", language), f"{view.request.id}", style, question)

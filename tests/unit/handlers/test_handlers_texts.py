@@ -29,7 +29,7 @@ MADE = {
 #: Where a text stands -> how long it may be.
 PLACES = {
     r"card\.(cancel|stop)\.title": 100,
-    r"card\.(cancel|stop)\.text": 300,
+    r"card\.(cancel|stop)\.text.*": 300,
     r"card\.(cancel|stop)\.(confirm|deny)": 30,
     r"card\.button\..*|ballot\.(approve|deny|withdraw)|receipt\.restore|slack\.button\..*": 75,
     r"form-.*\.(title|submit)|form\.close": 24,

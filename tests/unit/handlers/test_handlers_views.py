@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView
-from bot.model.jobs import JobState
+from bot.model.jobs import JobKind, JobState
 from bot.model.quorums import SlotSpec, simple
 from bot.model.requests import (
     CLOSED,
@@ -174,6 +174,56 @@ def test_the_card_says_who_is_missing() -> None:
     shown = texts(request_card.render(views.view(), "en"))
     assert "✓ <@U0BOB> (dba)" in shown
     assert "Needs 2 more data-owner" in shown
+
+
+@pytest.mark.parametrize("paint", ["card", "ballot"])
+def test_while_denied_nothing_is_missing_and_it_says_who_can_take_it_back_until_when(paint: str) -> None:
+    shown = texts(PAINTERS[paint](views.view(State.DENIED)))
+    assert "Needs" not in shown
+    assert "All approvals are there" not in shown
+    assert re.search(r"final after <!date.*Until then <@U0CAROL> can take it back", shown)
+
+
+def test_the_card_of_a_teardown_that_is_over_does_not_repeat_its_receipt() -> None:
+    view = views.teardown(State.SUCCEEDED)
+    shown = texts(request_card.render(view, "en"))
+    assert (
+        f"{len(view.steps)} of {len(view.steps)} steps done. The receipt in the thread lists them." in shown
+    )
+    assert "✓ Lock" not in shown
+    assert shown.count("✓ ") == len(view.votes)
+    assert texts(receipt.render(view, "en")).count("✓ ") == len(view.steps)
+
+
+def _purging() -> RequestView:
+    view = views.teardown(State.RUNNING)
+    assert view.job is not None
+    return replace(view, job=replace(view.job, kind=JobKind.PURGE))
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (views.view(State.APPROVED), "nothing is changed"),
+        (views.view(State.RUNNING), "nothing is changed"),
+        (views.view(State.HELD), "closed as it stands"),
+        (views.teardown(State.APPROVED), "nothing is changed"),
+        (views.teardown(State.RUNNING), "what was done so far is put back"),
+        (views.teardown(State.HELD), "closed as it stands"),
+        (
+            _purging(),
+            "everything stays set aside",
+        ),
+    ],
+)
+def test_stop_says_what_it_does_here(view: RequestView, told: str) -> None:
+    (asked,) = [
+        element["confirm"]["text"]["text"]
+        for block in request_card.render(view, "en").blocks
+        for element in block.get("elements", ())
+        if element.get("action_id") == "stop"
+    ]
+    assert told in asked
 
 
 def test_approved_without_a_worker_says_so() -> None:
