@@ -40,7 +40,7 @@ from bot.jobs.work_orders import Hands
 from bot.model.jobs import UNFINISHED, Canary, Job
 from bot.operations.teardown import Host
 from bot.proofs import opening as proofs
-from bot.schedules import sweeps
+from bot.schedules import reminding, sweeps
 from bot.schedules.clock import now
 from bot.schedules.runner import Ticker
 from bot.settings import Settings
@@ -308,6 +308,7 @@ class Worker:
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
+        tick(1, lambda: reminding.remind(self._store, self._ground, now()), "remind")
         tick(5, self._adopt, "adopt")
         tick(30, self._revive, "revive")
         tick(60, lambda: sweeps.prune(self._store, now()), "prune")
@@ -331,11 +332,9 @@ class Worker:
             proofs.publish(work, proof_key, now())
 
     def _beat(self) -> None:
+        facts = {"targets": list(self._served), "host": self._host, "canary": str(self._canary)}
         with self._store.transact() as work:
-            work.processes.beat("worker", self._lock.name, self._facts(), now())
-
-    def _facts(self) -> dict[str, object]:
-        return {"targets": list(self._served), "host": self._host, "canary": str(self._canary)}
+            work.processes.beat("worker", self._lock.name, facts, now())
 
     def _targets(self, chosen: tuple[str, ...] | None) -> tuple[str, ...]:
         """The targets this worker serves; one that serves all also ends jobs on targets that were removed."""

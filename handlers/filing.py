@@ -1,5 +1,7 @@
 """/delete-records, /teardown and /restore: read the text or the form, open a request."""
 
+from dataclasses import replace
+
 from bot.errors import BadInput
 from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
@@ -26,9 +28,7 @@ def plan_command(front: Front, call: Call) -> None:
     typed = parsing.deletion(call.text)
     if not (typed.target and typed.record and typed.values):
         raise BadInput("usage.plan")
-    wish = Wish(
-        Operation.DELETE_RECORDS, typed.target, typed.record, typed.values, typed.reason, preview=True
-    )
+    wish = replace(_deletion(typed), preview=True)
     front.settle(call, lambda life, work, actor, now: life.file(work, wish, actor, call.channel, now))
 
 
@@ -72,9 +72,9 @@ def unfreeze_command(front: Front, call: Call) -> None:
 
 def teardown_command(front: Front, call: Call) -> None:
     """``/teardown``: files at once when target and reason are there, else opens the form with what is."""
-    typed = parsing.named(call.text)
+    typed = parsing.teardown(call.text)
     if typed.name and typed.reason:
-        _file(front, call, _teardown(typed.name, typed.reason), call.channel)
+        _file(front, call, _teardown(typed.name, typed.reason, typed.expected), call.channel)
         return
     actor = front.member(call)
     language = front.people.language(actor.user)
@@ -90,6 +90,7 @@ def delete_form(front: Front, call: Call) -> None:
         values.get("record", ""),
         parsing.lines_of_values(values.get("values", "")),
         parsing.plain(values.get("reason", ""), slack=False),
+        parsing.count(values.get("expected", "")),
     )
     _file(front, call, _deletion(typed), channel)
 
@@ -115,7 +116,8 @@ def teardown_form(front: Front, call: Call) -> None:
     """The submitted form of ``/teardown``."""
     values, channel = _submitted(call)
     reason = parsing.plain(values.get("reason", ""), slack=False)
-    _file(front, call, _teardown(values.get("target", ""), reason), channel)
+    expected = parsing.count(values.get("expected", ""))
+    _file(front, call, _teardown(values.get("target", ""), reason, expected), channel)
 
 
 def _file(front: Front, call: Call, wish: Wish, channel: str) -> None:
@@ -136,7 +138,14 @@ def _submitted(call: Call) -> tuple[dict[str, str], str]:
 
 
 def _deletion(typed: parsing.Deletion) -> Wish:
-    return Wish(Operation.DELETE_RECORDS, typed.target, typed.record, typed.values, typed.reason)
+    return Wish(
+        Operation.DELETE_RECORDS,
+        typed.target,
+        typed.record,
+        typed.values,
+        typed.reason,
+        expected=typed.expected,
+    )
 
 
 def _restore(typed: parsing.Restore) -> Wish:
@@ -157,5 +166,5 @@ def _unfreeze(target: str, reason: str) -> Wish:
     return Wish(Operation.UNFREEZE, target, None, (), reason)
 
 
-def _teardown(target: str, reason: str) -> Wish:
-    return Wish(Operation.TEARDOWN, target, None, (), reason)
+def _teardown(target: str, reason: str, expected: int | None) -> Wish:
+    return Wish(Operation.TEARDOWN, target, None, (), reason, expected=expected)

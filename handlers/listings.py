@@ -15,7 +15,7 @@ from handlers import parsing
 from handlers.front import Call, Front
 from handlers.overview import for_members
 from handlers.ports import ReadingPort
-from handlers.views import backups, slots
+from handlers.views import backups, hours, slots
 from handlers.views.blocks import Rendered, message, section
 from handlers.views.mrkdwn import channel, safe, user
 
@@ -107,6 +107,7 @@ def _rule_line(number: int, rule: Rule, language: str) -> str:
     ]
     if when.rows is not None:
         matter.append(say("list.rule.rows", language, n=when.rows.at_most))
+    matter += _bounds(rule, language)
     askers = slots.joined((f"*{safe(role)}*" for role in rule.request), language, "words.or")
     return say(
         "list.rule",
@@ -117,3 +118,23 @@ def _rule_line(number: int, rule: Rule, language: str) -> str:
         askers=askers,
         voters=slots.asked_for(rule.quorum, language),
     )
+
+
+def _bounds(rule: Rule, language: str) -> list[str]:
+    """What bounds it besides its approvals."""
+    found = []
+    cap = rule.limit
+    if cap is not None:
+        hours_long = max(1, int(cap.per.total_seconds()) // 3600)
+        for key, number in (
+            ("list.rule.limit-rows", cap.rows),
+            ("list.rule.limit-requests", cap.requests),
+        ):
+            if number is not None:
+                found.append(say(key, language, n=number, hours=hours_long))
+    if rule.expected:
+        found.append(say("list.rule.expected", language))
+    if rule.window:
+        windows = hours.in_words(tuple(one.spec for one in rule.window), language)
+        found.append(say("list.rule.window", language, windows=windows))
+    return found

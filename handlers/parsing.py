@@ -34,6 +34,9 @@ _CLOSING = {
     "\u2019": "\u2019'",
 }
 _SINGLE = frozenset("'\u2018\u2019")
+_COUNT = re.compile(r"[0-9]{1,12}")
+#: What follows the values; anything else in this place would be a value with a blank, which has to be quoted.
+_EXPECT = re.compile(r" expect( .*)?$", re.IGNORECASE)
 _NUMBER = re.compile(r"#?([0-9]{1,9})")
 
 
@@ -45,6 +48,7 @@ class Deletion:
     record: str = ""
     values: tuple[str, ...] = ()
     reason: str = ""
+    expected: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -73,10 +77,11 @@ class Named:
 
     name: str = ""
     reason: str = ""
+    expected: int | None = None
 
 
 def deletion(text: str) -> Deletion:
-    """``<target> <record-type> <value>[,<value>…] -- <reason>``, any part of which may be missing.
+    """``<target> <record-type> <value>[,<value>…] [expect <number>] -- <reason>``; any part may be missing.
 
     Raises:
         BadInput: what is there cannot be understood.
@@ -84,7 +89,24 @@ def deletion(text: str) -> Deletion:
     head, reason = _halves(plain(text))
     target, rest = _first_word(head)
     record, rest = _first_word(rest)
-    return Deletion(target, record, _values(rest), reason)
+    rest, expected = _expectation(rest)
+    return Deletion(target, record, _values(rest), reason, expected)
+
+
+def teardown(text: str) -> Named:
+    """``<target> [expect <number>] -- <reason>``; the reason may follow without dashes.
+
+    Raises:
+        BadInput: what is there cannot be understood.
+    """
+    head, reason = _halves(plain(text))
+    name, rest = _first_word(head)
+    if not reason:
+        return Named(name, rest)
+    rest, expected = _expectation(f" {rest}" if rest else "")
+    if rest.strip():
+        raise BadInput("parse.teardown", text=rest.strip())
+    return Named(name, reason, expected)
 
 
 def restore(text: str) -> Restore:
@@ -103,6 +125,20 @@ def restore(text: str) -> Restore:
         into = target
     reference, number = backup_name(named)
     return Restore(reference, number, into, reason)
+
+
+def count(text: str) -> int | None:
+    """The number of a form's field: digits, or nothing.
+
+    Raises:
+        BadInput: anything else.
+    """
+    typed = plain(text, slack=False)
+    if not typed:
+        return None
+    if not _COUNT.fullmatch(typed):
+        raise BadInput("form.bad-expected")
+    return int(typed)
 
 
 def backup_name(text: str) -> tuple[str | None, int | None]:
@@ -256,6 +292,26 @@ def _first_word(text: str) -> tuple[str, str]:
         return text[1:end], text[end + 1 :].strip()
     word, _, rest = text.partition(" ")
     return word, rest.strip()
+
+
+def _expectation(text: str) -> tuple[str, int | None]:
+    """The values, and the number behind an ``expect`` that stands outside quotes."""
+    place = 0
+    while place < len(text):
+        end = _closing(text, place) if place == 0 or text[place - 1] in " ," else None
+        if end is not None:
+            place = end + 1
+            continue
+        found = _EXPECT.match(text, place)
+        # After a comma it is one more value.
+        if found is None or text[:place].rstrip().endswith(","):
+            place += 1
+            continue
+        number = (found[1] or "").strip()
+        if not _COUNT.fullmatch(number):
+            raise BadInput("parse.expect")
+        return text[:place].strip(), int(number)
+    return text, None
 
 
 def _values(text: str) -> tuple[str, ...]:

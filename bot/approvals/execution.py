@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.approvals import quorum, revisions
+from bot.approvals import bounds, quorum, revisions
+from bot.approvals.asked import asked
 from bot.approvals.filing import role_refusal
 from bot.approvals.ground import Ground, subject
 from bot.config.rule_types import Rule
@@ -32,18 +33,6 @@ class Planned:
     backup_id: str | None = None
 
 
-def asked(config: Config, request: Request, rows: int | None) -> rules.Asked:
-    """The question that policy answers, for this request."""
-    known = config.targets.get(request.target)
-    return rules.Asked(
-        operation=str(request.operation),
-        target=request.target,
-        environment=known.environment if known else None,
-        record=request.record,
-        rows=rows,
-    )
-
-
 def spec(rule: Rule) -> RuleSpec:
     """A rule as it is frozen with a revision."""
     return RuleSpec(
@@ -55,6 +44,7 @@ def spec(rule: Rule) -> RuleSpec:
         drift_rows=rule.drift.rows,
         proof=Proof(rule.proof),
         confirm=rule.confirm,
+        bounds=bounds.of_rule(rule),
     )
 
 
@@ -70,7 +60,7 @@ def rule_for(
     """
     rule = rules.match(config.rules, asked(config, request, rows))
     if rule is None:
-        raise NotAllowed("filing.no-rule")
+        raise bounds.no_rule(config, asked(config, request, rows))
     check_requester(config, request, rule, roster)
     holders: dict[str, set[str]] = {}
     for role, known in config.roles.items():
@@ -115,6 +105,7 @@ def accept_plan(
     """
     resolved = replace(request, target=plan.target, record=plan.record)
     rule = rule_for(ground.config, resolved, plan.rows, roster, plan.data.get("people") or ())
+    rule = bounds.within(ground.config, work, resolved, plan.rows, rule, now)
     number = request.revision + 1
     revision = revisions.make(request, number, plan.data, rule, now)
     work.requests.add_revision(revision)

@@ -60,6 +60,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         channel=ground.channel_for(target),
         created_at=now,
         preview=wish.preview,
+        expected=wish.expected,
     )
     request = work.requests.get(request_id)
     assert request is not None
@@ -72,6 +73,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         "values": ground.keep(work, place, "values", list(wish.values), now),
         "reason": ground.keep(work, place, "reason", wish.reason, now),
         "preview": wish.preview,
+        **({} if wish.expected is None else {"expected": wish.expected}),
     }
     if wish.reference is not None:
         ground.keep(work, place, "reference", wish.reference, now)

@@ -6,7 +6,7 @@ approvals, and the gate asks for them again.
 
 from datetime import datetime, timedelta
 
-from bot.approvals import voting
+from bot.approvals import starting, voting
 from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
@@ -34,12 +34,14 @@ def go_on(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) 
         raise Stale("go-on.nothing", number=number)
     if work.targets.frozen(request.target) is not None:
         raise Stale("go-on.frozen", number=number, target=request.target)
+    if not starting.is_open_for(ground.config, request, revision, now):
+        raise Stale("go-on.closed", number=number, target=request.target)
     permit = work.permits.ready(request.id)
     if permit is not None and permit.expires_at > now:
         raise Stale("go-on.already", number=number)
     if not voting.is_reached(work, voting.Ballot(request, revision)):
         raise Stale("go-on.votes", number=number)
-    work.permits.issue(request.id, revision.revision, revision.digest, now + PERMIT_LIFE)
+    work.permits.issue(request.id, revision.revision, revision.digest, now + PERMIT_LIFE, now)
     ground.log(work, "go-on-asked", request, {"by": actor.user}, now)
     ground.note(work, request, "note.go-on-asked", now, user=actor.user)
     ground.redraw(work, request)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bot.approvals import intents, quorum
+from bot.approvals import intents, quorum, starting
 from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
@@ -18,7 +18,6 @@ from bot.model.requests import Choice, Proof, Request, Revision, State, Vote
 from bot.store.unit_of_work import Work
 
 DENY_FINAL_AFTER = timedelta(minutes=1)
-PERMIT_LIFE = timedelta(hours=24)
 #: While a system is set aside, its votes still count: they decide again when the grace period is over.
 _OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
 #: Held: half removed, see ``aside.may_go_on``; no other request that stands still has votes.
@@ -195,9 +194,13 @@ def settle(ground: Ground, work: Work, ballot: Ballot, now: datetime) -> bool:
     request, revision = ballot.request, ballot.revision
     if request.state is not State.PENDING or not is_reached(work, ballot):
         return False
-    starts_at = now + timedelta(seconds=revision.rule.cooling_off)
-    work.permits.issue(request.id, revision.revision, revision.digest, starts_at + PERMIT_LIFE)
-    ground.change(work, request, "approve", now, starts_at=starts_at)
+    earliest = now + timedelta(seconds=revision.rule.cooling_off)
+    found = starting.next_start(ground.config, request, revision, earliest)
+    if found is None:
+        starting.never(ground, work, request, now)
+        return False
+    work.permits.issue(request.id, revision.revision, revision.digest, found[1], now)
+    ground.change(work, request, "approve", now, starts_at=found[0])
     return True
 
 

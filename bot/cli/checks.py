@@ -34,7 +34,7 @@ def check(json: Annotated[bool, typer.Option("--json", help=say("cli.help.json")
     roster = None
     if config is not None:
         roster = _roster(known, config, items)
-        items += [_of_problem(Level.WARNING, finding) for finding in findings(config, roster)]
+        items += [_of_problem(Level.WARNING, finding) for finding in findings(config, roster, now())]
         items += [_of_problem(Level.NOTE, finding) for finding in advice(config, roster)]
         items += _machine(known, config, resolved)
     items = list(dict.fromkeys(items))  # a store that cannot be used stops more than one look

@@ -4,9 +4,11 @@ Pure given the facts: what is not known is not guessed, so without a roster noth
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 
 from bot.config.check_people import Crowd, role_findings, shown_person
 from bot.config.check_rules import absences, quorum_findings, rule_findings, target_findings
+from bot.config.check_times import time_findings
 from bot.config.problems import Finding
 from bot.config.types import Config
 from bot.model.people import RosterFacts
@@ -14,13 +16,14 @@ from bot.model.people import RosterFacts
 __all__ = ["advice", "findings", "shown_person"]
 
 
-def findings(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
+def findings(config: Config, roster: RosterFacts | None, now: datetime | None = None) -> tuple[Finding, ...]:
     """Everything worth a warning, in the order of the file.
 
     Args:
         config: as loaded.
         roster: everybody whom the configuration names and all members of its user groups; None if Slack was
             not asked.
+        now: the time, for what windows and the calendar say; None if that is not asked.
     """
     crowd = Crowd(config, roster)
     found = [
@@ -29,6 +32,7 @@ def findings(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
         *_database_findings(config),
         *rule_findings(config),
         *quorum_findings(config, crowd),
+        *(time_findings(config, now) if now is not None else ()),
     ]
     return tuple(sorted(found, key=lambda one: one.line or 0))
 

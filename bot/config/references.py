@@ -24,6 +24,9 @@ def check_names(sheet: Sheet) -> None:
         _check_rule_name(sheet, place, rule, seen)
         _check_roles(sheet, place, rule, roles)
         _check_when(sheet, (*place, "when"), _mapping(rule.get("when")), targets)
+    for number, closed in enumerate(_list(_mapping(sheet.tree.get("calendar")).get("closed"))):
+        for here, name in _named(_mapping(closed), ("calendar", "closed", number), "targets"):
+            _check(sheet, here, "target", name, targets)
 
 
 def _check_rule_name(sheet: Sheet, place: Place, rule: dict[str, Any], seen: dict[str, int]) -> None:

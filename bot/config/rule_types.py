@@ -3,12 +3,14 @@
 from datetime import timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, model_validator
 from pydantic_core import PydanticCustomError
 
 from bot.config import values
 from bot.config.kinds import Count, Duration, Frozen, Many, Name, Needs, OperationName, PositiveDuration, Text
+from bot.config.times import Limit, Windows
 from bot.model.quorums import Need, Quorum, Stage, without
+from bot.model.requests import DESTRUCTIVE
 from bot.model.seating import MOST_SEATS, MOST_WAYS, everything, ways_of
 
 
@@ -59,6 +61,9 @@ class Rule(Frozen):
     expires: PositiveDuration = timedelta(hours=24)
     cooling_off: Duration = timedelta(seconds=10)
     drift: Drift = Drift()
+    window: Windows | None = None
+    limit: Limit | None = None
+    expected: Annotated[StrictBool, BeforeValidator(values.demanded)] = False
     proof: Annotated[str, AfterValidator(values.proof)] = "reaction"
     confirm: StrictBool = False
 
@@ -66,6 +71,17 @@ class Rule(Frozen):
     def _proven(self) -> Self:
         if self.confirm and self.proof != "code":
             raise PydanticCustomError("config.confirm-code", "config.confirm-code")
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_what_destroys(self) -> Self:
+        """Restores and unfreezing always work: no hour, no size and no guess stands in their way."""
+        bounds = {"window": self.window, "limit": self.limit, "expected": self.expected or None}
+        harmless = set(self.when.operation) - {str(one) for one in DESTRUCTIVE}
+        named = next((key for key, value in bounds.items() if value is not None), None)
+        if named and harmless:
+            params = {"key": named, "value": min(harmless)}
+            raise PydanticCustomError("config.only-destroying", "config.only-destroying", params)
         return self
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config import rule_types, types
+from bot.config import rule_types, times, types
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import nearest, short
@@ -32,7 +32,12 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("rules", "*", "when", "rows"): rule_types.RowLimit,
     ("rules", "*", "drift"): rule_types.Drift,
     ("rules", "*", "stages", "*"): rule_types.StageRule,
+    ("rules", "*", "window"): times.Window,
+    ("rules", "*", "window", "*"): times.Window,
+    ("rules", "*", "limit"): times.Limit,
     ("backups",): types.Backups,
+    ("calendar",): times.Calendar,
+    ("calendar", "closed", "*"): times.Closed,
 }
 
 #: How each key is written.
@@ -44,7 +49,7 @@ EXAMPLES: Mapping[str, str] = {
     "users": "users: [U0ALICE, U0BOB]",
     "usergroup": "usergroup: S0DBA",
     "owner": "owner: U0CAROL",
-    "targets": 'targets: {crm: {database: {url: "${CRM_DATABASE_URL}"}}}',
+    "targets": 'targets: {crm: {database: {url: "${CRM_DATABASE_URL}"}}}, or targets: [crm] in “closed”',
     "environment": "environment: production",
     "support": 'support: "Example CRM Ltd, +49 30 1234, 24x7"',
     "max_lock": "max_lock: 30s",
@@ -56,8 +61,9 @@ EXAMPLES: Mapping[str, str] = {
     "label": 'label: "{name}"',
     "person": "person: slack_id",
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",
-    "from": "from: notes.subject_id",
-    "to": "to: customers.id",
+    "from": 'from: notes.subject_id in “soft_references”, from: "22:00" in “window”, '
+    "or from: 2026-12-20 in “closed”",
+    "to": 'to: customers.id in “soft_references”, to: "05:00" in “window”, or to: 2027-01-06 in “closed”',
     "where": "where: \"subject_type = 'customer'\"",
     "host": "host: crm-1",
     "services": "services: [{name: web, supervisor: /run/supervisor.sock, program: crm, ports: [8080]}]",
@@ -98,7 +104,7 @@ EXAMPLES: Mapping[str, str] = {
     "operation": "operation: delete-records",
     "target": "target: crm",
     "record": "record: customer",
-    "rows": "rows: {at_most: 5000} in “when”, or rows: 5 in “drift”",
+    "rows": "rows: {at_most: 5000} in “when”, rows: 5 in “drift”, or rows: 20000 in “limit”",
     "at_most": "at_most: 5000",
     "request": "request: [support]",
     "approve": "approve: [1 of dba, any: [1 of legal, 1 of ciso]]",
@@ -111,13 +117,23 @@ EXAMPLES: Mapping[str, str] = {
     "drift": "drift: {rows: 5}",
     "proof": "proof: code",
     "confirm": "confirm: true",
+    "window": 'window: {days: [mon, tue], from: "22:00", to: "05:00", zone: Europe/Berlin}',
+    "days": "days: [mon, tue, wed, thu]",
+    "zone": "zone: Europe/Berlin",
+    "limit": "limit: {rows: 20000, requests: 10, per: 24h}",
+    "requests": "requests: 10",
+    "per": "per: 24h",
+    "expected": "expected: required",
+    "calendar": "calendar: {zone: Europe/Berlin, closed: [{from: 2026-12-20, to: 2027-01-06}]}",
+    "closed": "closed: [{from: 2026-12-20, to: 2027-01-06, why: year end, targets: [crm]}]",
+    "why": 'why: "year end"',
     "backups": 'backups: {store: "file:./backups", keep: 30d}',
     "store": 'store: "file:./backups"',
     "keep": "keep: 30d",
 }
 
 #: Keys of the design that this version does not carry out.
-LATER_KEYS = frozenset({"window", "holds", "edges"})
+LATER_KEYS = frozenset({"holds", "edges"})
 
 _KINDS: Mapping[str, str] = {
     "string_type": "config.need-text",

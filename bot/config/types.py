@@ -42,6 +42,8 @@ from bot.config.kinds import (
 )
 from bot.config.problems import Source
 from bot.config.rule_types import Rule
+from bot.config.times import Calendar
+from bot.model.calendar import Closed
 
 
 class Role(Frozen):
@@ -299,6 +301,7 @@ class Config(Frozen):
     targets: Annotated[Table[Target], Field(min_length=1), AfterValidator(_named)]
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
     backups: Backups = Backups()
+    calendar: Calendar | None = None
 
     _source: Source = PrivateAttr(default=Source())
 
@@ -312,6 +315,10 @@ class Config(Frozen):
         config = self.model_copy()
         config._source = source  # noqa: SLF001 - its own copy, not handed out yet
         return config
+
+    def closed_for(self, target: str) -> tuple[Closed, ...]:
+        """The periods in which nothing may start on a target."""
+        return self.calendar.closed_for(target) if self.calendar is not None else ()
 
     @property
     def usergroups(self) -> tuple[str, ...]:

@@ -6,11 +6,13 @@ Each raises ``PydanticCustomError`` whose type is a catalogue key and whose cont
 import difflib
 import re
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 from pydantic_core import PydanticCustomError
 
+from bot.model.calendar import DAYS
 from bot.model.quorums import AllOf, AnyOf, Need, SlotSpec
 from bot.model.requests import Operation
 from bot.texts import languages
@@ -29,6 +31,10 @@ _FEWEST_PARTS = 2
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=36500)
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
+_CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})")
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}")
 _SLOT = re.compile(r"([0-9]{1,3}) +of +(\S+)(?: +except +(\S.*))?")
 _NAME = re.compile(r"\w[\w.-]*")
 _COLUMN_IN_LABEL = re.compile(r"\{([^{}.\[\]!:]+)\}")
@@ -272,3 +278,64 @@ def order(value: str) -> str:
 def one_or_many(value: Any) -> Any:
     """A list may be written as its only element."""
     return (value,) if isinstance(value, str) else value
+
+
+def mapping_or_many(value: Any) -> Any:
+    """A list of mappings may be written as its only element."""
+    return (value,) if isinstance(value, dict) else value
+
+
+def day(value: str) -> str:
+    """A day of the week, by three letters."""
+    if value not in DAYS:
+        _wrong("config.day", value=short(value), known=", ".join(DAYS))
+    return value
+
+
+def zone(value: str) -> str:
+    """A time zone, by its name in the IANA database; it is looked up here, so that nobody meets it later."""
+    try:
+        known = _ZONE.fullmatch(value) is not None and ZoneInfo(value).key == value
+    except (KeyError, ValueError, OSError):
+        known = False
+    if not known:
+        _wrong("config.zone", value=short(value))
+    return value
+
+
+def clock(value: Any) -> int:
+    """``22:00`` as minutes of the day; ``24:00`` is the end of it."""
+    if not isinstance(value, str) or _CLOCK.fullmatch(value) is None:
+        _wrong("config.clock", value=short(value))
+    hours, _, minutes = value.partition(":")
+    return int(hours) * 60 + int(minutes)
+
+
+def moment(value: Any) -> tuple[datetime, bool]:
+    """A date, or a date and a time of day: the wall time, and whether it is a whole day."""
+    text = value if isinstance(value, str) else ""
+    found = _MOMENT.fullmatch(text)
+    if found is None and _DATE.fullmatch(text) is None:
+        _wrong("config.moment", value=short(value))
+    try:
+        wall = datetime.fromisoformat(f"{found[1]}T{found[2]}" if found else f"{text}T00:00")
+    except ValueError:
+        _wrong("config.moment", value=short(value))
+    # The arithmetic of time zones needs room at both ends.
+    if not 2000 <= wall.year <= 2999:
+        _wrong("config.moment", value=short(value))
+    return wall, found is None
+
+
+def limited(value: int) -> int:
+    """A cap that lets something through."""
+    if value < 1:
+        _wrong("config.limit-zero")
+    return value
+
+
+def demanded(value: str) -> bool:
+    """``required``, and nothing else."""
+    if value != "required":
+        _wrong("config.expected", value=short(value))
+    return True

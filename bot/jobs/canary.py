@@ -65,11 +65,17 @@ def _used(bird: Bird) -> None:
 
 
 def _other_digest(bird: Bird) -> None:
-    _issue(bird.work, "0" * 64, bird.now + _HOUR, bird.permit.nonce)
+    _issue(bird.work, "0" * 64, bird.now + _HOUR, bird.permit.nonce, bird.now)
 
 
 def _expired(bird: Bird) -> None:
-    _issue(bird.work, bird.permit.digest, bird.now, bird.permit.nonce)
+    _issue(bird.work, bird.permit.digest, bird.now, bird.permit.nonce, bird.now)
+
+
+def _early(bird: Bird) -> None:
+    """Issued at a time that has yet to come: a clock was set back."""
+    later = bird.now + timedelta(microseconds=1)
+    _issue(bird.work, bird.permit.digest, bird.now + _HOUR, bird.permit.nonce, later)
 
 
 def _requester_only(bird: Bird) -> None:
@@ -93,6 +99,7 @@ LACKS: Mapping[str, Callable[[Bird], None]] = MappingProxyType(
         "used-permit": _used,
         "other-digest": _other_digest,
         "expired-permit": _expired,
+        "early-permit": _early,
         "requester-only": _requester_only,
         "own-account-only": _own_account_only,
         "no-votes": _no_votes,
@@ -182,7 +189,7 @@ def _hatch(work: Work, ground: Ground, now: datetime) -> Permit:
     work.roster.ask(JOB, _PEOPLE, (), now)
     work.roster.answer(JOB, RosterFacts(people, {}), now)
     work.jobs.add(JOB, REQUEST, 1, TARGET)
-    return _issue(work, revision.digest, now + _HOUR, JOB)
+    return _issue(work, revision.digest, now + _HOUR, JOB, now)
 
 
 def _plan() -> Plan:
@@ -205,9 +212,9 @@ def _vote(work: Work, user: str, now: datetime) -> None:
     work.votes.put(Vote(REQUEST, 1, user, Choice.APPROVE, Proof.CLICK, now, (_ROLE,)))
 
 
-def _issue(work: Work, digest: str, expires_at: datetime, nonce: str | None) -> Permit:
+def _issue(work: Work, digest: str, expires_at: datetime, nonce: str | None, now: datetime) -> Permit:
     """A permit that waits for an answer that is there."""
-    work.permits.issue(REQUEST, 1, digest, expires_at)
+    work.permits.issue(REQUEST, 1, digest, expires_at, now)
     issued = work.permits.ready(REQUEST)
     assert issued is not None
     work.permits.ask(issued.id, nonce)

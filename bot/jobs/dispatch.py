@@ -11,7 +11,7 @@ from typing import Protocol
 
 import structlog
 
-from bot.approvals import execution
+from bot.approvals import execution, starting
 from bot.approvals.ground import Ground
 from bot.errors import Broken, CountersignError, whereabouts
 from bot.jobs.permit import ROSTER_FRESH, fresh_roster, whom_to_ask
@@ -183,7 +183,12 @@ class Dispatcher:
             permit = work.permits.ready(request.id)
             if locked is None or locked.state is not request.state or permit is None:
                 return
-            if locked.starts_at is None or locked.starts_at > now or permit.expires_at <= now:
+            if locked.starts_at is None or locked.starts_at > now or not permit.holds_at(now):
+                return
+            revision = work.requests.revision(locked.id, locked.revision)
+            if revision is None or not starting.is_open_for(self._ground.config, locked, revision, now):
+                if revision is not None and kind is JobKind.RUN:
+                    starting.postpone(self._ground, work, locked, revision, now)
                 return
             if not self._free(work, locked):
                 return

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.approvals.ground import Ground
@@ -12,6 +12,8 @@ from bot.model.jobs import Job, JobKind, JobState, StepState
 from bot.model.requests import DESTRUCTIVE, Request
 from bot.store.unit_of_work import Store, Work
 
+#: How long a job may run on a permit that would have let it start no longer.
+RUN_LIFE = timedelta(hours=24)
 STEP_KINDS = ("card", "plan")
 
 
@@ -73,8 +75,9 @@ class Gatekeeper:
             raise Halted("job.stopped")
         if frozen and self._may_be_halted(request):
             raise Halted("job.frozen", target=self._job.target)
-        # A worker may have slept for days since it took the permit.
-        if permit is None or permit.expires_at <= self._clock():
+        # A worker may have slept for days since it took the permit. What began in time may go on past the
+        # end of its window, but not for ever.
+        if permit is None or max(permit.expires_at, _day_of(job)) <= self._clock():
             raise Halted("job.expired")
 
     def _may_be_halted(self, request: Request | None) -> bool:
@@ -144,3 +147,8 @@ class Gatekeeper:
                 self._clock(),
             )
             self._show(work)
+
+
+def _day_of(job: Job) -> datetime:
+    """A day after the job began; one that never began has no time of its own."""
+    return job.started_at + RUN_LIFE if job.started_at is not None else datetime.min.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.approvals import execution, quorum, revisions
+from bot.approvals import bounds, execution, quorum, revisions, starting
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
@@ -95,7 +95,7 @@ def _bound(job: Job, request: Request, permit: Permit, now: datetime) -> bool:
     return (
         job.state is JobState.QUEUED
         and job.revision == request.revision == permit.revision
-        and permit.expires_at > now
+        and permit.holds_at(now)
         and _is_time(job, request, now)
     )
 
@@ -129,8 +129,9 @@ def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | No
     if plan is None or permit.digest != revision.digest or not _is_about(plan, request):
         _cancel(ground, work, request, Refused("outcome.not-what-was-approved"), now)
         return _turn_away(ground, work, job, request, "other-digest", now)
-    if frozen is not None and request.operation in DESTRUCTIVE:
-        return _turn_away(ground, work, job, request, "frozen", now)
+    held_back = _held_back(ground, request, revision, frozen, now)
+    if held_back is not None:
+        return _turn_away(ground, work, job, request, held_back, now)
     if any(other.id != job.id for other in work.jobs.active_on(request.target)):
         return _turn_away(ground, work, job, request, "busy", now, Gate.ASK_AGAIN)
     roster = fresh_roster(work, permit, now)
@@ -138,6 +139,8 @@ def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | No
         return _turn_away(ground, work, job, request, "stale-roster", now, Gate.ASK_AGAIN)
     try:
         rule = _rule(ground, request, plan.rows, roster)
+        if job.kind is JobKind.RUN:
+            bounds.check_limits(work, request, plan.rows, (revision.rule, rule), now)
     except Refused as refusal:
         _cancel(ground, work, request, refusal, now)
         return _turn_away(ground, work, job, request, refusal.key, now)
@@ -150,6 +153,17 @@ def _readable(work: Work, request: Request) -> Revision | None:
         return work.requests.revision(request.id, request.revision)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _held_back(
+    ground: Ground, request: Request, revision: Revision, frozen: Freeze | None, now: datetime
+) -> str | None:
+    """What keeps a deletion from starting now, whoever has approved it."""
+    if frozen is not None and request.operation in DESTRUCTIVE:
+        return "frozen"
+    if not starting.is_open_for(ground.config, request, revision, now):
+        return "outside-window"
+    return None
 
 
 def _plan_of(revision: Revision) -> Plan | None:
@@ -173,7 +187,7 @@ def _rule(ground: Ground, request: Request, rows: int, roster: RosterFacts) -> R
     config = ground.config
     rule = rules.match(config.rules, execution.asked(config, request, rows))
     if rule is None:
-        raise Refused("filing.no-rule")
+        raise bounds.no_rule(config, execution.asked(config, request, rows))
     execution.check_requester(config, request, rule, roster)
     return execution.spec(rule)
 

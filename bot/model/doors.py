@@ -30,7 +30,7 @@ class Wish:
     """What somebody asks for, as understood from the text or the form.
 
     For a restore, either ``reference`` or ``number`` names the backup, and ``into`` a new folder for a whole
-    system. ``preview`` shows the plan and files nothing.
+    system. ``preview`` shows the plan and files nothing. ``expected``: a number of rows that must match.
     """
 
     operation: Operation
@@ -42,6 +42,7 @@ class Wish:
     number: int | None = None
     preview: bool = False
     into: str | None = None
+    expected: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,12 @@
 """A request and what is decided about it. Nothing here is personal: labels and reasons live apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from bot.model.bounds import Bounds
 from bot.model.quorums import Quorum
 
 
@@ -78,7 +79,8 @@ class Request:
     ``outcome`` is a catalogue key with ``outcome_params`` (no personal values) that says how it ended or why
     it waits. A ``preview`` is planned and shown to one person, and never decided.
     A teardown that is set aside waits until ``grace_until``; ``noticed_at``: people were told that this ends
-    soon; ``put_back_by``: somebody wants everything back.
+    soon; ``put_back_by``: somebody wants everything back. ``expected``: how many rows the requester expects;
+    ``reminded_at``: people were told that approvals are still missing.
     """
 
     id: int
@@ -104,6 +106,8 @@ class Request:
     grace_until: datetime | None = None
     noticed_at: datetime | None = None
     put_back_by: str | None = None
+    expected: int | None = None
+    reminded_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -123,6 +127,7 @@ class RuleSpec:
     drift_rows: int
     proof: Proof = Proof.REACTION
     confirm: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 @dataclass(frozen=True)
@@ -171,6 +176,14 @@ class Permit:
     expires_at: datetime
     nonce: str | None
     job_id: str | None
+    issued_at: datetime | None = None
+
+    def holds_at(self, now: datetime) -> bool:
+        """Whether it counts: neither expired nor issued at a time that has yet to come.
+
+        The latter means that a clock was set back, and nobody can say what has expired since.
+        """
+        return self.expires_at > now and (self.issued_at is None or self.issued_at <= now)
 
 
 @dataclass(frozen=True)

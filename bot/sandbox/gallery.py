@@ -6,12 +6,14 @@ For looking at them, for holding them against Slack's limits, and for proving th
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from importlib import resources
 from string import Formatter
 from typing import Any
 
 from bot.config.load import load
 from bot.config.types import Config
+from bot.model.bounds import Bounds
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import Operation, State
@@ -46,6 +48,12 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
     "restore": {"request": {"operation": Operation.RESTORE}},
     "unfreeze": {"request": {"operation": Operation.UNFREEZE, "record": None}},
+    "in a window": {
+        "revision": samples.bounded(Bounds((samples.NIGHT,))),
+        "request": {"starts_at": samples.AT + timedelta(hours=9)},
+    },
+    "calendar closed": {"revision": samples.bounded(Bounds(closed=(samples.YEAR_END,)))},
+    "an expected count": {"request": {"expected": 12}},
     "no number": {"request": {"number": None}},
     "wishes to approve": {
         "intents": samples.wishes(),
@@ -100,6 +108,10 @@ _SAMPLE: Mapping[str, str | int] = {
     "n": 3,
     "number": 42,
     "text": "Ada <!channel>",
+    "rows": 5_214,
+    "limit": 5_000,
+    "used": 4_900,
+    "expected": 14,
 }
 
 

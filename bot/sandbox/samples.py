@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bot.model.bounds import Bounds
+from bot.model.calendar import Closed, Window
 from bot.model.doors import Personal, PlanFile, RequestView
 from bot.model.jobs import Backup, Job, JobState, Step, StepState
 from bot.model.proofs import Intent
@@ -27,6 +29,8 @@ from bot.operations.teardown import BUILTIN, BUILTIN_PURGE, BY_STEPS, PURGE, SET
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 QUORUM = simple(SlotSpec(1, "dba"), SlotSpec(2, "data-owner"))
 RULE = RuleSpec("small erasure", ("support",), (QUORUM,), 14400, 10, 0)
+NIGHT = Window(("mon", "tue", "wed", "thu", "sun"), 22 * 60, 29 * 60, "Europe/Berlin")
+YEAR_END = Closed(AT - timedelta(days=1), AT + timedelta(days=10), "stocktaking")
 LABEL = "Ada King, Countess of Lovelace"
 REASON = "GDPR ticket 4711"
 _UNDECIDED = (State.PLANNING, State.PENDING, State.CANCELLED, State.EXPIRED, State.REFUSED)
@@ -193,6 +197,11 @@ def about(*people: str) -> Revision:
 def plan_file(*, there: bool = True, gone: bool = False) -> PlanFile:
     """The file with the whole plan of request 42."""
     return PlanFile("plan-42-1.txt", "ab12" * 16, there, gone)
+
+
+def bounded(bounds: Bounds) -> Revision:
+    """A first revision whose start is bounded."""
+    return replace(revision(3), rule=replace(RULE, bounds=bounds))
 
 
 def votes(count: int) -> tuple[Vote, ...]:

@@ -4,13 +4,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.approvals import voting
+from bot.approvals import starting, voting
 from bot.approvals.ground import Ground, subject
 from bot.audit.opening import sign_log
 from bot.backups.vault import Vault
 from bot.errors import CountersignError, NotFound
 from bot.model.doors import Answer
-from bot.model.requests import CLOSED, Request, State
+from bot.model.requests import CLOSED, Request, Revision, State
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -96,16 +96,14 @@ def grace(store: Store, ground: Ground, now: datetime) -> None:
                 continue
             _notice(ground, work, request, now)
             if request.grace_until is not None and request.grace_until <= now:
-                _permit_purge(ground, work, request, now)
+                _end_grace(ground, work, request, now)
 
 
 def _notice(ground: Ground, work: Work, request: Request, now: datetime) -> None:
     until = request.grace_until
     if request.noticed_at is not None or until is None:
         return
-    target = ground.config.targets.get(request.target)
-    before = min(NOTICE, target.grace / 2) if target else NOTICE
-    if until - before > now:
+    if until - _before(ground, request) > now:
         return
     work.requests.save(request.id, request.state, noticed_at=now)
     ground.note(work, request, "note.purge-soon", now, until=int(until.timestamp()))
@@ -113,17 +111,46 @@ def _notice(ground: Ground, work: Work, request: Request, now: datetime) -> None
     ground.tell(work, request.requester, request.origin_channel, told, now)
 
 
-def _permit_purge(ground: Ground, work: Work, request: Request, now: datetime) -> None:
-    """A frozen target waits; missing votes are asked for once an hour."""
+def _before(ground: Ground, request: Request) -> timedelta:
+    """How long before the end people hear of it."""
+    target = ground.config.targets.get(request.target)
+    return min(NOTICE, target.grace / 2) if target else NOTICE
+
+
+def _end_grace(ground: Ground, work: Work, request: Request, now: datetime) -> None:
+    """A frozen target waits, and so does one outside its hours.
+
+    A clock that leaps forward must not take the notice away from people: it always stands for its whole time.
+    """
     revision = work.requests.revision(request.id, request.revision)
-    frozen = work.targets.frozen(request.target)
+    noticed = request.noticed_at
+    if revision is None or noticed is None or noticed + _before(ground, request) > now:
+        return
+    if work.targets.frozen(request.target) is not None:
+        return
+    if not starting.is_open_for(ground.config, request, revision, now):
+        _wait_for_hours(ground, work, request, revision, now)
+        return
+    _permit_purge(ground, work, request, revision, now)
+
+
+def _wait_for_hours(ground: Ground, work: Work, request: Request, revision: Revision, now: datetime) -> None:
+    found = starting.next_start(ground.config, request, revision, now)
+    until = found[0] if found else now + timedelta(days=1)
+    work.permits.void(request.id)
+    work.requests.save(request.id, request.state, grace_until=until)
+    ground.note(work, request, "note.purge-waits", now, until=int(until.timestamp()))
+    ground.redraw(work, request)
+
+
+def _permit_purge(ground: Ground, work: Work, request: Request, revision: Revision, now: datetime) -> None:
+    """Missing votes are asked for once an hour."""
     permit = work.permits.ready(request.id)
     # One that a freeze has outlived is written anew.
-    usable = permit is not None and permit.expires_at > now
-    if revision is None or frozen is not None or usable:
+    if permit is not None and permit.expires_at > now:
         return
     if voting.is_reached(work, voting.Ballot(request, revision)):
-        work.permits.issue(request.id, revision.revision, revision.digest, now + PURGE_PERMIT_LIFE)
+        work.permits.issue(request.id, revision.revision, revision.digest, now + PURGE_PERMIT_LIFE, now)
         return
     work.requests.save(request.id, request.state, grace_until=now + timedelta(hours=1))
     ground.note(work, request, "note.purge-needs-votes", now, requester=request.requester)

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from bot.model.jobs import Backup, Job, JobKind, JobState, Step, StepState
 from bot.model.requests import Freeze, Permit
@@ -22,12 +22,17 @@ class Permits:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def issue(self, request_id: int, revision: int, digest: str, expires_at: datetime) -> None:
+    def issue(self, request_id: int, revision: int, digest: str, expires_at: datetime, now: datetime) -> None:
         """A new permit; any older one of the request becomes void."""
         self.void(request_id)
         self._connection.execute(
             insert(t.permits).values(
-                request_id=request_id, revision=revision, digest=digest, state="ready", expires_at=expires_at
+                request_id=request_id,
+                revision=revision,
+                digest=digest,
+                state="ready",
+                expires_at=expires_at,
+                issued_at=now,
             )
         )
 
@@ -63,6 +68,7 @@ class Permits:
                 t.permits.c.state == "ready",
                 t.permits.c.digest == permit.digest,
                 t.permits.c.expires_at > now,
+                or_(t.permits.c.issued_at.is_(None), t.permits.c.issued_at <= now),
             )
             .values(state="consumed", job_id=job_id)
         )

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from bot.model import quorums
+from bot.model.bounds import Bounds
 from bot.model.requests import (
     Choice,
     Operation,
@@ -185,7 +186,11 @@ def _request(row: Row[Any]) -> Request:
 
 def rule_data(rule: RuleSpec) -> dict[str, Any]:
     """A rule in its stored form; ``rule_from`` reads it back."""
-    return {**asdict(rule), "quorums": [quorums.to_data(one) for one in rule.quorums]}
+    return {
+        **asdict(rule),
+        "quorums": [quorums.to_data(one) for one in rule.quorums],
+        "bounds": rule.bounds.to_data(),
+    }
 
 
 def rule_from(data: Mapping[str, Any]) -> RuleSpec:
@@ -203,6 +208,7 @@ def rule_from(data: Mapping[str, Any]) -> RuleSpec:
         drift_rows=data["drift_rows"],
         proof=Proof(data.get("proof", Proof.REACTION)),
         confirm=bool(data.get("confirm", False)),
+        bounds=Bounds.from_data(data.get("bounds")),
     )
 
 

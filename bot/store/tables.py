@@ -78,6 +78,8 @@ requests = Table(
     Column("grace_until", Instant),
     Column("noticed_at", Instant),
     Column("put_back_by", String(32)),
+    Column("expected", BigInteger),
+    Column("reminded_at", Instant),
     Index("ix_requests_state", "state"),
 )
 
@@ -171,6 +173,7 @@ permits = Table(
     Column("expires_at", Instant, nullable=False),
     Column("nonce", String(64)),
     Column("job_id", String(100), unique=True),
+    Column("issued_at", Instant),
     Index("ix_permits_request_id", "request_id"),
 )
 

@@ -13,6 +13,7 @@ from bot.store.jobs import Backups, Jobs, Permits, Targets
 from bot.store.mail import Erasable, Inbox, Outbox, Processes, Roster
 from bot.store.proofs import Boxes, Intents, Letters, PublicKeys
 from bot.store.requests import Requests, Votes
+from bot.store.usage import Usage
 
 _Entry = tuple[str, datetime, int | None, Mapping[str, object]]
 
@@ -37,6 +38,7 @@ class Work:
         self.erasable = Erasable(connection)
         self.roster = Roster(connection)
         self.processes = Processes(connection)
+        self.usage = Usage(connection)
         self._audit = AuditLog(connection)
         self._entries: list[_Entry] = []
 

@@ -14,6 +14,7 @@ from gettext import c2py
 from importlib import resources
 
 from babel import Locale
+from babel.dates import get_day_names
 from babel.messages.catalog import Catalog, Message
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
@@ -78,6 +79,12 @@ def number(value: float, language: str = DEFAULT_LANGUAGE, /, places: int = 0) -
     """A number with the language's own grouping and decimal sign, and exactly ``places`` decimals."""
     pattern = "#,##0" + ("." + "0" * places if places else "")
     return format_decimal(value, pattern, _locale(language if language in languages() else DEFAULT_LANGUAGE))
+
+
+def weekday(day: int, language: str = DEFAULT_LANGUAGE, /) -> str:
+    """The short name of a day of the week; Monday is 0."""
+    spoken = language if language in languages() else DEFAULT_LANGUAGE
+    return str(get_day_names("abbreviated", locale=_locale(spoken))[day])
 
 
 def listed(items: Iterable[str], language: str = DEFAULT_LANGUAGE, /) -> str:

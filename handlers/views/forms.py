@@ -31,6 +31,7 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
         _choice("target", config.targets, typed.target, language),
         _choice("record", records, typed.record, language),
         _text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
+        _expected(typed.expected, language),
         _reason(typed.reason, language),
     ]
     return modal(DELETE, fields, {"channel": channel}, language)
@@ -66,7 +67,11 @@ def unfreeze(config: Config, target: str, reason: str, channel: str, language: s
 def teardown(config: Config, target: str, reason: str, channel: str, language: str) -> View:
     """The form of ``/teardown``: the systems that can be torn down."""
     names = [name for name, one in config.targets.items() if one.is_system]
-    fields = [_choice("target", names, target, language), _reason(reason, language)]
+    fields = [
+        _choice("target", names, target, language),
+        _expected(None, language),
+        _reason(reason, language),
+    ]
     return modal(TEARDOWN, fields, {"channel": channel}, language)
 
 
@@ -107,7 +112,7 @@ def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
         DELETE: _check_deletion,
         RESTORE: _check_restore,
         UNFREEZE: _check_target,
-        TEARDOWN: _check_target,
+        TEARDOWN: _check_teardown,
         DENY: _nothing,
     }
     check = checks.get(str(view.get("callback_id")))
@@ -137,6 +142,18 @@ def _check_target(config: Config, values: Values) -> dict[str, BadInput]:
     return {"target": BadInput("filing.unknown-target", target=target, known=", ".join(config.targets))}
 
 
+def _check_teardown(config: Config, values: Values) -> dict[str, BadInput]:
+    return _check_target(config, values) | _check_expected(values)
+
+
+def _check_expected(values: Values) -> dict[str, BadInput]:
+    try:
+        parsing.count(values.get("expected", ""))
+    except BadInput as wrong:
+        return {"expected": wrong}
+    return {}
+
+
 def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
     found = _check_target(config, values)
     target, record = values.get("target", ""), values.get("record", "")
@@ -148,7 +165,7 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
             found["values"] = BadInput("form.no-values")
     except BadInput as wrong:
         found["values"] = wrong
-    return found
+    return found | _check_expected(values)
 
 
 def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
@@ -210,6 +227,11 @@ def _text(
 def field(name: str, language: str, *, limit: int, named: str | None = None) -> View:
     """An empty field for one line; ``named`` when its label is another's."""
     return _text(name, "", language, limit=limit, named=named)
+
+
+def _expected(filled: int | None, language: str) -> View:
+    typed = "" if filled is None else str(filled)
+    return {**_text("expected", typed, language, limit=12), "optional": True}
 
 
 def _reason(filled: str, language: str) -> View:

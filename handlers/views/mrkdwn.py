@@ -99,10 +99,11 @@ def channel(channel_id: str) -> str:
     return f"<#{channel_id}>" if re.fullmatch(r"[CDG][A-Z0-9]+", channel_id) else safe(channel_id)
 
 
-def moment(at: datetime) -> str:
+def moment(at: datetime, *, seconds: bool = False) -> str:
     """A point in time, shown by Slack in the reader's own zone."""
-    fallback = at.strftime("%Y-%m-%d %H:%M UTC")
-    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {{time}}|{fallback}>"
+    fallback = at.strftime("%Y-%m-%d %H:%M:%S UTC" if seconds else "%Y-%m-%d %H:%M UTC")
+    clock = "{time_secs}" if seconds else "{time}"
+    return f"<!date^{int(at.timestamp())}^{{date_short_pretty}} {clock}|{fallback}>"
 
 
 def size(count: int, language: str) -> str:

@@ -4,7 +4,7 @@ from bot.model.doors import RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
 from bot.texts import say
-from handlers.views import progress, slots
+from handlers.views import hours, progress, slots
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, escape, moment, safe, size, tame, user
@@ -107,6 +107,9 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     counted = rows_line(view, language)
     if counted:
         lines.append(say(f"card.counted.{request.operation}", language, counted=counted))
+    if request.expected is not None:
+        expected = say("card.rows", language, n=request.expected)
+        lines.append(say("card.expected", language, counted=expected, user=user(request.requester)))
     if view.environment:
         lines.append(say("card.environment", language, environment=ink.safe(view.environment)))
     what = [ink.code(personal.label, 150)] if personal.label else []
@@ -131,6 +134,7 @@ def _decision(view: RequestView, language: str) -> str | None:
     if view.request.state in _VOTED:
         lines += [line for line in (missing_line(view, language),) if line]
         lines += own_accounts(view, Ink(language))
+    lines += hours.lines(view, language)
     return "\n".join(lines)
 
 
@@ -207,8 +211,7 @@ def _until(view: RequestView, language: str) -> str | None:
         if request.state is state and at:
             return say(key, language, until=moment(at))
     if request.state is State.APPROVED and request.starts_at:
-        key = "card.starts.teardown" if request.operation is Operation.TEARDOWN else "card.starts"
-        return say(key, language, at=moment(request.starts_at))
+        return hours.starts(view, language)
     return say("card.closed", language, at=moment(request.closed_at)) if request.closed_at else None
 
 

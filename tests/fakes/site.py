@@ -147,6 +147,12 @@ class Site:
         dispatcher.close()
         return queued
 
+    def grace_is_over(self) -> None:
+        """Eight days go by, and people hear in time that the removal comes."""
+        self.house.wait(days=6, hours=12)
+        sweeps.grace(self.house.store, self.house.ground, self.house.now)
+        self.house.wait(days=1, hours=12)
+
     def run(self, job: str) -> State:
         """A job from the gate to the last word, also after a crash; what its request is then."""
         self.crew().run(job, lambda _, work: work())

@@ -233,7 +233,7 @@ def test_more_rows_than_the_rule_allows_are_refused_after_planning(house: House)
     request_id = house.file()
     with pytest.raises(NotAllowed) as refused:
         house.plan(request_id, planned(rows=101))
-    assert refused.value.key == "filing.no-rule"
+    assert refused.value.key == "filing.too-many-rows"
 
 
 # Promise 7: nothing personal outside the erasable table, and nothing at all once it is over.

@@ -201,7 +201,7 @@ def silence_is_a_yes(store: Store, ground: Ground, now: datetime) -> None:
             if request.expires_at is not None and request.expires_at <= now:
                 revision = work.requests.revision(request.id, request.revision)
                 assert revision is not None
-                work.permits.issue(request.id, revision.revision, revision.digest, now + timedelta(1))
+                work.permits.issue(request.id, revision.revision, revision.digest, now + timedelta(1), now)
                 ground.change(work, request, "approve", now, starts_at=now)
 
 

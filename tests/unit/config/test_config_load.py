@@ -37,7 +37,7 @@ CASES = [
     ("a top-level key with a slip", "channel:", "chanel:", 2, "config.unknown-key-meant"),
     ("a key that nothing resembles", "channel: C0DELETIONS", "channel: C0X\nzzz: 1", 3, "config.unknown-top-key"),
     ("an unknown key inside a record", "label:", "zzz:", 11, "config.unknown-key"),
-    ("a key of a later version", "records:", "window: night\n    records:", 10, "config.later-key"),
+    ("a key of a later version", "records:", "holds: night\n    records:", 10, "config.later-key"),
     ("a target that names itself", "environment: production", "name: crm", 8, "config.unknown-key"),
     ("a missing required key", 'database: {url: "sqlite:///crm.db"}', "max_lock: 5s", 7, "config.missing"),
     ("a missing top-level key", "workspace: T0ACME\n", "", 1, "config.missing-top"),

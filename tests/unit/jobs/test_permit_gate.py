@@ -111,6 +111,7 @@ def only_smuggled(*users: str, **when: float) -> Callable[[House, int], Any]:
 
 def clock_set_back(house: House, request_id: int) -> None:
     write(house, t.requests, request_id, starts_at=house.now - timedelta(days=1))
+    write(house, t.permits, request_id, issued_at=house.now - timedelta(days=1))
     house.wait(hours=-1)
 
 
@@ -173,6 +174,12 @@ NO: dict[str, tuple[Prepare, Gate, str, State]] = {
     ),
     "the permit has expired": (
         enqueue_then(lambda h, r: write(h, t.permits, r, expires_at=h.now)),
+        Gate.NO,
+        "not-bound",
+        State.APPROVED,
+    ),
+    "the permit was issued in the future: a clock was set back": (
+        enqueue_then(lambda h, r: write(h, t.permits, r, issued_at=h.now + timedelta(microseconds=1))),
         Gate.NO,
         "not-bound",
         State.APPROVED,
@@ -327,7 +334,7 @@ NO: dict[str, tuple[Prepare, Gate, str, State]] = {
             )
         ),
         Gate.NO,
-        "filing.no-rule",
+        "filing.too-many-rows",
         State.CANCELLED,
     ),
     "the rule was made stricter": (

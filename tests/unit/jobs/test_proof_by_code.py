@@ -414,7 +414,7 @@ def test_a_stored_rule_made_laxer_is_held_against_todays(phones: Phones) -> None
     with house.store.transact() as work:
         revision = work.requests.revision(request_id, 1)
         assert revision is not None
-        work.permits.issue(request_id, 1, revision.digest, house.now + timedelta(hours=1))
+        work.permits.issue(request_id, 1, revision.digest, house.now + timedelta(hours=1), house.now)
         work.requests.save(request_id, State.PENDING, state=State.APPROVED, starts_at=house.now)
     assert gate(house, request_id) == Gate.NO
 

@@ -164,7 +164,7 @@ def unfreeze(site: Site) -> None:
 def test_frozen_during_grace_it_waits_and_goes_on_to_the_end_when_that_is_lifted(site: Site) -> None:
     request_id = site.torn_down()
     freeze(site)
-    site.house.wait(days=8)
+    site.grace_is_over()
     for _ in range(3):
         assert site.due() == []
         site.house.wait(hours=2)
@@ -227,7 +227,7 @@ def stop(site: Site) -> str:
 @pytest.mark.parametrize("at", ["step.remove", "step.residue", "step.certificate"])
 def test_a_stop_after_the_point_of_no_return_is_answered_and_changes_nothing(site: Site, at: str) -> None:
     request_id = site.torn_down()
-    site.house.wait(days=8)
+    site.grace_is_over()
     Stopper.answers.clear()
     site.gatekeeper = partial(Stopper, site, at)
     assert site.go() is State.SUCCEEDED, house_says(site.house, request_id)
@@ -241,7 +241,7 @@ def test_a_stop_after_the_point_of_no_return_is_answered_and_changes_nothing(sit
 def test_a_stop_before_the_point_of_no_return_keeps_everything_and_needs_new_votes(site: Site) -> None:
     before = site.contents()
     request_id = site.torn_down()
-    site.house.wait(days=8)
+    site.grace_is_over()
     Stopper.answers.clear()
     site.gatekeeper = partial(Stopper, site, "step.purge-check")
     assert site.go() is State.SET_ASIDE, house_says(site.house, request_id)
@@ -258,7 +258,7 @@ def test_a_stop_before_the_point_of_no_return_keeps_everything_and_needs_new_vot
 def held_half_way(site: Site) -> int:
     """Something that was put there at the last moment keeps a part of it from going."""
     request_id = site.torn_down()
-    site.house.wait(days=8)
+    site.grace_is_over()
     aside = site.srv / ".countersign-quarantine" / f"t{request_id}" / "uploads"
 
     class Late(Gatekeeper):
@@ -308,7 +308,7 @@ def test_a_worker_on_another_machine_neither_removes_nor_puts_back(site: Site) -
     before = site.contents()
     request_id = site.torn_down()
     site.host = TWIN
-    site.house.wait(days=8)
+    site.grace_is_over()
     assert site.go() is State.HELD, house_says(site.house, request_id)
     assert site.house.request(request_id).outcome == "teardown.another-host"
     assert everything_is_aside(site, request_id)
