@@ -33,7 +33,7 @@ from bot.jobs.crew import Crew
 from bot.jobs.dispatch import Dispatcher
 from bot.jobs.engine import Engine
 from bot.jobs.lock import WorkerLock, become_a_worker
-from bot.jobs.parts import open_system
+from bot.jobs.parts import Surroundings, open_system
 from bot.jobs.proving import Prover
 from bot.jobs.system_hands import SystemHands
 from bot.jobs.work_orders import Hands
@@ -251,9 +251,7 @@ class Worker:
             ground=self._ground,
             vault=vault,
             host=Host(settings.host, machine_mark()),
-            open_system=partial(
-                open_system, variables=settings.variables, exports=settings.worker_dir / "exports"
-            ),
+            open_system=partial(open_system, around=Surroundings.of(settings, public_key(self._sign_key))),
             sign_key=self._sign_key,
             certificates=settings.data_dir / "certificates",
             clock=now,

@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from bot.config import types
 from bot.config.types import Target
 from bot.errors import CannotProve
+from bot.settings import Settings
 from bot.targets.builtin import Builtin, Call
 from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import HttpCheck, PlaceCheck, PortCheck
@@ -22,16 +25,31 @@ from bot.targets.system import Holding, Service, System
 _FILE = "sqlite:///"
 
 
-def open_system(
-    spec: Target, targets: Mapping[str, Target], variables: Mapping[str, str], exports: Path
-) -> System:
+@dataclass(frozen=True)
+class Surroundings:
+    """What a worker brings to the parts of a system.
+
+    ``variables``: where credentials are looked up. ``exports``: a folder of the worker's own.
+    ``installation``: tells this one's calls from those of another installation on the same machine.
+    """
+
+    variables: Mapping[str, str]
+    exports: Path
+    installation: str = ""
+
+    @classmethod
+    def of(cls, settings: Settings, public_key: str) -> "Surroundings":
+        """Those of a worker, whose log is signed with this key."""
+        return cls(settings.variables, settings.worker_dir / "exports", public_key[:12])
+
+
+def open_system(spec: Target, targets: Mapping[str, Target], around: Surroundings) -> System:
     """The parts of one target, in the order in which they are stopped and set aside; nothing is touched yet.
 
     Args:
         spec: the target.
         targets: all of them, whose places are off limits.
-        variables: where credentials are looked up.
-        exports: a folder of the worker's own.
+        around: what the worker brings.
 
     Raises:
         CannotProve: its database is of a kind that this version does not set aside.
@@ -41,17 +59,18 @@ def open_system(
         holdings=_holdings(spec, targets),
         checks=tuple(_check(one) for one in spec.checks),
         neighbours=(*map(_check, spec.neighbours), *(_beside(spec, targets) if spec.builtin else ())),
-        builtin=_builtin(spec.builtin, spec, variables, exports) if spec.builtin else None,
+        builtin=_builtin(spec.builtin, spec, around) if spec.builtin else None,
     )
 
 
-def _builtin(one: types.Builtin, spec: Target, variables: Mapping[str, str], exports: Path) -> Builtin:
-    secret = Credential(one.credential, variables.get(one.credential, "")) if one.credential else None
+def _builtin(one: types.Builtin, spec: Target, around: Surroundings) -> Builtin:
+    secret = Credential(one.credential, around.variables.get(one.credential, "")) if one.credential else None
     seconds = one.timeout.total_seconds()
+    call = partial(_call, secret=secret, seconds=seconds, owner=around.installation)
     programs = one.requires.programs
     return Builtin(
-        uninstall=_call(one.uninstall, "POST", secret, seconds),
-        export=KeptExport(_call(one.export, "GET", secret, seconds), exports) if one.export else None,
+        uninstall=call(one.uninstall, "POST"),
+        export=KeptExport(call(one.export, "GET"), around.exports) if one.export else None,
         running=one.running,
         lacks=lambda: next((lack for lack in map(no_program, programs) if lack), None),
         checks=tuple(_check(check) for check in spec.checks if check.name in one.requires.checks),
@@ -61,10 +80,10 @@ def _builtin(one: types.Builtin, spec: Target, variables: Mapping[str, str], exp
     )
 
 
-def _call(one: types.Call, verb: str, secret: Credential | None, seconds: float) -> Call:
+def _call(one: types.Call, verb: str, secret: Credential | None, seconds: float, owner: str) -> Call:
     if one.command is not None:
-        return CommandCall(one.command, secret, seconds)
-    return HttpCall(one.http or "", one.verb or verb, secret, seconds)
+        return CommandCall(one.command, secret, seconds, owner)
+    return HttpCall(one.http or "", one.verb or verb, secret, seconds, owner)
 
 
 def _service(one: types.Service) -> Service:

@@ -68,8 +68,11 @@ class _Into:
 class HttpCall:
     """One request; done means 200, 201, 202 or 204."""
 
-    def __init__(self, url: str, verb: str, credential: Credential | None, seconds: float) -> None:
+    def __init__(
+        self, url: str, verb: str, credential: Credential | None, seconds: float, owner: str = ""
+    ) -> None:
         self._url = url
+        self._owner = owner
         self._verb = verb
         self._credential = credential
         self._seconds = seconds
@@ -106,7 +109,7 @@ class HttpCall:
         """See ``Call``. What answers runs as a service, and is stopped as one."""
 
     async def _ask(self, operation: str, into: _Into, *, exact: bool) -> int:
-        headers = {"Accept-Encoding": "identity", "Idempotency-Key": operation}
+        headers = {"Accept-Encoding": "identity", "Idempotency-Key": _named(self._owner, operation)}
         if self._credential is not None:
             headers["Authorization"] = f"Bearer {self._credential.value}"
         timeout = aiohttp.ClientTimeout(total=self._seconds)
@@ -127,8 +130,11 @@ class HttpCall:
 class CommandCall:
     """One command: a program by its whole path, and its arguments; done means that it ends with 0."""
 
-    def __init__(self, words: Sequence[str], credential: Credential | None, seconds: float) -> None:
+    def __init__(
+        self, words: Sequence[str], credential: Credential | None, seconds: float, owner: str = ""
+    ) -> None:
         self._words = tuple(words)
+        self._owner = owner
         self._credential = credential
         self._seconds = seconds
 
@@ -191,7 +197,7 @@ class CommandCall:
 
     def end(self, operation: str) -> None:
         """See ``Call``. Also what has left its session and forgotten its environment: it has our reaper."""
-        mark = f"{MARK}={operation}".encode()
+        mark = f"{MARK}={_named(self._owner, operation)}".encode()
         everybody = processes.table()
         heads = [pid for pid in everybody if _has(pid, mark)]
         found = processes.family(heads, everybody) - {os.getpid()}
@@ -228,10 +234,15 @@ class CommandCall:
         return int(code or -signal.SIGKILL)
 
     def _environment(self, operation: str) -> Mapping[str, str]:
-        made = {"LC_ALL": "C", "PATH": _PATH, MARK: operation}
+        made = {"LC_ALL": "C", "PATH": _PATH, MARK: _named(self._owner, operation)}
         if self._credential is not None:
             made[self._credential.name] = self._credential.value
         return made
+
+
+def _named(owner: str, operation: str) -> str:
+    """A teardown's name among those of every installation on the machine: each counts its requests from 1."""
+    return f"{owner}.{operation}" if owner else operation
 
 
 def no_program(path: str) -> Told | None:

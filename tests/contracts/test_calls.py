@@ -15,7 +15,7 @@ import pytest
 
 from bot.config.types import Target
 from bot.errors import CannotProve
-from bot.jobs.parts import open_system
+from bot.jobs.parts import Surroundings, open_system
 from bot.targets import processes
 from bot.targets.calls import CommandCall, Credential, HttpCall
 from bot.texts import say
@@ -68,6 +68,8 @@ def test_a_daemon_that_left_everything_behind_is_ended_with_the_call(tmp_path: P
     assert alive(tmp_path)
     call.end("t1")
     assert alive(tmp_path), "it is of another teardown"
+    CommandCall(["/bin/true"], None, 20, "another").end(OP)
+    assert alive(tmp_path), "it is of another installation"
     call.end(OP)
     assert not alive(tmp_path)
     call.end(OP)
@@ -204,13 +206,13 @@ def test_what_others_on_this_machine_keep_is_looked_at_around_an_uninstall(tmp_p
 
     own = {"uninstall": {"command": [sys.executable, "-V"]}}
     targets = {"crm": target("crm", crm, builtin=own), "shop": target("shop", shop)}
-    system = open_system(targets["crm"], targets, {}, tmp_path)
+    system = open_system(targets["crm"], targets, Surroundings({}, tmp_path))
     assert [check.probe().well for check in system.neighbours] == [True, True]
     (shop / "files" / "one").unlink()
     (shop / "shop.db").unlink()
     assert [check.probe().well for check in system.neighbours] == [False, False]
     assert all(say(one.key, **one.params) for one in (check.probe() for check in system.neighbours))
-    assert open_system(targets["shop"], targets, {}, tmp_path).neighbours == ()
+    assert open_system(targets["shop"], targets, Surroundings({}, tmp_path)).neighbours == ()
 
 
 def test_nothing_of_a_call_is_left_in_this_process(tmp_path: Path) -> None:
