@@ -58,7 +58,6 @@ SOON = 0.05
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
 LOST = 70
 PATIENCE = 60.0
-PROVE = 0.15
 
 
 @dataclass(frozen=True)
@@ -301,7 +300,8 @@ class Worker:
         tick = self._ticker.every
         tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
         tick(SOON, lambda: self._dispatcher.start_due(now), "start")
-        tick(PROVE, lambda: self._prover.sweep(now), "prove")
+        tick(0.15, lambda: self._prover.sweep(now), "prove")
+        tick(5, lambda: self._prover.changes(now()), "changes")
         tick(0.5, lambda: self._dispatcher.end_grace(now), "end-grace")
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")

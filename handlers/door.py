@@ -56,6 +56,8 @@ CLICKS: Mapping[str, Handler] = {
     "deny-reason": votes.ask_reason,
     "code-enter": proving.enter_code,
     "enrol": proving.enrol_button,
+    "change-confirm": proving.confirm_change,
+    "change-cancel": proving.cancel_change,
     "cancel": brakes.cancel_button,
     "stop": brakes.stop_button,
     "put-back": brakes.put_back_button,
@@ -70,6 +72,7 @@ FORMS: Mapping[str, Handler] = {
     forms.DENY: votes.reason_form,
     proof_forms.CODE: proving.sealed_form,
     proof_forms.ENROL: proving.sealed_form,
+    proof_forms.CHANGE: proving.sealed_form,
 }
 REPLAY_AFTER = timedelta(seconds=5)
 MOST_ATTEMPTS = 5

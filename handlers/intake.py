@@ -12,7 +12,7 @@ from typing import Any
 Body = Mapping[str, Any]
 
 #: Forms whose fields only the worker may read: they are sealed before anything is written down.
-SEALED = {"form-code": "code", "form-enrol": "enrol"}
+SEALED = {"form-code": "code", "form-enrol": "enrol", "form-change": "change"}
 #: Events that change something and so are written down first; the others are only hints.
 LASTING = ("reaction_added", "reaction_removed")
 

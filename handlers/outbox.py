@@ -18,8 +18,7 @@ from handlers.front import Front
 from handlers.pace import Pace
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo
 from handlers.views import ballot, plan, receipt, request_card
-from handlers.views.blocks import Rendered, message, section
-from handlers.views.wording import sentence
+from handlers.views.blocks import Rendered
 from handlers.votes import APPROVE, DENY
 
 #: Slack's words for "these blocks are not acceptable": the plain text goes out instead.
@@ -119,8 +118,7 @@ class Drain:
             answer = self._front.services.reading.private_text(item.subject)
             if answer is None:
                 return None
-            text = sentence(answer.key, answer.params, language)
-            return message(text, [section(text)])
+            return replies.private(answer, language)
         view = self._front.services.reading.view(item.request_id or 0)
         return None if view is None else _PAINTERS[item.kind](view, item.revision or 0, language)
 

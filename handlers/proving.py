@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from bot.errors import CannotProve, Stale
+from bot.config.types import Config
+from bot.errors import CannotProve, NotAllowed, Stale
 from bot.model.proofs import Letter
 from handlers.front import Call, Front, request_of
 from handlers.intake import SEALED, Taken
@@ -46,6 +47,37 @@ def enrol_button(front: Front, call: Call) -> None:
 def enrol_command(front: Front, call: Call) -> None:
     """``/countersign enrol``."""
     _enrol(front, call)
+
+
+def confirm_change(front: Front, call: Call) -> None:
+    """*Confirm…* under the news that somebody gets a new phone."""
+    actor = front.member(call)
+    if call.value == actor.user:
+        raise NotAllowed("proof.own-change")
+    if not actor.roles & deciding(front.config):
+        raise NotAllowed("proof.change-role", roles=", ".join(sorted(deciding(front.config))))
+    form = proof_forms.change(call.value, call.channel, front.people.language(call.user))
+    front.open_form(call, form, Stale("usage.enter-code"))
+
+
+def cancel_change(front: Front, call: Call) -> None:
+    """*Cancel* of a new phone: the person, or anybody with a role."""
+    actor = front.member(call)
+    if call.value != actor.user and not actor.roles:
+        raise NotAllowed("proof.change-cancel-role")
+    said = {"kind": "cancel", "user": actor.user, "subject": call.value}
+    name, blob = front.services.letterbox.seal(said)
+    front.settle(
+        call,
+        lambda life, work, person, now: life.send_code(
+            work, Letter(name, "cancel", person.user, None, call.channel, blob, now), person, now
+        ),
+    )
+
+
+def deciding(config: Config) -> frozenset[str]:
+    """The roles that some rule lets approve: whoever holds one may confirm somebody's new phone."""
+    return frozenset(role for rule in config.rules for role in rule.quorum.roles)
 
 
 def sealed_form(front: Front, call: Call) -> None:

@@ -27,8 +27,11 @@ def subject(request_id: int) -> str:
 class Marks(Protocol):
     """Whether the worker checked the code of a vote; only the worker can say."""
 
-    def is_marked(self, vote: Vote, request: Request, digest: str) -> bool:
-        """Whether this vote on this plan carries the mark that only the worker makes."""
+    def is_marked(self, vote: Vote, request: Request, digest: str, *, confirm: bool) -> bool:
+        """Whether this vote on this plan carries the mark that only the worker makes.
+
+        ``confirm``: and the approver typed the target and the count.
+        """
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,18 @@ class Ground:
         """A sentence in a channel that belongs to no request."""
         place = f"note:{self.entropy(9).hex()}"
         work.erasable.put(place, "answer", {"key": key, "params": params}, b"", now)
+        work.outbox.want(place, "note", channel, now)
+
+    def offer(self, work: Work, channel: str, answer: Answer, now: datetime) -> None:
+        """A sentence with a button, in a channel, for everybody."""
+        place = f"note:{self.entropy(9).hex()}"
+        content = {
+            "key": answer.key,
+            "params": dict(answer.params),
+            "button": answer.button,
+            "value": answer.value,
+        }
+        work.erasable.put(place, "answer", content, b"", now)
         work.outbox.want(place, "note", channel, now)
 
     def lock(self, work: Work, request_id: int) -> Request:

@@ -4,17 +4,20 @@ import io
 import os
 import secrets
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated, Any
 
 import segno
 import typer
 from pyotp import TOTP
 
+from bot.approvals.ground import Ground
 from bot.backups import keys
 from bot.cli.behind import load, open_store, settings
 from bot.cli.console import as_json, line, moment, tell
 from bot.config import values
 from bot.errors import BadInput, CountersignError
+from bot.model.doors import Answer
 from bot.proofs.opening import FILE, open_safe
 from bot.proofs.safe import Safe
 from bot.proofs.tickets import LIFE, Handed, issue
@@ -40,18 +43,29 @@ def enrol(
     safe = _safe(known)
     with open_store(known) as store, store.transact() as work:
         _check_key(work, safe)
-        if safe.has_secret(work, user):
-            raise BadInput("cli.enrol.already", user=user)
         now = clock.now()
+        again = safe.has_secret(work, user)
+        if again:
+            _announce(work, known, user, now)
         ticket, handed = issue(secrets.token_bytes, now)
         safe.keep_ticket(work, user, ticket, now)
-        work.log("enrol-ticket", now, None, {"user": user, "ticket": ticket.id, "uid": os.getuid()})
+        work.log(
+            "enrol-ticket", now, None, {"user": user, "ticket": ticket.id, "again": again, "uid": os.getuid()}
+        )
     uri = TOTP(handed.key).provisioning_uri(name=user, issuer_name=f"Countersign {safe.key.workspace}")
-    whole = {"user": user, **asdict(handed), "uri": uri, "until": now + LIFE}
+    whole = {"user": user, **asdict(handed), "uri": uri, "until": now + LIFE, "again": again}
     if json:
         as_json(whole)
     else:
         _show(whole, handed)
+
+
+def _announce(work: Work, known: Settings, user: str, now: datetime) -> None:
+    """A person whose codes are in use gets new ones: that person and the channel hear of it at once."""
+    config = load(known, resolve=False)
+    ground = Ground(config, secrets.token_bytes)
+    ground.announce(work, config.channel, "note.change-ticket", now, user=user)
+    ground.tell(work, user, config.channel, Answer("proof.change-ticket", direct=True), now)
 
 
 def _check_user(user: str) -> None:
@@ -95,4 +109,4 @@ def _show(whole: dict[str, Any], handed: Handed) -> None:
     tell("cli.enrol.recovery")
     for code in handed.recovery:
         line(f"  {code}")
-    tell("cli.enrol.foot")
+    tell("cli.enrol.again" if whole["again"] else "cli.enrol.foot")

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.approvals import intents
 from bot.approvals.ground import Ground
 from bot.errors import CountersignError
+from bot.jobs.changing import Changing
 from bot.model.doors import Answer
 from bot.model.proofs import Letter
 from bot.model.requests import State
@@ -49,12 +50,15 @@ class Enrolling:
     def _decide(
         self, work: Work, user: str, content: Mapping[str, Any], now: datetime
     ) -> tuple[Answer, tuple[Ticket, Tally] | None]:
-        ticket = None if self.safe.has_secret(work, user) else self.safe.ticket(work, user)
+        ticket = self.safe.ticket(work, user)
         if ticket is None:
             self._refused(work, user, "proof.no-ticket", now)
             return Answer("proof.no-ticket", direct=True), None
         typed, code = str(content.get("ticket") or ""), str(content.get("code") or "")
         entry, after, first = redeem(ticket, typed, code, now)
+        if entry is Entry.GOOD and self.safe.has_secret(work, user):
+            self.safe.spend_ticket(work, user, ticket, now)
+            return Changing(self.store, self.ground, self.safe).ask(work, user, ticket, first, now), None
         if entry is Entry.GOOD:
             tally = self.safe.activate(work, user, ticket.secret, first, now)
             work.boxes.drop(TICKET, user)
@@ -75,7 +79,8 @@ class Enrolling:
                 continue
             self.ground.redraw(work, request)
             asked = intents.ask_for_code(work, request, user)
-            self.ground.tell(work, user, request.channel, asked, now)
+            # A moment later, so that it stands below what was just told.
+            self.ground.tell(work, user, request.channel, asked, now + timedelta(milliseconds=1))
 
     def _refused(self, work: Work, user: str, why: str, now: datetime) -> None:
         self.ground.log(work, "enrol-refused", None, {"by": user, "why": why}, now)

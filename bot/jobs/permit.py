@@ -252,9 +252,10 @@ def _drop_unproven(
     request, revision = case
     if Proof.CODE not in (revision.rule.proof, rule.proof):
         return False
-    found = False
+    confirm = revision.rule.confirm or rule.confirm
+    digest, found = revision.digest, False
     for vote in work.votes.of(request.id, request.revision):
-        marked = ground.marks is not None and ground.marks.is_marked(vote, request, revision.digest)
+        marked = ground.marks is not None and ground.marks.is_marked(vote, request, digest, confirm=confirm)
         if vote.choice is not Choice.APPROVE or (vote.proof is Proof.CODE and marked):
             continue
         found = True

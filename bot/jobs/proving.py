@@ -4,8 +4,6 @@ Taking the letter out, using the code up and casting the vote are one transactio
 the file in which used codes are remembered is written before it.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +14,7 @@ import structlog
 from bot.approvals import intents, voting
 from bot.approvals.ground import Ground
 from bot.errors import BooksDown, CountersignError, NotOurs, Refused, Stale, whereabouts
+from bot.jobs.changing import CANCEL, CONFIRM, Changing
 from bot.jobs.enrolling import Enrolling
 from bot.model.doors import Answer
 from bot.model.people import Actor, PersonFacts
@@ -24,7 +23,7 @@ from bot.model.proofs import Intent, Letter
 from bot.model.requests import Choice, Proof, Request, Vote
 from bot.proofs.codes import Said, Tally
 from bot.proofs.safe import Safe
-from bot.proofs.sealing import unseal
+from bot.proofs.sealing import fingerprint, unseal
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
@@ -60,12 +59,19 @@ class Prover:
         if content is not None and letter.kind == ENROL:
             Enrolling(self.store, self.ground, self.safe).answer(letter, content, now)
             return
+        if content is not None and letter.kind in (CONFIRM, CANCEL):
+            Changing(self.store, self.ground, self.safe).answer(letter, content, now)
+            return
         with self.store.transact() as work:
             request = work.requests.lock(letter.request_id) if letter.request_id is not None else None
             if not work.letters.take(letter.id):
                 return
             answer = self._decide(work, request, letter, content, now)
             self.ground.tell(work, letter.user, letter.channel, answer, now)
+
+    def changes(self, now: datetime) -> None:
+        """New secrets whose day is over."""
+        Changing(self.store, self.ground, self.safe).sweep(now)
 
     def opened(self, letter: Letter) -> Mapping[str, Any] | None:
         """What a letter says, when it is the one it claims to be; None otherwise."""
@@ -112,7 +118,7 @@ class Prover:
         wanted = intents.wanted(self.ground.config, request, ballot.revision)
         if wanted.confirm and not _confirms(content, request, ballot.revision.plan):
             raise Stale("proof.not-confirmed", number=request.number or 0)
-        checked = self.safe.check(work, letter.user, str(content.get("code")), _print_of(content), now)
+        checked = self.safe.check(work, letter.user, str(content.get("code")), fingerprint(content), now)
         if checked is None:
             return intents.ask_for_code(work, request, letter.user)
         said, tally = checked
@@ -120,12 +126,12 @@ class Prover:
             return self._failed(work, request, letter.user, checked, now)
         if said is Said.RECOVERED:
             self._recovered(work, request, letter.user, tally, now)
-        given = self._vote(wish, request, ballot.revision.digest, now)
+        given = self._vote(wish, request, ballot.revision.digest, wanted.confirm, now)
         return voting.proven(self.ground, work, ballot, given, actor, now)
 
-    def _vote(self, wish: Intent, request: Request, digest: str, now: datetime) -> Vote:
+    def _vote(self, wish: Intent, request: Request, digest: str, confirmed: bool, now: datetime) -> Vote:
         given = Vote(wish.request_id, wish.revision, wish.user, Choice.APPROVE, Proof.CODE, now, wish.roles)
-        return self.safe.key.marked(given, request, digest)
+        return self.safe.key.marked(given, request, digest, confirmed=confirmed)
 
     def _failed(
         self, work: Work, request: Request, user: str, checked: tuple[Said, Tally], now: datetime
@@ -166,8 +172,3 @@ def _confirms(content: Mapping[str, Any], request: Request, plan: Mapping[str, A
     count = counted(plan)
     typed = str(content.get("target") or "").strip()
     return typed == request.target and (count is None or content.get("count") == count)
-
-
-def _print_of(content: Mapping[str, Any]) -> str:
-    """The fingerprint of a letter; its number is chance, so nobody finds the code by trying."""
-    return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()

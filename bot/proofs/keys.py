@@ -58,15 +58,22 @@ class ProofKey:
             raise NotOurs("proof.box") from None
         return dict(content)
 
-    def marked(self, vote: Vote, request: Request, digest: str) -> Vote:
-        """The vote with the mark that shows that its code was checked here."""
-        return replace(vote, mark=self._mark(vote, request, digest))
+    def marked(self, vote: Vote, request: Request, digest: str, *, confirmed: bool) -> Vote:
+        """The vote with the mark that shows that its code was checked here.
 
-    def is_marked(self, vote: Vote, request: Request, digest: str) -> bool:
-        """Whether this worker checked the code of exactly this vote on exactly this plan."""
-        return vote.mark is not None and hmac.compare_digest(vote.mark, self._mark(vote, request, digest))
+        ``confirmed``: the target and the count were typed too.
+        """
+        return replace(vote, mark=self._mark(vote, request, digest, confirmed))
 
-    def _mark(self, vote: Vote, request: Request, digest: str) -> str:
+    def is_marked(self, vote: Vote, request: Request, digest: str, *, confirm: bool) -> bool:
+        """Whether this worker checked the code of exactly this vote on exactly this plan.
+
+        ``confirm``: only marks of votes count for which the target and the count were typed.
+        """
+        good = [self._mark(vote, request, digest, how) for how in ((True,) if confirm else (True, False))]
+        return any(hmac.compare_digest(vote.mark or "", one) for one in good)
+
+    def _mark(self, vote: Vote, request: Request, digest: str, confirmed: bool) -> str:
         about = [
             self.workspace,
             [request.id, vote.request_id],
@@ -77,6 +84,7 @@ class ProofKey:
             str(vote.choice),
             str(vote.proof),
             vote.at.isoformat(),
+            confirmed,
         ]
         return hmac.digest(self._marks, json.dumps(about).encode(), "sha256").hex()
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from bot.errors import NotOurs
+from bot.proofs.changes import Change
 from bot.proofs.codes import Said, Secret, Tally, check, newer
 from bot.proofs.keys import ProofKey
 from bot.proofs.ledger import Ledger
 from bot.proofs.tickets import Ticket
-from bot.store.proofs import SECRET, TICKET
+from bot.store.proofs import CHANGE, SECRET, TICKET
 from bot.store.unit_of_work import Work
 
 
@@ -83,6 +84,24 @@ class Safe:
         """It is over, also when somebody puts it back."""
         self.ledger.spend(ticket.id, now)
         work.boxes.drop(TICKET, user)
+
+    def change(self, work: Work, user: str) -> Change | None:
+        """The change of one person's secret that is asked for, unless it is over."""
+        box = work.boxes.get(CHANGE, user)
+        if box is None:
+            return None
+        content = self.key.unlock(CHANGE, user, box)
+        change = Change(**{**content, "secret": _secret(content["secret"])})
+        return None if self.ledger.is_spent(f"change:{change.id}") else change
+
+    def keep_change(self, work: Work, user: str, change: Change, now: datetime) -> None:
+        """Lock a change away, replacing an earlier one."""
+        self._put(work, CHANGE, user, asdict(change), now)
+
+    def spend_change(self, work: Work, user: str, change: Change, now: datetime) -> None:
+        """It is over, also when somebody puts it back."""
+        self.ledger.spend(f"change:{change.id}", now)
+        work.boxes.drop(CHANGE, user)
 
     def _put_secret(self, work: Work, user: str, secret: Secret, tally: Tally, now: datetime) -> None:
         self._put(work, SECRET, user, {"secret": asdict(secret), "tally": asdict(tally)}, now)

@@ -3,6 +3,7 @@
 The door seals what somebody typed before it writes anything down; only the worker's folder opens it.
 """
 
+import hashlib
 import io
 import json
 from base64 import b64decode, b64encode
@@ -28,6 +29,11 @@ def seal(recipient: str, content: Mapping[str, Any], entropy: Entropy) -> str:
     with Encryptor(out, [recipient], entropy) as letter:
         letter.write(json.dumps(dict(content)).encode())
     return b64encode(out.getvalue()).decode()
+
+
+def fingerprint(content: Mapping[str, Any]) -> str:
+    """The same for the same letter only; its number is chance, so nobody finds the code by trying."""
+    return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()
 
 
 def unseal(identities: Sequence[Identity], blob: str) -> dict[str, Any]:

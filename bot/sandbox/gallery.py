@@ -88,7 +88,7 @@ EXTREMES: Mapping[str, Mapping[str, Any]] = {
 NOT_SENTENCES = (
     *("audit", "ballot", "card", "checks", "cli", "config", "finding", "form", "form-delete-records"),
     *("form-deny-reason", "form-restore", "form-teardown", "form-unfreeze", "home", "list", "method"),
-    *("form-code", "form-enrol"),
+    *("form-change", "form-code", "form-enrol"),
     *("overview", "owner", "page", "plan", "prompt", "receipt", "sandbox", "settings", "step", "store"),
     *("story", "usage", "words", "worker"),
 )
@@ -310,6 +310,7 @@ def _forms(config: Config, language: str) -> Iterator[Exhibit]:
         "code": proof_forms.ask(samples.view(), False, "C0DELETIONS", language),
         "code, highest tier": proof_forms.ask(samples.view(), True, "C0DELETIONS", language),
         "enrolment": proof_forms.enrol("C0DELETIONS", language),
+        "new phone": proof_forms.change("U0BOB", "C0DELETIONS", language),
     }.items():
         yield Exhibit("forms", title, view=view)
         for field, wrong in (forms.problems(config, view) or proof_forms.problems(view)).items():

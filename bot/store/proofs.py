@@ -12,7 +12,7 @@ from bot.store import tables as t
 from bot.store.database import insert_new
 
 #: Kinds of boxes.
-SECRET, TICKET = "secret", "ticket"
+SECRET, TICKET, CHANGE = "secret", "ticket", "change"
 #: The name of the worker's public key for letters.
 PROOF_KEY = "proof"
 

@@ -10,10 +10,11 @@ from bot.model.proofs import is_plausible
 from bot.texts import say
 from handlers.views.blocks import section
 from handlers.views.forms import View, field, modal, private_of, values_of
-from handlers.views.mrkdwn import code, safe
+from handlers.views.mrkdwn import code, safe, user
 
 CODE = "form-code"
 ENROL = "form-enrol"
+CHANGE = "form-change"
 
 
 def ask(view: RequestView, confirm: bool, channel: str, language: str) -> View:
@@ -51,15 +52,23 @@ def enrol(channel: str, language: str) -> View:
     return modal(ENROL, blocks, {"channel": channel}, language)
 
 
+def change(person: str, channel: str, language: str) -> View:
+    """The form behind *Confirm…*: a new phone for somebody else, with one's own code."""
+    about = section(say("proof.form.change", language, user=user(person)))
+    blocks: list[View] = [part for part in (about,) if part]
+    blocks.append(field("code", language, limit=40))
+    return modal(CHANGE, blocks, {"channel": channel, "subject": person}, language)
+
+
 def problems(view: Mapping[str, Any]) -> dict[str, BadInput]:
     """What is wrong, by field: no code, or not what the card shows. The worker looks again."""
     kind = view.get("callback_id")
-    if kind not in (CODE, ENROL):
+    if kind not in (CODE, ENROL, CHANGE):
         return {}
     values, carried = values_of(view), private_of(view)
     found: dict[str, BadInput] = {}
     typed = values.get("code", "").strip()
-    if not is_plausible(typed) or (kind == ENROL and len(typed) > 8):
+    if not is_plausible(typed) or (kind != CODE and len(typed) > 8):
         found["code"] = BadInput("proof.code-form" if kind == CODE else "proof.first-code-form")
     if "target" in carried and values.get("target", "").strip() != carried["target"]:
         found["target"] = BadInput("proof.other-target")
@@ -80,7 +89,7 @@ def content(view: Mapping[str, Any]) -> dict[str, str | int]:
     said: dict[str, str | int] = {"code": values.get("code", "").strip()}
     if view.get("callback_id") == ENROL:
         return {**said, "ticket": values.get("ticket", "").strip()}
-    for name in ("request", "revision", "digest"):
+    for name in ("request", "revision", "digest", "subject"):
         if isinstance(carried.get(name), str | int):
             said[name] = carried[name]
     if "target" in values:

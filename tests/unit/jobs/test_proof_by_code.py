@@ -320,7 +320,7 @@ def guessed_marks(phones: Phones, request_id: int, honest: tuple[Vote, ...]) -> 
 def marks_of_another_worker(phones: Phones, request_id: int, honest: tuple[Vote, ...]) -> list[Vote]:
     key, view = ProofKey(b"\x0a" * 32, TEAM), phones.house.view(request_id)
     assert view.revision is not None
-    return [key.marked(vote, view.request, view.revision.digest) for vote in honest]
+    return [key.marked(vote, view.request, view.revision.digest, confirmed=True) for vote in honest]
 
 
 def marks_of_another_request(phones: Phones, request_id: int, honest: tuple[Vote, ...]) -> list[Vote]:
@@ -336,7 +336,7 @@ def a_denial_turned_around(phones: Phones, request_id: int, honest: tuple[Vote, 
     view = phones.house.view(request_id)
     assert view.revision is not None
     no = replace(honest[1], choice=Choice.DENY)
-    marked = phones.house.safe.key.marked(no, view.request, view.revision.digest)
+    marked = phones.house.safe.key.marked(no, view.request, view.revision.digest, confirmed=False)
     return [honest[0], replace(marked, choice=Choice.APPROVE)]
 
 
@@ -439,6 +439,20 @@ def test_a_policy_change_never_makes_an_open_request_easier(phones: Phones, firs
     assert gate(house, request_id) == Gate.NO
     assert house.notes(request_id) == ["note.no-code"]
     assert [phones.approve(request_id, user) for user in APPROVERS] == ["vote.approved", "vote.approved-all"]
+    house.wait(seconds=11)
+    assert gate(house, request_id) == Gate.GO
+
+
+def test_a_rule_that_asks_for_target_and_count_since_then_takes_no_code_without_them(phones: Phones) -> None:
+    house = phones.house
+    request_id = approved(phones)
+    house.configure(CONFIRMED)
+    assert gate(house, request_id) == Gate.NO
+    words: dict[str, Any] = {"target": "crm", "count": 7}
+    for user in APPROVERS:
+        house.wait(seconds=30)
+        house.vote(request_id, user)
+        phones.type(request_id, user, **words)
     house.wait(seconds=11)
     assert gate(house, request_id) == Gate.GO
 
