@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.model.people import PersonFacts
-from bot.model.quorums import Filled, Need, Quorum, SlotSpec, Stage, Verdict
+from bot.model.quorums import Filled, Need, Quorum, SlotSpec, Stage, Verdict, slots_in
 from bot.model.seating import everything, left, seat
 
 
@@ -28,9 +28,7 @@ def decide(quorums: Sequence[Quorum], voters: Sequence[Voter]) -> Verdict:
         quorums: each must be reached; each is judged by itself.
         voters: in the order in which they voted.
     """
-    people: dict[str, frozenset[str]] = {}
-    for voter in voters:
-        people[voter.user] = people.get(voter.user, voter.roles) & voter.roles
+    people = _each_person(voters)
     verdicts = [_one(quorum, people) for quorum in quorums]
     return Verdict(
         reached=bool(verdicts) and all(one.reached for one in verdicts),
@@ -38,6 +36,17 @@ def decide(quorums: Sequence[Quorum], voters: Sequence[Voter]) -> Verdict:
         missing=tuple(dict.fromkeys(stage for one in verdicts for stage in one.missing)),
         later=tuple(dict.fromkeys(stage for one in verdicts for stage in one.later)),
     )
+
+
+def open_slots(quorums: Sequence[Quorum], voters: Sequence[Voter]) -> tuple[SlotSpec, ...]:
+    """The slots of the stages that are open or complete, each quorum for itself; see ``decide``."""
+    people = _each_person(voters)
+    found: list[SlotSpec] = []
+    for one in quorums:
+        later = _one(one, people).later
+        opened = (stage for stage in one.stages if stage not in later)
+        found += [slot for stage in opened for need in stage.needs for slot in slots_in(need)]
+    return tuple(found)
 
 
 def may_fill(slots: Iterable[SlotSpec], roles: Collection[str]) -> bool:
@@ -78,6 +87,14 @@ def cannot_be(person: PersonFacts, workspace: str) -> str | None:
     if person.is_guest:
         return "person.guest"
     return None
+
+
+def _each_person(voters: Iterable[Voter]) -> dict[str, frozenset[str]]:
+    """Roles by person, in the order of the votes; one who is named twice holds what both say."""
+    people: dict[str, frozenset[str]] = {}
+    for voter in voters:
+        people[voter.user] = people.get(voter.user, voter.roles) & voter.roles
+    return people
 
 
 def _one(quorum: Quorum, people: Mapping[str, frozenset[str]]) -> Verdict:

@@ -7,14 +7,19 @@ from bot.approvals.filing import check_person
 from bot.config.types import Config
 from bot.errors import NotAllowed
 from bot.model.people import Actor
-from bot.model.quorums import Quorum, Verdict, slots_in
+from bot.model.quorums import Quorum
 from bot.model.requests import Choice, Request, Revision
 
 
 def check_voter(
-    config: Config, request: Request, revision: Revision, actor: Actor, choice: Choice, stood: Verdict
+    config: Config,
+    request: Request,
+    revision: Revision,
+    actor: Actor,
+    choice: Choice,
+    voters: Sequence[quorum.Voter],
 ) -> None:
-    """Return when this person may say that about this revision. ``stood``: what the votes amount to so far.
+    """Return when this person may say that about this revision. ``voters``: who has approved so far.
 
     Raises:
         NotAllowed: with the sentence for the first reason that holds.
@@ -30,10 +35,9 @@ def check_voter(
         return
     if not quorum.may_fill(slots, actor.roles):
         raise _no_slot(number, quorums, actor)
-    waiting = [slot for stage in stood.later for need in stage.needs for slot in slots_in(need)]
-    opened = [slot for slot in slots if slot not in waiting]
-    if not quorum.may_fill(opened, actor.roles):
-        raise NotAllowed("vote.not-yet", number=number, stage=", ".join(one.name for one in stood.missing))
+    if not quorum.may_fill(quorum.open_slots(quorums, voters), actor.roles):
+        first = quorum.decide(quorums, voters).missing
+        raise NotAllowed("vote.not-yet", number=number, stage=", ".join(stage.name for stage in first))
 
 
 def _no_slot(number: int, quorums: Sequence[Quorum], actor: Actor) -> NotAllowed:

@@ -34,8 +34,11 @@ class Ballot:
 
 def verdict(revision: Revision, votes: tuple[Vote, ...]) -> Verdict:
     """What the votes on a revision amount to, by the roles held when they were given."""
-    voters = [quorum.Voter(v.user, frozenset(v.roles)) for v in votes if counts(revision, v)]
-    return quorum.decide(revision.rule.quorums, voters)
+    return quorum.decide(revision.rule.quorums, _voters(revision, votes))
+
+
+def _voters(revision: Revision, votes: Sequence[Vote]) -> list[quorum.Voter]:
+    return [quorum.Voter(one.user, frozenset(one.roles)) for one in votes if counts(revision, one)]
 
 
 def counts(revision: Revision, vote: Vote) -> bool:
@@ -110,8 +113,8 @@ def ready(
     ballot = _open_ballot(ground, work, where, now)
     if ballot.request.state is not State.APPROVED and is_late(ballot.request, now):
         raise Stale("vote.expired", number=_number(ballot.request))
-    stood = verdict(ballot.revision, work.votes.of(*where))
-    check_voter(ground.config, ballot.request, ballot.revision, actor, choice, stood)
+    voters = _voters(ballot.revision, work.votes.of(*where))
+    check_voter(ground.config, ballot.request, ballot.revision, actor, choice, voters)
     return ballot
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bot.approvals.quorum import Voter, cannot_be, decide, may_deny, may_fill, unreachable
+from bot.approvals.quorum import Voter, cannot_be, decide, may_deny, may_fill, open_slots, unreachable
 from bot.model.quorums import AllOf, AnyOf, Need, Quorum, SlotSpec, Stage, plain
 from tests.fakes.rooms import TEAM, person
 
@@ -83,6 +83,22 @@ def test_stages_in_turn(names: str, reached: bool, open_ones: list[str], later: 
         open_ones,
         later,
     )
+
+
+ALIKE = Quorum((Stage("first", (DBA,)), Stage("second", (DBA,))))
+TURNED = Quorum((THEN, FIRST))
+OPEN: list[tuple[str, list[Quorum], str, list[SlotSpec]]] = [
+    ("the first stage alone", [IN_TURN], "", [TWO_DBA]),
+    ("both, once the first is complete", [IN_TURN], "Dan Dora", [TWO_DBA, LEGAL]),
+    ("the first of two that ask for the same", [ALIKE], "", [DBA]),
+    ("the second of two that ask for the same", [ALIKE], "Dan", [DBA, DBA]),
+    ("of a policy that turned the stages round, the first of each", [IN_TURN, TURNED], "", [TWO_DBA, LEGAL]),
+]
+
+
+@pytest.mark.parametrize(("asked", "names", "slots"), [case[1:] for case in OPEN], ids=[c[0] for c in OPEN])
+def test_which_slots_are_open(asked: list[Quorum], names: str, slots: list[SlotSpec]) -> None:
+    assert list(open_slots(asked, voters(names))) == slots
 
 
 def test_stages_in_parallel_are_open_together_and_share_nobody() -> None:
