@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from bot.config.rule_types import Rule
 from bot.config.types import Config
 from bot.errors import BadInput
+from bot.model.bounds import written
 from bot.model.doors import Answer, KeptBackup
 from bot.policy.rules import about
 from bot.texts import listed, say
@@ -125,13 +126,13 @@ def _bounds(rule: Rule, language: str) -> list[str]:
     found = []
     cap = rule.limit
     if cap is not None:
-        hours_long = max(1, int(cap.per.total_seconds()) // 3600)
+        span = written(int(cap.per.total_seconds()))
         for key, number in (
             ("list.rule.limit-rows", cap.rows),
             ("list.rule.limit-requests", cap.requests),
         ):
             if number is not None:
-                found.append(say(key, language, n=number, hours=hours_long))
+                found.append(say(key, language, n=number, span=span))
     if rule.expected:
         found.append(say("list.rule.expected", language))
     if rule.window:

@@ -8,7 +8,7 @@ from bot.approvals import starting
 from bot.config.rule_types import Rule
 from bot.config.types import Config
 from bot.errors import NotAllowed
-from bot.model.bounds import Bounds, Limit
+from bot.model.bounds import Bounds, Limit, written
 from bot.model.requests import DESTRUCTIVE, Request, RuleSpec
 from bot.policy import rules
 from bot.store.unit_of_work import Work
@@ -86,7 +86,7 @@ def check_limits(
         told: dict[str, str | int] = {
             "rule": spec.name,
             "target": request.target,
-            "hours": max(1, cap.seconds // 3600),
+            "span": written(cap.seconds),
         }
         if cap.rows is not None and sum(used) + rows > cap.rows:
             raise NotAllowed("filing.limit-rows", rows=rows, limit=cap.rows, used=sum(used), **told)

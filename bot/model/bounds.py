@@ -47,3 +47,11 @@ class Bounds:
             limit=Limit(**data["limit"]) if data["limit"] else None,
             expected=data["expected"],
         )
+
+
+def written(seconds: int) -> str:
+    """A length of time as the configuration writes it: 30m, 24h."""
+    for unit, length in (("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

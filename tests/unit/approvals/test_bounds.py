@@ -351,7 +351,7 @@ def test_a_cap_counts_what_waits_and_refuses_with_the_numbers(
         house.plan(house.file(), rows(size))
     request_id = house.file()
     key, params = refusal(lambda: house.plan(request_id, rows(sizes[-1])))
-    assert (key, params) == (told[0], {**told[1], "rule": "small erasure", "target": "crm", "hours": 24})
+    assert (key, params) == (told[0], {**told[1], "rule": "small erasure", "target": "crm", "span": "24h"})
 
 
 def test_what_is_over_without_a_change_takes_nothing_of_a_cap(house: House) -> None:

@@ -1,5 +1,6 @@
 """Findings: each situation gives exactly its own, at its line."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,40 @@ def test_a_situation_has_its_finding(
     assert [(one.line, one.key) for one in found] == expected
     for one in found:
         assert f"line {one.line}: " in one.sentence()
+
+
+NOW = datetime(2026, 12, 1, tzinfo=UTC)
+SATURDAYS = 'window: {days: sat, from: "22:00", to: "05:00", zone: Europe/Berlin}'
+CLOSED = "calendar: {{zone: UTC, closed: [{{from: {}, to: {}}}]}}\nrules:"
+#: case -> what the rule says besides, from and to of a closed period, the findings
+TIMES: dict[str, tuple[str, tuple[str, str] | None, list[str]]] = {
+    "a window that opens": (SATURDAYS, None, []),
+    "a window that is closed for months": (SATURDAYS, ("2026-11-01", "2027-03-01"), ["finding.window-never"]),
+    "a window that opens when the calendar does": (SATURDAYS, ("2026-11-01", "2026-12-31"), []),
+    "a window that lies in the hour that is skipped, and opens on other days": (
+        SATURDAYS,
+        ("2026-12-24", "2026-12-26"),
+        [],
+    ),
+    "a closed period without windows": ("", ("2026-11-01", "2027-03-01"), []),
+    "a closed period that is over": (SATURDAYS, ("2026-11-01", "2026-11-30"), ["finding.closed-past"]),
+    "one that ends today": (SATURDAYS, ("2026-11-01", "2026-12-01"), []),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+def test_what_is_never_open_and_what_is_over_is_found(tmp_path: Path, case: str) -> None:
+    line, closed, expected = TIMES[case]
+    text = (
+        GOOD.replace("    request: [support]\n", f"    request: [support]\n    {line}\n", 1) if line else GOOD
+    )
+    if closed:
+        text = text.replace("rules:", CLOSED.format(*closed), 1)
+    config = config_of(tmp_path, text)
+    found = findings(config, ROSTER, NOW)
+    assert [one.key for one in found] == expected
+    assert all(one.line for one in found)
+    assert findings(config, ROSTER) == ()
 
 
 def test_a_good_policy_has_no_findings(tmp_path: Path) -> None:

@@ -104,6 +104,74 @@ def test_what_cannot_be_understood_is_refused(text: str, key: str) -> None:
     assert refusal.value.key == key
 
 
+#: what is typed -> the values and the number expected, or the refusal
+EXPECTING: dict[str, tuple[tuple[str, ...], int | None] | str] = {
+    "ada@x expect 14 -- why": (("ada@x",), 14),
+    "ada@x EXPECT 14 — why": (("ada@x",), 14),
+    "ada@x,bob@x expect 0 -- why": (("ada@x", "bob@x"), 0),
+    '"Ada King" expect 14 -- why': (("Ada King",), 14),
+    "expect -- why": (("expect",), None),
+    "expect expect 14 -- why": (("expect",), 14),
+    "ada@x, expect -- why": (("ada@x", "expect"), None),
+    "ada@x,expect -- why": (("ada@x", "expect"), None),
+    '"ada expect 14" -- why': (("ada expect 14",), None),
+    "“ada expect 14” expect 2 -- why": (("ada expect 14",), 2),
+    '"expect" expect 2 -- why': (("expect",), 2),
+    "ada@x -- we expect 14 rows": (("ada@x",), None),
+    "ada@x expect -- why": "parse.expect",
+    "ada@x expect many -- why": "parse.expect",
+    "ada@x expect 5,214 -- why": "parse.expect",
+    "ada@x expect -3 -- why": "parse.expect",
+    "ada@x expect 14 15 -- why": "parse.expect",
+    "ada@x expect １４ -- why": "parse.expect",
+    "ada@x expect 14 expect 15 -- why": "parse.expect",
+    "expect 14 -- why": "parse.spaces",
+    "ada@x expects 14 -- why": "parse.spaces",
+    "ada@x, expect 14 -- why": "parse.spaces",
+}
+
+
+@pytest.mark.parametrize("text", EXPECTING)
+def test_a_number_may_be_expected_and_a_value_is_never_taken_for_one(text: str) -> None:
+    wanted = EXPECTING[text]
+    if isinstance(wanted, str):
+        with pytest.raises(BadInput) as refusal:
+            parsing.deletion(f"crm customer {text}")
+        assert refusal.value.key == wanted
+        return
+    found = parsing.deletion(f"crm customer {text}")
+    assert (found.values, found.expected) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("crm -- old", parsing.Named("crm", "old")),
+        ("crm old system", parsing.Named("crm", "old system")),
+        ("crm expect 1240 -- old", parsing.Named("crm", "old", 1240)),
+        ("crm", parsing.Named("crm")),
+        ("crm expect -- old", "parse.expect"),
+        ("crm and shop -- old", "parse.teardown"),
+        ("crm now expect 3 -- old", "parse.teardown"),
+    ],
+)
+def test_a_teardown_may_expect_a_number_and_nothing_else(text: str, expected: parsing.Named | str) -> None:
+    if isinstance(expected, parsing.Named):
+        assert parsing.teardown(text) == expected
+        return
+    with pytest.raises(BadInput) as refusal:
+        parsing.teardown(text)
+    assert refusal.value.key == expected
+
+
+@pytest.mark.parametrize(("typed", "number"), [("", None), ("  ", None), ("14", 14), (" 14\n", 14), ("0", 0)])
+def test_a_form_takes_a_number_or_nothing(typed: str, number: int | None) -> None:
+    assert parsing.count(typed) == number
+    for wrong in ("14.5", "-1", "1,000", "many", "１４", "9" * 13):
+        with pytest.raises(BadInput):
+            parsing.count(wrong)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
