@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot.errors import BadInput
+from bot.errors import BadInput, Stale
 from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
 from handlers import parsing
@@ -56,6 +56,31 @@ def restore_button(front: Front, call: Call) -> None:
     typed = parsing.Restore(reference=reference)
     form = forms.restore(typed, call.channel, front.people.language(actor.user))
     front.open_form(call, form, BadInput("usage.restore-number", number=view.request.number or 0))
+
+
+def try_again(front: Front, call: Call) -> None:
+    """*Try again…* under a refusal: the form, with what was asked for filled in."""
+    actor = front.member(call)
+    wish = front.services.reading.wished(call.value, actor.user)
+    if wish is None:
+        raise Stale("filing.again-gone")
+    view = _form_of(front, wish, call.channel, front.people.language(actor.user))
+    front.open_form(call, view, Stale("filing.again-late"))
+
+
+def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.View:
+    """The form for a wish."""
+    target = wish.target or ""
+    match wish.operation:
+        case Operation.DELETE_RECORDS:
+            typed = parsing.Deletion(target, wish.record or "", wish.values, wish.reason, wish.expected)
+            return forms.deletion(front.config, typed, channel, language)
+        case Operation.RESTORE:
+            named = parsing.Restore(wish.reference, wish.number, wish.into or wish.target, wish.reason)
+            return forms.restore(named, channel, language)
+        case Operation.TEARDOWN:
+            return forms.teardown(front.config, target, wish.reason, channel, language)
+    return forms.unfreeze(front.config, target, wish.reason, channel, language)
 
 
 def unfreeze_command(front: Front, call: Call) -> None:
@@ -128,7 +153,7 @@ def _file(front: Front, call: Call, wish: Wish, channel: str) -> None:
         raise problem
     now = front.services.clock()
     front.services.desk.settle(
-        call.delivery, lambda work: front.services.lifecycle.file(work, wish, actor, channel, now)
+        call.delivery, lambda work: front.services.lifecycle.file(work, wish, actor, channel, now), wish
     )
 
 

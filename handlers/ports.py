@@ -15,7 +15,9 @@ from bot.model.requests import Choice, Proof
 class DeskPort(Protocol):
     """One delivery, one transaction, one answer."""
 
-    def settle(self, delivery: Delivery, decide: Callable[[Any], Answer | None]) -> None:
+    def settle(
+        self, delivery: Delivery, decide: Callable[[Any], Answer | None], wish: Wish | None = None
+    ) -> None:
         """Run ``decide`` once for this delivery and tell the person what came of it."""
 
     def refuse(self, delivery: Delivery, refusal: Refused) -> None:
@@ -95,6 +97,9 @@ class ReadingPort(Protocol):
 
     def frozen(self) -> Mapping[str, str]:
         """Frozen targets and who froze them."""
+
+    def wished(self, token: str, by: str) -> Wish | None:
+        """What this person asked for in vain, as long as it is kept."""
 
     def private_text(self, place: str) -> Answer | None:
         """The content of a private sentence or a note; None once it is erased."""

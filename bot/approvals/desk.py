@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from bot.approvals import again
 from bot.approvals.ground import Ground
 from bot.errors import Refused
-from bot.model.doors import Answer, Delivery
+from bot.model.doors import Answer, Delivery, Wish
 from bot.store.unit_of_work import Store, Work
 
 
@@ -17,10 +18,13 @@ class Desk:
         self._ground = ground
         self._clock = clock
 
-    def settle(self, delivery: Delivery, decide: Callable[[Work], Answer | None]) -> None:
+    def settle(
+        self, delivery: Delivery, decide: Callable[[Work], Answer | None], wish: Wish | None = None
+    ) -> None:
         """Run ``decide`` once for this delivery, whatever is redelivered or replayed.
 
-        A refusal undoes what ``decide`` began, is logged, and is told in private.
+        A refusal undoes what ``decide`` began, is logged, and is told in private; whoever asked for ``wish``
+        can try again without typing it again.
         """
         with self._store.transact() as work:
             if not work.inbox.claim(delivery.key):
@@ -29,7 +33,7 @@ class Desk:
                 with work.savepoint():
                     answer = decide(work)
             except Refused as refusal:
-                answer = self._refused(work, delivery, refusal)
+                answer = self._refused(work, delivery, refusal, wish)
             work.erasable.erase(f"inbox:{delivery.key}")
             if answer is not None:
                 to, channel, now = delivery.user, delivery.channel, self._clock()
@@ -48,7 +52,8 @@ class Desk:
         """Nothing to decide."""
         self.settle(delivery, lambda _: None)
 
-    def _refused(self, work: Work, delivery: Delivery, refusal: Refused) -> Answer:
+    def _refused(self, work: Work, delivery: Delivery, refusal: Refused, wish: Wish | None) -> Answer:
         body = {"by": delivery.user, "why": refusal.key}
-        self._ground.log(work, "refused", None, body, self._clock())
-        return Answer(refusal.key, refusal.params)
+        now = self._clock()
+        self._ground.log(work, "refused", None, body, now)
+        return again.offered(self._ground, work, wish, delivery.user, refusal, now)

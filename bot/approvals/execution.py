@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.approvals import bounds, quorum, revisions
+from bot.approvals import again, bounds, quorum, revisions
 from bot.approvals.asked import asked
 from bot.approvals.filing import role_refusal
 from bot.approvals.ground import Ground, subject
 from bot.config.rule_types import Rule
 from bot.config.types import Config
 from bot.errors import CountersignError, NotAllowed, Refused
-from bot.model.doors import Answer
 from bot.model.people import RosterFacts
 from bot.model.quorums import plain
 from bot.model.requests import Proof, Request, RuleSpec, State
@@ -149,8 +148,9 @@ def accept_plan(
 
 def refuse(ground: Ground, work: Work, request: Request, refusal: CountersignError, now: datetime) -> None:
     """Planning ended in a no: a log entry and a private sentence; the thread hears of it if there is one."""
+    wish = again.of_request(work, request)
     ground.change(work, request, "refuse", now, outcome=refusal.key, outcome_params=dict(refusal.params))
-    told = Answer(refusal.key, refusal.params)
+    told = again.offered(ground, work, wish, request.requester, refusal, now)
     ground.tell(work, request.requester, request.origin_channel, told, now)
     if request.number is not None:
         ground.note(work, request, "note.refused-again", now, requester=request.requester)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.approvals import intents, workers
+from bot.approvals import again, intents, workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
-from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView, Wish
 from bot.model.jobs import Canary, Job, Step
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.proofs import SECRET
@@ -59,6 +59,11 @@ class Reading:
         if content is None:
             return None
         return Answer(content["key"], content["params"], content.get("button"), content.get("value"))
+
+    def wished(self, token: str, by: str) -> Wish | None:
+        """What this person asked for in vain, as long as it is kept."""
+        with self._store.read() as work:
+            return again.kept(work, token, by)
 
     def frozen(self) -> Mapping[str, str]:
         """Frozen targets and who froze them."""

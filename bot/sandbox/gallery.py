@@ -14,7 +14,7 @@ from typing import Any
 from bot.config.load import load
 from bot.config.types import Config
 from bot.model.bounds import Bounds
-from bot.model.doors import Answer, KeptBackup, Personal, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, RequestView, Wish
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
@@ -263,6 +263,9 @@ class _Books:
     def private_text(self, _place: str, /) -> Answer | None:
         return None
 
+    def wished(self, _token: str, _by: str, /) -> Wish | None:
+        return None
+
 
 def _kept() -> list[KeptBackup]:
     rows = samples.backup(id="b1")
@@ -326,6 +329,9 @@ def _sentences(language: str) -> Iterator[Exhibit]:
             yield _exhibit(f"said: {about}", key, replies.private(Answer(key, _filled(key)), language))
     deny = Answer("vote.denied", _filled("vote.denied"), button="deny-reason", value="7")
     yield _exhibit("said: vote", "with a button", replies.private(deny, language))
+    gone = "operations.no-match"
+    anew = Answer(gone, _filled(gone), button="try-again", value="0a" * 12)
+    yield _exhibit("said: operations", "with a button", replies.private(anew, language))
 
 
 def _filled(key: str) -> dict[str, str | int]:

@@ -117,7 +117,7 @@ class Erasable:
         self._connection.execute(
             delete(t.erasable).where(
                 t.erasable.c.created_at < before,
-                or_(t.erasable.c.subject.like("inbox:%"), t.erasable.c.subject.like("private:%")),
+                or_(*(t.erasable.c.subject.like(f"{kind}:%") for kind in ("inbox", "private", "again"))),
             )
         )
 

@@ -19,6 +19,7 @@ UNFREEZE = "form-unfreeze"
 TEARDOWN = "form-teardown"
 DENY = "form-deny-reason"
 MAX_REASON = 500
+MAX_VALUES = 100
 
 View = dict[str, Any]
 Values = Mapping[str, str]
@@ -161,8 +162,11 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
         known = ", ".join(sorted(config.targets[target].records)) or "-"
         found["record"] = BadInput("filing.unknown-record", record=record, target=target, known=known)
     try:
-        if not parsing.lines_of_values(values.get("values", "")):
+        typed = parsing.lines_of_values(values.get("values", ""))
+        if not typed:
             found["values"] = BadInput("form.no-values")
+        elif len(typed) > MAX_VALUES:
+            found["values"] = BadInput("filing.how-many", n=len(typed), limit=MAX_VALUES)
     except BadInput as wrong:
         found["values"] = wrong
     return found | _check_expected(values)

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from bot.approvals import again
 from bot.config.types import Config
+from bot.errors import NotFound
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import Operation, State
 from bot.proofs.tickets import issue
@@ -68,6 +70,7 @@ class Scene:
     digest: str = ""
     phones: Phones | None = None
     ticket: str = ""
+    token: str = ""
 
     @property
     def both(self) -> str:
@@ -145,6 +148,14 @@ def denied(doorway: Doorway) -> Scene:
     scene = pending(doorway)
     doorway.house.deny(scene.request, "U0DAN")
     return scene
+
+
+def asked_in_vain(doorway: Doorway) -> Scene:
+    house = doorway.house
+    with house.store.transact() as work:
+        refusal = NotFound("operations.no-match", target="crm", table="customers", n=1)
+        answer = again.offered(house.ground, work, house.wish(), "U0ALICE", refusal, house.now)
+    return Scene(token=answer.value or "")
 
 
 def frozen(doorway: Doorway) -> Scene:
@@ -272,6 +283,7 @@ WAYS: dict[str, Way] = {
     "click stop": Way(approved, click("stop", "card"), "U0DAN", open_to=ANY_ROLE),
     "click put-back": Way(aside, click("put-back", "card"), "U0DAN"),
     "click go-on": Way(half_removed, click("go-on", "card"), "U0ALICE"),
+    "click try-again": Way(asked_in_vain, click("try-again", "card", "{0.token}"), "U0ALICE", shows=True),
     "click restore": Way(backed_up, click("restore", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
     "word enrol": Way(nothing, word("enrol"), "U0DAN", shows=True, open_to=ANYBODY),
     "click enrol": Way(wished, click("enrol", "ballot"), "U0DAN", shows=True, open_to=ANYBODY, settings=BY_CODE),

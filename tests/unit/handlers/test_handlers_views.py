@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.model.doors import Answer, KeptBackup, Personal, RequestView
+from bot.model.doors import Answer, KeptBackup, Personal, RequestView, Wish
 from bot.model.jobs import JobKind, JobState
 from bot.model.quorums import SlotSpec, simple
 from bot.model.requests import (
@@ -365,6 +365,9 @@ class _Reading:
         return self.requests
 
     def private_text(self, place: str) -> Answer | None:
+        return None
+
+    def wished(self, token: str, by: str) -> Wish | None:
         return None
 
 

@@ -1,0 +1,54 @@
+"""What somebody asked for in vain, kept for a day: trying again must not mean typing it all again."""
+
+from datetime import datetime
+
+from bot.approvals.ground import Ground, subject
+from bot.errors import BadInput, CountersignError, NotFound
+from bot.model.doors import Answer, Wish
+from bot.model.requests import Operation, Request
+from bot.store.unit_of_work import Work
+
+#: What other words can mend; who is not allowed is not allowed in any words.
+_MENDED = (BadInput, NotFound)
+
+
+def offered(
+    ground: Ground, work: Work, wish: Wish | None, by: str, refusal: CountersignError, now: datetime
+) -> Answer:
+    """The refusal, with a button that opens the form filled in where that may help."""
+    if wish is None or wish.preview or not isinstance(refusal, _MENDED):
+        return Answer(refusal.key, refusal.params)
+    token = ground.entropy(12).hex()
+    content = {**vars(wish), "values": list(wish.values), "by": by}
+    work.erasable.put(_place(token), "wish", content, b"", now)
+    return Answer(refusal.key, refusal.params, button="try-again", value=token)
+
+
+def kept(work: Work, token: str, by: str) -> Wish | None:
+    """What this person asked for; None for anybody else, and once it is erased."""
+    content = work.erasable.get(_place(token), "wish")
+    if content is None or content.pop("by") != by:
+        return None
+    operation, values = Operation(content.pop("operation")), tuple(content.pop("values"))
+    return Wish(operation=operation, values=values, **content)
+
+
+def of_request(work: Work, request: Request) -> Wish | None:
+    """What a request for a deletion asked for, while its texts are there; None when it had a plan already."""
+    if request.operation is not Operation.DELETE_RECORDS or request.number is not None:
+        return None
+    place = subject(request.id)
+    values, reason = work.erasable.get(place, "values"), work.erasable.get(place, "reason")
+    return Wish(
+        request.operation,
+        request.target,
+        request.record,
+        tuple(values or ()),
+        reason or "",
+        preview=request.preview,
+        expected=request.expected,
+    )
+
+
+def _place(token: str) -> str:
+    return f"again:{token}"
