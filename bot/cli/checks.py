@@ -37,6 +37,7 @@ def check(json: Annotated[bool, typer.Option("--json", help=say("cli.help.json")
         items += [_of_problem(Level.WARNING, finding) for finding in findings(config, roster, now())]
         items += [_of_problem(Level.NOTE, finding) for finding in advice(config, roster)]
         items += _machine(known, config, resolved)
+        items += attempt(partial(probes.of_codes, known, config, roster))
     items = list(dict.fromkeys(items))  # a store that cannot be used stops more than one look
     code = _code(config, resolved, items)
     people = _people(config, roster) if config is not None else []

@@ -7,10 +7,13 @@ from enum import StrEnum
 from bot.backups import keys
 from bot.backups.vault import any_backup_exists
 from bot.cli.behind import backup_store, database_is_there, open_store, open_vault
+from bot.config.check import shown_person
 from bot.config.types import Config, Record, SoftReference, Target
 from bot.errors import CountersignError
+from bot.model.people import RosterFacts
 from bot.operations.preflight import survey
 from bot.settings import Settings
+from bot.store.proofs import SECRET
 from bot.targets import open_target
 from bot.targets.base import Catalogue, Edge, Session
 from bot.texts import say
@@ -95,6 +98,24 @@ def of_database(settings: Settings) -> Iterator[Item]:
         return
     with open_store(settings):
         yield item(Level.OK, "cli.check.database")
+
+
+def of_codes(settings: Settings, config: Config, roster: RosterFacts | None) -> Iterator[Item]:
+    """Who could approve under a rule that asks for a code, and has none."""
+    roles = {role: None for rule in config.rules if rule.proof == "code" for role in rule.quorum.roles}
+    for role in roles:
+        if config.roles[role].usergroup is not None:
+            yield item(Level.NOTE, "cli.check.codes-by-group", role=role)
+    if not roles or not database_is_there(settings):
+        return
+    with open_store(settings) as store, store.read() as work:
+        enrolled = work.boxes.users(SECRET)
+    groups = roster.groups if roster else {}
+    for role in roles:
+        people = config.roles[role].people(groups) - enrolled
+        if people:
+            names = ", ".join(shown_person(user, roster) for user in sorted(people))
+            yield item(Level.WARNING, "cli.check.no-codes", role=role, people=names)
 
 
 def _records(name: str, target: Target, catalogue: Catalogue) -> Iterator[Item]:

@@ -103,8 +103,11 @@ LACKS: Mapping[str, Callable[[Bird], None]] = MappingProxyType(
         "requester-only": _requester_only,
         "own-account-only": _own_account_only,
         "no-votes": _no_votes,
+        "no-code": _nothing,
     }
 )
+#: The rule of this case asks for a code; the vote is a click.
+BY_CODE = "no-code"
 WHOLE = "whole"
 
 
@@ -114,9 +117,14 @@ def prove(store: Store, config: Config, take: Take, now: datetime) -> Proven:
     Raises:
         BooksDown: our own database cannot be used.
     """
-    ground = Ground(_settings(config), bytes)
+    ground, by_code = (Ground(_settings(config, proof), bytes) for proof in (Proof.REACTION, Proof.CODE))
+    grounds = {BY_CODE: by_code}
     try:
-        let_through = tuple(name for name, lacks in LACKS.items() if _passes(store, ground, take, lacks, now))
+        let_through = tuple(
+            name
+            for name, lacks in LACKS.items()
+            if _passes(store, grounds.get(name, ground), take, lacks, now)
+        )
         if let_through:
             return Proven(Canary.LET_THROUGH, let_through)
         whole = _passes(store, ground, take, _nothing, now)
@@ -139,7 +147,7 @@ def _passes(store: Store, ground: Ground, take: Take, lacks: Callable[[Bird], No
         return gate == Gate.GO or not stands or work.permits.of_job(JOB) is not None
 
 
-def _settings(config: Config) -> Config:
+def _settings(config: Config, proof: Proof) -> Config:
     """One rule and one role. Of the real file only the workspace counts.
 
     Whatever else stands there, a holiday or a stricter rule, must not turn a case away before that does.
@@ -149,6 +157,7 @@ def _settings(config: Config) -> Config:
         "when": {"operation": str(Operation.DELETE_RECORDS)},
         "request": [_ROLE],
         "approve": [f"1 of {_ROLE}"],
+        "proof": str(proof),
     }
     return Config.model_validate(
         {

@@ -19,6 +19,7 @@ from bot.sandbox.slack.tree import elements_of, kind_of
 from bot.sandbox.slack.workspace import Json, Message
 from bot.sandbox.stage import Stage
 from bot.sandbox.story import Narrator
+from bot.schedules import clock
 from bot.texts import say
 
 ANSWER_WITHIN = 5.0
@@ -63,6 +64,7 @@ class Prompt:
             "press": self._press,
             "fill": self._fill,
             "close": lambda _rest: self._close(),
+            "code": lambda _rest: self._code(),
             "look": lambda _rest: self._look(),
             "": lambda _rest: self._look(),
         }
@@ -200,6 +202,15 @@ class Prompt:
         if form is None:
             raise NotFound("prompt.no-form")
         self._person.close(form.id)
+
+    def _code(self) -> None:
+        """What this person's phone shows."""
+        phones, now = self._stage.phones, clock.now()
+        code = phones.code(self._names[self._who], now) if phones is not None else None
+        if phones is None or code is None:
+            raise NotFound("prompt.no-phone")
+        shown = say("prompt.code", who=self._who, code=code, n=phones.seconds(now))
+        self._console.print(Text(shown, "bold"))
 
     def _look(self) -> None:
         for message in self._recent(RECENT):

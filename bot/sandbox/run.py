@@ -19,10 +19,11 @@ from bot.sandbox.story_teardown import Teardown
 from bot.texts import say
 
 
-def run_sandbox(*, story: bool, script: bool, port: int, http: bool) -> int:
+def run_sandbox(*, story: bool, script: bool, port: int, http: bool, codes: bool = False) -> int:
     """Open the page and stay up; with ``story`` play the story first, with ``script`` end with its verdict.
 
-    With ``http`` Slack delivers by signed HTTP requests instead of Socket Mode. ``port`` is the page's.
+    With ``http`` Slack delivers by signed HTTP requests instead of Socket Mode. ``port`` is the page's. With
+    ``codes`` a small deletion is approved with one-time codes.
 
     Returns:
         0 when all went well, 1 when the story was not true or something did not start.
@@ -31,7 +32,7 @@ def run_sandbox(*, story: bool, script: bool, port: int, http: bool) -> int:
     console.print(Text(say("sandbox.starting"), "dim"))
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Stage(http=http) as stage:
+        with Stage(http=http, codes=codes) as stage:
             show = Show(stage.slack, stage.home, lambda: stage.serve)
             with _opened(Page(show, port)) as page:
                 text = Text(say("sandbox.page", address=page.address), "bold")

@@ -13,9 +13,11 @@ from typing import Self
 
 from bot.errors import Broken
 from bot.sandbox.home import HOST, Home
-from bot.sandbox.people import installed, seeded
+from bot.sandbox.people import PEOPLE, installed, seeded
+from bot.sandbox.phones import Phones
 from bot.sandbox.ports import free_port
 from bot.sandbox.slack.server import LOOPBACK, Slack
+from bot.schedules import clock
 from bot.settings import PLAIN_VARIABLES, read_environment
 
 START_WITHIN = 60.0
@@ -33,12 +35,13 @@ _RULE = """  - name: teardown
 class Stage:
     """``with Stage(port) as stage:``: when it is entered, people can type commands.
 
-    With ``http`` Slack delivers to the bot instead of waiting for its sockets.
+    With ``http`` Slack delivers to the bot instead of waiting for its sockets. With ``codes`` small deletions
+    are approved with one-time codes, and everybody has a phone.
 
     Everything lies in one temporary folder, which goes at the end: configuration, CRM, keys, backups, log.
     """
 
-    def __init__(self, port: int = 0, *, http: bool = False) -> None:
+    def __init__(self, port: int = 0, *, http: bool = False, codes: bool = False) -> None:
         grants = installed()
         core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
         self._http = f"{LOOPBACK}:{free_port() if http else 0}"
@@ -48,6 +51,9 @@ class Stage:
         self.crm = self.home.crm
         self.log = self.folder / "serve.log"
         self._process: subprocess.Popen[bytes] | None = None
+        self._codes = codes
+        #: Everybody's phone, where approvals take a code.
+        self.phones: Phones | None = None
 
     def __enter__(self) -> Self:
         self.configure(GRACE)
@@ -55,6 +61,8 @@ class Stage:
         try:
             self.home.start()
             self.start()
+            if self._codes:
+                self._hand_out_phones()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -64,6 +72,8 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         self.stop()
+        if self.phones is not None:
+            self.phones.close()
         self.home.stop()
         self.slack.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -86,7 +96,14 @@ class Stage:
         place = "    environment: production\n"
         text = text.replace(place, place.rstrip("\n") + self.home.settings(grace), 1)
         text = text.replace("rules:\n", f"rules:\n{_RULE}", 1)
+        if self._codes:
+            text = text.replace("    drift: {rows: 0}\n", "    drift: {rows: 0}\n    proof: code\n", 1)
         (self.folder / "countersign.yml").write_text(text, encoding="utf-8")
+
+    def _hand_out_phones(self) -> None:
+        self.phones = Phones(self.folder / "data")
+        people = (one.id for one in PEOPLE if not (one.is_bot or one.deleted))
+        self.phones.enrol(people, clock.now())
 
     def start(self) -> None:
         """Start ``serve`` and wait until Slack reaches it.

@@ -98,7 +98,7 @@ def typed(slack: Slack, *lines: str) -> str:
         return line
 
     Prompt(
-        cast("Stage", SimpleNamespace(slack=slack, home=SimpleNamespace(address="http://x/"))),
+        cast("Stage", SimpleNamespace(slack=slack, home=SimpleNamespace(address="http://x/"), phones=None)),
         console,
         read,
         quiet_for=0.1,
@@ -111,6 +111,7 @@ ASKED = "alice /delete-records crm customer 1 -- why"
 ROUNDS = {
     "a command shows its message": ((ASKED,), "do you agree?"),
     "a reaction gets its answer": ((ASKED, "bob react ✅"), "reaction seen"),
+    "a phone where there is none": (("bob code",), "Nobody has a phone here"),
     "a reaction is taken away": ((ASKED, "bob react yes", "bob unreact ✅"), "reaction gone"),
     "a button by the beginning of its name": ((ASKED, "carol press approve"), "your click counts"),
     "a button of a private answer": ((ASKED, "carol press approve", "carol press add"), "heard in private"),
