@@ -47,6 +47,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     target, backup_id = _target_of(ground, work, wish)
     _check_record(ground.config, wish, target)
     require_role(ground, wish.operation, target, actor, wish.record)
+    _check_number(ground.config, wish, target)
     _check_freeze(work, wish, target)
     _check_host(ground.config, work, wish, target, now)
     _check_there(work, wish, target, backup_id)
@@ -154,6 +155,17 @@ def require_role(
     refusal = rules.refusal_while_filing(config.rules, asked, actor.roles, config.roles)
     if refusal is not None:
         raise role_refusal(refusal, actor.user)
+
+
+def _check_number(config: Config, wish: Wish, target: str) -> None:
+    """Whoever has to say how many rows is told so at once, where every rule that could decide asks for it."""
+    if wish.preview or wish.expected is not None or wish.operation not in DESTRUCTIVE:
+        return
+    environment = config.targets[target].environment
+    asked = rules.Asked(str(wish.operation), target, environment, wish.record, None)
+    could = rules.possible(config.rules, asked)
+    if could and all(rule.expected for rule in could):
+        raise BadInput("filing.expected-needed", rule=could[0].name)
 
 
 def role_refusal(refusal: rules.Refusal, asker: str) -> NotAllowed:

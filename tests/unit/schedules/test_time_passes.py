@@ -2,7 +2,9 @@
 
 import json
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,21 @@ def test_no_reminder_where_none_helps(house: House, how: str) -> None:
     assert len(
         [key for key in notes(house, request_id) if key.startswith("note.reminder")]
     ) == how.startswith("withdrawn")
+
+
+def test_many_workers_remind_once(house: House) -> None:
+    request_id = house.pending()
+    house.wait(hours=3, minutes=30)
+    together = threading.Barrier(4)
+
+    def worker() -> None:
+        together.wait(30)
+        reminding.remind(house.store, house.ground, house.now)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(worker) for _ in range(4)]:
+            done.result(60)
+    assert len(notes(house, request_id)) == 1
 
 
 # Sweeps change nothing the second time
