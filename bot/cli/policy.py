@@ -10,7 +10,7 @@ from bot.cli.console import DONE, NO, as_json, table, tell
 from bot.config.rule_types import Rule
 from bot.config.types import Config
 from bot.errors import BadInput
-from bot.model.quorums import to_data
+from bot.model.quorums import spelled, to_data
 from bot.model.requests import Operation
 from bot.policy import rules
 from bot.texts import say
@@ -113,6 +113,8 @@ def _show(config: Config, rule: Rule | None, could: Sequence[Rule], people: Sequ
             for slot in one["approve"]
         ]
     table(("rule", "may", "role", "users", "usergroup"), lines)
+    for each in could:
+        tell("cli.policy.needs", name=each.name, needs=spelled(each.quorum))
     for person in people:
         _show_person(person)
 

@@ -116,6 +116,15 @@ def plain(need: Need) -> str:
     return joint.join(f"({plain(part)})" if _is_many(part) else plain(part) for part in need.parts)
 
 
+def spelled(quorum: Quorum) -> str:
+    """A whole quorum in such signs; what stands before an arrow comes first."""
+    stages = (
+        f"{stage.name}: " * bool(stage.name) + " + ".join(plain(AllOf((need,))) for need in stage.needs)
+        for stage in quorum.stages
+    )
+    return (" → " if quorum.in_turn else "; ").join(stages)
+
+
 def _is_many(need: Need) -> bool:
     return not isinstance(need, SlotSpec) and len(need.parts) > 1
 
