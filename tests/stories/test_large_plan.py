@@ -80,7 +80,7 @@ def test_all_of_it_can_be_read_and_what_is_read_is_what_is_voted_on(rig: Rig) ->
     rig.wait_state(number, "succeeded", patience=60)
     assert not rig.ada_is_there()
     rig.slack.wait_for(lambda: not carriers(rig, ballot.thread_ts), PATIENCE)
-    rig.slack.wait_for(lambda: told_in(rig, ballot, "is deleted."), PATIENCE)
+    rig.slack.wait_for(lambda: told_in(rig, ballot, "the file is deleted"), PATIENCE)
     assert rig.row("SELECT digest FROM permits WHERE request_id = ? AND state = 'consumed'", request) == (
         digest,
     )

@@ -158,7 +158,7 @@ def test_when_the_request_closes_the_file_is_deleted(doorway: Doorway, way: str)
     doorway.deliver()
     assert not alive(doorway)
     assert sha256 in newest(doorway, "plan")
-    assert "is deleted" in newest(doorway, "plan")
+    assert "the file is deleted" in newest(doorway, "plan")
     assert doorway.waiting() == []
     stored = doorway.stored()
     for personal in (LABEL, VALUE, REASON):

@@ -47,7 +47,7 @@ export const Message = memo(function Message({ message, room, replies = [], open
             {file.mode === "tombstone" ? (
               <i className="gone">{w("file-deleted")}</i>
             ) : (
-              <a href={`/shared/${file.id}?as=${you}`} target="_blank" rel="noopener noreferrer">
+              <a className="link" href={`/shared/${file.id}?as=${you}`} target="_blank" rel="noopener noreferrer">
                 {file.title}
               </a>
             )}
