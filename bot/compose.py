@@ -43,6 +43,7 @@ from bot.proofs import opening as proofs
 from bot.schedules import reminding, sweeps
 from bot.schedules.clock import now
 from bot.schedules.runner import Ticker
+from bot.schedules.watch import Watch, renew
 from bot.settings import Settings
 from bot.store import schema
 from bot.store.database import Database, reachable
@@ -295,6 +296,8 @@ class Worker:
         return finding.found is Canary.REFUSED
 
     def _work(self) -> None:
+        renew(self._store, self._ground, now())
+        watch = Watch(self._store, self._ground, now)
         self._engine.launch()
         self._revive()
         tick = self._ticker.every
@@ -303,6 +306,7 @@ class Worker:
         tick(0.15, lambda: self._prover.sweep(now), "prove")
         tick(5, lambda: self._prover.changes(now()), "changes")
         tick(0.5, lambda: self._dispatcher.end_grace(now), "end-grace")
+        tick(1, watch.look, "watch")
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")

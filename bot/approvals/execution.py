@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from bot.approvals import again, bounds, quorum, revisions
-from bot.approvals.asked import asked
+from bot.approvals import again, bounds, quorum, revisions, stricter
+from bot.approvals.asked import asked, rule_today
 from bot.approvals.filing import role_refusal
 from bot.approvals.ground import Ground, subject
 from bot.config.rule_types import Rule
@@ -14,7 +14,7 @@ from bot.config.types import Config
 from bot.errors import CountersignError, NotAllowed, Refused
 from bot.model.people import RosterFacts
 from bot.model.quorums import plain
-from bot.model.requests import Proof, Request, RuleSpec, State
+from bot.model.requests import Proof, Request, Revision, RuleSpec, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
@@ -61,6 +61,19 @@ def rule_for(
     if rule is None:
         raise bounds.no_rule(config, asked(config, request, rows))
     check_requester(config, request, rule, roster)
+    frozen = spec(rule)
+    check_reachable(config, request, frozen, roster, people)
+    return frozen
+
+
+def check_reachable(
+    config: Config, request: Request, rule: RuleSpec, roster: RosterFacts, people: Collection[str]
+) -> None:
+    """Return when everybody who may vote could together fill every slot.
+
+    Raises:
+        NotAllowed: which slots would stay empty.
+    """
     holders: dict[str, set[str]] = {}
     for role, known in config.roles.items():
         for user in rules.people_of(known, roster.groups):
@@ -69,12 +82,11 @@ def rule_for(
                 continue
             if person is None or quorum.cannot_be(person, config.workspace) is None:
                 holders.setdefault(user, set()).add(role)
-    missing = quorum.unreachable([rule.quorum], holders, request.requester)
+    missing = quorum.unreachable(rule.quorums, holders, request.requester)
     if missing:
         raise NotAllowed(
             "filing.unreachable", rule=rule.name, missing=", ".join(plain(need) for need in missing)
         )
-    return spec(rule)
 
 
 def check_requester(config: Config, request: Request, rule: Rule, roster: RosterFacts) -> None:
@@ -103,7 +115,12 @@ def accept_plan(
         Refused: policy says no; the caller refuses the request.
     """
     resolved = replace(request, target=plan.target, record=plan.record)
-    rule = rule_for(ground.config, resolved, plan.rows, roster, plan.data.get("people") or ())
+    people = plan.data.get("people") or ()
+    rule = rule_for(ground.config, resolved, plan.rows, roster, people)
+    before = work.requests.revision(request.id, request.revision)
+    if before is not None:
+        rule = _carried(ground.config, resolved, before, rule)
+        check_reachable(ground.config, resolved, rule, roster, people)
     rule = bounds.within(ground.config, work, resolved, plan.rows, rule, now)
     number = request.revision + 1
     revision = revisions.make(request, number, plan.data, rule, now)
@@ -144,6 +161,18 @@ def accept_plan(
         outcome_params={},
     )
     revisions.show(work, changed, number, now)
+
+
+def _carried(config: Config, request: Request, before: Revision, rule: RuleSpec) -> RuleSpec:
+    """The rule of a plan that was made anew. A policy that has changed in between makes it no easier.
+
+    A plan that has grown or shrunk may fall under another rule of the same policy: then that one alone binds.
+    """
+    then = rule_today(config, request, before)
+    if then is not None and stricter.is_same(before.rule, spec(then)):
+        closed = before.rule.bounds.closed
+        return replace(rule, bounds=replace(rule.bounds, closed=closed))
+    return stricter.merge(before.rule, rule)
 
 
 def refuse(ground: Ground, work: Work, request: Request, refusal: CountersignError, now: datetime) -> None:

@@ -24,6 +24,7 @@ def with_closed(config: Config, request: Request, rule: RuleSpec, now: datetime)
     if request.operation not in DESTRUCTIVE:
         return rule
     closed = tuple(one for one in config.closed_for(request.target) if one.ends > now)
+    closed = tuple(dict.fromkeys((*rule.bounds.closed, *closed)))
     return replace(rule, bounds=replace(rule.bounds, closed=closed))
 
 

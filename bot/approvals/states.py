@@ -20,6 +20,7 @@ REQUEST: Mapping[State, Mapping[str, State]] = {
         "expire": State.EXPIRED,
     },
     State.PENDING: {
+        "new-rule": State.PENDING,
         "approve": State.APPROVED,
         "deny": State.DENIED,
         "cancel": State.CANCELLED,
@@ -28,6 +29,7 @@ REQUEST: Mapping[State, Mapping[str, State]] = {
     State.APPROVED: {
         "withdraw": State.PENDING,
         "role-lost": State.PENDING,
+        "new-rule": State.PENDING,
         "deny": State.DENIED,
         "cancel": State.CANCELLED,
         "stop": State.STOPPED,
@@ -47,13 +49,14 @@ REQUEST: Mapping[State, Mapping[str, State]] = {
         "drift": State.PLANNING,
         "set-aside": State.SET_ASIDE,
     },
-    State.SET_ASIDE: {"purge": State.RUNNING, "put-back": State.RUNNING},
+    State.SET_ASIDE: {"purge": State.RUNNING, "put-back": State.RUNNING, "new-rule": State.SET_ASIDE},
     State.HELD: {
         "stop": State.STOPPED,
         "succeed": State.SUCCEEDED,
         "fail": State.FAILED,
         "put-back": State.RUNNING,
         "purge": State.RUNNING,
+        "new-rule": State.HELD,
     },
     State.SUCCEEDED: {},
     State.REFUSED: {},

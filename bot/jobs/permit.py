@@ -3,11 +3,10 @@
 The whole evaluation and the taking of the permit are one transaction of our own database, in the worker.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from bot.approvals import bounds, execution, quorum, revisions, starting
+from bot.approvals import bounds, execution, quorum, revisions, standing, starting
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
@@ -26,7 +25,6 @@ from bot.model.requests import (
     Revision,
     RuleSpec,
     State,
-    Vote,
 )
 from bot.policy import rules
 from bot.store.unit_of_work import Work
@@ -208,7 +206,7 @@ def _decide(
 ) -> Gate:
     job, request, revision, permit = case
     unproven = _drop_unproven(ground, work, (request, revision), rule, now)
-    voters = _live_voters(ground, work, (request, revision), roster, now)
+    voters = _live_voters(ground, work, (request, revision), rule, roster, now)
     # Today's rule can only add to what was asked for.
     quorums = tuple(dict.fromkeys((*revision.rule.quorums, *rule.quorums)))
     denied = any(vote.choice is Choice.DENY for vote in work.votes.of(request.id, request.revision))
@@ -265,31 +263,29 @@ def _drop_unproven(
 
 
 def _live_voters(
-    ground: Ground, work: Work, case: tuple[Request, Revision], roster: RosterFacts, now: datetime
+    ground: Ground,
+    work: Work,
+    case: tuple[Request, Revision],
+    rule: RuleSpec,
+    roster: RosterFacts,
+    now: datetime,
 ) -> list[quorum.Voter]:
-    """Those whose approval still counts, with the roles they hold now; the others' votes are taken away."""
-    config, (request, revision) = ground.config, case
+    """Those whose approval still counts, with the roles they held then and hold now; other votes go."""
+    request, _ = case
     voters = []
     for vote in work.votes.of(request.id, request.revision):
         if vote.choice is not Choice.APPROVE:
             continue
-        person = roster.people.get(vote.user)
-        roles = rules.roles_of(config.roles, vote.user, roster.groups)
-        fine = person is not None and quorum.cannot_be(person, config.workspace) is None
-        why = "late" if is_late(request, vote.at) else "role-lost"
-        why = "own-account" if vote.user in revision.people else why
-        if why != "role-lost" or not fine or vote.user == request.requester or not roles:
+        found = standing.of(ground.config, case, vote, roster, rule.quorums)
+        why = "late" if is_late(request, vote.at) else found.why
+        if why is not None:
             work.votes.drop(request.id, request.revision, vote.user)
             ground.log(work, "vote-void", request, {"by": vote.user, "why": why}, now)
             continue
-        voters.append(quorum.Voter(vote.user, roles))
-        if tuple(sorted(roles)) != vote.roles:
-            work.votes.put(_with_roles(vote, roles))
+        voters.append(quorum.Voter(vote.user, found.roles))
+        if found.lost:
+            work.votes.put(standing.cut(vote, found))
     return voters
-
-
-def _with_roles(vote: Vote, roles: frozenset[str]) -> Vote:
-    return replace(vote, roles=tuple(sorted(roles)))
 
 
 def _turn_away(  # noqa: PLR0913 - the log wants every one of these

@@ -286,6 +286,15 @@ roster_questions = Table(
     Column("answer", JSON),
 )
 
+#: Who held each role when it was last looked at: Slack ids with blanks between them.
+role_members = Table(
+    "role_members",
+    metadata,
+    Column("role", String(200), primary_key=True),
+    Column("users", Text, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+
 processes = Table(
     "processes",
     metadata,

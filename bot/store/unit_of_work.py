@@ -11,6 +11,7 @@ from bot.store.audit_log import AuditLog
 from bot.store.database import Database
 from bot.store.jobs import Backups, Jobs, Permits, Targets
 from bot.store.mail import Erasable, Inbox, Outbox, Processes, Roster
+from bot.store.members import Members
 from bot.store.proofs import Boxes, Intents, Letters, PublicKeys
 from bot.store.requests import Requests, Votes
 from bot.store.usage import Usage
@@ -39,6 +40,7 @@ class Work:
         self.roster = Roster(connection)
         self.processes = Processes(connection)
         self.usage = Usage(connection)
+        self.members = Members(connection)
         self._audit = AuditLog(connection)
         self._entries: list[_Entry] = []
 
