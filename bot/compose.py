@@ -287,8 +287,7 @@ class Worker:
         finding = canary.prove(self._store, self._config, self._crew.take, now())
         self._canary = finding.found
         if finding.found is not Canary.REFUSED:
-            cases = ", ".join(finding.cases)
-            self._tell(f"worker.canary.{finding.found}", cases)
+            self._tell(f"worker.canary.{finding.found}", ", ".join(finding.cases))
             with self._store.transact() as work:
                 body = {"worker": self._lock.name, "found": str(finding.found), "cases": list(finding.cases)}
                 self._ground.log(work, "canary", None, body, now())
@@ -297,7 +296,6 @@ class Worker:
 
     def _work(self) -> None:
         renew(self._store, self._ground, now())
-        watch = Watch(self._store, self._ground, now)
         self._engine.launch()
         self._revive()
         tick = self._ticker.every
@@ -306,7 +304,7 @@ class Worker:
         tick(0.15, lambda: self._prover.sweep(now), "prove")
         tick(5, lambda: self._prover.changes(now()), "changes")
         tick(0.5, lambda: self._dispatcher.end_grace(now), "end-grace")
-        tick(1, watch.look, "watch")
+        tick(1, Watch(self._store, self._ground, now).look, "watch")
         tick(0.5, lambda: sweeps.grace(self._store, self._ground, now()), "grace")
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
