@@ -51,11 +51,7 @@ def enrol_command(front: Front, call: Call) -> None:
 
 def confirm_change(front: Front, call: Call) -> None:
     """*Confirm…* under the news that somebody gets a new phone."""
-    actor = front.member(call)
-    if call.value == actor.user:
-        raise NotAllowed("proof.own-change")
-    if not actor.roles & deciding(front.config):
-        raise NotAllowed("proof.change-role", roles=", ".join(sorted(deciding(front.config))))
+    _check_confirmer(front, call, call.value)
     form = proof_forms.change(call.value, call.channel, front.people.language(call.user))
     front.open_form(call, form, Stale("usage.enter-code"))
 
@@ -84,6 +80,8 @@ def sealed_form(front: Front, call: Call) -> None:
     """A submitted form that only the worker can read: hand it over; the worker answers."""
     letter = call.payload.get("letter") or {}
     carried = private_of(call.payload.get("view") or {})
+    if letter.get("kind") == "change":
+        _check_confirmer(front, call, str(carried.get("subject") or ""))
     request = carried.get("request")
     if not letter.get("blob"):
         raise CannotProve("proof.unreadable")
@@ -104,6 +102,14 @@ def sealed_form(front: Front, call: Call) -> None:
             now,
         ),
     )
+
+
+def _check_confirmer(front: Front, call: Call, person: str) -> None:
+    actor = front.member(call)
+    if person == actor.user:
+        raise NotAllowed("proof.own-change")
+    if not actor.roles & deciding(front.config):
+        raise NotAllowed("proof.change-role", roles=", ".join(sorted(deciding(front.config))))
 
 
 def _enrol(front: Front, call: Call) -> None:

@@ -237,6 +237,27 @@ def sealed_form(callback: str) -> Sent:
     return send
 
 
+def new_phone(doorway: Doorway) -> Scene:
+    """Dan's new phone waits for somebody else to confirm it."""
+    phones = Phones(doorway.house, "U0DAN", "U0CAROL")
+    phones.redeem("U0DAN", phones.ticket("U0DAN"))
+    return Scene(phones=phones)
+
+
+def confirm(doorway: Doorway, scene: Scene, user: str, who: Person) -> None:
+    """Carol's code, in whoever's hands."""
+    assert scene.phones is not None
+    values = {"code": scene.phones.code("U0CAROL")}
+    carried = {"channel": "C0DELETIONS", "subject": "U0DAN"}
+    doorway.submit(proof_forms.CHANGE, values, user, carried, {"id": user, "team_id": who.team})
+    doorway.house.prover.sweep(doorway.house.clock)
+
+
+def cancel(doorway: Doorway, scene: Scene, user: str, who: Person) -> None:
+    click("change-cancel", "card", "U0DAN")(doorway, scene, user, who)
+    doorway.house.prover.sweep(doorway.house.clock)
+
+
 def react(added: bool) -> Sent:
     """Each time later than the time before."""
     later = itertools.count(900)
@@ -288,6 +309,9 @@ WAYS: dict[str, Way] = {
     "word enrol": Way(nothing, word("enrol"), "U0DAN", shows=True, open_to=ANYBODY),
     "click enrol": Way(wished, click("enrol", "ballot"), "U0DAN", shows=True, open_to=ANYBODY, settings=BY_CODE),
     "click code-enter": Way(wished, click("code-enter", "ballot", "{0.both}"), "U0DAN", shows=True, settings=BY_CODE),
+    "click change-confirm": Way(new_phone, click("change-confirm", "card", "U0DAN"), "U0CAROL", shows=True, settings=BY_CODE),
+    "click change-cancel": Way(new_phone, cancel, "U0CAROL", open_to=frozenset({"of another role"}), settings=BY_CODE),
+    f"form {proof_forms.CHANGE}": Way(new_phone, confirm, "U0CAROL", settings=BY_CODE),
     f"form {proof_forms.CODE}": Way(wished, sealed_form(proof_forms.CODE), "U0DAN", settings=BY_CODE),
     f"form {proof_forms.ENROL}": Way(with_a_ticket, sealed_form(proof_forms.ENROL), "U0DAN", settings=BY_CODE),
     f"form {forms.DELETE}": Way(
