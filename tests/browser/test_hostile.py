@@ -70,7 +70,7 @@ def the_drawer_comes_before_a_thread(visit: Visitor) -> None:
 def both_approve(visit: Visitor) -> None:
     deletion = visit.card("Deletion")
     thread = visit.open_thread(deletion)
-    ballot = thread.locator(".message").last
+    ballot = thread.locator(".message:not(.private)").last
     visit.be("bob")
     ballot.locator(".reaction", has_text="✅").click()
     expect(ballot).to_contain_text("✓ @bob")
