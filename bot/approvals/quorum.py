@@ -106,13 +106,13 @@ def _one(quorum: Quorum, people: Mapping[str, frozenset[str]]) -> Verdict:
 def _side_by_side(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> Verdict:
     """All stages at once: nobody counts in two of them."""
     need = everything(everything(stage.needs) for stage in stages)
-    seatings = seat(need, people)
+    best = seat(need, people)[0]
     missing = [
         Stage(stage.name, _parts(open_need))
         for place, stage in enumerate(stages)
-        if (open_need := left(everything(stage.needs), seatings, (place,))) is not None
+        if (open_need := left(everything(stage.needs), best, people, (place,))) is not None
     ]
-    return Verdict(not missing, seatings[0].filled, tuple(missing))
+    return Verdict(not missing, best.filled, tuple(missing))
 
 
 def _in_turn(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> Verdict:
@@ -135,7 +135,7 @@ def _in_turn(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> V
 
 def _open(stages: Sequence[Stage], people: Mapping[str, frozenset[str]]) -> Need | None:
     need = everything(need for stage in stages for need in stage.needs)
-    return left(need, seat(need, people))
+    return left(need, seat(need, people)[0], people)
 
 
 def _parts(need: Need) -> tuple[Need, ...]:

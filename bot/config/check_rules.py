@@ -158,7 +158,7 @@ def _blocked(rule: Rule, people: Mapping[str, frozenset[str]]) -> dict[str, str]
 def _missing(rule: Rule, people: Mapping[str, frozenset[str]]) -> str:
     """The slots that stay empty when everybody agrees, or nothing."""
     need = everything(need for stage in rule.quorum.stages for need in stage.needs)
-    open_need = left(need, seat(need, people))
+    open_need = left(need, seat(need, people)[0], people)
     return "" if open_need is None else plain(open_need)
 
 

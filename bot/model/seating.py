@@ -47,26 +47,30 @@ def seat(need: Need, people: Mapping[str, frozenset[str]]) -> tuple[Seating, ...
     return tuple(sorted(found, key=lambda one: (one.open, -len(one.filled))))
 
 
-def left(need: Need, seatings: Sequence[Seating], path: Path = ()) -> Need | None:
-    """What is still needed: None exactly when the first seating leaves nothing open.
+def left(need: Need, seating: Seating, people: Mapping[str, frozenset[str]], path: Path = ()) -> Need | None:
+    """What is still needed beside what a seating has: None exactly when it leaves nothing open there.
 
-    The parts of an ``AnyOf`` are judged by the best seating that takes each.
+    The parts of an ``AnyOf`` that the seating does not take are judged as if whoever sits elsewhere stayed there.
     """
     if isinstance(need, SlotSpec):
-        gone = len(seatings[0].taken.get(path, ()))
+        gone = len(seating.taken.get(path, ()))
         if gone >= need.count:
             return None
         return SlotSpec(need.count - gone, need.role, need.but, need.count if gone else None)
     if isinstance(need, AllOf):
-        parts = [left(part, seatings, (*path, place)) for place, part in enumerate(need.parts)]
+        parts = [left(part, seating, people, (*path, place)) for place, part in enumerate(need.parts)]
         rest = tuple(part for part in parts if part is not None)
         return AllOf(rest) if rest else None
-    parts = [
-        left(part, _taking(seatings, path, place), (*path, place)) for place, part in enumerate(need.parts)
-    ]
-    if parts[seatings[0].ways[path]] is None:
+    chosen = seating.ways[path]
+    lacks = left(need.parts[chosen], seating, people, (*path, chosen))
+    if lacks is None:
         return None
-    return AnyOf(tuple(dict.fromkeys(part for part in parts if part is not None)))
+    free = _without(people, seating, path)
+    others = (
+        lacks if place == chosen else left(part, seat(part, free)[0], free)
+        for place, part in enumerate(need.parts)
+    )
+    return AnyOf(tuple(dict.fromkeys(part for part in others if part is not None)))
 
 
 def ways_of(need: Need) -> int:
@@ -82,8 +86,10 @@ def ways_of(need: Need) -> int:
     return total
 
 
-def _taking(seatings: Sequence[Seating], path: Path, place: int) -> Sequence[Seating]:
-    return [one for one in seatings if one.ways.get(path) == place]
+def _without(people: Mapping[str, frozenset[str]], seating: Seating, path: Path) -> dict[str, frozenset[str]]:
+    """Everybody but those who sit outside a part of the tree."""
+    outside = {user for place, users in seating.taken.items() if place[: len(path)] != path for user in users}
+    return {user: roles for user, roles in people.items() if user not in outside}
 
 
 def _ways(need: Need, path: Path = ()) -> Iterator[tuple[dict[Path, int], dict[Path, SlotSpec]]]:

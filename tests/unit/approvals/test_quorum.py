@@ -36,6 +36,7 @@ def missing(names: str, *quorums: Quorum) -> list[str]:
 TWO_AND_ONE = quorum(TWO_DBA, AnyOf((LEGAL, CISO)))
 DEEP = quorum(AnyOf((SlotSpec(2, "ciso"), AllOf((DBA, LEGAL)))))
 NO_EXTERNALS = quorum(SlotSpec(2, "dba", ("contractor",)))
+TWICE = quorum(AnyOf((DBA, SlotSpec(2, "ciso"))), CISO)
 CASES: list[tuple[str, Quorum, str, list[str]]] = [
     ("nobody has voted", TWO_AND_ONE, "", ["2 × dba", "1 × legal / 1 × ciso"]),
     ("one of two dba", TWO_AND_ONE, "Dan", ["1 × dba", "1 × legal / 1 × ciso"]),
@@ -51,6 +52,7 @@ CASES: list[tuple[str, Quorum, str, list[str]]] = [
     ("both parts are begun", DEEP, "Cid Dan", ["1 × ciso / 1 × legal"]),
     ("the other part is complete", DEEP, "Cid Dan Leo", []),
     ("dba and legal in one person are one person", DEEP, "Del", ["2 × ciso / 1 × legal"]),
+    ("somebody who sits elsewhere is not counted twice", TWICE, "Cid", ["1 × dba / 2 × ciso"]),
     ("the excepted do not count", NO_EXTERNALS, "Dan Ext", ["1 × dba"]),
     ("without the excepted it is met", NO_EXTERNALS, "Dan Ext Dora", []),
 ]
