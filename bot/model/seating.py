@@ -50,7 +50,8 @@ def seat(need: Need, people: Mapping[str, frozenset[str]]) -> tuple[Seating, ...
 def left(need: Need, seating: Seating, people: Mapping[str, frozenset[str]], path: Path = ()) -> Need | None:
     """What is still needed beside what a seating has: None exactly when it leaves nothing open there.
 
-    The parts of an ``AnyOf`` that the seating does not take are judged as if whoever sits elsewhere stayed there.
+    The parts of an ``AnyOf`` that the seating does not take are judged with everybody who sits elsewhere
+    staying there.
     """
     if isinstance(need, SlotSpec):
         gone = len(seating.taken.get(path, ()))

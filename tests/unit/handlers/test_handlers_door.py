@@ -66,7 +66,8 @@ def test_no_token_address_or_foreign_text_reaches_the_database(doorway: Doorway)
 
 
 def test_a_settled_delivery_leaves_no_personal_text(doorway: Doorway) -> None:
-    doorway.command("/delete-records", f"nowhere customer {VALUE} -- {REASON}")
+    """A refusal that nothing can mend; what may be tried again is kept for a day, see test_handlers_again."""
+    doorway.command("/delete-records", f"crm customer {VALUE} -- {REASON}", "U0BOB")
     doorway.deliver()
     stored = doorway.stored()
     assert VALUE not in stored
