@@ -109,13 +109,7 @@ class Ground:
         place = f"private:{once or self.entropy(9).hex()}"
         if work.outbox.known(place):
             return
-        content = {
-            "key": answer.key,
-            "params": dict(answer.params),
-            "button": answer.button,
-            "value": answer.value,
-        }
-        work.erasable.put(place, "answer", content, b"", now)
+        work.erasable.put(place, "answer", _content(answer), b"", now)
         pressed = work.outbox.at(channel or "", on) if on else None
         kind = "private-card" if pressed is not None and pressed.kind in _IN_CHANNEL else "private"
         kind = "direct" if answer.direct else kind
@@ -134,20 +128,12 @@ class Ground:
 
     def announce(self, work: Work, channel: str, key: str, now: datetime, **params: str | int) -> None:
         """A sentence in a channel that belongs to no request."""
-        place = f"note:{self.entropy(9).hex()}"
-        work.erasable.put(place, "answer", {"key": key, "params": params}, b"", now)
-        work.outbox.want(place, "note", channel, now)
+        self.offer(work, channel, Answer(key, params), now)
 
     def offer(self, work: Work, channel: str, answer: Answer, now: datetime) -> None:
-        """A sentence with a button, in a channel, for everybody."""
+        """The same, perhaps with a button for everybody."""
         place = f"note:{self.entropy(9).hex()}"
-        content = {
-            "key": answer.key,
-            "params": dict(answer.params),
-            "button": answer.button,
-            "value": answer.value,
-        }
-        work.erasable.put(place, "answer", content, b"", now)
+        work.erasable.put(place, "answer", _content(answer), b"", now)
         work.outbox.want(place, "note", channel, now)
 
     def lock(self, work: Work, request_id: int) -> Request:
@@ -176,3 +162,13 @@ class Ground:
         """Where requests on a target are decided."""
         known = self.config.targets.get(target)
         return (known.channel if known else None) or self.config.channel
+
+
+def _content(answer: Answer) -> dict[str, Any]:
+    """A sentence as it is kept until it is sent."""
+    return {
+        "key": answer.key,
+        "params": dict(answer.params),
+        "button": answer.button,
+        "value": answer.value,
+    }
