@@ -29,6 +29,14 @@ _RULE = """  - name: teardown
     request: [support]
     approve: [1 of dba, 1 of data-owner]
     cooling_off: 2s
+  - name: an order
+    when: {operation: delete-records, target: crm, record: order}
+    request: [support]
+    stages:
+      - {name: technical, approve: [1 of dba]}
+      - {name: business, approve: [any: [1 of data-owner, 1 of responder]]}
+    veto: [data-owner]
+    cooling_off: 2s
 """
 
 
