@@ -1,6 +1,7 @@
 """One delivery, one change, one answer; and what always works."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from bot.model.doors import Answer
 from bot.model.jobs import JobState
 from bot.model.requests import Operation, State
 from bot.store.unit_of_work import Work
-from tests.fakes.rooms import House, config, race, rules_with, snapshot
+from tests.fakes.rooms import House, config, plan_of, planned, race, rules_with, snapshot
 
 
 class CrashedError(Exception):
@@ -225,9 +226,13 @@ def test_a_freeze_leaves_a_restore_alone(house: House) -> None:
     house.configure(
         config(rules=rules_with(when={"operation": ["delete-records", "restore"], "target": "crm"}))
     )
-    request_id = house.approved()
+    request_id = house.file()
     with house.store.transact() as work:
-        work.requests.save(request_id, State.APPROVED, operation=Operation.RESTORE)
+        work.requests.save(request_id, State.PLANNING, operation=Operation.RESTORE)
+    house.plan(request_id, replace(planned(), data=replace(plan_of(), operation=Operation.RESTORE).to_data()))
+    for user in ("U0DAN", "U0CAROL"):
+        house.vote(request_id, user)
+    house.wait(seconds=11)
     brake(house, "freeze", "crm", None, user="U0DAN")
     assert house.take(house.enqueue(request_id)) == Gate.GO
 
