@@ -34,8 +34,9 @@ def address(show: Show) -> Iterator[str]:
         yield page.address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One for each file: while it is there, a loop of Playwright's runs in this thread, and nobody else's can."""
     program = shutil.which("chromium")
     if program is None and not os.environ.get("CI"):
         pytest.skip("the Debian package chromium is not here")

@@ -91,7 +91,8 @@ def test_in_a_closed_period_all_is_decided_and_nothing_starts_but_what_stops(shu
     )
     assert starts > now.timestamp()
     assert datetime.fromtimestamp(starts, UTC).strftime("%H:%M:%S") == "00:00:00"
-    assert shut.rows("SELECT id FROM jobs") == []
+    jobs = "SELECT j.id FROM jobs j JOIN requests r ON r.id = j.request_id WHERE r.number = ?"
+    assert shut.rows(jobs, number) == []
     # One takes an approval back and gives it again; then somebody stops it.
     shut.slack.as_user("U0BOB").unreact("C0DELETIONS", ballot.ts, "white_check_mark")
     shut.wait_state(number, "pending")

@@ -135,11 +135,11 @@ def test_nobody_listens_there() -> None:
 
 
 def test_a_command_is_not_repeated_and_its_text_is_shown(app: App) -> None:
-    with slack_for(app, ack_timeout=0.3) as slack:
+    with slack_for(app, ack_timeout=1.5) as slack:
         bob = slack.as_user("U0BOB")
         app.then(500)
         assert bob.command("/restore", channel=DELETIONS).error == "dispatch_failed"
-        app.then(200, wait=0.6)
+        app.then(200, wait=3)
         assert bob.command("/restore", channel=DELETIONS).error == "operation_timeout"
         app.then(200, body=b"only you")
         assert bob.command("/restore", channel=DELETIONS).acked
