@@ -160,7 +160,7 @@ def test_nothing_is_acknowledged_that_could_not_be_written_down(rig: Rig) -> Non
 
 
 def test_ready_says_which_part_does_not_work_and_why(rig: Rig) -> None:
-    assert ready(rig)["parts"] == {"database": True, "worker": True, "roster": True}
+    assert ready(rig)["parts"] == {"database": True, "worker": True, "roster": True, "gate": True}
     rig.ask_to_delete(rig.somebody())
     rig.wait(lambda: ready(rig)["ages"].get("roster"), "the roster was asked, and its age is not told")
     rig.kill("worker")
