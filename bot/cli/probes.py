@@ -8,7 +8,8 @@ from bot.backups import keys
 from bot.backups.vault import any_backup_exists
 from bot.cli.behind import backup_store, database_is_there, open_store, open_vault
 from bot.config.check import shown_person
-from bot.config.types import Config, Record, SoftReference, Target
+from bot.config.record_types import Record, SoftReference
+from bot.config.types import Config, Target
 from bot.errors import CountersignError
 from bot.model.people import RosterFacts
 from bot.operations.preflight import survey

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config import rule_types, times, types
+from bot.config import record_types, rule_types, times, types
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import nearest, short
@@ -16,8 +16,8 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("roles", "*"): types.Role,
     ("targets", "*"): types.Target,
     ("targets", "*", "database"): types.Database,
-    ("targets", "*", "records", "*"): types.Record,
-    ("targets", "*", "soft_references", "*"): types.SoftReference,
+    ("targets", "*", "records", "*"): record_types.Record,
+    ("targets", "*", "soft_references", "*"): record_types.SoftReference,
     ("targets", "*", "services", "*"): types.Service,
     ("targets", "*", "services", "*", "commands"): types.Commands,
     ("targets", "*", "files", "*"): types.Folder,

@@ -23,7 +23,6 @@ from pydantic_core import PydanticCustomError
 from bot.config import values
 from bot.config.kinds import (
     Channel,
-    Column,
     Command,
     File,
     Frozen,
@@ -35,12 +34,12 @@ from bot.config.kinds import (
     Port,
     PositiveDuration,
     Table,
-    Template,
     Text,
     User,
     Workspace,
 )
 from bot.config.problems import Source
+from bot.config.record_types import Record, SoftReference
 from bot.config.rule_types import Rule
 from bot.config.times import Calendar
 from bot.model.calendar import Closed
@@ -69,43 +68,6 @@ class Database(Frozen):
     """Where a target's rows are. Holds a secret once it is resolved, so it is never printed."""
 
     url: Annotated[str, Field(repr=False), AfterValidator(values.text)]
-
-
-class Record(Frozen):
-    """A kind of record: its table, the columns it is found by, and a template that names it for people.
-
-    ``person``: the column that holds the Slack id of whom the record is about.
-    """
-
-    table: Column
-    find_by: Annotated[tuple[Column, ...], Field(min_length=1)]
-    label: Template | None = None
-    person: Column | None = None
-
-    @property
-    def label_columns(self) -> tuple[str, ...]:
-        """The columns that the label mentions, in order."""
-        return values.columns_of(self.label or "")
-
-
-class SoftReference(Frozen):
-    """A link that no foreign key declares: ``from_`` and ``to`` are table and column, ``where`` is SQL."""
-
-    from_: Annotated[str, Field(alias="from"), AfterValidator(values.place)]
-    to: Annotated[str, AfterValidator(values.place)]
-    where: Text | None = None
-
-    @property
-    def child(self) -> tuple[str, str]:
-        """Table and column that hold the link."""
-        table, _, column = self.from_.rpartition(".")
-        return table, column
-
-    @property
-    def parent(self) -> tuple[str, str]:
-        """Table and column that the link means."""
-        table, _, column = self.to.rpartition(".")
-        return table, column
 
 
 class Commands(Frozen):

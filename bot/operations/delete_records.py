@@ -6,36 +6,33 @@ the commit leaves the target as it was and removes the attempt's backup.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bot.backups.vault import OpenedBackup, Sealing, Vault
+from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import BadInput, Broken, CannotProve, CountersignError, NotFound, NotOurs, Refused
-from bot.model.backups import Column, SealedBackup, TableSummary
-from bot.model.plans import Drift, Key, Part, Plan, Subject, Told, hash_marks, judge, marks, schema_drift
-from bot.model.requests import Operation
+from bot.errors import Broken, CountersignError, NotOurs, Refused
+from bot.model.backups import SealedBackup
+from bot.model.plans import Part, Plan, Subject, hash_marks
 from bot.operations import archived, preflight
-from bot.operations.archived import Extra, Settled, link_of, shape_of
-from bot.operations.compare import Links, Rows
+from bot.operations.archived import Settled
 from bot.operations.conflicts import require_schema
-from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
-from bot.operations.preflight import Closure, closure_of, fingerprint, identity_hash, survey, warnings
-from bot.operations.selecting import label_of, people_of, people_warning, record_of, resolve
-from bot.targets.base import RecordTarget, Session, Writing
-
-STEPS = (
-    "step.lock",
-    "step.compare",
-    "step.copy",
-    "step.seal",
-    "step.test-restore",
-    "step.delete",
-    "step.commit",
-    "step.verify",
+from bot.operations.deleting import (
+    copy_out,
+    delete,
+    extra_for,
+    plan_of,
+    prove_restore,
+    recompute,
+    roots_hash,
 )
+from bot.operations.gate import DeleteOrder, DeleteOutcome, Gate
+from bot.operations.looking import verify
+from bot.operations.preflight import closure_of, identity_hash, survey, warnings
+from bot.operations.selecting import label_of, people_of, people_warning, record_of, resolve
+from bot.targets.base import RecordTarget
 
 
 def plan(
@@ -60,7 +57,8 @@ def plan(
         label, people = label_of(kind, table, rows, values), people_of(kind, table, rows)
         found = closure_of(session, ground, hash_key)
         told = (*warnings(session, target, ground, found.measured), *people_warning(kind, table, rows))
-    made = replace(_plan(target, record, found, _roots(hash_key, kind.table, roots), told), people=people)
+    asked = roots_hash(hash_key, kind.table, roots)
+    made = replace(plan_of(target, record, found, asked, told), people=people)
     return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few)
 
 
@@ -84,7 +82,7 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
     sealed = attempt.sealed
     assert sealed is not None
     with gate.step("step.verify"):
-        problem = _verify(target, vault, sealed)
+        problem = verify(target, vault, sealed)
     return DeleteOutcome(
         rows=attempt.rows,
         nullified=attempt.nullified,
@@ -134,20 +132,23 @@ def _transaction(
         with gate.step("step.lock"):
             session = stack.enter_context(target.writing())
         with gate.step("step.compare"):
-            found = _recompute(session, target, order)
+            found = recompute(session, target, order)
         gate.check()
         gate.backup_started(order.backup_id)
         with vault.sealing(order.backup_id) as sealing:
             with gate.step("step.copy"):
-                _copy_out(session, found, sealing, gate)
+                copy_out(session, found, sealing, gate)
             with gate.step("step.seal"):
-                sealing.close(_extra(session, target, order, found))
+                sealing.close(extra_for(session, target, order, found))
             with gate.step("step.test-restore"):
-                _test_restore(session, found, sealing, attempt)
+                started = time.perf_counter()
+                attempt.sealed = sealing.read_back(partial(archived.load_all, session))
+                prove_restore(session, found, attempt.sealed)
+                attempt.seconds = time.perf_counter() - started
         gate.check()
         with gate.step("step.delete"):
             session.extend()
-            attempt.rows, attempt.nullified = _delete(session, found)
+            attempt.rows, attempt.nullified = delete(session, found)
         with gate.step("step.commit"):
             attempt.transaction = session.transaction()
             gate.check()
@@ -196,25 +197,6 @@ def _fate(target: RecordTarget, vault: Vault, sealed: SealedBackup, transaction:
         return "unclear"
 
 
-def _roots(hash_key: bytes, table: str, roots: Iterable[Key]) -> str:
-    return hash_marks(hash_key, marks(hash_key, table, roots))
-
-
-def _plan(target: RecordTarget, record: str, found: Closure, roots: str, told: tuple[Told, ...]) -> Plan:
-    return Plan(
-        operation=Operation.DELETE_RECORDS,
-        target=target.name,
-        record=record,
-        tables=found.measured.tables,
-        nullified=found.measured.links,
-        roots=roots,
-        fingerprint=fingerprint(target, found.ground),
-        warnings=told,
-        steps=STEPS,
-        way_back="way-back.delete-records",
-    )
-
-
 def _genuine(order: DeleteOrder) -> None:
     """The subject lies in a table of its own; what was approved binds it.
 
@@ -222,176 +204,10 @@ def _genuine(order: DeleteOrder) -> None:
         NotOurs: it is not the subject of this plan.
     """
     subject, key = order.subject, order.hash_key
-    altered = (
-        _roots(key, subject.table, subject.roots) != order.plan.roots or subject.record != order.plan.record
-    )
+    altered = subject.record != order.plan.record
+    altered |= roots_hash(key, subject.table, subject.roots) != order.plan.roots
     if subject.marks is not None:
         marked = [Part(name, len(marks), hash_marks(key, marks)) for name, marks in subject.marks.items()]
         altered |= {part.name: part for part in marked} != {part.name: part for part in order.plan.tables}
     if altered:
         raise NotOurs("operations.subject-altered", target=order.plan.target)
-
-
-def _recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Closure:
-    """Everything again, from the keys that were approved, under the lock.
-
-    Raises:
-        Drifted: it is not what was approved.
-    """
-    subject, key = order.subject, order.hash_key
-    ground = survey(session, target.name, subject.table, order.spec.soft_references)
-    if fingerprint(target, ground) != order.plan.fingerprint:
-        raise Drifted(target.name, Drift(drifted=True, differences=(schema_drift(target.name),)))
-    session.seed(subject.table, subject.roots)
-    roots = _roots(key, subject.table, session.keys(subject.table))
-    renamed = _renamed(session, target, order)
-    found = closure_of(session, ground, key)
-    drift = judge(
-        order.plan,
-        _plan(target, subject.record, found, roots, ()),
-        order.allowance,
-        subject.marks,
-        found.measured.few,
-    )
-    if not drift.drifted and renamed is not None:
-        drift = Drift(drifted=True, differences=(renamed,))
-    if drift.drifted:
-        raise Drifted(target.name, drift)
-    return found
-
-
-def _renamed(session: Session, target: RecordTarget, order: DeleteOrder) -> Told | None:
-    """What is not so any more: what was typed means these rows, and they look as the approvers saw them.
-
-    A key alone does not tell: a database may give the key of a deleted row to a new one.
-    """
-    subject = order.subject
-    try:
-        kind = record_of(order.spec, subject.record)
-        roots = resolve(session, target.name, kind, subject.values)
-    except (BadInput, NotFound):
-        return Told("drift.renamed")
-    rows = list(session.rows(subject.table))
-    table = session.catalogue().tables[kind.table]
-    label = label_of(kind, table, rows, subject.values)
-    if kind.table != subject.table or set(roots) != set(subject.roots) or label != subject.label:
-        return Told("drift.renamed")
-    # Whoever it is about may not have decided it.
-    return None if people_of(kind, table, rows) == order.plan.people else Told("drift.people")
-
-
-def _copy_out(session: Session, found: Closure, sealing: Sealing, gate: Gate) -> None:
-    """Every row that will go, and the old value of every link that will be emptied, into the archive."""
-    tables = found.ground.catalogue.tables
-    done, total = 0, found.rows
-    for part in found.measured.tables:
-        columns = [Column(column.name, column.codec) for column in tables[part.name].stored]
-        _copied(sealing.table("rows", part.name, columns, session.rows(part.name)), part)
-        done += part.rows
-        gate.progress(done, total)
-    for edge, part in zip(found.emptied, found.measured.links, strict=True):
-        columns = [
-            archived.column_of(tables[edge.child], name)
-            for name in (*tables[edge.child].key, *edge.child_columns)
-        ]
-        _copied(sealing.table("nullified", edge.label, columns, session.links(edge)), part)
-
-
-def _copied(summary: TableSummary, part: Part) -> None:
-    if summary.rows != part.rows:
-        raise CannotProve("operations.copied-less", table=part.name, expected=part.rows, found=summary.rows)
-
-
-def _extra(session: Session, target: RecordTarget, order: DeleteOrder, found: Closure) -> dict[str, object]:
-    tables = found.ground.catalogue.tables
-    downward = [edge for edge in found.ground.catalogue.edges if edge.child in found.tables]
-    loose = {edge.label: session.loose(edge) for edge in downward}
-    return Extra(
-        target=target.name,
-        identity=identity_hash(target),
-        record=order.plan.record,
-        plan=order.plan.to_data(),
-        shapes={name: shape_of(tables[name]) for name in found.tables},
-        links={edge.label: link_of(tables[edge.child], edge) for edge in found.emptied},
-        loose={label: count for label, count in loose.items() if count},
-        facts=order.facts,
-    ).to_json()
-
-
-def _test_restore(session: Session, found: Closure, sealing: Sealing, attempt: _Attempt) -> None:
-    """Read the backup out of the store into scratch tables and compare with the locked rows.
-
-    Raises:
-        CannotProve: a row would not come back as it is.
-    """
-    started = time.perf_counter()
-    attempt.sealed = sealed = sealing.read_back(partial(archived.load_all, session))
-    links = archived.extra_of(sealed.manifest).links
-    for part in found.measured.tables:
-        if archived.rows_of(session, part.name) != Rows(identical=part.rows):
-            raise CannotProve("operations.test-restore", table=part.name)
-    for part in found.measured.links:
-        if archived.links_of(session, links[part.name]) != Links(identical=part.rows):
-            raise CannotProve("operations.test-restore", table=part.name)
-    attempt.seconds = time.perf_counter() - started
-
-
-def _delete(session: Writing, found: Closure) -> tuple[Mapping[str, int], Mapping[str, int]]:
-    """Empty the links, delete children first, and prove that this and nothing else has happened.
-
-    Raises:
-        CannotProve: a count differs, another row changed (a trigger), or something is left pointing nowhere.
-    """
-    watched = found.ground.watched
-    dangling, before = session.dangling(watched), session.changes()
-    nullified = {edge.label: session.unlink(edge) for edge in found.emptied}
-    rows: dict[str, int] = {}
-    for circle in reversed(found.measured.order):
-        rows |= session.delete(circle)
-    changed = session.changes() - before
-    for part, count in [
-        *((part, nullified[part.name]) for part in found.measured.links),
-        *((part, rows[part.name]) for part in found.measured.tables),
-    ]:
-        if count != part.rows:
-            raise CannotProve("operations.count", table=part.name, expected=part.rows, found=count)
-    others = changed - sum(nullified.values()) - sum(rows.values())
-    if others:
-        raise CannotProve("operations.others-changed", n=others)
-    _nothing_left(session, found, dangling)
-    return rows, nullified
-
-
-def _nothing_left(session: Writing, found: Closure, dangling: Mapping[str, int]) -> None:
-    for label, count in session.dangling(found.ground.watched).items():
-        if count > dangling.get(label, 0):
-            raise CannotProve("operations.left-dangling", link=label, n=count - dangling.get(label, 0))
-    for edge in found.edges_into():
-        left = session.left(edge, edge.parent)
-        if left:
-            raise CannotProve("operations.left-dangling", link=edge.label, n=left)
-
-
-def _verify(target: RecordTarget, vault: Vault, sealed: SealedBackup) -> Told | None:
-    """Look from a new connection: every row gone, every link empty. None when it is so."""
-    try:
-        with vault.open(sealed.backup_id, sealed.sha256, sealed.manifest) as opened:
-            # A database may have given a key to a new row already: then the rows themselves are compared.
-            still = _still_there(target, opened, keys_only=True) and _still_there(target, opened)
-    except CountersignError:
-        # Its own sentence may say that nothing was changed.
-        return Told("operations.no-look", {"target": target.name})
-    return Told("operations.still-there", {"n": still}) if still else None
-
-
-def _still_there(target: RecordTarget, opened: OpenedBackup, *, keys_only: bool = False) -> int:
-    """Rows (or only keys of rows) and links of a backup that a new connection still finds as they were."""
-    extra = archived.extra_of(opened.manifest)
-    with target.reading() as session:
-        for table in opened.tables():
-            if keys_only and table.summary.kind == "rows":
-                archived.load_keys(session, table, extra.shapes[table.summary.name].key)
-            else:
-                archived.load(session, table, extra.links)
-        still = sum(archived.rows_of(session, name).identical for name in extra.shapes)
-        return still + sum(archived.links_of(session, link).identical for link in extra.links.values())

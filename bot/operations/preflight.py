@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from bot.config.types import SoftReference
+from bot.config.record_types import SoftReference
 from bot.errors import BadInput, CannotProve
 from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
 from bot.operations.closure import Reach, components, reach

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from bot.config.types import Record, Target
+from bot.config.record_types import Record
+from bot.config.types import Target
 from bot.errors import BadInput, CannotProve, NotFound
 from bot.model.backups import InvalidText, Value
 from bot.model.plans import Key, Told

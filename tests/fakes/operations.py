@@ -14,7 +14,8 @@ import psycopg
 from bot.backups.ids import backup_id
 from bot.backups.storage.local import LocalStorage
 from bot.backups.vault import Vault
-from bot.config.types import Database, Record, SoftReference, Target
+from bot.config.record_types import Record, SoftReference
+from bot.config.types import Database, Target
 from bot.errors import Halted
 from bot.model.plans import Plan, RestorePreview, Subject
 from bot.operations import delete_records, restore

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from bot.operations import delete_records, restore
+from bot.operations import deleting, restore
 from bot.sandbox.people import DELETIONS
 from tests.stories.fates import Fate
 from tests.stories.world import World, deletion_of
@@ -46,7 +46,7 @@ AROUND = {
     "with the last word known to the engine": Fate("engine-after", "tell"),
 }
 DELETION = {
-    **{f"{at} {step}": Fate(at, step) for step in delete_records.STEPS for at in ("before", "begun", "done")},
+    **{f"{at} {step}": Fate(at, step) for step in deleting.STEPS for at in ("before", "begun", "done")},
     **AROUND,
     "halfway through the closure": Fate("call", r".*Session\.grow", nth=3),
     "with a backup noted and none begun": Fate("return", r"Gatekeeper\.backup_started"),

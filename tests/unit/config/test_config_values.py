@@ -14,7 +14,8 @@ from bot.config import values
 from bot.config.load import load
 from bot.config.places import password_in_clear
 from bot.config.problems import ConfigInvalid
-from bot.config.types import Config, SoftReference
+from bot.config.record_types import SoftReference
+from bot.config.types import Config
 from bot.model.quorums import SlotSpec, plain
 
 

@@ -1,0 +1,191 @@
+"""The steps of a deletion under the lock: look again, copy out, try the way back, delete.
+
+Each step proves its own work: counts, sums and rows beside those that were approved or copied.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from bot.backups.vault import Sealing
+from bot.errors import BadInput, CannotProve, NotFound
+from bot.model.backups import Column, SealedBackup, TableSummary
+from bot.model.plans import Drift, Key, Part, Plan, Told, hash_marks, judge, marks, schema_drift
+from bot.model.requests import Operation
+from bot.operations import archived
+from bot.operations.archived import Extra, link_of, shape_of
+from bot.operations.compare import Links, Rows
+from bot.operations.gate import DeleteOrder, Drifted, Gate
+from bot.operations.preflight import Closure, closure_of, fingerprint, identity_hash, survey
+from bot.operations.selecting import label_of, people_of, record_of, resolve
+from bot.targets.base import RecordTarget, Session, Writing
+
+STEPS = (
+    "step.lock",
+    "step.compare",
+    "step.copy",
+    "step.seal",
+    "step.test-restore",
+    "step.delete",
+    "step.commit",
+    "step.verify",
+)
+
+
+def roots_hash(hash_key: bytes, table: str, roots: Iterable[Key]) -> str:
+    """The keyed hash of the rows that were asked for."""
+    return hash_marks(hash_key, marks(hash_key, table, roots))
+
+
+def plan_of(target: RecordTarget, record: str, found: Closure, roots: str, told: tuple[Told, ...]) -> Plan:
+    """What was found, as people approve it."""
+    return Plan(
+        operation=Operation.DELETE_RECORDS,
+        target=target.name,
+        record=record,
+        tables=found.measured.tables,
+        nullified=found.measured.links,
+        roots=roots,
+        fingerprint=fingerprint(target, found.ground),
+        warnings=told,
+        steps=STEPS,
+        way_back="way-back.delete-records",
+    )
+
+
+def recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Closure:
+    """Everything again, from the keys that were approved, under the lock.
+
+    Raises:
+        Drifted: it is not what was approved.
+    """
+    subject, key = order.subject, order.hash_key
+    ground = survey(session, target.name, subject.table, order.spec.soft_references)
+    if fingerprint(target, ground) != order.plan.fingerprint:
+        raise Drifted(target.name, Drift(drifted=True, differences=(schema_drift(target.name),)))
+    session.seed(subject.table, subject.roots)
+    roots = roots_hash(key, subject.table, session.keys(subject.table))
+    renamed = _renamed(session, target, order)
+    found = closure_of(session, ground, key)
+    drift = judge(
+        order.plan,
+        plan_of(target, subject.record, found, roots, ()),
+        order.allowance,
+        subject.marks,
+        found.measured.few,
+    )
+    if not drift.drifted and renamed is not None:
+        drift = Drift(drifted=True, differences=(renamed,))
+    if drift.drifted:
+        raise Drifted(target.name, drift)
+    return found
+
+
+def _renamed(session: Session, target: RecordTarget, order: DeleteOrder) -> Told | None:
+    """What is not so any more: what was typed means these rows, and they look as the approvers saw them.
+
+    A key alone does not tell: a database may give the key of a deleted row to a new one.
+    """
+    subject = order.subject
+    try:
+        kind = record_of(order.spec, subject.record)
+        roots = resolve(session, target.name, kind, subject.values)
+    except (BadInput, NotFound):
+        return Told("drift.renamed")
+    rows = list(session.rows(subject.table))
+    table = session.catalogue().tables[kind.table]
+    label = label_of(kind, table, rows, subject.values)
+    if kind.table != subject.table or set(roots) != set(subject.roots) or label != subject.label:
+        return Told("drift.renamed")
+    # Whoever it is about may not have decided it.
+    return None if people_of(kind, table, rows) == order.plan.people else Told("drift.people")
+
+
+def copy_out(session: Session, found: Closure, sealing: Sealing, gate: Gate) -> None:
+    """Every row that will go, and the old value of every link that will be emptied, into the archive."""
+    tables = found.ground.catalogue.tables
+    done, total = 0, found.rows
+    for part in found.measured.tables:
+        columns = [Column(column.name, column.codec) for column in tables[part.name].stored]
+        _copied(sealing.table("rows", part.name, columns, session.rows(part.name)), part)
+        done += part.rows
+        gate.progress(done, total)
+    for edge, part in zip(found.emptied, found.measured.links, strict=True):
+        columns = [
+            archived.column_of(tables[edge.child], name)
+            for name in (*tables[edge.child].key, *edge.child_columns)
+        ]
+        _copied(sealing.table("nullified", edge.label, columns, session.links(edge)), part)
+
+
+def _copied(summary: TableSummary, part: Part) -> None:
+    if summary.rows != part.rows:
+        raise CannotProve("operations.copied-less", table=part.name, expected=part.rows, found=summary.rows)
+
+
+def extra_for(
+    session: Session, target: RecordTarget, order: DeleteOrder, found: Closure
+) -> dict[str, object]:
+    """The operation's part of the manifest."""
+    tables = found.ground.catalogue.tables
+    downward = [edge for edge in found.ground.catalogue.edges if edge.child in found.tables]
+    loose = {edge.label: session.loose(edge) for edge in downward}
+    return Extra(
+        target=target.name,
+        identity=identity_hash(target),
+        record=order.plan.record,
+        plan=order.plan.to_data(),
+        shapes={name: shape_of(tables[name]) for name in found.tables},
+        links={edge.label: link_of(tables[edge.child], edge) for edge in found.emptied},
+        loose={label: count for label, count in loose.items() if count},
+        facts=order.facts,
+    ).to_json()
+
+
+def prove_restore(session: Session, found: Closure, sealed: SealedBackup) -> None:
+    """The backup, read back out of the store into scratch tables, beside the locked rows.
+
+    Raises:
+        CannotProve: a row would not come back as it is.
+    """
+    links = archived.extra_of(sealed.manifest).links
+    for part in found.measured.tables:
+        if archived.rows_of(session, part.name) != Rows(identical=part.rows):
+            raise CannotProve("operations.test-restore", table=part.name)
+    for part in found.measured.links:
+        if archived.links_of(session, links[part.name]) != Links(identical=part.rows):
+            raise CannotProve("operations.test-restore", table=part.name)
+
+
+def delete(session: Writing, found: Closure) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Empty the links, delete children first, and prove that this and nothing else has happened.
+
+    Raises:
+        CannotProve: a count differs, another row changed (a trigger), or something is left pointing nowhere.
+    """
+    watched = found.ground.watched
+    dangling, before = session.dangling(watched), session.changes()
+    nullified = {edge.label: session.unlink(edge) for edge in found.emptied}
+    rows: dict[str, int] = {}
+    for circle in reversed(found.measured.order):
+        rows |= session.delete(circle)
+    changed = session.changes() - before
+    for part, count in [
+        *((part, nullified[part.name]) for part in found.measured.links),
+        *((part, rows[part.name]) for part in found.measured.tables),
+    ]:
+        if count != part.rows:
+            raise CannotProve("operations.count", table=part.name, expected=part.rows, found=count)
+    others = changed - sum(nullified.values()) - sum(rows.values())
+    if others:
+        raise CannotProve("operations.others-changed", n=others)
+    _nothing_left(session, found, dangling)
+    return rows, nullified
+
+
+def _nothing_left(session: Writing, found: Closure, dangling: Mapping[str, int]) -> None:
+    for label, count in session.dangling(found.ground.watched).items():
+        if count > dangling.get(label, 0):
+            raise CannotProve("operations.left-dangling", link=label, n=count - dangling.get(label, 0))
+    for edge in found.edges_into():
+        left = session.left(edge, edge.parent)
+        if left:
+            raise CannotProve("operations.left-dangling", link=edge.label, n=left)
