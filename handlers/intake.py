@@ -9,10 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.model.proofs import CHANGE, CODE, ENROL
+
 Body = Mapping[str, Any]
 
 #: Forms whose fields only the worker may read: they are sealed before anything is written down.
-SEALED = {"form-code": "code", "form-enrol": "enrol", "form-change": "change"}
+SEALED = {"form-code": CODE, "form-enrol": ENROL, "form-change": CHANGE}
 #: Events that change something and so are written down first; the others are only hints.
 LASTING = ("reaction_added", "reaction_removed")
 

@@ -58,8 +58,8 @@ class LifecyclePort(Protocol):
     ) -> Answer | None:
         """A reaction appeared or vanished."""
 
-    def send_code(self, work: Any, letter: Letter, actor: Actor, now: datetime) -> None:
-        """Hand a sealed form over to the worker."""
+    def send_code(self, work: Any, letter: Letter, actor: Actor, now: datetime, about: str = "") -> None:
+        """Hand a sealed form over to the worker; ``about``: whose new phone it is."""
 
     def deny_reason(self, work: Any, request_id: int, text: str, actor: Actor, now: datetime) -> Answer:
         """Say why it was denied."""

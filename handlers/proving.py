@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from bot.config.types import Config
-from bot.errors import CannotProve, NotAllowed, Stale
-from bot.model.proofs import Letter
+from bot.approvals.phones import check_confirms
+from bot.errors import CannotProve, Stale
+from bot.model.proofs import CANCEL, Letter
 from handlers.front import Call, Front, request_of
 from handlers.intake import SEALED, Taken
 from handlers.views import proof_forms
@@ -51,7 +51,7 @@ def enrol_command(front: Front, call: Call) -> None:
 
 def confirm_change(front: Front, call: Call) -> None:
     """*Confirm…* under the news that somebody gets a new phone."""
-    _check_confirmer(front, call, call.value)
+    check_confirms(front.config, front.member(call), call.value)
     form = proof_forms.change(call.value, call.channel, front.people.language(call.user))
     front.open_form(call, form, Stale("usage.enter-code"))
 
@@ -59,29 +59,20 @@ def confirm_change(front: Front, call: Call) -> None:
 def cancel_change(front: Front, call: Call) -> None:
     """*Cancel* of a new phone: the person, or anybody with a role."""
     actor = front.member(call)
-    if call.value != actor.user and not actor.roles:
-        raise NotAllowed("proof.change-cancel-role")
-    said = {"kind": "cancel", "user": actor.user, "subject": call.value}
+    said = {"kind": CANCEL, "user": actor.user, "subject": call.value}
     name, blob = front.services.letterbox.seal(said)
     front.settle(
         call,
         lambda life, work, person, now: life.send_code(
-            work, Letter(name, "cancel", person.user, None, call.channel, blob, now), person, now
+            work, Letter(name, CANCEL, person.user, None, call.channel, blob, now), person, now, call.value
         ),
     )
-
-
-def deciding(config: Config) -> frozenset[str]:
-    """The roles that some rule lets approve: whoever holds one may confirm somebody's new phone."""
-    return frozenset(role for rule in config.rules for role in rule.quorum.roles)
 
 
 def sealed_form(front: Front, call: Call) -> None:
     """A submitted form that only the worker can read: hand it over; the worker answers."""
     letter = call.payload.get("letter") or {}
     carried = private_of(call.payload.get("view") or {})
-    if letter.get("kind") == "change":
-        _check_confirmer(front, call, str(carried.get("subject") or ""))
     request = carried.get("request")
     if not letter.get("blob"):
         raise CannotProve("proof.unreadable")
@@ -100,16 +91,9 @@ def sealed_form(front: Front, call: Call) -> None:
             ),
             actor,
             now,
+            about=str(carried.get("subject") or ""),
         ),
     )
-
-
-def _check_confirmer(front: Front, call: Call, person: str) -> None:
-    actor = front.member(call)
-    if person == actor.user:
-        raise NotAllowed("proof.own-change")
-    if not actor.roles & deciding(front.config):
-        raise NotAllowed("proof.change-role", roles=", ".join(sorted(deciding(front.config))))
 
 
 def _enrol(front: Front, call: Call) -> None:

@@ -57,9 +57,10 @@ def rule_for(
     Raises:
         Refused: no rule, the role is missing, or the quorum can never be reached.
     """
-    rule = rules.match(config.rules, asked(config, request, rows))
+    question = asked(config, request, rows)
+    rule = rules.match(config.rules, question)
     if rule is None:
-        raise bounds.no_rule(config, asked(config, request, rows))
+        raise bounds.no_rule(config, question)
     check_requester(config, request, rule, roster)
     frozen = spec(rule)
     check_reachable(config, request, frozen, roster, people)

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.approvals import execution, workers
+from bot.approvals import execution, phones, workers
+from bot.approvals.asked import rule_today
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground
 from bot.config.types import Config
 from bot.errors import CannotProve, NotAllowed
 from bot.model.doors import Answer
 from bot.model.people import Actor
-from bot.model.proofs import Intent, Letter
+from bot.model.proofs import CANCEL, CHANGE, Intent, Letter
 from bot.model.requests import Choice, Proof, Request, Revision
-from bot.policy import rules
 from bot.store.proofs import SECRET
 from bot.store.unit_of_work import Work
 
@@ -27,8 +27,7 @@ class Wanted:
 
 def wanted(config: Config, request: Request, revision: Revision) -> Wanted:
     """The stricter of the rule the revision was filed under and the one that would decide today."""
-    plan = revision.plan
-    today = rules.match(config.rules, execution.asked(config, request, int(plan.get("rows") or 0)))
+    today = rule_today(config, request, revision)
     found = [revision.rule, *([execution.spec(today)] if today else [])]
     return Wanted(any(one.proof is Proof.CODE for one in found), any(one.confirm for one in found))
 
@@ -66,15 +65,19 @@ def take_back(ground: Ground, work: Work, request: Request, user: str, now: date
     return True
 
 
-def send(ground: Ground, work: Work, letter: Letter, actor: Actor, now: datetime) -> None:
-    """Hand a sealed form over to the worker, who answers.
+def send(ground: Ground, work: Work, letter: Letter, actor: Actor, now: datetime, about: str = "") -> None:
+    """Hand a sealed form over to the worker, who answers. ``about``: whose new phone it is.
 
     Raises:
-        Refused: not somebody who may do anything here, or no worker would open it in time.
+        Refused: not somebody who may do this, or no worker would open it in time.
     """
     check_person(actor, ground.config)
     if letter.user != actor.user:
         raise NotAllowed("person.unknown")
+    if letter.kind == CHANGE:
+        phones.check_confirms(ground.config, actor, about)
+    if letter.kind == CANCEL:
+        phones.check_cancels(actor, about)
     if not workers.alive(work, now):
         raise CannotProve("proof.no-worker")
     work.letters.add(letter)

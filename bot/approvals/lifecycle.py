@@ -52,9 +52,9 @@ class Lifecycle:
         """A reaction appeared on or vanished from a message."""
         return reactions.reaction(self._ground, work, (channel, ts), emoji, added, event_ts, actor, now)
 
-    def send_code(self, work: Work, letter: Letter, actor: Actor, now: datetime) -> None:
-        """Hand a sealed form over to the worker."""
-        intents.send(self._ground, work, letter, actor, now)
+    def send_code(self, work: Work, letter: Letter, actor: Actor, now: datetime, about: str = "") -> None:
+        """Hand a sealed form over to the worker; ``about``: whose new phone it is."""
+        intents.send(self._ground, work, letter, actor, now, about)
 
     def deny_reason(self, work: Work, request_id: int, text: str, actor: Actor, now: datetime) -> Answer:
         """Say why it was denied."""

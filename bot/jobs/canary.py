@@ -202,19 +202,7 @@ def _hatch(work: Work, ground: Ground, now: datetime) -> Permit:
 
 
 def _plan() -> Plan:
-    return Plan(
-        operation=Operation.DELETE_RECORDS,
-        target=TARGET,
-        record=None,
-        tables=(),
-        nullified=(),
-        roots="",
-        fingerprint="",
-        warnings=(),
-        steps=(),
-        way_back="",
-        people=(_OWNS,),
-    )
+    return replace(Plan.bare(Operation.DELETE_RECORDS, TARGET), people=(_OWNS,))
 
 
 def _vote(work: Work, user: str, now: datetime) -> None:

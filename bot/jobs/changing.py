@@ -13,7 +13,7 @@ import structlog
 from bot.approvals.ground import Ground
 from bot.errors import CountersignError, NotAllowed, Refused, Stale
 from bot.model.doors import Answer
-from bot.model.proofs import Letter
+from bot.model.proofs import CANCEL, Letter
 from bot.proofs.changes import WAIT, Change
 from bot.proofs.codes import Said, Tally
 from bot.proofs.safe import Safe
@@ -23,8 +23,6 @@ from bot.store.proofs import CHANGE
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
-
-CONFIRM, CANCEL = "change", "cancel"
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ import structlog
 from bot.approvals import intents, voting
 from bot.approvals.ground import Ground
 from bot.errors import BooksDown, CountersignError, NotOurs, Refused, Stale, whereabouts
-from bot.jobs.changing import CANCEL, CONFIRM, Changing
+from bot.jobs.changing import Changing
 from bot.jobs.enrolling import Enrolling
 from bot.model.doors import Answer
 from bot.model.people import Actor, PersonFacts
 from bot.model.plans import counted
-from bot.model.proofs import Intent, Letter
+from bot.model.proofs import CANCEL, CHANGE, ENROL, Intent, Letter
 from bot.model.requests import Choice, Proof, Request, Vote
 from bot.proofs.codes import Said, Tally
 from bot.proofs.safe import Safe
@@ -27,8 +27,6 @@ from bot.proofs.sealing import fingerprint, unseal
 from bot.store.unit_of_work import Store, Work
 
 log = structlog.get_logger(__name__)
-
-CODE, ENROL = "code", "enrol"
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Prover:
         if content is not None and letter.kind == ENROL:
             Enrolling(self.store, self.ground, self.safe).answer(letter, content, now)
             return
-        if content is not None and letter.kind in (CONFIRM, CANCEL):
+        if content is not None and letter.kind in (CHANGE, CANCEL):
             Changing(self.store, self.ground, self.safe).answer(letter, content, now)
             return
         with self.store.transact() as work:

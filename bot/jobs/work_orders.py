@@ -59,18 +59,7 @@ class Hands:
             return self._plan_restore(request)
         if request.operation is Operation.TEARDOWN:
             return self.whole_systems.plan(request)
-        plan = Plan(
-            operation=Operation.UNFREEZE,
-            target=request.target,
-            record=None,
-            tables=(),
-            nullified=(),
-            roots="",
-            fingerprint="",
-            warnings=(),
-            steps=("step.unfreeze",),
-            way_back="way-back.freeze",
-        )
+        plan = Plan.bare(Operation.UNFREEZE, request.target, ("step.unfreeze",), "way-back.freeze")
         return Planned(request.target, None, plan.to_data(), 0, None, "")
 
     def carry_out(self, job: Job, request: Request, revision: Revision, gate: Gatekeeper) -> Result:

@@ -147,6 +147,13 @@ class Plan:
     system: Mapping[str, Any] | None = None
     people: tuple[str, ...] | None = None
 
+    @classmethod
+    def bare(
+        cls, operation: Operation, target: str, steps: tuple[str, ...] = (), way_back: str = ""
+    ) -> "Plan":
+        """A plan that touches no rows."""
+        return cls(operation, target, None, (), (), "", "", (), steps, way_back)
+
     @property
     def rows(self) -> int:
         """All rows of all tables, without the nullified links; of a whole system, those that come back."""

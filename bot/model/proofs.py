@@ -5,6 +5,9 @@ from datetime import datetime
 
 from bot.model.requests import Proof
 
+#: What a letter is about: a code for a vote, codes for the first time, a new phone confirmed or called off.
+CODE, ENROL, CHANGE, CANCEL = "code", "enrol", "change", "cancel"
+
 
 @dataclass(frozen=True)
 class Intent:
@@ -22,7 +25,7 @@ class Intent:
 class Letter:
     """Something that only the worker can open: what a person typed into a form with a code.
 
-    ``kind``: ``code`` or ``enrol``. ``channel``: where to answer.
+    ``kind``: one of the four above. ``channel``: where to answer.
     """
 
     id: str

@@ -2,10 +2,11 @@
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pyotp import TOTP
 
@@ -40,6 +41,11 @@ class Secret:
     generation: int
     recovery: tuple[tuple[str, str], ...]
 
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Secret":
+        """What ``dataclasses.asdict`` made of it, after JSON."""
+        return cls(data["key"], data["generation"], tuple((salt, kept) for salt, kept in data["recovery"]))
+
 
 @dataclass(frozen=True)
 class Tally:
@@ -57,6 +63,11 @@ class Tally:
     failures: int = 0
     locked_until: int = 0
     used: tuple[int, ...] = ()
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Tally":
+        """What ``dataclasses.asdict`` made of it, after JSON."""
+        return cls(**{**data, "used": tuple(data["used"])})
 
 
 def newer(one: Tally, other: Tally) -> Tally:

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bot.backups.durable import sync_folder, write_durably
 from bot.errors import Broken
 from bot.proofs.codes import Tally, newer
 
@@ -31,12 +32,12 @@ class Ledger:
     def tally(self, user: str) -> Tally:
         """What was used so far, as far as this machine knows."""
         with self._open() as content:
-            return _tally(content["people"].get(user))
+            return _known(content, user)
 
     def raise_to(self, user: str, tally: Tally) -> None:
         """Remember it, unless more is known already."""
         with self._open() as content:
-            content["people"][user] = asdict(newer(_tally(content["people"].get(user)), tally))
+            content["people"][user] = asdict(newer(_known(content, user), tally))
             self._write(content)
 
     def spend(self, name: str, now: datetime) -> None:
@@ -81,18 +82,10 @@ class Ledger:
 
     def _write(self, content: dict[str, Any]) -> None:
         part = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}.part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
-            with open(os.open(part, flags, 0o600), "wb") as file:  # noqa: PTH123 - a descriptor with its own flags
-                file.write(json.dumps(content).encode())
-                file.flush()
-                os.fsync(file.fileno())
+            write_durably(part, json.dumps(content).encode())
             part.replace(self._path)
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            sync_folder(self._path.parent)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise self._unusable(error) from None
@@ -101,7 +94,6 @@ class Ledger:
         return Broken("proof.ledger", path=str(self._path), reason=os.strerror(error.errno or 0))
 
 
-def _tally(data: Any) -> Tally:
-    if data is None:
-        return Tally()
-    return Tally(**{**data, "used": tuple(data["used"])})
+def _known(content: dict[str, Any], user: str) -> Tally:
+    data = content["people"].get(user)
+    return Tally() if data is None else Tally.from_data(data)

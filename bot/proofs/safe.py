@@ -37,7 +37,7 @@ class Safe:
         if box is None:
             return None
         content = self.key.unlock(SECRET, user, box)
-        secret, tally = _secret(content["secret"]), _tally(content["tally"])
+        secret, tally = Secret.from_data(content["secret"]), Tally.from_data(content["tally"])
         tally = newer(self.ledger.tally(user), tally)
         if secret.generation < tally.generation:
             raise NotOurs("proof.put-back")
@@ -73,7 +73,7 @@ class Safe:
         if box is None:
             return None
         content = self.key.unlock(TICKET, user, box)
-        ticket = Ticket(**{**content, "secret": _secret(content["secret"])})
+        ticket = Ticket(**{**content, "secret": Secret.from_data(content["secret"])})
         return None if self.ledger.is_spent(ticket.id) else ticket
 
     def keep_ticket(self, work: Work, user: str, ticket: Ticket, now: datetime) -> None:
@@ -91,7 +91,7 @@ class Safe:
         if box is None:
             return None
         content = self.key.unlock(CHANGE, user, box)
-        change = Change(**{**content, "secret": _secret(content["secret"])})
+        change = Change(**{**content, "secret": Secret.from_data(content["secret"])})
         return None if self.ledger.is_spent(f"change:{change.id}") else change
 
     def keep_change(self, work: Work, user: str, change: Change, now: datetime) -> None:
@@ -108,11 +108,3 @@ class Safe:
 
     def _put(self, work: Work, kind: str, user: str, content: Mapping[str, Any], now: datetime) -> None:
         work.boxes.put(kind, user, self.key.lock(kind, user, content, self.entropy(12)), now)
-
-
-def _secret(data: Mapping[str, Any]) -> Secret:
-    return Secret(data["key"], data["generation"], tuple((salt, kept) for salt, kept in data["recovery"]))
-
-
-def _tally(data: Mapping[str, Any]) -> Tally:
-    return Tally(**{**data, "used": tuple(data["used"])})

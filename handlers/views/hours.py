@@ -69,5 +69,5 @@ def _one(window: Window, language: str) -> str:
 
 
 def _clock(minutes: int) -> str:
-    hours = minutes // 60
-    return f"{hours if hours <= 24 and minutes <= 1440 else hours % 24:02}:{minutes % 60:02}"
+    hours = minutes // 60 if minutes <= 24 * 60 else minutes // 60 % 24
+    return f"{hours:02}:{minutes % 60:02}"

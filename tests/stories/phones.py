@@ -33,14 +33,18 @@ class Phone:
 
     def next(self) -> str:
         """A code that was not shown before, of the oldest time step that is still good."""
-        while True:
-            step = max(int(time.time()) // STEP - 1, self._used + 1)
-            # Nobody is that fast: close to the end of a step the next one is safer.
-            if step <= int(time.time()) // STEP + 1 and step * STEP + 2 * STEP - time.time() > 8:
-                self._used = step
-                return TOTP(self.handed["key"]).generate_otp(step)
-            self._used = max(self._used, step - 1)
-            time.sleep(0.5)
+        found = self.rig.wait(self._fresh, f"a fresh code for {self.user}", patience=3 * STEP)
+        assert found is not None
+        self._used = found
+        return TOTP(self.handed["key"]).generate_otp(self._used)
+
+    def _fresh(self) -> int | None:
+        """The oldest time step that is still good and was not used; None: its time has yet to come."""
+        now = time.time()
+        oldest = max(int(now) // STEP - 1, self._used + 1)
+        # Nobody is that fast: close to the end of a step the next one is safer.
+        good = (step for step in (oldest, oldest + 1) if step * STEP + 2 * STEP - now > 8)
+        return next((step for step in good if step <= int(now) // STEP + 1), None)
 
     def enrol(self) -> str:
         """Ticket and first code, through Slack."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bot.errors import NotAllowed
 from bot.proofs.keys import ProofKey
 from tests.fakes.codes import BY_CODE, Phones
 from tests.fakes.rooms import TEAM, House
@@ -130,3 +131,38 @@ def test_a_change_that_the_owner_of_the_database_writes_is_none(phones: Phones, 
         work.boxes.put("change", "U0DAN", forged, house.now)
     tick(phones, days=2)
     assert works(phones, old)
+
+
+@pytest.mark.parametrize(
+    ("kind", "user", "about", "key"),
+    [
+        pytest.param(
+            "change", "U0DAN", "U0DAN", "proof.own-change", id="nobody vouches for a phone of their own"
+        ),
+        pytest.param(
+            "change", "U0ALICE", "U0DAN", "proof.change-role", id="who may not approve may not vouch"
+        ),
+        pytest.param("change", "U0ZOE", "U0DAN", "proof.change-role", id="a stranger may not vouch"),
+        pytest.param(
+            "cancel", "U0ZOE", "U0DAN", "proof.change-cancel-role", id="a stranger may not call it off"
+        ),
+        pytest.param("change", "U0CAROL", "U0DAN", None, id="an approver vouches"),
+        pytest.param("cancel", "U0ALICE", "U0DAN", None, id="any role calls it off"),
+        pytest.param("cancel", "U0ZOE", "U0ZOE", None, id="the person calls it off"),
+    ],
+)
+def test_the_role_is_asked_for_behind_the_door(
+    phones: Phones, kind: str, user: str, about: str, key: str | None
+) -> None:
+    """Whatever the door let through: the letter reaches the worker only from whoever may send it."""
+    house = phones.house
+    letter = phones.letter(None, user, "000000", kind=kind, subject=about)
+    refused = None
+    try:
+        with house.store.transact() as work:
+            house.lifecycle.send_code(work, letter, house.actor(user), house.now, about)
+    except NotAllowed as error:
+        refused = error.key
+    assert refused == key
+    with house.store.read() as work:
+        assert len(work.letters.waiting()) == (key is None)
