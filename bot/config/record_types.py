@@ -1,23 +1,56 @@
 """The records of a target as types: kinds of records, and the links between rows that no key declares."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from bot.config import values
 from bot.config.kinds import Column, Frozen, Template, Text
+
+#: What becomes of a row that points at one that goes: it goes too; it stays and points nowhere; it forbids
+#: the deletion; it stays and points at another row, which the requester names.
+Policy = Literal["follow", "nullify", "block", "reassign"]
+
+_Link = Annotated[str, AfterValidator(values.link)]
+_Links = Annotated[
+    Mapping[_Link, Annotated[Policy, BeforeValidator(values.policy)]],
+    AfterValidator(lambda links: MappingProxyType(dict(links))),
+]
 
 
 class Record(Frozen):
     """A kind of record: its table, the columns it is found by, and a template that names it for people.
 
-    ``person``: the column that holds the Slack id of whom the record is about.
+    ``person``: the column that holds the Slack id of whom the record is about. ``links``: what becomes of
+    rows that point at rows that go, by the label of the link (``child.column -> parent.column``); of the
+    others the foreign key decides.
     """
 
     table: Column
     find_by: Annotated[tuple[Column, ...], Field(min_length=1)]
     label: Template | None = None
     person: Column | None = None
+    links: _Links = Field(default_factory=lambda: MappingProxyType({}))
+
+    @model_validator(mode="after")
+    def _same_kind(self) -> Self:
+        """Only what points at the record itself can point at another one of its kind."""
+        for link, policy in self.links.items():
+            if policy == "reassign" and values.parent_of(link) != self.table:
+                raise PydanticCustomError(
+                    "config.link-reassign",
+                    "config.link-reassign",
+                    {"value": values.short(link, 120), "name": values.short(self.table)},
+                )
+        return self
+
+    @property
+    def hands_over(self) -> bool:
+        """Whether whoever asks for a deletion may have to name another record."""
+        return "reassign" in self.links.values()
 
     @property
     def label_columns(self) -> tuple[str, ...]:

@@ -60,6 +60,7 @@ EXAMPLES: Mapping[str, str] = {
     "find_by": "find_by: [id, email]",
     "label": 'label: "{name}"',
     "person": "person: slack_id",
+    "links": 'links: {"orders.owner_id -> users.id": reassign}',
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",
     "from": 'from: notes.subject_id in “soft_references”, from: "22:00" in “window”, '
     "or from: 2026-12-20 in “closed”",

@@ -26,6 +26,7 @@ VERBS = ("GET", "POST", "PUT", "DELETE")
 METHODS = ("by-steps", "builtin")
 PROOFS = ("reaction", "code")
 ORDERS = ("in-turn", "in-parallel")
+POLICIES = ("follow", "nullify", "block", "reassign")
 _FEWEST_PARTS = 2
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -37,6 +38,7 @@ _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}")
 _SLOT = re.compile(r"([0-9]{1,3}) +of +(\S+)(?: +except +(\S.*))?")
 _NAME = re.compile(r"\w[\w.-]*")
+_LINK = re.compile(r"\S.*\.[^.]+ -> \S.*\.[^.]+")
 _COLUMN_IN_LABEL = re.compile(r"\{([^{}.\[\]!:]+)\}")
 
 
@@ -85,6 +87,26 @@ def place(value: str) -> str:
     table, _, last = text(value).rpartition(".")
     if not table.strip(". ") or not last.strip():
         _wrong("config.place", value=short(value))
+    return value
+
+
+def link(value: str) -> str:
+    """A link as the plan names it: ``child.column -> parent.column``, several columns in brackets."""
+    if not _LINK.fullmatch(text(value)):
+        _wrong("config.link", value=short(value))
+    return value
+
+
+def parent_of(value: str) -> str:
+    """The table that a link points at."""
+    place = value.rpartition(" -> ")[2]
+    return place[: place.rindex(".(")] if place.endswith(")") and ".(" in place else place.rpartition(".")[0]
+
+
+def policy(value: object) -> object:
+    """What becomes of a row that points at one that goes."""
+    if value not in POLICIES:
+        _wrong("config.link-policy", value=short(value), known=", ".join(POLICIES))
     return value
 
 

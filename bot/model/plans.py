@@ -1,4 +1,4 @@
-"""What would happen, computed beforehand: the plan people approve, whom it is about, whether it still holds.
+"""What would happen, computed beforehand: the plan people approve, and whom it is about.
 
 Pure. A plan holds counts, names of tables and keyed hashes, never a value out of a row; the subject is
 personal and lives in erasable places only.
@@ -126,7 +126,8 @@ class Plan:
     """A resolved operation, in the order people read it.
 
     ``tables``: parents first. ``nullified``: links that will be emptied (on a restore: put back), by
-    ``child.column -> parent.column``. ``roots``: the keyed hash of the rows that were asked for.
+    ``child.column -> parent.column``. ``reassigned``: links that will point at another row, the heir, whose
+    keyed hash is ``heir``. ``roots``: the keyed hash of the rows that were asked for.
     ``backup`` and ``sha256`` name the archive a restore reads. ``system`` is what a teardown shows besides:
     host, services, holdings, checks and steps with their undo; plain JSON. ``people``: the Slack ids of those
     whose own records were asked for, sorted; None where the records are nobody's in Slack.
@@ -146,6 +147,8 @@ class Plan:
     sha256: str | None = None
     system: Mapping[str, Any] | None = None
     people: tuple[str, ...] | None = None
+    reassigned: tuple[Part, ...] = ()
+    heir: str | None = None
 
     @classmethod
     def bare(
@@ -164,9 +167,13 @@ class Plan:
         # A plan about no system and nobody keeps the form, and the digest, it had before there were any.
         system = {} if self.system is None else {"system": dict(self.system)}
         people = {} if self.people is None else {"people": list(self.people)}
+        heir: dict[str, Any] = {} if self.heir is None else {"heir": self.heir}
+        if self.reassigned:
+            heir["reassigned"] = [[part.name, part.rows, part.keys] for part in self.reassigned]
         return (
             system
             | people
+            | heir
             | {
                 "format": FORMAT,
                 "operation": str(self.operation),
@@ -209,6 +216,8 @@ class Plan:
             sha256=data["sha256"],
             system=data.get("system"),
             people=None if data.get("people") is None else tuple(data["people"]),
+            reassigned=tuple(Part(*part) for part in data.get("reassigned", ())),
+            heir=data.get("heir"),
         )
 
     def canonical(self) -> bytes:
@@ -222,12 +231,30 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Heir:
+    """The row at which others will point instead: what was typed, how people know it, its key. Personal."""
+
+    value: str
+    label: str
+    key: Key
+
+    def to_data(self) -> dict[str, Any]:
+        """As JSON data; ``from_data`` reads it back exactly."""
+        return {"value": self.value, "label": self.label, "key": [pack(cell) for cell in self.key]}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Heir":
+        """What ``to_data`` wrote."""
+        return cls(data["value"], data["label"], tuple(unpack(cell) for cell in data["key"]))
+
+
+@dataclass(frozen=True)
 class Subject:
     """Whom a deletion is about. Personal: keep it where it can be erased.
 
     ``roots`` are the keys of the rows that were asked for. ``marks`` are the keyed hashes of all keys by
     table or link, kept so that a rule which allows a few more rows can be judged exactly; None when there are
-    too many, and then nothing may change.
+    too many, and then nothing may change. ``heir``: to whom goes what is not deleted.
     """
 
     record: str
@@ -236,6 +263,7 @@ class Subject:
     table: str
     roots: tuple[Key, ...]
     marks: Mapping[str, tuple[str, ...]] | None = None
+    heir: Heir | None = None
 
     def to_json(self) -> str:
         """The subject as JSON; ``from_json`` reads it back exactly."""
@@ -250,6 +278,7 @@ class Subject:
                 "marks": None
                 if self.marks is None
                 else {name: list(part) for name, part in self.marks.items()},
+                **({} if self.heir is None else {"heir": self.heir.to_data()}),
             },
             ensure_ascii=True,
         )
@@ -272,6 +301,7 @@ class Subject:
             table=data["table"],
             roots=tuple(tuple(unpack(cell) for cell in key) for key in data["roots"]),
             marks=None if marks is None else {name: tuple(part) for name, part in marks.items()},
+            heir=Heir.from_data(data["heir"]) if "heir" in data else None,
         )
 
 
@@ -316,78 +346,3 @@ class RestorePreview:
     def pending(self) -> int:
         """Rows and links that would come back."""
         return sum(one.missing for one in self.tables) + sum(one.empty for one in self.links)
-
-
-@dataclass(frozen=True)
-class Drift:
-    """Whether what was approved still holds. ``differences`` say what changed, also when it is allowed."""
-
-    drifted: bool
-    differences: tuple[Told, ...]
-
-
-def judge(
-    approved: Plan,
-    found: Plan,
-    allowance: int = 0,
-    before: Mapping[str, tuple[str, ...]] | None = None,
-    after: Mapping[str, tuple[str, ...]] | None = None,
-) -> Drift:
-    """Compare the approved plan with the one computed under the lock.
-
-    ``allowance`` is how many rows that hang off the roots may have come or gone. It is used only when the
-    marks ``before`` (which must belong to the approved plan) and ``after`` are there: a count alone cannot
-    tell one new row from one row swapped for two others.
-    """
-    differences: list[Told] = []
-    strict = approved.target != found.target or approved.operation != found.operation
-    if strict or (approved.backup, approved.sha256) != (found.backup, found.sha256):
-        return Drift(drifted=True, differences=(Told("drift.other"),))
-    if approved.fingerprint != found.fingerprint:
-        strict = True
-        differences.append(schema_drift(approved.target))
-    if approved.roots != found.roots:
-        strict = True
-        differences.append(Told("drift.roots"))
-    links = _differing(approved.nullified, found.nullified)
-    differences += [Told("drift.link", _counts(one, "link")) for one in links]
-    tables = _differing(approved.tables, found.tables)
-    changed = 0
-    for one in tables:
-        differences.append(Told("drift.table", _counts(one, "table")))
-        changed += _moved(one[0], before, after, allowance)
-    return Drift(strict or bool(links) or changed > allowance, tuple(differences))
-
-
-def schema_drift(target: str) -> Told:
-    """The tables, or which database it is, have changed."""
-    return Told("drift.schema", {"target": target})
-
-
-_Pair = tuple[str, Part, Part]
-
-
-def _differing(approved: Sequence[Part], found: Sequence[Part]) -> list[_Pair]:
-    old, new = ({part.name: part for part in parts} for parts in (approved, found))
-    pairs = (
-        (name, old.get(name, Part(name, 0, "")), new.get(name, Part(name, 0, "")))
-        for name in sorted({*old, *new})
-    )
-    return [pair for pair in pairs if pair[1] != pair[2]]
-
-
-def _counts(pair: _Pair, kind: str) -> dict[str, str | int]:
-    name, old, new = pair
-    return {kind: name, "before": old.rows, "after": new.rows}
-
-
-def _moved(
-    name: str,
-    before: Mapping[str, tuple[str, ...]] | None,
-    after: Mapping[str, tuple[str, ...]] | None,
-    allowance: int,
-) -> int:
-    """How many rows of a table came or went; more than allowed when that cannot be known."""
-    if before is None or after is None:
-        return allowance + 1
-    return len(set(before.get(name, ())) ^ set(after.get(name, ())))

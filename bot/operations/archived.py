@@ -7,10 +7,11 @@ from typing import Any, Literal
 from bot.backups.rows import sum_rows
 from bot.errors import CannotProve, NotOurs
 from bot.model.backups import Column, Manifest, Table
+from bot.model.plans import pack, unpack
 from bot.model.requests import Operation
 from bot.operations.compare import Links, Rows, classify_links, classify_rows
 from bot.targets import base
-from bot.targets.base import Edge, Session
+from bot.targets.base import Edge, Row, Session
 
 #: What became of a transaction whose end we did not see.
 Settled = Literal["committed", "not-committed", "unclear"]
@@ -29,17 +30,37 @@ class Shape:
 
 @dataclass(frozen=True)
 class Link:
-    """A link that was emptied: which columns of which table, and how many columns of its archive are key."""
+    """A link that was emptied: which columns of which table, and how many columns of its archive are key.
+
+    ``heir``: what the columns hold instead, when the link was not emptied but points at another row.
+    """
 
     label: str
     table: str
     key: int
     columns: tuple[str, ...]
+    heir: Row | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """As JSON data; ``from_data`` reads it back exactly."""
+        data: dict[str, Any] = {
+            "label": self.label,
+            "table": self.table,
+            "key": self.key,
+            "columns": list(self.columns),
+        }
+        return data if self.heir is None else {**data, "heir": [pack(cell) for cell in self.heir]}
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Link":
+        """What ``to_data`` wrote."""
+        heir = tuple(unpack(cell) for cell in data["heir"]) if "heir" in data else None
+        return cls(data["label"], data["table"], data["key"], tuple(data["columns"]), heir)
 
 
 @dataclass(frozen=True)
 class Extra:
-    """The operation's part of a manifest: no personal values.
+    """The operation's part of a manifest: no personal values, except what identifies the heir of a link.
 
     ``identity``: a hash of which database it was.
     ``loose``: rows that pointed nowhere already, by label of the link; they may do so again.
@@ -64,7 +85,7 @@ class Extra:
             "record": self.record,
             "plan": dict(self.plan),
             "shapes": [_listed(asdict(shape)) for shape in self.shapes.values()],
-            "links": [_listed(asdict(link)) for link in self.links.values()],
+            "links": [link.to_data() for link in self.links.values()],
             "loose": dict(self.loose),
             "facts": dict(self.facts),
         }
@@ -88,7 +109,7 @@ def extra_of(manifest: Manifest) -> Extra:
             )
             for one in data["shapes"]
         ]
-        links = [Link(one["label"], one["table"], one["key"], tuple(one["columns"])) for one in data["links"]]
+        links = [Link.from_data(one) for one in data["links"]]
         return Extra(
             target=data["target"],
             identity=data["identity"],
@@ -173,7 +194,7 @@ def links_of(session: Session, link: Link) -> Links:
     tally = session.tally(link.label)
     if tally.settled:
         return Links(gone=tally.missing, identical=tally.identical)
-    return classify_links(link.key, session.pairs(link.label))
+    return classify_links(link.key, session.pairs(link.label), link.heir)
 
 
 def _listed(value: Any) -> Any:

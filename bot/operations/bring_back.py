@@ -17,7 +17,8 @@ from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
 from bot.errors import CannotProve, CountersignError, NotFound, NotOurs
 from bot.model.backups import Manifest
-from bot.model.plans import Drift, Plan, Told
+from bot.model.drift import Drift
+from bot.model.plans import Plan, Told
 from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
 from bot.operations.teardown import Host, Steps, require_here, timed

@@ -48,7 +48,8 @@ def classify_rows(pairs: Iterable[tuple[Row, Row | None]]) -> Rows:
 class Links:
     """Links out of a backup beside the live ones.
 
-    ``empty``: still NULL, can be put back. ``gone``: the row itself has been deleted since.
+    ``empty``: still as the deletion left it (NULL, or pointing at the heir), can be put back. ``gone``: the
+    row itself has been deleted since.
     """
 
     empty: int = 0
@@ -57,21 +58,26 @@ class Links:
     gone: int = 0
 
 
-def link_state(width: int, backed_up: Row, live: Row | None) -> str:
-    """What has become of one link, as the name of its count; ``width`` is how many cells are key."""
+def link_state(width: int, backed_up: Row, live: Row | None, heir: Row | None = None) -> str:
+    """What has become of one link, as the name of its count; ``width`` is how many cells are key.
+
+    ``heir``: what the deletion wrote there; None when it emptied the link.
+    """
     if live is None:
         return "gone"
     old, new = backed_up[width:], live[width:]
     if same_row(old, new):
         return "identical"
+    if heir is not None and same_row(new, heir):
+        return "empty"
     if all(there is None or same_cell(was, there) for was, there in zip(old, new, strict=True)):
         return "empty"
     return "different"
 
 
-def classify_links(width: int, pairs: Iterable[tuple[Row, Row | None]]) -> Links:
+def classify_links(width: int, pairs: Iterable[tuple[Row, Row | None]], heir: Row | None = None) -> Links:
     """Count the pairs of ``Session.pairs`` of a link's stage."""
     counts = {"empty": 0, "identical": 0, "different": 0, "gone": 0}
     for backed_up, live in pairs:
-        counts[link_state(width, backed_up, live)] += 1
+        counts[link_state(width, backed_up, live, heir)] += 1
     return Links(**counts)

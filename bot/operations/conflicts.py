@@ -128,7 +128,7 @@ def _links(session: Session, link: Link) -> tuple[dict[str, int], tuple[Key, ...
     counts = {"empty": 0, "identical": 0, "different": 0, "gone": 0}
     empty: list[Key] = []
     for backed_up, live in session.pairs(link.label):
-        state = link_state(link.key, backed_up, live)
+        state = link_state(link.key, backed_up, live, link.heir)
         counts[state] += 1
         if state == "empty":
             empty.append(backed_up[: link.key])

@@ -6,7 +6,7 @@ the commit leaves the target as it was and removes the attempt's backup.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,10 +16,11 @@ from bot.config.types import Target
 from bot.errors import Broken, CountersignError, NotOurs, Refused
 from bot.model.backups import SealedBackup
 from bot.model.plans import Part, Plan, Subject, hash_marks
-from bot.operations import archived, preflight
+from bot.operations import archived, heirs, preflight
 from bot.operations.archived import Settled
 from bot.operations.conflicts import require_schema
 from bot.operations.deleting import (
+    Deleted,
     copy_out,
     delete,
     extra_for,
@@ -36,30 +37,43 @@ from bot.targets.base import RecordTarget
 
 
 def plan(
-    target: RecordTarget, spec: Target, record: str, values: Sequence[str], hash_key: bytes
+    target: RecordTarget,
+    spec: Target,
+    record: str,
+    values: Sequence[str],
+    hash_key: bytes,
+    heir: str | None = None,
 ) -> tuple[Plan, Subject]:
-    """What deleting these records would mean, read-only.
+    """What deleting these records would mean, read-only. ``heir``: to whom goes what is reassigned.
 
     Raises:
         NotFound: a value means no row or several; the kind of record is unknown.
-        BadInput: the configuration or a value makes no sense for this database.
+        BadInput: the configuration or a value makes no sense for this database; an heir is missing.
+        NotAllowed: rows point at these records that may not go with them.
         CannotProve: something could not be counted or identified exactly.
         TargetDown: the database cannot be used.
     """
     kind = record_of(spec, record)
     with target.reading() as session:
-        ground = survey(session, target.name, kind.table, spec.soft_references)
+        ground = survey(session, target.name, kind.table, spec.soft_references, kind.links)
         preflight.require_rights(session, target.name, ground.needs)
-        session.prepare(ground.reach.tables, ground.reach.emptied)
+        session.prepare(ground.reach.tables, ground.reach.changed)
         roots = resolve(session, target.name, kind, values)
         session.seed(kind.table, roots)
         table, rows = ground.catalogue.tables[kind.table], list(session.rows(kind.table))
         label, people = label_of(kind, table, rows, values), people_of(kind, table, rows)
         found = closure_of(session, ground, hash_key)
-        told = (*warnings(session, target, ground, found.measured), *people_warning(kind, table, rows))
+        named = heirs.find(session, target.name, kind, heir) if heir else None
+        heirs.require(session, found, named, hash_key)
+        told = (
+            *warnings(session, target, ground, found.measured),
+            *people_warning(kind, table, rows),
+            *heirs.told(found, named),
+        )
     asked = roots_hash(hash_key, kind.table, roots)
-    made = replace(plan_of(target, record, found, asked, told), people=people)
-    return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few)
+    bound = heirs.hash_of(hash_key, kind.table, named)
+    made = replace(plan_of(target, record, found, asked, told, bound), people=people)
+    return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named)
 
 
 def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> DeleteOutcome:
@@ -84,8 +98,9 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
     with gate.step("step.verify"):
         problem = verify(target, vault, sealed)
     return DeleteOutcome(
-        rows=attempt.rows,
-        nullified=attempt.nullified,
+        rows=attempt.deleted.rows,
+        nullified=attempt.deleted.nullified,
+        reassigned=attempt.deleted.reassigned,
         sums={table.name: table.sum for table in sealed.manifest.tables if table.kind == "rows"},
         backup=sealed,
         transaction=attempt.transaction,
@@ -148,7 +163,8 @@ def _transaction(
         gate.check()
         with gate.step("step.delete"):
             session.extend()
-            attempt.rows, attempt.nullified = delete(session, found)
+            links = archived.extra_of(attempt.sealed.manifest).links
+            attempt.deleted = delete(session, found, order.subject.heir, links)
         with gate.step("step.commit"):
             attempt.transaction = session.transaction()
             gate.check()
@@ -165,8 +181,7 @@ class _Attempt:
 
     sealed: SealedBackup | None = None
     seconds: float = 0.0
-    rows: Mapping[str, int] = field(default_factory=dict)
-    nullified: Mapping[str, int] = field(default_factory=dict)
+    deleted: Deleted = field(default_factory=Deleted)
     transaction: str = ""
     committing: bool = False
     committed: bool = False
@@ -206,6 +221,7 @@ def _genuine(order: DeleteOrder) -> None:
     subject, key = order.subject, order.hash_key
     altered = subject.record != order.plan.record
     altered |= roots_hash(key, subject.table, subject.roots) != order.plan.roots
+    altered |= heirs.hash_of(key, subject.table, subject.heir) != order.plan.heir
     if subject.marks is not None:
         marked = [Part(name, len(marks), hash_marks(key, marks)) for name, marks in subject.marks.items()]
         altered |= {part.name: part for part in marked} != {part.name: part for part in order.plan.tables}

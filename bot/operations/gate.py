@@ -8,7 +8,8 @@ from typing import Protocol
 from bot.config.types import Target
 from bot.errors import Stale
 from bot.model.backups import SealedBackup
-from bot.model.plans import Drift, Plan, Subject, Told
+from bot.model.drift import Drift
+from bot.model.plans import Plan, Subject, Told
 
 
 class Drifted(Stale):
@@ -76,6 +77,8 @@ class DeleteOrder:
 class DeleteOutcome:
     """What a deletion did; it is committed. ``sums`` are the checksums of the backed-up rows by table.
 
+    ``nullified`` and ``reassigned``: links that were emptied, and that point at another row now, by label.
+
     ``problem`` is why a look from a new connection could not confirm it, None when it could.
     """
 
@@ -86,6 +89,7 @@ class DeleteOutcome:
     transaction: str
     test_restore_seconds: float
     problem: Told | None
+    reassigned: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

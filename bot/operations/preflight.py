@@ -6,13 +6,15 @@ hashes. The same three run for the plan and, under the lock, for the execution.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
-from bot.config.record_types import SoftReference
-from bot.errors import BadInput, CannotProve
+from bot.config.record_types import Policy, SoftReference
+from bot.errors import BadInput, CannotProve, NotAllowed
 from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
 from bot.operations.closure import Reach, components, reach
+from bot.operations.policies import can_be_emptied, wrong_links
 from bot.targets import versions
 from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
@@ -36,7 +38,11 @@ class Ground:
         return (
             *(Need(table) for table in sorted(above - self.reach.tables)),
             *(Need(table, deletes=True, inserts=True) for table in sorted(self.reach.tables)),
-            *(Need(edge.child, columns=edge.child_columns) for edge in self.reach.emptied),
+            *(
+                Need(edge.child, columns=edge.child_columns, holds=edge.action == "soft")
+                for edge in self.reach.changed
+            ),
+            *(Need(edge.child, holds=edge.action == "soft") for edge in self.reach.blocking),
         )
 
     @property
@@ -47,12 +53,16 @@ class Ground:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a walk found: tables parents first, links by label, and the marks behind the tables' hashes."""
+    """What a walk found: tables parents first, links by label, and the marks behind the tables' hashes.
+
+    ``links`` will be emptied, ``reassigned`` will point at the heir.
+    """
 
     tables: tuple[Part, ...]
     links: tuple[Part, ...]
     order: tuple[tuple[str, ...], ...]
     marks: Mapping[str, tuple[str, ...]]
+    reassigned: tuple[Part, ...] = ()
 
     @property
     def few(self) -> Mapping[str, tuple[str, ...]] | None:
@@ -62,11 +72,12 @@ class Measured:
 
 @dataclass(frozen=True)
 class Closure:
-    """The rows of one session that hang together: schema, links to empty, counts."""
+    """The rows of one session that hang together: schema, links to empty and to reassign, counts."""
 
     ground: Ground
     emptied: tuple[Edge, ...]
     measured: Measured
+    reassigned: tuple[Edge, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -80,8 +91,7 @@ class Closure:
 
     def edges_into(self) -> tuple[Edge, ...]:
         """Every link to a table that loses rows."""
-        reach = self.ground.reach
-        return tuple(edge for edge in (*reach.followed, *reach.emptied) if edge.parent in self.tables)
+        return tuple(edge for edge in self.ground.reach.links if edge.parent in self.tables)
 
 
 def watched(catalogue: Catalogue, touched: frozenset[str]) -> frozenset[str]:
@@ -104,8 +114,14 @@ def find_table(catalogue: Catalogue, target: str, name: str, columns: Iterable[s
     return table
 
 
-def survey(session: Session, target: str, root: str, soft: Iterable[SoftReference]) -> Ground:
-    """The schema around ``root``.
+def survey(
+    session: Session,
+    target: str,
+    root: str,
+    soft: Iterable[SoftReference],
+    policies: Mapping[str, Policy] = MappingProxyType({}),
+) -> Ground:
+    """The schema around ``root``; ``policies`` by label of a link.
 
     Raises:
         BadInput: the configuration names what is not there.
@@ -114,7 +130,10 @@ def survey(session: Session, target: str, root: str, soft: Iterable[SoftReferenc
     catalogue = session.catalogue()
     find_table(catalogue, target, root)
     softs = [session.check(_soft(catalogue, target, one)) for one in soft]
-    found = reach(root, [*catalogue.edges, *softs])
+    edges = [*catalogue.edges, *softs]
+    for wrong in wrong_links(catalogue, target, edges, policies):
+        raise wrong
+    found = reach(root, edges, policies)
     ground = Ground(target, root, catalogue, found)
     near = found.touched | ground.watched
     for edge in catalogue.edges:
@@ -134,11 +153,12 @@ def require_rights(session: Session, target: str, needs: Iterable[Need]) -> None
         raise CannotProve("operations.missing-rights", target=target, grants="; ".join(missing) + ";")
 
 
-def walk(session: Session, ground: Ground) -> tuple[Edge, ...]:
-    """Let the session's key sets grow from the seeded roots, and fix the links to empty, which are returned.
+def walk(session: Session, ground: Ground) -> tuple[tuple[Edge, ...], tuple[Edge, ...]]:
+    """Let the session's key sets grow from the seeded roots, and fix the links to empty and to reassign.
 
     Raises:
-        CannotProve: a row that would go, or whose link would be emptied, cannot be identified or changed.
+        CannotProve: a row that would go, or whose link would change, cannot be identified or changed.
+        NotAllowed: rows that may not go with the roots point at what would go.
     """
     fresh, number = {ground.root}, 0
     while fresh:
@@ -147,41 +167,53 @@ def walk(session: Session, ground: Ground) -> tuple[Edge, ...]:
             if edge.parent in fresh and _grow(session, ground, edge, number):
                 grown.add(edge.child)
         fresh, number = grown, number + 1
-    return tuple(edge for edge in ground.reach.emptied if _note(session, ground, edge))
+    _refuse_blocked(session, ground)
+    return (
+        tuple(edge for edge in ground.reach.emptied if _note(session, ground, edge)),
+        tuple(edge for edge in ground.reach.reassigned if _note(session, ground, edge)),
+    )
 
 
-def measure(session: Session, ground: Ground, emptied: tuple[Edge, ...], hash_key: bytes) -> Measured:
+def measure(
+    session: Session,
+    ground: Ground,
+    emptied: tuple[Edge, ...],
+    reassigned: tuple[Edge, ...],
+    hash_key: bytes,
+) -> Measured:
     """Counts and keyed hashes of what a walk found."""
     rows: dict[str, tuple[str, ...]] = {}
     for table in sorted(ground.reach.tables):
         found = tuple(sorted(marks(hash_key, table, session.keys(table))))
         if found:
             rows[table] = found
-    links: dict[str, tuple[str, ...]] = {}
-    for edge in emptied:
-        width = len(ground.catalogue.tables[edge.child].key)
-        links[edge.label] = tuple(
-            sorted(marks(hash_key, edge.child, (row[:width] for row in session.links(edge))))
-        )
     order = components(rows, (*ground.catalogue.edges, *ground.reach.followed))
     return Measured(
         tables=tuple(_part(hash_key, table, rows[table]) for circle in order for table in circle),
-        links=tuple(_part(hash_key, label, found) for label, found in links.items()),
+        links=tuple(_link_part(session, ground, edge, hash_key) for edge in emptied),
         order=order,
         marks=rows,
+        reassigned=tuple(_link_part(session, ground, edge, hash_key) for edge in reassigned),
     )
+
+
+def _link_part(session: Session, ground: Ground, edge: Edge, hash_key: bytes) -> Part:
+    width = len(ground.catalogue.tables[edge.child].key)
+    found = sorted(marks(hash_key, edge.child, (row[:width] for row in session.links(edge))))
+    return _part(hash_key, edge.label, tuple(found))
 
 
 def closure_of(session: Session, ground: Ground, hash_key: bytes) -> Closure:
     """Walk and measure, from the seeded roots; raises as ``walk``."""
-    emptied = walk(session, ground)
-    return Closure(ground, emptied, measure(session, ground, emptied, hash_key))
+    emptied, reassigned = walk(session, ground)
+    measured = measure(session, ground, emptied, reassigned, hash_key)
+    return Closure(ground, emptied, measured, reassigned)
 
 
 def fingerprint(target: RecordTarget, ground: Ground) -> str:
     """The hash of everything within reach."""
-    links = (*ground.reach.followed, *ground.reach.emptied)
-    return schema_hash(target, ground.catalogue, ground.reach.touched, links)
+    reach = ground.reach
+    return schema_hash(target, ground.catalogue, reach.touched, reach.links, reach.chosen)
 
 
 def identity_hash(target: RecordTarget) -> str:
@@ -190,16 +222,25 @@ def identity_hash(target: RecordTarget) -> str:
 
 
 def schema_hash(
-    target: RecordTarget, catalogue: Catalogue, tables: Iterable[str], links: Iterable[Edge] = ()
+    target: RecordTarget,
+    catalogue: Catalogue,
+    tables: Iterable[str],
+    links: Iterable[Edge] = (),
+    chosen: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """SHA-256 over which database this is, the schema of these tables, and the links that count."""
-    data = {
+    """SHA-256 over which database this is, the schema of these tables, and the links that count.
+
+    ``chosen``: the policies of links that are not as by default.
+    """
+    data: dict[str, object] = {
         "format": FORMAT,
         "identity": identity_hash(target),
         "adapter": [target.identity["kind"], versions.OF_RECORDS[target.identity["kind"]]],
         "tables": {name: catalogue.tables[name].definition for name in sorted(tables)},
         "links": sorted([edge.label, edge.action, edge.where] for edge in links),
     }
+    if chosen:
+        data["policies"] = [list(pair) for pair in chosen]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -207,8 +248,8 @@ def warnings(session: Session, target: RecordTarget, ground: Ground, measured: M
     """What the approvers should know beyond the counts."""
     told = [Told(key, params) for key, params in target.warnings]
     rows = {part.name for part in measured.tables}
-    changed = rows | {edge.child for edge in ground.reach.emptied if edge.parent in rows}
-    for edge in (*ground.reach.followed, *ground.reach.emptied):
+    changed = rows | {edge.child for edge in ground.reach.changed if edge.parent in rows}
+    for edge in ground.reach.links:
         if edge.parent in rows and not edge.indexed:
             columns = ", ".join(edge.child_columns)
             params: dict[str, str | int] = {
@@ -244,6 +285,21 @@ def _grow(session: Session, ground: Ground, edge: Edge, number: int) -> int:
     return 0
 
 
+def _refuse_blocked(session: Session, ground: Ground) -> None:
+    counts: dict[str, int] = {}
+    for edge in ground.reach.blocking:
+        counts[edge.label] = counts.get(edge.label, 0) + session.pointing(edge)
+    found = [(label, count) for label, count in counts.items() if count]
+    if found:
+        total = sum(count for _, count in found)
+        raise NotAllowed("operations.blocked", target=ground.target, n=total, links=listed(found))
+
+
+def listed(links: Iterable[tuple[str, int]]) -> str:
+    """Links with counts, for a sentence; the same in every language."""
+    return "; ".join(f"{label}: {count:,}" for label, count in links)
+
+
 def _note(session: Session, ground: Ground, edge: Edge) -> int:
     count = session.pointing(edge)
     if not count:
@@ -251,10 +307,8 @@ def _note(session: Session, ground: Ground, edge: Edge) -> int:
     table = ground.catalogue.tables[edge.child]
     if not table.key:
         raise CannotProve("operations.no-key", target=ground.target, table=edge.child)
-    for name in edge.child_columns:
-        column = table.column(name)
-        if column is None or column.not_null or column.generated or name in table.key:
-            raise CannotProve("operations.cannot-empty", target=ground.target, link=edge.label, n=count)
+    if edge in ground.reach.emptied and not can_be_emptied(table, edge):
+        raise CannotProve("operations.cannot-empty", target=ground.target, link=edge.label, n=count)
     return session.note(edge)
 
 

@@ -14,7 +14,8 @@ from bot.backups.rows import sum_rows
 from bot.backups.vault import OpenedBackup, Vault
 from bot.errors import Broken, CannotProve, CountersignError, NotFound, Refused
 from bot.model.backups import Manifest
-from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, judge, marks
+from bot.model.drift import judge
+from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, marks
 from bot.model.requests import Operation
 from bot.operations import archived
 from bot.operations.archived import Extra, Settled, extra_of
@@ -259,7 +260,7 @@ def _insert(session: Writing, extra: Extra, meeting: Meeting) -> tuple[Mapping[s
     rows: dict[str, int] = {}
     for circle in components(extra.shapes, catalogue.edges):
         rows |= session.insert(circle)
-    links = {label: session.relink(label, link.columns) for label, link in extra.links.items()}
+    links = {label: session.relink(label, link.columns, link.heir) for label, link in extra.links.items()}
     for name, count, keys in [
         *((name, count, meeting.missing[name]) for name, count in rows.items()),
         *((label, count, meeting.empty[label]) for label, count in links.items()),

@@ -14,7 +14,8 @@ from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
 from bot.errors import Broken, CannotProve, CountersignError, because
 from bot.model.backups import SealedBackup
-from bot.model.plans import Drift, Plan, Told
+from bot.model.drift import Drift
+from bot.model.plans import Plan, Told
 from bot.operations.gate import Drifted, Gate
 from bot.operations.teardown import BUILTIN, Host, look_again, method_of, unmet
 from bot.targets.builtin import Export

@@ -88,13 +88,14 @@ class Edge:
 class Need:
     """What an operation does with a table: lock and delete rows, or insert them; write some columns.
 
-    Reading is always part of it.
+    Reading is always part of it. ``holds``: it keeps others from adding rows.
     """
 
     table: str
     deletes: bool = False
     inserts: bool = False
     columns: tuple[str, ...] = ()
+    holds: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,22 @@ class Session(Protocol):
         """
 
     def pointing(self, edge: Edge) -> int:
-        """How many rows of the child point at the parent's key set and are not in the child's own."""
+        """How many rows of the child point at the parent's key set and are not in the child's own.
+
+        Writing sessions keep others from adding more, also where the database does not.
+        """
 
     def note(self, edge: Edge) -> int:
         """Fix the link set of an edge: rows outside the key sets that point into them; how many."""
+
+    def one(self, table: str, key: Row) -> Row | None:
+        """The stored columns of the row with this key, if there is one; writing sessions lock it."""
+
+    def taken(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """How many rows of an edge's link set would share a unique key with another row after ``repoint``.
+
+        That other row may itself be in the link set. Only unique keys that hold for every row are looked at.
+        """
 
     def loose(self, edge: Edge) -> int:
         """How many rows of the child's key set point nowhere already: the parent they name is not there."""
@@ -221,17 +234,26 @@ class Writing(Session, Protocol):
     def unlink(self, edge: Edge) -> int:
         """Set the child columns of an edge's link set to NULL; how many rows."""
 
+    def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """Let an edge's link set point at the parent with the key ``heir``; how many rows.
+
+        Only ``columns`` of the edge's child columns are written.
+        """
+
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
         """Insert the staged rows that are not live, of tables that may point at each other; how many."""
 
-    def relink(self, label: str, columns: Sequence[str]) -> int:
-        """Put ``columns`` of the staged rows back where the live row is empty there; how many rows."""
+    def relink(self, label: str, columns: Sequence[str], heir: Row | None = None) -> int:
+        """Put ``columns`` of the staged rows back where the live row is empty there; how many rows.
+
+        ``heir``: also where the live row holds exactly these values there.
+        """
 
     def changes(self) -> int:
         """How many rows this connection has changed so far, by itself, by trigger or by cascade.
 
-        Only differences mean something. Loading work tables may count; ``delete``, ``unlink``, ``insert`` and
-        ``relink`` count exactly the rows of real tables.
+        Only differences mean something. Loading work tables may count; ``delete``, ``unlink``, ``repoint``,
+        ``insert`` and ``relink`` count exactly the rows of real tables.
         """
 
     def strangers(self, labels: Iterable[str]) -> bool:

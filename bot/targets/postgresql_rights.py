@@ -50,6 +50,9 @@ def _wanted(need: Need) -> Iterator[str]:
         yield "INSERT"
     if need.deletes:
         yield "DELETE"
+    if need.holds:
+        # Of the rights that LOCK TABLE asks for, the one that does least harm.
+        yield "UPDATE"
 
 
 def _may(execute: Execute, relation: Relation, right: str) -> bool:

@@ -10,7 +10,7 @@ from bot.targets.base import Edge, Need, Row, TableColumn, Tally
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_rights import missing_rights
-from bot.targets.postgresql_sql import WorkTable, quote
+from bot.targets.postgresql_sql import Unique, WorkTable, quote
 from bot.targets.postgresql_work import PostgresqlWork
 
 
@@ -78,13 +78,9 @@ class PostgresqlSession(PostgresqlWork):
         name, relation = self._key_set(table), self._relation(table)
         self._look()
         columns = self._table(table).key
-        live = " AND ".join(
-            f"t.{quote(one)} {relation.equal[one]} CAST(${place} AS {relation.casts[one]})"
-            for place, one in enumerate(columns, start=1)
-        )
         statement = (
             f"INSERT INTO {name.path} SELECT {sql.listed('t', columns)}, 0 FROM {relation.rows} t"
-            f" WHERE {live}{self._lock('t')} ON CONFLICT DO NOTHING"
+            f" WHERE {sql.bound('t', relation, columns)}{self._lock('t')} ON CONFLICT DO NOTHING"
         )
         self._grown.add(table)
         return sum(self._write(statement, table, key) for key in keys)
@@ -107,7 +103,9 @@ class PostgresqlSession(PostgresqlWork):
 
     def pointing(self, edge: Edge) -> int:
         """See ``Session``."""
-        return self._number(f"SELECT count(*) FROM {self._outside(edge)}", edge.child)
+        outside = self._outside(edge)
+        self._hold(edge)
+        return self._number(f"SELECT count(*) FROM {outside}", edge.child)
 
     def note(self, edge: Edge) -> int:
         """See ``Session``."""
@@ -120,6 +118,47 @@ class PostgresqlSession(PostgresqlWork):
         )
         self._solid(links)
         return count
+
+    def one(self, table: str, key: Row) -> Row | None:
+        """See ``Session``."""
+        self._look()
+        relation, about = self._relation(table), self._table(table)
+        columns = sql.listed("t", [column.name for column in about.stored])
+        query = (
+            f"SELECT {columns} FROM {relation.rows} t"
+            f" WHERE {sql.bound('t', relation, about.key)}{self._lock('t')}"
+        )
+        with translated(self._target, table):
+            return self._execute(query, key).fetchone()
+
+    def taken(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """See ``Session``."""
+        child, parent, links = self._relation(edge.child), self._relation(edge.parent), self._links[edge]
+        unique = (one for one in child.unique if set(columns) & set(one.columns))
+        tests = [self._shared(edge, columns, one) for one in unique]
+        if not tests:
+            return 0
+        query = (
+            f"SELECT count(*) FROM {links.path} n"
+            f" JOIN {child.rows} t ON {sql.matched('t', child, links, 'n')}"
+            f" JOIN {parent.rows} p ON {sql.bound('p', parent, self._table(edge.parent).key)}"
+            f" WHERE {' OR '.join(tests)}"
+        )
+        return self._number(query, edge.child, heir)
+
+    def _shared(self, edge: Edge, columns: Sequence[str], unique: Unique) -> str:
+        """Another row ``u`` will share the values of a unique key with ``t``, once both have moved."""
+        child, links = self._relation(edge.child), self._links[edge]
+        new = dict(sql.moved(edge, self._linked(edge), child, columns))
+        equal = dict(zip(unique.columns, unique.equal, strict=True))
+        same = " AND ".join(f"u.{quote(name)} {equal[name]} {new[name]}" for name in equal if name in new)
+        moving = f"EXISTS (SELECT FROM {links.path} m WHERE {sql.matched('u', child, links, 'm')})"
+        parts = [
+            f"NOT ({sql.matched('u', child, links, 'n')})",
+            f"({moving} OR ({same}))",
+            *(f"u.{quote(name)} {equal[name]} t.{quote(name)}" for name in equal if name not in new),
+        ]
+        return f"EXISTS (SELECT FROM {child.rows} u WHERE {' AND '.join(parts)})"
 
     def loose(self, edge: Edge) -> int:
         """See ``Session``."""

@@ -5,7 +5,7 @@ Operators are written with their schema, so that nobody's search path decides wh
 # ruff: noqa: S608 - every name goes through quote()
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.targets.base import Edge
@@ -113,6 +113,22 @@ def matched(alias: str, relation: Relation, work: WorkTable, other: str) -> str:
     return " AND ".join(
         f"{alias}.{quote(name)} {relation.equal[name]} {other}.{work.cell(name)}" for name in work.key
     )
+
+
+def bound(alias: str, relation: Relation, key: Sequence[str]) -> str:
+    """A row of a table has the key that is bound, column by column, from ``$1`` on."""
+    return " AND ".join(
+        f"{alias}.{quote(name)} {relation.equal[name]} CAST(${place} AS {relation.casts[name]})"
+        for place, name in enumerate(key, start=1)
+    )
+
+
+def moved(edge: Edge, links: Links, child: Relation, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each of ``columns`` with what it holds once the child points at the parent ``p``."""
+    parents = zip(edge.child_columns, edge.parent_columns, strict=True)
+    for (name, parent), kind in zip(parents, links.parent_cast, strict=True):
+        if name in columns:
+            yield name, f"CAST(p.{quote(parent)}{kind} AS {child.casts[name]})"
 
 
 def linked(links: Links, parents: Sequence[str], children: Sequence[str]) -> str:

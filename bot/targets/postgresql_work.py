@@ -151,6 +151,6 @@ class PostgresqlWork:
             yield from batch
         self._run(f"CLOSE {name}", table)
 
-    def _number(self, query: str, table: str) -> int:
+    def _number(self, query: str, table: str, values: Sequence[Value] | None = None) -> int:
         with translated(self._target, table):
-            return int(self._execute(query).fetchone()[0])  # type: ignore[index]  # an aggregate has a row
+            return int(self._execute(query, values).fetchone()[0])  # type: ignore[index]  # an aggregate has a row

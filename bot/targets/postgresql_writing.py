@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.errors import TargetDown
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge, Fate
+from bot.targets.base import Edge, Fate, Row
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_session import PostgresqlSession
 from bot.targets.postgresql_sql import WorkTable, quote
@@ -71,6 +71,18 @@ class PostgresqlWriting(PostgresqlSession):
             f"UPDATE {relation.rows} t SET {empty} FROM {links.path} n WHERE {match}", edge.child
         )
 
+    def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """See ``Writing``."""
+        child, parent, links = self._relation(edge.child), self._relation(edge.parent), self._links[edge]
+        new = sql.moved(edge, self._linked(edge), child, columns)
+        return self._change(
+            f"UPDATE {child.rows} t SET {', '.join(f'{quote(name)} = {value}' for name, value in new)}"
+            f" FROM {links.path} n, {parent.rows} p WHERE {sql.matched('t', child, links, 'n')}"
+            f" AND {sql.bound('p', parent, self._table(edge.parent).key)}",
+            edge.child,
+            heir,
+        )
+
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
         """See ``Writing``."""
         statements = {}
@@ -84,7 +96,7 @@ class PostgresqlWriting(PostgresqlSession):
             )
         return self._together(statements, self._stages[labels[0]].table)
 
-    def relink(self, label: str, columns: Sequence[str]) -> int:
+    def relink(self, label: str, columns: Sequence[str], heir: Row | None = None) -> int:
         """See ``Writing``."""
         stage = self._stages[label]
         relation = self._relation(stage.table)
@@ -95,10 +107,18 @@ class PostgresqlWriting(PostgresqlSession):
             for name in columns
         )
         some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
+        where = f"({each} AND ({some}))"
+        if heir is not None:
+            held = (
+                f't.{quote(name)}::text {sql.EQUAL} ${place} COLLATE "C"'
+                for place, name in enumerate(columns, start=1)
+            )
+            where = f"({where} OR ({' AND '.join(held)}))"
         return self._change(
             f"UPDATE {relation.rows} t SET {values} FROM {stage.path} s"
-            f" WHERE {sql.matched('t', relation, stage, 's')} AND {each} AND ({some})",
+            f" WHERE {sql.matched('t', relation, stage, 's')} AND {where}",
             stage.table,
+            heir,
         )
 
     def changes(self) -> int:
@@ -223,9 +243,9 @@ class PostgresqlWriting(PostgresqlSession):
         assert row is not None
         return {name: int(count) for name, count in zip(statements, row, strict=True)}
 
-    def _change(self, statement: str, table: str) -> int:
+    def _change(self, statement: str, table: str, values: Row | None = None) -> int:
         self._change_path()
-        count = self._write(statement, table)
+        count = self._write(statement, table, values)
         self._changed = True
         return count
 

@@ -85,13 +85,9 @@ class SqliteSession:
         name, columns = self._key_set(table), self._table(table).key
         found = 0
         for key in keys:
-            marks = sql.marks(key)
-            live = " AND ".join(
-                sql.same(f"t.{quote(one)}", mark) for one, mark in zip(columns, marks, strict=True)
-            )
             statement = (
                 f"INSERT OR IGNORE INTO temp.{name} SELECT {sql.listed('t', columns)}, 0"
-                f" FROM main.{quote(table)} t WHERE {live}"
+                f" FROM main.{quote(table)} t WHERE {self._is('t', table, key)}"
             )
             values = [raw(value) for value in key for _ in (0, 1)]
             found += self._write(statement, table, values)
@@ -126,6 +122,56 @@ class SqliteSession:
         self._links[edge] = name
         self._solid(edge.child, name, len(key))
         return self._number(f"SELECT count(*) FROM temp.{name}", edge.child)
+
+    def one(self, table: str, key: Row) -> Row | None:
+        """See ``Session``."""
+        columns = sql.listed("t", [column.name for column in self._table(table).stored])
+        values = [raw(value) for value in key for _ in (0, 1)]
+        query = f"SELECT {columns} FROM main.{quote(table)} t WHERE {self._is('t', table, key)}"
+        return next(self._read(query, table, values), None)
+
+    def taken(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """See ``Session``."""
+        with translated(self._target, edge.child):
+            known = indexes(self._connection, edge.child)
+        unique = [
+            [name for name in index.columns if name is not None]
+            for index in known
+            if index.unique and not index.partial and None not in index.columns
+        ]
+        tests = [self._shared(edge, columns, names) for names in unique if set(columns) & set(names)]
+        if not tests:
+            return 0
+        match = sql.matched("t", self._table(edge.child).key, "n", "k")
+        query = (
+            f"SELECT count(*) FROM temp.{self._links[edge]} n"
+            f" CROSS JOIN main.{quote(edge.child)} t ON {match}"
+            f" CROSS JOIN main.{quote(edge.parent)} p ON {self._is('p', edge.parent, heir)}"
+            f" WHERE {' OR '.join(tests)}"
+        )
+        with translated(self._target, edge.child):
+            values = [raw(value) for value in heir for _ in (0, 1)]
+            return int(self._connection.execute(query, values).fetchone()[0])
+
+    def _shared(self, edge: Edge, columns: Sequence[str], unique: Sequence[str]) -> str:
+        """Another row ``u`` will share the values of a unique key with ``t``, once both have moved."""
+        key, links = self._table(edge.child).key, f"temp.{self._links[edge]}"
+        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
+        new = " AND ".join(f"u.{quote(name)} = p.{quote(place[name])}" for name in unique if name in columns)
+        moving = f"EXISTS (SELECT 1 FROM {links} m WHERE {sql.matched('u', key, 'm', 'k')})"
+        parts = [
+            f"NOT ({sql.matched('u', key, 'n', 'k')})",
+            f"({moving} OR ({new}))",
+            *(f"u.{quote(name)} = t.{quote(name)}" for name in unique if name not in columns),
+        ]
+        return f"EXISTS (SELECT 1 FROM main.{quote(edge.child)} u WHERE {' AND '.join(parts)})"
+
+    def _is(self, alias: str, table: str, key: Row) -> str:
+        """A row has this key; each value is bound twice."""
+        return " AND ".join(
+            sql.same(f"{alias}.{quote(name)}", mark)
+            for name, mark in zip(self._table(table).key, sql.marks(key), strict=True)
+        )
 
     def loose(self, edge: Edge) -> int:
         """See ``Session``."""

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.errors import TargetDown
 from bot.targets import sqlite_sql as sql
-from bot.targets.base import Edge, Fate
-from bot.targets.sqlite_session import SqliteSession
+from bot.targets.base import Edge, Fate, Row
+from bot.targets.sqlite_session import SqliteSession, raw
 from bot.targets.sqlite_sql import quote
 
 
@@ -45,6 +45,19 @@ class SqliteWriting(SqliteSession):
             edge.child,
         )
 
+    def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """See ``Writing``."""
+        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
+        values = ", ".join(f"{quote(name)} = p.{quote(place[name])}" for name in columns)
+        match = sql.matched("t", self._table(edge.child).key, "n", "k")
+        return self._write(
+            f"UPDATE OR ABORT main.{quote(edge.child)} AS t SET {values}"
+            f" FROM temp.{self._links[edge]} n, main.{quote(edge.parent)} p"
+            f" WHERE {match} AND {self._is('p', edge.parent, heir)}",
+            edge.child,
+            [raw(value) for value in heir for _ in (0, 1)],
+        )
+
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
         """See ``Writing``."""
         new: dict[str, int] = {}
@@ -59,7 +72,7 @@ class SqliteWriting(SqliteSession):
             )
         return new
 
-    def relink(self, label: str, columns: Sequence[str]) -> int:
+    def relink(self, label: str, columns: Sequence[str], heir: Row | None = None) -> int:
         """See ``Writing``."""
         stage = self._stages[label]
         values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in columns)
@@ -68,10 +81,18 @@ class SqliteWriting(SqliteSession):
             f"(t.{quote(name)} IS NULL OR t.{quote(name)} IS s.{stage.cell(name)})" for name in columns
         )
         some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
+        where = f"({each} AND ({some}))"
+        if heir is not None:
+            held = (
+                f"t.{quote(name)} IS {mark} COLLATE BINARY"
+                for name, mark in zip(columns, sql.marks(heir), strict=True)
+            )
+            where = f"({where} OR ({' AND '.join(held)}))"
         return self._write(
             f"UPDATE OR ABORT main.{quote(stage.table)} AS t SET {values} FROM temp.{stage.name} s"
-            f" WHERE {stage.live} AND {each} AND ({some})",
+            f" WHERE {stage.live} AND {where}",
             stage.table,
+            [raw(value) for value in heir or ()],
         )
 
     def changes(self) -> int:

@@ -1,7 +1,7 @@
 """A target in a file, a vault in a folder, and a gate that writes down what passes."""
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -86,18 +86,20 @@ class Bench:
     vault: Vault
     storage: LocalStorage
 
-    def plan(self, *values: str, record: str = "customer") -> tuple[Plan, Subject]:
-        return delete_records.plan(self.target, self.spec, record, values, HASH_KEY)
+    def plan(self, *values: str, record: str = "customer", heir: str | None = None) -> tuple[Plan, Subject]:
+        return delete_records.plan(self.target, self.spec, record, values, HASH_KEY, heir)
 
-    def order(self, *values: str, allowance: int = 0, record: str = "customer") -> DeleteOrder:
-        made, subject = self.plan(*values, record=record)
+    def order(
+        self, *values: str, allowance: int = 0, record: str = "customer", heir: str | None = None
+    ) -> DeleteOrder:
+        made, subject = self.plan(*values, record=record, heir=heir)
         return DeleteOrder(made, subject, self.spec, new_backup_id(), HASH_KEY, allowance)
 
     def run(self, order: DeleteOrder, gate: RecordingGate | None = None) -> DeleteOutcome:
         return delete_records.run(order, self.target, self.vault, gate or RecordingGate())
 
-    def delete(self, *values: str, record: str = "customer") -> DeleteOutcome:
-        return self.run(self.order(*values, record=record))
+    def delete(self, *values: str, record: str = "customer", heir: str | None = None) -> DeleteOutcome:
+        return self.run(self.order(*values, record=record, heir=heir))
 
     def plan_restore(self, outcome: DeleteOutcome) -> tuple[Plan, RestorePreview]:
         backup = outcome.backup
@@ -164,6 +166,7 @@ def open_bench(
     max_lock: float = 30.0,
     url: str | None = None,
     person: str | None = None,
+    policies: Mapping[str, str] | None = None,
 ) -> Bench:
     """The database and the backups that lie in a folder; ``url``: a database elsewhere."""
     path = folder / "crm.db"
@@ -173,7 +176,17 @@ def open_bench(
         name="crm",
         max_lock=timedelta(seconds=max_lock),
         database=Database(url=url),
-        records={"customer": Record(table=table, find_by=tuple(find_by), label=label, person=person)},
+        records={
+            "customer": Record.model_validate(
+                {
+                    "table": table,
+                    "find_by": tuple(find_by),
+                    "label": label,
+                    "person": person,
+                    "links": policies or {},
+                }
+            )
+        },
         soft_references=tuple(SoftReference.model_validate(link) for link in links),
     )
     storage = LocalStorage(folder / "backups")

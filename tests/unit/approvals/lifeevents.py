@@ -8,8 +8,8 @@ from typing import Any
 from bot.approvals.execution import Planned
 from bot.errors import Broken
 from bot.jobs.work_orders import Result
+from bot.model.drift import Drift
 from bot.model.jobs import Job, JobState
-from bot.model.plans import Drift
 from bot.model.requests import Choice, Request, State
 from bot.operations.gate import Drifted
 from bot.store.ports import RosterPort

@@ -1,7 +1,7 @@
 """The graph: what is followed, what is emptied, and an order in which nobody goes before its children."""
 
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -53,6 +53,56 @@ def test_what_hangs_off_an_emptied_link_stays_out() -> None:
 
 def test_parents_of_the_root_stay_out() -> None:
     assert reach("b", [link("b", "a")]).tables == {"b"}
+
+
+POLICIES = st.dictionaries(
+    st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")).map(lambda pair: link(*pair).label),
+    st.sampled_from(["follow", "nullify", "block", "reassign"]),
+)
+
+
+def slow(root: str, edges: list[Edge], policies: dict[str, str]) -> dict[str, set[Edge]]:
+    """By the words of the documentation: mark tables until no more can be marked, then sort the links."""
+
+    def what(edge: Edge) -> str:
+        otherwise = "nullify" if edge.action in ("set null", "set default") else "follow"
+        return policies.get(edge.label, otherwise)
+
+    marked = {root}
+    for _ in range(len(edges) + 1):
+        for edge in edges:
+            if edge.parent in marked and what(edge) == "follow":
+                marked.add(edge.child)
+    found: dict[str, set[Edge]] = {name: set() for name in ("follow", "nullify", "block", "reassign")}
+    for edge in edges:
+        if edge.parent in marked:
+            found[what(edge)].add(edge)
+    return found
+
+
+@given(EDGES, POLICIES)
+def test_policies_decide_as_the_slow_way_does(edges: list[Edge], policies: dict[str, Any]) -> None:
+    found, wanted = reach("a", edges, policies), slow("a", edges, policies)
+    assert set(found.followed) == wanted["follow"]
+    assert set(found.emptied) == wanted["nullify"]
+    assert set(found.blocking) == wanted["block"]
+    assert set(found.reassigned) == wanted["reassign"]
+    assert found.tables == {"a"} | {edge.child for edge in wanted["follow"]}
+    assert {label for label, _ in found.chosen} <= set(policies)
+    assert reach("a", reversed(edges), policies) == found
+
+
+@pytest.mark.parametrize("policy", ["nullify", "block", "reassign"])
+def test_a_table_behind_a_link_that_is_not_followed_stays_out(policy: Any) -> None:
+    found = reach("a", [link("b", "a"), link("c", "b")], {link("b", "a").label: policy})
+    assert found.tables == {"a"}
+    assert found.links == (link("b", "a"),)
+    assert found.chosen == ((link("b", "a").label, policy),)
+
+
+def test_a_link_that_the_database_empties_can_be_followed() -> None:
+    found = reach("a", [link("b", "a", "set null"), link("c", "b")], {link("b", "a").label: "follow"})
+    assert found.tables == {"a", "b", "c"}
 
 
 @given(EDGES)

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model.backups import InvalidText
-from bot.model.plans import Part, Plan, Subject, Told, hash_marks, judge, mark, pack, unpack
+from bot.model.drift import judge
+from bot.model.plans import Part, Plan, Subject, Told, hash_marks, mark, pack, unpack
 from bot.model.requests import Operation
 from bot.operations.compare import Links, Rows, classify_links, classify_rows, same_cell
 
