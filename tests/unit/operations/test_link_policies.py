@@ -13,9 +13,15 @@ from bot.model.plans import Heir, Plan, Subject
 from bot.operations.archived import extra_of
 from bot.operations.gate import Drifted
 from bot.targets import open_target
-from bot.targets.postgresql import PostgresqlTarget
 from bot.texts import say
-from tests.fakes.operations import Bench, RecordingGate, make_bench, new_backup_id, postgresql_bench
+from tests.fakes.operations import (
+    Bench,
+    PostgresqlBench,
+    RecordingGate,
+    make_bench,
+    new_backup_id,
+    postgresql_bench,
+)
 
 SCHEMA = """
 CREATE TABLE users (
@@ -504,8 +510,8 @@ def test_the_rights_that_are_missing_are_named_and_hidden_rows_are_refused(tmp_p
         name = f"worker_{new_backup_id()[1:9]}_{tmp_path.name[-4:]}".replace("-", "_")
         bench.sql(f"CREATE ROLE {name} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
         try:
-            assert isinstance(bench.target, PostgresqlTarget)
-            url = bench.spec.database.url.replace(f"//{bench.user}", f"//{name}")  # type: ignore[attr-defined]
+            assert isinstance(bench, PostgresqlBench)
+            url = bench.spec.database.url.replace(f"//{bench.user}", f"//{name}")
             other = replace(bench, target=_opened(url, bench))
             error = refused(other, lambda: other.plan("bob@x", heir="ann@x"), "operations.missing-rights")
             grants = str(error.params["grants"])
