@@ -73,7 +73,9 @@ def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.Vie
     target = wish.target or ""
     match wish.operation:
         case Operation.DELETE_RECORDS:
-            typed = parsing.Deletion(target, wish.record or "", wish.values, wish.reason, wish.expected)
+            typed = parsing.Deletion(
+                target, wish.record or "", wish.values, wish.reason, wish.expected, wish.heir or ""
+            )
             return forms.deletion(front.config, typed, channel, language)
         case Operation.RESTORE:
             named = parsing.Restore(wish.reference, wish.number, wish.into or wish.target, wish.reason)
@@ -116,6 +118,7 @@ def delete_form(front: Front, call: Call) -> None:
         parsing.lines_of_values(values.get("values", "")),
         parsing.plain(values.get("reason", ""), slack=False),
         parsing.count(values.get("expected", "")),
+        parsing.one_value(values.get("heir", "")),
     )
     _file(front, call, _deletion(typed), channel)
 
@@ -170,6 +173,7 @@ def _deletion(typed: parsing.Deletion) -> Wish:
         typed.values,
         typed.reason,
         expected=typed.expected,
+        heir=typed.heir or None,
     )
 
 

@@ -7,7 +7,7 @@ first) outside quotes, so that hyphens and dashes inside names and addresses sta
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import BadInput
@@ -36,7 +36,7 @@ _CLOSING = {
 _SINGLE = frozenset("'\u2018\u2019")
 _COUNT = re.compile(r"[0-9]{1,12}")
 #: What follows the values; anything else in this place would be a value with a blank, which has to be quoted.
-_EXPECT = re.compile(r" expect( .*)?$", re.IGNORECASE)
+_CLAUSE = re.compile(r" (expect|reassign)(?= |$)", re.IGNORECASE)
 _NUMBER = re.compile(r"#?([0-9]{1,9})")
 
 
@@ -49,6 +49,7 @@ class Deletion:
     values: tuple[str, ...] = ()
     reason: str = ""
     expected: int | None = None
+    heir: str = ""
 
     @property
     def complete(self) -> bool:
@@ -81,7 +82,9 @@ class Named:
 
 
 def deletion(text: str) -> Deletion:
-    """``<target> <record-type> <value>[,<value>…] [expect <number>] -- <reason>``; any part may be missing.
+    """``<target> <record-type> <value>[,<value>…] [reassign <heir>] [expect <number>] -- <reason>``.
+
+    Any part may be missing, and the two in brackets may change places.
 
     Raises:
         BadInput: what is there cannot be understood.
@@ -89,8 +92,8 @@ def deletion(text: str) -> Deletion:
     head, reason = _halves(plain(text))
     target, rest = _first_word(head)
     record, rest = _first_word(rest)
-    rest, expected = _expectation(rest)
-    return Deletion(target, record, _values(rest), reason, expected)
+    rest, said = _clauses(rest)
+    return Deletion(target, record, _values(rest), reason, _expectation(said), _heir(said))
 
 
 def teardown(text: str) -> Named:
@@ -103,10 +106,10 @@ def teardown(text: str) -> Named:
     name, rest = _first_word(head)
     if not reason:
         return Named(name, rest)
-    rest, expected = _expectation(f" {rest}" if rest else "")
-    if rest.strip():
-        raise BadInput("parse.teardown", text=rest.strip())
-    return Named(name, reason, expected)
+    rest, said = _clauses(f" {rest}" if rest else "")
+    if rest.strip() or "reassign" in said:
+        raise BadInput("parse.teardown", text=rest.strip() or "reassign")
+    return Named(name, reason, _expectation(said))
 
 
 def restore(text: str) -> Restore:
@@ -139,6 +142,18 @@ def count(text: str) -> int | None:
     if not _COUNT.fullmatch(typed):
         raise BadInput("form.bad-expected")
     return int(typed)
+
+
+def one_value(text: str) -> str:
+    """The one value of a form's field, or nothing.
+
+    Raises:
+        BadInput: several, or one that cannot be read.
+    """
+    found = lines_of_values(text)
+    if len(found) > 1:
+        raise BadInput("form.one-heir", n=len(found))
+    return found[0] if found else ""
 
 
 def backup_name(text: str) -> tuple[str | None, int | None]:
@@ -294,24 +309,53 @@ def _first_word(text: str) -> tuple[str, str]:
     return word, rest.strip()
 
 
-def _expectation(text: str) -> tuple[str, int | None]:
-    """The values, and the number behind an ``expect`` that stands outside quotes."""
+def _clauses(text: str) -> tuple[str, dict[str, str]]:
+    """The values, and what stands behind each keyword outside quotes."""
+    starts: list[re.Match[str]] = []
     place = 0
     while place < len(text):
         end = _closing(text, place) if place == 0 or text[place - 1] in " ," else None
         if end is not None:
             place = end + 1
             continue
-        found = _EXPECT.match(text, place)
+        found = _CLAUSE.match(text, place)
         # After a comma it is one more value.
         if found is None or text[:place].rstrip().endswith(","):
             place += 1
             continue
-        number = (found[1] or "").strip()
-        if not _COUNT.fullmatch(number):
-            raise BadInput("parse.expect")
-        return text[:place].strip(), int(number)
-    return text, None
+        starts.append(found)
+        place = found.end()
+    if not starts:
+        return text, {}
+    said: dict[str, str] = {}
+    ends = [*(one.start() for one in starts[1:]), len(text)]
+    for one, stop in zip(starts, ends, strict=True):
+        word = one[1].lower()
+        if word in said:
+            raise BadInput(f"parse.{word}")
+        said[word] = text[one.end() : stop].strip()
+    return text[: starts[0].start()].strip(), said
+
+
+def _expectation(said: Mapping[str, str]) -> int | None:
+    """The number behind ``expect``."""
+    number = said.get("expect")
+    if number is None:
+        return None
+    if not _COUNT.fullmatch(number):
+        raise BadInput("parse.expect")
+    return int(number)
+
+
+def _heir(said: Mapping[str, str]) -> str:
+    """The one value behind ``reassign``."""
+    typed = said.get("reassign")
+    if typed is None:
+        return ""
+    found = _values(typed)
+    if len(found) != 1:
+        raise BadInput("parse.reassign")
+    return found[0]
 
 
 def _values(text: str) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ def of_request(work: Work, request: Request) -> Wish | None:
         reason or "",
         preview=request.preview,
         expected=request.expected,
+        heir=work.erasable.get(place, "heir"),
     )
 
 

@@ -21,7 +21,7 @@ from bot.store.unit_of_work import Work
 
 @dataclass(frozen=True)
 class Planned:
-    """A finished plan: canonical data for everybody, label and subject for the erasable table."""
+    """A finished plan: canonical data for everybody, label, subject and heir for the erasable table."""
 
     target: str
     record: str | None
@@ -30,6 +30,7 @@ class Planned:
     label: str | None
     subject: str
     backup_id: str | None = None
+    heir: str | None = None
 
 
 def spec(rule: Rule) -> RuleSpec:
@@ -129,6 +130,8 @@ def accept_plan(
     place = subject(request.id)
     if plan.label is not None:
         ground.keep(work, place, "label", plan.label, now)
+    if plan.heir is not None:
+        ground.keep(work, place, "heir_label", plan.heir, now)
     ground.keep(work, place, "subject", plan.subject, now)
     ground.keep(work, place, "mark", ground.entropy(16).hex(), now)
     if request.preview:

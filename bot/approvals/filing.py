@@ -80,6 +80,8 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         ground.keep(work, place, "reference", wish.reference, now)
     if wish.into is not None:
         ground.keep(work, place, "into", wish.into, now)
+    if wish.heir is not None:
+        body["heir"] = ground.keep(work, place, "heir", wish.heir, now)
     ground.log(work, "request-filed", request, body, now)
     if wish.preview:
         return Answer("filing.preview", {"target": target})

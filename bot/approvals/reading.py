@@ -148,4 +148,5 @@ def _personal(work: Work, request: Request) -> Personal:
         reason=work.erasable.get(place, "reason"),
         deny_reason=work.erasable.get(place, "deny_reason"),
         mark=work.erasable.get(place, "mark"),
+        heir=work.erasable.get(place, "heir_label") or work.erasable.get(place, "heir"),
     )

@@ -18,6 +18,7 @@ from bot.model.jobs import Backup, Job, JobState
 from bot.model.plans import Plan, Subject, Told
 from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision
 from bot.operations import delete_records, restore
+from bot.operations.archived import extra_of
 from bot.operations.bring_back import is_whole
 from bot.operations.gate import DeleteOrder, RestoreOrder
 from bot.policy import rules
@@ -167,10 +168,17 @@ class Hands:
         if not values or request.record is None:
             # Cancelled meanwhile: its texts are erased.
             raise Stale("request.unknown")
-        plan, who = delete_records.plan(
-            self._target(request.target), spec, request.record, values, self.hash_key
+        named, heir = self._target(request.target), self._personal(request, "heir")
+        plan, who = delete_records.plan(named, spec, request.record, values, self.hash_key, heir)
+        return Planned(
+            request.target,
+            request.record,
+            plan.to_data(),
+            plan.rows,
+            who.label,
+            who.to_json(),
+            heir=who.heir.label if who.heir else None,
         )
-        return Planned(request.target, request.record, plan.to_data(), plan.rows, who.label, who.to_json())
 
     def _plan_restore(self, request: Request) -> Planned:
         backup_id, sha256 = self._named_backup(request)
@@ -224,6 +232,7 @@ class Hands:
         facts = {
             "rows": dict(done.rows),
             "nullified": dict(done.nullified),
+            "reassigned": dict(done.reassigned),
             "sums": dict(done.sums),
             "test_restore_ms": int(done.test_restore_seconds * 1000),
             "problem": _told(done.problem),
@@ -280,8 +289,10 @@ def _facts_of(manifest: Manifest) -> dict[str, Any]:
     """Counts and checksums of a job whose own memory was lost in a crash."""
     rows = [table for table in manifest.tables if table.kind == "rows"]
     links = [table for table in manifest.tables if table.kind == "nullified"]
+    moved = {link.label for link in extra_of(manifest).links.values() if link.heir is not None}
     return {
         "rows": {table.name: table.rows for table in rows},
-        "nullified": {table.name: table.rows for table in links},
+        "nullified": {table.name: table.rows for table in links if table.name not in moved},
+        "reassigned": {table.name: table.rows for table in links if table.name in moved},
         "sums": {table.name: table.sum for table in rows},
     }

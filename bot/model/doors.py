@@ -31,6 +31,7 @@ class Wish:
 
     For a restore, either ``reference`` or ``number`` names the backup, and ``into`` a new folder for a whole
     system. ``preview`` shows the plan and files nothing. ``expected``: a number of rows that must match.
+    ``heir``: the record at which rows that stay will point instead.
     """
 
     operation: Operation
@@ -43,6 +44,7 @@ class Wish:
     preview: bool = False
     into: str | None = None
     expected: int | None = None
+    heir: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Personal:
     """The erasable texts of a request; all empty once it is closed.
 
     ``mark`` is chance alone: a file that holds the others ends with it, so that its checksum tells nothing.
+    ``heir``: to whom goes what is not deleted.
     """
 
     label: str | None = None
@@ -72,6 +75,7 @@ class Personal:
     reason: str | None = None
     deny_reason: str | None = None
     mark: str | None = None
+    heir: str | None = None
 
 
 @dataclass(frozen=True)

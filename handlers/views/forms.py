@@ -32,6 +32,7 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
         _choice("target", config.targets, typed.target, language),
         _choice("record", records, typed.record, language),
         _text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
+        *_heir(config, typed, language),
         _expected(typed.expected, language),
         _reason(typed.reason, language),
     ]
@@ -169,6 +170,10 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
             found["values"] = BadInput("filing.how-many", n=len(typed), limit=MAX_VALUES)
     except BadInput as wrong:
         found["values"] = wrong
+    try:
+        parsing.one_value(values.get("heir", ""))
+    except BadInput as wrong:
+        found["heir"] = wrong
     return found | _check_expected(values)
 
 
@@ -231,6 +236,15 @@ def _text(
 def field(name: str, language: str, *, limit: int, named: str | None = None) -> View:
     """An empty field for one line; ``named`` when its label is another's."""
     return _text(name, "", language, limit=limit, named=named)
+
+
+def _heir(config: Config, typed: parsing.Deletion, language: str) -> list[View]:
+    """The field for whom takes over, where some kind of record can be handed over."""
+    records = (record for target in config.targets.values() for record in target.records.values())
+    if not typed.heir and not any(record.hands_over for record in records):
+        return []
+    filled = parsing.quoted(typed.heir) if typed.heir else ""
+    return [{**_text("heir", filled, language, limit=1000), "optional": True}]
 
 
 def _expected(filled: int | None, language: str) -> View:

@@ -55,7 +55,8 @@ def paragraphs(view: RequestView, ink: Ink) -> list[str]:
     found = [
         *tables(plan, view.request.operation, ink),
         *system_plan.sections(plan, ink),
-        _links(plan, view.request.operation, ink),
+        links(plan.get("nullified") or [], f"plan.links.{view.request.operation}", ink),
+        links(plan.get("reassigned") or [], "plan.reassigned", ink, heir=request_card.heir_name(view, ink)),
         _warnings(plan, ink),
         *(_steps_to_come(view, plan, ink) if view.request.state not in CLOSED else ()),
         progress.steps(view, ink.language) if plan.get("system") else None,
@@ -108,14 +109,14 @@ def _what(view: RequestView, ink: Ink) -> str | None:
     return say("card.what", ink.language, what=ink.code(view.personal.label, 150))
 
 
-def _links(plan: Mapping[str, Any], operation: Operation, ink: Ink) -> str | None:
-    links: Sequence[Sequence[Any]] = plan.get("nullified") or []
-    if not links:
+def links(counted: Sequence[Sequence[Any]], heading: str, ink: Ink, **params: str) -> str | None:
+    """Links with their counts under a heading that says the sum; None when there are none."""
+    if not counted:
         return None
-    total = sum(int(part[1]) for part in links)
-    lines = [f"*{say(f'plan.links.{operation}', ink.language, n=total)}*"]
-    lines += [_counted(part, 120, ink) for part in ink.shown(links, SHOWN_LINKS)]
-    if rest := ink.left(links, SHOWN_LINKS):
+    total = sum(int(part[1]) for part in counted)
+    lines = [f"*{say(heading, ink.language, n=total, **params)}*"]
+    lines += [_counted(part, 120, ink) for part in ink.shown(counted, SHOWN_LINKS)]
+    if rest := ink.left(counted, SHOWN_LINKS):
         lines.append(say("plan.more-links", ink.language, n=rest))
     return "\n".join(lines)
 

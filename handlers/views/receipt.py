@@ -28,6 +28,7 @@ def render(view: RequestView, language: str) -> Rendered:
         header(first),
         section(_done(view, language)),
         *(section(text) for text in plan.tables(data, request.operation, Ink(language))),
+        section(_handed_over(view, language)),
     ]
     if backup is not None:
         parts += _backup(backup, language)
@@ -41,6 +42,13 @@ def render(view: RequestView, language: str) -> Rendered:
         value = f"{request.id}"
         parts.append(actions([button("restore", say("receipt.restore", language), value)]))
     return message(say("receipt.summary", language, title=first, target=safe(request.target)), parts)
+
+
+def _handed_over(view: RequestView, language: str) -> str | None:
+    """What stayed and points at somebody else now."""
+    moved: Mapping[str, int] = (view.job.facts.get("reassigned") if view.job else None) or {}
+    total = sum(moved.values())
+    return plan.links(list(moved.items()), "receipt.reassigned", Ink(language)) if total else None
 
 
 def _done(view: RequestView, language: str) -> str:

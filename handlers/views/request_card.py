@@ -110,6 +110,7 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     if request.expected is not None:
         expected = say("card.rows", language, n=request.expected)
         lines.append(say("card.expected", language, counted=expected, user=user(request.requester)))
+    lines += heir(view, ink)
     if view.environment:
         lines.append(say("card.environment", language, environment=ink.safe(view.environment)))
     what = [ink.code(personal.label, 150)] if personal.label else []
@@ -122,6 +123,23 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     if personal.reason:
         lines.append(say("card.why", language, reason=ink.code(personal.reason, 400)))
     return "\n".join(lines)
+
+
+def heir(view: RequestView, ink: Ink) -> list[str]:
+    """How many rows stay and go to whom; without the name once it is erased."""
+    parts = (view.revision.plan.get("reassigned") if view.revision else None) or ()
+    if parts:
+        total = sum(int(part[1]) for part in parts)
+        return [say("card.reassigned", ink.language, n=total, heir=heir_name(view, ink))]
+    if view.personal.heir and view.revision is None:
+        return [say("card.heir", ink.language, heir=heir_name(view, ink))]
+    return []
+
+
+def heir_name(view: RequestView, ink: Ink) -> str:
+    """Who takes over; somebody, once the name is erased."""
+    name = view.personal.heir
+    return ink.code(name, 150) if name else say("card.heir.erased", ink.language)
 
 
 def _decision(view: RequestView, language: str) -> str | None:

@@ -131,6 +131,63 @@ EXPECTING: dict[str, tuple[tuple[str, ...], int | None] | str] = {
 }
 
 
+#: what is typed -> the values, who takes over and the number expected, or the refusal
+REASSIGNING: dict[str, tuple[tuple[str, ...], str, int | None] | str] = {
+    "bob@x reassign ann@x -- left": (("bob@x",), "ann@x", None),
+    "bob@x Reassign <mailto:ann@x|ann@x> — left": (("bob@x",), "ann@x", None),
+    "bob@x,cy@x reassign ann@x expect 4 -- left": (("bob@x", "cy@x"), "ann@x", 4),
+    "bob@x expect 4 reassign ann@x -- left": (("bob@x",), "ann@x", 4),
+    'bob@x reassign "Ann B, Sales" -- left': (("bob@x",), "Ann B, Sales", None),
+    "bob@x reassign “reassign” -- left": (("bob@x",), "reassign", None),
+    'bob@x reassign "expect 4" -- left': (("bob@x",), "expect 4", None),
+    "reassign reassign ann@x -- left": (("reassign",), "ann@x", None),
+    "bob@x, reassign -- left": (("bob@x", "reassign"), "", None),
+    '"bob reassign ann" -- left': (("bob reassign ann",), "", None),
+    "bob@x -- reassign ann@x": (("bob@x",), "", None),
+    "bob@x reassign -- left": "parse.reassign",
+    "bob@x reassign expect 4 -- left": "parse.reassign",
+    "bob@x reassign ann@x,dee@x -- left": "parse.reassign",
+    "bob@x reassign ann@x, -- left": "parse.empty-value",
+    "bob@x reassign ann@x reassign dee@x -- left": "parse.reassign",
+    "bob@x reassign ann dee -- left": "parse.spaces",
+    "bob@x reassign ann@x 4 -- left": "parse.spaces",
+    "bob@x reassigned ann@x -- left": "parse.spaces",
+    "reassign ann@x -- left": "parse.spaces",
+}
+
+
+@pytest.mark.parametrize("text", REASSIGNING)
+def test_somebody_may_take_over_and_a_value_is_never_taken_for_it(text: str) -> None:
+    wanted = REASSIGNING[text]
+    if isinstance(wanted, str):
+        with pytest.raises(BadInput) as refusal:
+            parsing.deletion(f"crm user {text}")
+        assert refusal.value.key == wanted
+        return
+    found = parsing.deletion(f"crm user {text}")
+    assert (found.values, found.heir, found.expected) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", ""),
+        (" ann@x \n", "ann@x"),
+        ("Ann B", "Ann B"),
+        ('"a, b"', "a, b"),
+        ("a, b", None),
+        ("a\nb", None),
+    ],
+)
+def test_one_field_names_one_record(text: str, wanted: str | None) -> None:
+    if wanted is not None:
+        assert parsing.one_value(text) == wanted
+        return
+    with pytest.raises(BadInput) as refusal:
+        parsing.one_value(text)
+    assert refusal.value.key == "form.one-heir"
+
+
 @pytest.mark.parametrize("text", EXPECTING)
 def test_a_number_may_be_expected_and_a_value_is_never_taken_for_one(text: str) -> None:
     wanted = EXPECTING[text]
@@ -153,6 +210,7 @@ def test_a_number_may_be_expected_and_a_value_is_never_taken_for_one(text: str) 
         ("crm expect -- old", "parse.expect"),
         ("crm and shop -- old", "parse.teardown"),
         ("crm now expect 3 -- old", "parse.teardown"),
+        ("crm reassign erp -- old", "parse.teardown"),
     ],
 )
 def test_a_teardown_may_expect_a_number_and_nothing_else(text: str, expected: parsing.Named | str) -> None:
