@@ -80,7 +80,7 @@ def _roster(known: Settings, config: Config, items: list[Item]) -> RosterFacts |
 def _machine(known: Settings, config: Config, resolved: bool) -> Iterator[Item]:
     if resolved:
         for name, target in config.targets.items():
-            yield from attempt(partial(probes.of_target, name, target))
+            yield from attempt(partial(probes.of_target, name, target, config.source))
         yield from attempt(partial(probes.of_store, known, config))
         yield from attempt(partial(probes.of_master_key, known, config))
     else:

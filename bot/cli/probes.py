@@ -8,15 +8,17 @@ from bot.backups import keys
 from bot.backups.vault import any_backup_exists
 from bot.cli.behind import backup_store, database_is_there, open_store, open_vault
 from bot.config.check import shown_person
+from bot.config.problems import Source
 from bot.config.record_types import Record, SoftReference
 from bot.config.types import Config, Target
 from bot.errors import CountersignError
 from bot.model.people import RosterFacts
-from bot.operations.preflight import survey
+from bot.operations.policies import wrong_links
+from bot.operations.preflight import edge_of, survey
 from bot.settings import Settings
 from bot.store.proofs import SECRET
 from bot.targets import open_target
-from bot.targets.base import Catalogue, Edge, Session
+from bot.targets.base import Catalogue, Session
 from bot.texts import say
 
 _PROBE = "check-probe"
@@ -54,11 +56,13 @@ def attempt(probe: Callable[[], Iterator[Item]]) -> Iterator[Item]:
         yield item(Level.ERROR, error.key, **error.params)
 
 
-def of_target(name: str, target: Target) -> Iterator[Item]:
-    """Open one system read-only and look for what the configuration names."""
+def of_target(name: str, target: Target, source: Source | None = None) -> Iterator[Item]:
+    """Open one system read-only and look for what the configuration names; ``source``: where it stands."""
     with open_target(name, target.database.url, target.max_lock).reading() as session:
         catalogue = session.catalogue()
         found = [*_records(name, target, catalogue), *_soft_references(name, target, session, catalogue)]
+        if all(one.level is not Level.ERROR for one in found):
+            found += _links(name, target, session, source or Source())
         if all(one.level is not Level.ERROR for one in found):
             found += _rights(name, target, session)
         yield from found
@@ -168,8 +172,7 @@ def _ends(name: str, reference: SoftReference, catalogue: Catalogue) -> Iterator
 
 
 def _condition(reference: SoftReference, session: Session) -> Iterator[Item]:
-    (child, column), (parent, key) = reference.child, reference.parent
-    edge = Edge(child, (column,), parent, (key,), "soft", reference.where or "")
+    edge = edge_of(reference)
     try:
         checked = session.check(edge)
     except CountersignError as error:
@@ -179,12 +182,23 @@ def _condition(reference: SoftReference, session: Session) -> Iterator[Item]:
         yield item(Level.NOTE, "cli.check.no-index", link=edge.label)
 
 
+def _links(name: str, target: Target, session: Session, source: Source) -> Iterator[Item]:
+    """What the schema does not allow of what is said about links, with the line where it is said."""
+    catalogue = session.catalogue()
+    edges = [*catalogue.edges, *map(edge_of, target.soft_references)]
+    for record, spec in target.records.items():
+        for wrong in wrong_links(catalogue, name, edges, spec.links):
+            place = ("targets", name, "records", record, "links", str(wrong.params["link"]))
+            problem = source.problem(place, wrong.key, **wrong.params)
+            yield Item(Level.ERROR, problem.sentence(), problem.file, problem.line)
+
+
 def _rights(name: str, target: Target, session: Session) -> Iterator[Item]:
     """Everything that a deletion of each kind of record would need, tried with the worker's own user."""
     grants: dict[str, None] = {}
     for spec in target.records.values():
         try:
-            ground = survey(session, name, spec.table, target.soft_references)
+            ground = survey(session, name, spec.table, target.soft_references, spec.links)
             grants |= dict.fromkeys(session.rights(ground.needs))
         except CountersignError as error:
             yield item(Level.ERROR, error.key, **error.params)

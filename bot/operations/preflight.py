@@ -270,11 +270,16 @@ def trigger_warnings(catalogue: Catalogue, tables: Iterable[str]) -> tuple[Told,
     )
 
 
-def _soft(catalogue: Catalogue, target: str, reference: SoftReference) -> Edge:
+def edge_of(reference: SoftReference) -> Edge:
+    """A soft link as the configuration has it; ``Session.check`` completes it."""
     (child, child_column), (parent, parent_column) = reference.child, reference.parent
-    find_table(catalogue, target, child, [child_column])
-    find_table(catalogue, target, parent, [parent_column])
     return Edge(child, (child_column,), parent, (parent_column,), "soft", where=reference.where or "")
+
+
+def _soft(catalogue: Catalogue, target: str, reference: SoftReference) -> Edge:
+    for table, column in (reference.child, reference.parent):
+        find_table(catalogue, target, table, [column])
+    return edge_of(reference)
 
 
 def _grow(session: Session, ground: Ground, edge: Edge, number: int) -> int:
