@@ -44,6 +44,7 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "nobody voted": {"votes": ()},
     "about two colleagues": {"revision": samples.about("U0BOB", "U0DAN")},
     "about many colleagues": {"revision": samples.about(*(f"U0COLLEAGUE{n}" for n in range(40)))},
+    "somebody takes over": {"revision": samples.handing_over()},
     "no support, no environment": {"support": None, "environment": None},
     "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
     "restore": {"request": {"operation": Operation.RESTORE}},
@@ -68,7 +69,10 @@ _HOSTILE = "<!channel> 🎉 *bold* _`tick`_ <@U0BOB> <https://example.com|money>
 EXTREMES: Mapping[str, Mapping[str, Any]] = {
     "hostile and long": {
         "request": {"target": _HOSTILE, "record": "r" * 90},
-        "personal": Personal(_HOSTILE * 9, (_HOSTILE, *("v" * 300,) * 30), _HOSTILE * 40, _HOSTILE * 40),
+        "personal": Personal(
+            _HOSTILE * 9, (_HOSTILE, *("v" * 300,) * 30), _HOSTILE * 40, _HOSTILE * 40, heir=_HOSTILE * 9
+        ),
+        "revision": samples.handing_over(),
         "support": _HOSTILE * 9,
         "environment": _HOSTILE,
     },
@@ -185,6 +189,8 @@ def _requests(language: str) -> Iterator[Exhibit]:
             for state in (State.PENDING, State.RUNNING):
                 title = f"{state}, {extreme}"
                 yield _exhibit(name, title, paint(samples.view(state, **_copied(changes)), language))
+
+    yield _exhibit("receipt", "rows handed over", receipt.render(samples.handed_over(), language))
 
 
 def _files(language: str) -> Iterator[Exhibit]:

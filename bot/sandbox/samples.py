@@ -32,6 +32,8 @@ RULE = RuleSpec("small erasure", ("support",), (QUORUM,), 14400, 10, 0)
 NIGHT = Window(("mon", "tue", "wed", "thu", "sun"), 22 * 60, 29 * 60, "Europe/Berlin")
 YEAR_END = Closed(AT - timedelta(days=1), AT + timedelta(days=10), "stocktaking")
 LABEL = "Ada King, Countess of Lovelace"
+HEIR = "Ann <@U0BOB> Berg"
+HANDED_OVER = {"accounts.owner_id -> users.id": 3, "deals.owner_id -> users.id": 1204}
 REASON = "GDPR ticket 4711"
 _UNDECIDED = (State.PLANNING, State.PENDING, State.CANCELLED, State.EXPIRED, State.REFUSED)
 REFERENCE = "cs1." + "Ab_-" * 30
@@ -169,7 +171,9 @@ def view(state: State = State.PENDING, **changes: Any) -> RequestView:
     usual: dict[str, Any] = {
         "request": asked,
         "revision": Revision(7, 1, "d" * 64, plan(asked.operation), RULE, AT),
-        "personal": Personal() if state in CLOSED else Personal(LABEL, ("ada@example.com",), REASON, None),
+        "personal": Personal()
+        if state in CLOSED
+        else Personal(LABEL, ("ada@example.com",), REASON, None, heir=HEIR),
         **_decision(state),
         "job": job,
         "steps": _steps(job, ["step.lock", "step.delete"], 1),
@@ -192,6 +196,20 @@ def about(*people: str) -> Revision:
     """A first revision about these people's own accounts."""
     content = {**plan(Operation.DELETE_RECORDS), "people": sorted(people)}
     return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
+def handing_over() -> Revision:
+    """A first revision in which some rows stay and go to somebody else."""
+    moved = [[label, count, "0" * 64] for label, count in HANDED_OVER.items()]
+    content = {**plan(Operation.DELETE_RECORDS), "record": "user", "reassigned": moved, "heir": "0" * 32}
+    return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
+def handed_over() -> RequestView:
+    """The same, done."""
+    done = view(State.SUCCEEDED, revision=handing_over())
+    assert done.job is not None
+    return replace(done, job=replace(done.job, facts={"reassigned": dict(HANDED_OVER)}))
 
 
 def plan_file(*, there: bool = True, gone: bool = False) -> PlanFile:

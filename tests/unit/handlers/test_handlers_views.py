@@ -73,7 +73,7 @@ def test_every_message_in_every_situation_is_one_that_slack_takes(painter: str) 
 @pytest.mark.parametrize("state", sorted(CLOSED))
 def test_a_closed_request_shows_nothing_personal(painter: str, state: State) -> None:
     shown = texts(PAINTERS[painter](views.view(state)))
-    for personal in (views.LABEL, views.REASON, "ada@example.com"):
+    for personal in (views.LABEL, views.HEIR, views.REASON, "ada@example.com"):
         assert personal not in shown
 
 
