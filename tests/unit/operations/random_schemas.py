@@ -1,13 +1,15 @@
 """Random schemas with rows, and a closure over them by brute force in plain Python."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
+
+from bot.targets.base import Edge
 
 #: Reserved words, our own names for work tables, quotes, spaces, dots, other scripts.
 TABLES = ["order", "k0", 'a "quoted" one', "客户", "Sales.Customer", "s0", "select"]
@@ -42,6 +44,13 @@ class Link:
     action: str
     types: tuple[str, ...]
 
+    @property
+    def label(self) -> str:
+        return Edge(self.child, self.columns, self.parent, self.parent_columns, "soft").label
+
+    def policy(self, policies: Mapping[str, str]) -> str:
+        return policies.get(self.label, "nullify" if self.action in EMPTIED else "follow")
+
 
 @dataclass
 class Schema:
@@ -65,25 +74,35 @@ class Schema:
 
     def closure(self, table: str, row: int) -> tuple[set[tuple[str, int]], dict[Link, set[int]]]:
         """The rows that hang off one, as (table, position), and the rows whose link would be emptied."""
+        gone, staying = self.fates(table, row, {})
+        return gone, staying["nullify"]
+
+    def fates(
+        self, table: str, row: int, policies: Mapping[str, str]
+    ) -> tuple[set[tuple[str, int]], dict[str, dict[Link, set[int]]]]:
+        """The rows that go with one, and by policy and link those that stay although they point there."""
         gone, fresh = {(table, row)}, [(table, row)]
         while fresh:
             parent, position = fresh.pop()
             for link in self.links:
-                if link.parent == parent and link.action in FOLLOWED:
+                if link.parent == parent and link.policy(policies) == "follow":
                     for found in self._children(link, self.rows[parent][position]):
                         if (link.child, found) not in gone:
                             gone.add((link.child, found))
                             fresh.append((link.child, found))
-        emptied: dict[Link, set[int]] = {}
+        staying: dict[str, dict[Link, set[int]]] = {"nullify": {}, "block": {}, "reassign": {}}
         for link in self.links:
-            if link.action in EMPTIED:
-                for parent, position in gone:
-                    if parent == link.parent:
-                        found_rows = self._children(link, self.rows[parent][position])
-                        rows = {one for one in found_rows if (link.child, one) not in gone}
-                        if rows:
-                            emptied.setdefault(link, set()).update(rows)
-        return gone, emptied
+            if link.policy(policies) != "follow":
+                pointing = {
+                    found
+                    for parent, position in gone
+                    if parent == link.parent
+                    for found in self._children(link, self.rows[parent][position])
+                    if (link.child, found) not in gone
+                }
+                if pointing:
+                    staying[link.policy(policies)][link] = pointing
+        return gone, staying
 
     def _children(self, link: Link, parent: dict[str, Any]) -> list[int]:
         wanted = [parent[name] for name in link.parent_columns]
