@@ -20,6 +20,8 @@ from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
 #: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.
 MARKED = 20_000
+#: So many links stand in one sentence.
+SHOWN_LINKS = 12
 
 
 @dataclass(frozen=True)
@@ -301,8 +303,10 @@ def _refuse_blocked(session: Session, ground: Ground) -> None:
 
 
 def listed(links: Iterable[tuple[str, int]]) -> str:
-    """Links with counts, for a sentence; the same in every language."""
-    return "; ".join(f"{label}: {count:,}" for label, count in links)
+    """Links with counts, for a sentence, the largest first; the same in every language."""
+    found = sorted(links, key=lambda one: (-one[1], one[0]))
+    more = "; …" if len(found) > SHOWN_LINKS else ""
+    return "; ".join(f"{label}: {count:,}" for label, count in found[:SHOWN_LINKS]) + more
 
 
 def _note(session: Session, ground: Ground, edge: Edge) -> int:

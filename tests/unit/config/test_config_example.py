@@ -19,6 +19,16 @@ from bot.model.people import PersonFacts, RosterFacts
 from bot.model.requests import Operation
 from bot.settings import BOT_VARIABLES
 
+AROUND = """\
+workspace: T0ACME
+channel: C0DELETIONS
+roles: {dba: {users: [U0BOB]}}
+targets:
+  crm:
+    database: {url: "sqlite:///crm.db"}
+    RECORDS
+rules: [{name: all, when: {operation: restore}, request: [dba], approve: [1 of dba]}]
+"""
 EXAMPLE = Path(__file__).parents[3] / "countersign.example.yml"
 
 
@@ -99,3 +109,15 @@ def test_every_type_of_the_file_has_its_place_and_every_key_an_example() -> None
             reached.update(models_in(field.annotation))
     assert reached == set(SHAPES.values())
     assert {key for model in SHAPES.values() for key in keys_of(model)} == set(EXAMPLES)
+
+
+def test_the_records_of_the_documentation_load(tmp_path: Path) -> None:
+    page = (EXAMPLE.parent / "docs/records.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        indented = "".join(f"    {line}\n" for line in block.splitlines())
+        file = tmp_path / "countersign.yml"
+        file.write_text(AROUND.replace("    RECORDS\n", indented), encoding="utf-8")
+        records = load(file, None).targets["crm"].records
+        assert {policy for record in records.values() for policy in record.links.values()}
