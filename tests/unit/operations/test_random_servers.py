@@ -1,0 +1,77 @@
+"""On any schema of a real server: exactly the closure goes, everything comes back byte for byte."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.operations import PostgresqlBench, open_bench, postgresql_bench
+from tests.unit.operations.server_schemas import POSTGRESQL, ServerSchema, server_schemas
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresqlBench]:
+    with postgresql_bench(tmp_path_factory.mktemp("servers"), "") as bench:
+        yield bench
+
+
+def made(ground: PostgresqlBench, schema: ServerSchema, table: str) -> PostgresqlBench:
+    """The one database with this schema and nothing else."""
+    with psycopg.connect(ground.spec.database.url) as connection:
+        connection.execute('DROP SCHEMA IF EXISTS public, "Sales" CASCADE')
+        connection.execute("CREATE SCHEMA public")
+        for statement in schema.statements:
+            connection.execute(statement.encode())
+    fresh = open_bench(ground.path.parent, url=ground.spec.database.url, table=table, find_by=["u"])
+    return PostgresqlBench(fresh.path, fresh.spec, fresh.target, fresh.vault, fresh.storage)
+
+
+def keys_of(bench: PostgresqlBench, schema: ServerSchema, table: str) -> set[tuple[Any, ...]]:
+    columns = ", ".join(map(schema.dialect.quoted, schema.keys[table]))
+    return set(bench.ask(f"SELECT {columns} FROM {schema.named(table)}"))
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+        HealthCheck.function_scoped_fixture,
+    ],
+)
+@given(server_schemas(POSTGRESQL), st.data())
+def test_exactly_the_closure_goes_and_comes_back_identical(
+    ground: PostgresqlBench, schema: ServerSchema, data: st.DataObject
+) -> None:
+    table = data.draw(st.sampled_from(sorted(schema.rows)))
+    position = data.draw(st.integers(0, len(schema.rows[table]) - 1))
+    gone, emptied = schema.closure(table, position)
+    bench = made(ground, schema, table)
+    before = bench.dump()
+
+    plan, _ = bench.plan(f"u{position}")
+    counts = {name: sum(one == name for one, _ in gone) for name in schema.rows}
+    assert {part.name: part.rows for part in plan.tables} == {k: v for k, v in counts.items() if v}
+    assert sum(part.rows for part in plan.nullified) == sum(map(len, emptied.values()))
+
+    outcome = bench.delete(f"u{position}")
+    assert outcome.problem is None
+    for name, rows in schema.rows.items():
+        kept = [row for number, row in enumerate(rows) if (name, number) not in gone]
+        assert keys_of(bench, schema, name) == {tuple(row[one] for one in schema.keys[name]) for row in kept}
+    for link, numbers in emptied.items():
+        columns = ", ".join(map(schema.dialect.quoted, link.columns))
+        where = " AND ".join(f"{schema.dialect.quoted(one)} = %s" for one in schema.keys[link.child])
+        for number in numbers:
+            key = [schema.rows[link.child][number][one] for one in schema.keys[link.child]]
+            found = bench.ask(f"SELECT {columns} FROM {schema.named(link.child)} WHERE {where}", *key)
+            assert all(cell is None for cell in found[0])
+    assert bench.settle(outcome.backup.backup_id) == "committed"
+
+    assert bench.restore(outcome).problem is None
+    assert bench.dump() == before
+    assert bench.settle(outcome.backup.backup_id) == "not-committed"
