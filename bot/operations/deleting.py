@@ -122,7 +122,9 @@ def _renamed(session: Session, target: RecordTarget, order: DeleteOrder) -> Told
 
 def _same_heir(session: Session, target: str, kind: Record, heir: Heir) -> bool:
     try:
-        return heirs.find(session, target, kind, heir.value) == heir
+        # Locked before it is looked up, so that nobody gives its name to another row in between.
+        locked = session.one(kind.table, heir.key) is not None
+        return locked and heirs.find(session, target, kind, heir.value) == heir
     except (BadInput, NotFound):
         return False
 

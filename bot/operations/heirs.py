@@ -86,7 +86,10 @@ def link_of(session: Session, found: Closure, edge: Edge, heir: Heir) -> Link:
     cells = tuple(values[name] for name in columns)
     # What the child will hold may look otherwise than in the parent: the database itself says how.
     label = f"heir of {edge.label}"
-    key = next(iter(session.links(edge)))[: len(table.key)]
+    key: Row = ()
+    # To the end: not every driver lets a statement begin before the last one was read.
+    for linked in session.links(edge):
+        key = key or linked[: len(table.key)]
     session.stage(label, edge.child, (*table.key, *columns), [(*key, *cells)])
     (row,) = session.staged(label)
     return Link(edge.label, edge.child, len(table.key), columns, row[len(table.key) :])
@@ -116,9 +119,9 @@ def _require_link(session: Session, found: Closure, edge: Edge, heir: Heir) -> N
     fixed = [name for name in edge.child_columns if name not in written]
     places = [width + edge.child_columns.index(name) for name in fixed]
     wanted = [values[name] for name in fixed]
-    elsewhere = 0
-    for row in session.links(edge):
-        if edge.child == found.ground.root and row[:width] == heir.key:
+    elsewhere, itself = 0, edge.child == found.ground.root
+    for row in session.links(edge) if fixed or itself else ():
+        if itself and row[:width] == heir.key:
             raise BadInput("operations.heir-points", **about)
         elsewhere += not same_row([row[place] for place in places], wanted)
     if elsewhere:

@@ -98,6 +98,24 @@ def test_check_finds_every_wrong_name_in_the_system_at_once(installation: Instal
     assert {"mail", "nick", "notice"} <= {word.strip("“”,.") for word in answer.out.split()}
 
 
+def test_check_finds_what_the_schema_does_not_allow_of_links_with_its_line(
+    installation: Installation,
+) -> None:
+    text = installation.config.read_text()
+    links = (
+        'links: {"deals.nobody -> customers.id": block,\n        "notes.subject_id -> customers.id": nullify}'
+    )
+    installation.config.write_text(text.replace('label: "{name}"', f'label: "{{name}}", {links}'))
+    answer = installation.command("check", "--json")
+    assert answer.code == 1
+    errors = {one["line"]: one["text"] for one in answer.data["items"] if one["level"] == "error"}
+    assert any(
+        "deals.nobody -> customers.id" in text and "neither a foreign key" in text for text in errors.values()
+    )
+    assert None not in errors
+    assert all(f"line {line}" in text for line, text in errors.items())
+
+
 def test_check_says_every_problem_of_the_file_with_its_line(installation: Installation) -> None:
     lines = installation.config.read_text().replace("[1 of dba]", "[1 of dbaa]")
     installation.config.write_text(f"{lines}surprise: true\n")
