@@ -80,6 +80,9 @@ def _targets(config: Config, reading: ReadingPort, only: str | None, language: s
         if target.records:
             records = listed((safe(record) for record in target.records), language)
             text.append(say("list.target.records", language, records=records))
+            over = [safe(name) for name, record in target.records.items() if record.hands_over]
+            if over:
+                text.append(say("list.target.hands-over", language, records=listed(over, language)))
         if target.is_system:
             text.append(say("list.target.system", language, target=safe(name)))
         if name in frozen:

@@ -131,7 +131,13 @@ def help_text(config: Config, language: str) -> str:
     target = next((one for one in config.targets.values() if one.records), None)
     name = target.name if target else next(iter(config.targets))
     record = next(iter(target.records)) if target else "customer"
-    return say("overview.help", language, target=safe(name), record=safe(record))
+    text = say("overview.help", language, target=safe(name), record=safe(record))
+    for one in config.targets.values():
+        for kind, spec in one.records.items():
+            if spec.hands_over:
+                more = say("overview.help-reassign", language, target=safe(one.name), record=safe(kind))
+                return f"{text}\n\n{more}"
+    return text
 
 
 def about_person(config: Config, person: str, roles: frozenset[str], language: str) -> str:
