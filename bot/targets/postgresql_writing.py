@@ -110,7 +110,7 @@ class PostgresqlWriting(PostgresqlSession):
         where = f"({each} AND ({some}))"
         if heir is not None:
             held = (
-                f't.{quote(name)}::text {sql.EQUAL} ${place} COLLATE "C"'
+                f"t.{quote(name)}::text {sql.EQUAL} CAST(CAST(${place} AS {relation.casts[name]}) AS text)"
                 for place, name in enumerate(columns, start=1)
             )
             where = f"({where} OR ({' AND '.join(held)}))"
