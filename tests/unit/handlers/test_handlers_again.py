@@ -9,8 +9,9 @@ from bot.approvals import execution
 from bot.errors import BadInput, NotAllowed, NotFound, Refused
 from bot.model.requests import State
 from bot.schedules import sweeps
+from handlers import parsing
 from handlers.views import forms
-from tests.fakes.rooms import REASON, VALUE
+from tests.fakes.rooms import REASON, VALUE, config
 from tests.unit.handlers.doorway import Doorway
 
 NO_MATCH = NotFound("operations.no-match", target="crm", table="customers", n=1)
@@ -93,6 +94,11 @@ def test_a_preview_offers_nothing_because_it_would_file(doorway: Doorway) -> Non
             f"cmr customer {VALUE} -- {REASON}",
             {"record": "customer", "values": VALUE, "reason": REASON},
         ),
+        (
+            "/delete-records",
+            f'crm custmer {VALUE} reassign "Ann, B" expect 4 -- {REASON}',
+            {"target": "crm", "values": VALUE, "heir": '"Ann, B"', "expected": "4", "reason": REASON},
+        ),
         ("/restore", f"#99 -- {REASON}", {"backup": "#99", "reason": REASON}),
         ("/teardown", f"cmr -- {REASON}", {"target": "cmr", "reason": REASON}),
         ("/countersign", f"unfreeze cmr -- {REASON}", {"reason": REASON}),
@@ -107,6 +113,37 @@ def test_a_name_that_nobody_knows_opens_the_form_with_the_rest(
     (opened,) = doorway.slack.called("views.open")
     shown = filled(opened["view"])
     assert {name: value for name, value in shown.items() if value} == expected
+
+
+def test_who_takes_over_is_kept_as_long_as_the_rest_and_stands_in_the_form_again(doorway: Doorway) -> None:
+    heir = "ann.berg@example.com"
+    doorway.command("/delete-records", f"crm customer {VALUE} reassign {heir} -- {REASON}")
+    house = doorway.house
+    with house.store.transact() as work:
+        (request,) = work.requests.in_states([State.PLANNING])
+        assert work.erasable.get(f"request:{request.id}", "heir") == heir
+        execution.refuse(
+            house.ground, work, request, BadInput("operations.heir-goes", target="crm"), house.now
+        )
+    (token,) = buttons(doorway)
+    doorway.click("try-again", token, "1.0", "U0ALICE", channel="C0ASKING")
+    (opened,) = doorway.slack.called("views.open")
+    assert filled(opened["view"])["heir"] == heir
+    assert heir in doorway.stored()
+    doorway.house.wait(days=1, minutes=1)
+    sweeps.prune(doorway.house.store, doorway.house.now)
+    assert heir not in doorway.stored()
+
+
+def test_the_field_for_who_takes_over_is_shown_only_where_somebody_may_have_to() -> None:
+    typed = parsing.Deletion(target="crm", record="customer")
+    links = {"deals.owner -> customers.id": "reassign"}
+    records = {"customer": {"table": "customers", "find_by": ["id"], "links": links}}
+    over = config(targets={"crm": {"database": {"url": "sqlite:///crm.db"}, "records": records}})
+    for some, fields in ((config(), set()), (over, {"heir"})):
+        view = forms.deletion(some, typed, "C0ASKING", "en")
+        optional = {block["block_id"] for block in view["blocks"] if block.get("optional")}
+        assert optional - {"expected"} == fields
 
 
 def test_nobody_else_opens_it(doorway: Doorway) -> None:

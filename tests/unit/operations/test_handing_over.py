@@ -63,6 +63,15 @@ def test_rows_that_were_the_heirs_before_stay_the_heirs(make: Make) -> None:
     assert bench.ask("SELECT id FROM orders WHERE owner_id = 1 ORDER BY 1") == [(13,), (14,)]
 
 
+def test_the_last_look_tells_what_was_handed_on_at_once(make: Make) -> None:
+    bench = make()
+    order = bench.order("bob@x", heir="ann@x")
+    late = "UPDATE orders SET owner_id = 4 WHERE id = 10; DELETE FROM orders WHERE id = 11"
+    problem = bench.run(order, RecordingGate(on={"step.verify": lambda: bench.sql(late)})).problem
+    assert problem is not None
+    assert (problem.key, problem.params["n"]) == ("operations.astray", 2)
+
+
 def test_the_last_look_finds_rows_that_still_point_at_what_went(tmp_path: Path) -> None:
     """Only SQLite lets a program switch keys off."""
     with sqlite(tmp_path) as bench:
