@@ -59,11 +59,23 @@ class Record(Frozen):
 
 
 class SoftReference(Frozen):
-    """A link that no foreign key declares: ``from_`` and ``to`` are table and column, ``where`` is SQL."""
+    """A link that no foreign key declares: ``from_`` and ``to`` are table and column, ``where`` is SQL.
+
+    ``prefix``: what stands before the value of ``to`` in ``from_``. ``path``: the names, with a dot between
+    them, under which it stands in the JSON of ``from_``.
+    """
 
     from_: Annotated[str, Field(alias="from"), AfterValidator(values.place)]
     to: Annotated[str, AfterValidator(values.place)]
     where: Text | None = None
+    prefix: Text | None = None
+    path: Annotated[str, AfterValidator(values.json_path)] | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.prefix is not None and self.path is not None:
+            raise PydanticCustomError("config.prefix-and-path", "config.prefix-and-path")
+        return self
 
     @property
     def child(self) -> tuple[str, str]:

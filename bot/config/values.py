@@ -38,6 +38,7 @@ _MOMENT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9][A-Za-z0-9_+-]*){0,2}")
 _SLOT = re.compile(r"([0-9]{1,3}) +of +(\S+)(?: +except +(\S.*))?")
 _NAME = re.compile(r"\w[\w.-]*")
+_PATH = re.compile(r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*", re.ASCII)
 _LINK = re.compile(r"\S.*\.[^.]+ -> \S.*\.[^.]+")
 _COLUMN_IN_LABEL = re.compile(r"\{([^{}.\[\]!:]+)\}")
 
@@ -94,6 +95,13 @@ def link(value: str) -> str:
     """A link as the plan names it: ``child.column -> parent.column``, several columns in brackets."""
     if not _LINK.fullmatch(text(value)):
         _wrong("config.link", value=short(value))
+    return value
+
+
+def json_path(value: str) -> str:
+    """Names with a dot between them, as they lead into JSON."""
+    if not _PATH.fullmatch(text(value)):
+        _wrong("config.json-path", value=short(value))
     return value
 
 

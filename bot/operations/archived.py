@@ -63,6 +63,7 @@ class Extra:
     """The operation's part of a manifest: no personal values, except what identifies the heir of a link.
 
     ``identity``: a hash of which database it was.
+    ``softs``: the declared links by which the rows name a parent.
     ``loose``: rows that pointed nowhere already, by label of the link; they may do so again.
     """
 
@@ -74,6 +75,7 @@ class Extra:
     links: Mapping[str, Link]
     loose: Mapping[str, int]
     facts: Mapping[str, object]
+    softs: tuple[Edge, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """For ``Sealing.finish``."""
@@ -88,6 +90,7 @@ class Extra:
             "links": [link.to_data() for link in self.links.values()],
             "loose": dict(self.loose),
             "facts": dict(self.facts),
+            **({"softs": [_of_soft(edge) for edge in self.softs]} if self.softs else {}),
         }
 
 
@@ -119,6 +122,7 @@ def extra_of(manifest: Manifest) -> Extra:
             links={link.label: link for link in links},
             loose=data["loose"],
             facts=data["facts"],
+            softs=tuple(_to_soft(one) for one in data.get("softs", ())),
         )
     except (KeyError, TypeError, ValueError):
         raise NotOurs("operations.not-a-deletion", id=manifest.backup_id) from None
@@ -195,6 +199,31 @@ def links_of(session: Session, link: Link) -> Links:
     if tally.settled:
         return Links(gone=tally.missing, identical=tally.identical)
     return classify_links(link.key, session.pairs(link.label), link.heir)
+
+
+def _of_soft(edge: Edge) -> dict[str, Any]:
+    return {
+        "child": edge.child,
+        "column": edge.child_columns[0],
+        "parent": edge.parent,
+        "parent_column": edge.parent_columns[0],
+        "where": edge.where,
+        "prefix": edge.prefix,
+        "path": list(edge.path),
+    }
+
+
+def _to_soft(data: Mapping[str, Any]) -> Edge:
+    return Edge(
+        data["child"],
+        (data["column"],),
+        data["parent"],
+        (data["parent_column"],),
+        "soft",
+        where=data["where"],
+        prefix=data["prefix"],
+        path=tuple(data["path"]),
+    )
 
 
 def _listed(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """What stands between a backup and its return: the schema, live rows, parents, unique values. Counts only."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -41,6 +42,10 @@ def require_schema(catalogue: Catalogue, target: str, extra: Extra, manifest: Ma
     for shape in extra.shapes.values():
         table = _table(catalogue, target, shape.name, shape.key)
         _columns(table, target, shape)
+    for edge in extra.softs:
+        if _table(catalogue, target, edge.parent).column(edge.parent_columns[0]) is None:
+            (column,) = edge.parent_columns
+            raise CannotProve("restore.column-gone", target=target, table=edge.parent, column=column)
     for link in extra.links.values():
         summary = manifest.table("nullified", link.label)
         columns = [column.name for column in summary.columns] if summary else []
@@ -52,14 +57,17 @@ def require_schema(catalogue: Catalogue, target: str, extra: Extra, manifest: Ma
 
 def meet(session: Session, extra: Extra) -> Meeting:
     """Compare the staged backup with the live rows."""
-    edges = session.catalogue().edges
+    edges = [*session.catalogue().edges, *(session.check(edge) for edge in extra.softs)]
     tables, links = [], []
     missing: dict[str, tuple[Key, ...]] = {}
     empty: dict[str, tuple[Key, ...]] = {}
     for name, shape in extra.shapes.items():
         counts, missing[name] = _rows(session, shape)
         downward = [edge for edge in edges if edge.child == name and missing[name]]
-        without = [session.orphans(edge, name) - extra.loose.get(edge.label, 0) for edge in downward]
+        orphans: Counter[str] = Counter()
+        for edge in downward:
+            orphans[edge.label] += session.orphans(edge, name)
+        without = [count - extra.loose.get(label, 0) for label, count in orphans.items()]
         parentless = sum(count for count in without if count > 0)
         clashing = session.clashes(name) if missing[name] else 0
         tables.append(RowClasses(name, *counts, parentless, clashing))
@@ -88,11 +96,11 @@ def refuse_conflicts(target: str, preview: RestorePreview) -> None:
             raise Conflict("restore.link-different", preview, target=target, link=link.link, n=link.different)
 
 
-def _table(catalogue: Catalogue, target: str, name: str, key: tuple[str, ...]) -> Table:
+def _table(catalogue: Catalogue, target: str, name: str, key: tuple[str, ...] | None = None) -> Table:
     table = catalogue.tables.get(name)
     if table is None:
         raise CannotProve("restore.table-gone", target=target, table=name)
-    if table.key != key:
+    if key is not None and table.key != key:
         raise CannotProve("restore.key-changed", target=target, table=name)
     return table
 

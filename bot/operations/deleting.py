@@ -3,6 +3,7 @@
 Each step proves its own work: counts, sums and rows beside those that were approved or copied.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -161,8 +162,10 @@ def extra_for(
 ) -> dict[str, object]:
     """The operation's part of the manifest."""
     tables = found.ground.catalogue.tables
-    downward = [edge for edge in found.ground.catalogue.edges if edge.child in found.tables]
-    loose = {edge.label: session.loose(edge) for edge in downward}
+    above = [edge for edge in found.ground.above if edge.child in found.tables]
+    loose: Counter[str] = Counter()
+    for edge in above:
+        loose[edge.label] += session.loose(edge)
     heir = order.subject.heir
     moved = {edge.label: heirs.link_of(session, found, edge, heir) for edge in found.reassigned if heir}
     return Extra(
@@ -173,6 +176,7 @@ def extra_for(
         shapes={name: shape_of(tables[name]) for name in found.tables},
         links={edge.label: link_of(tables[edge.child], edge) for edge in found.emptied} | moved,
         loose={label: count for label, count in loose.items() if count},
+        softs=tuple(edge for edge in above if edge.action == "soft"),
         facts=order.facts,
     ).to_json()
 

@@ -1,6 +1,6 @@
 """What the configuration says of links, beside the schema. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bot.config.record_types import Policy
 from bot.errors import BadInput
@@ -16,14 +16,24 @@ def wrong_links(
         known.setdefault(edge.label, []).append(edge)
     for label, policy in policies.items():
         found = known.get(label, [])
-        if not found:
-            yield BadInput("operations.unknown-link", target=target, link=label)
-        elif policy in ("nullify", "reassign") and len(found) > 1:
-            yield BadInput("operations.link-twice", target=target, link=label)
-        elif policy == "nullify" and not can_be_emptied(catalogue.tables[found[0].child], found[0]):
-            yield BadInput("operations.link-not-null", target=target, link=label)
-        elif policy == "reassign" and not own_columns(catalogue, found[0]):
-            yield BadInput("operations.link-fixed", target=target, link=label)
+        wrong = "operations.unknown-link" if not found else _wrong_link(catalogue, found, policy)
+        if wrong:
+            yield BadInput(wrong, target=target, link=label)
+
+
+def _wrong_link(catalogue: Catalogue, found: Sequence[Edge], policy: Policy) -> str | None:
+    if policy not in ("nullify", "reassign"):
+        return None
+    if any(edge.path for edge in found):
+        return "operations.link-json"
+    if policy == "reassign" and any(edge.prefix for edge in found):
+        return "operations.link-text"
+    if len(found) > 1:
+        return "operations.link-twice"
+    if policy == "nullify":
+        allowed = can_be_emptied(catalogue.tables[found[0].child], found[0])
+        return None if allowed else "operations.link-not-null"
+    return None if own_columns(catalogue, found[0]) else "operations.link-fixed"
 
 
 def can_be_emptied(table: Table, edge: Edge) -> bool:

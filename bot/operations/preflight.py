@@ -32,11 +32,17 @@ class Ground:
     root: str
     catalogue: Catalogue
     reach: Reach
+    softs: tuple[Edge, ...] = ()
+
+    @property
+    def above(self) -> tuple[Edge, ...]:
+        """Every link, declared ones too, by which a row within reach names a parent."""
+        return tuple(edge for edge in (*self.catalogue.edges, *self.softs) if edge.child in self.reach.tables)
 
     @property
     def needs(self) -> tuple[Need, ...]:
         """What a deletion and its restore do, in every table within reach and in those that it points at."""
-        above = {edge.parent for edge in self.catalogue.edges if edge.child in self.reach.tables}
+        above = {edge.parent for edge in self.above}
         return (
             *(Need(table) for table in sorted(above - self.reach.tables)),
             *(Need(table, deletes=True, inserts=True) for table in sorted(self.reach.tables)),
@@ -131,12 +137,12 @@ def survey(
     """
     catalogue = session.catalogue()
     find_table(catalogue, target, root)
-    softs = [session.check(_soft(catalogue, target, one)) for one in soft]
+    softs = tuple(session.check(_soft(catalogue, target, one)) for one in soft)
     edges = [*catalogue.edges, *softs]
     for wrong in wrong_links(catalogue, target, edges, policies):
         raise wrong
     found = reach(root, edges, policies)
-    ground = Ground(target, root, catalogue, found)
+    ground = Ground(target, root, catalogue, found, softs)
     near = found.touched | ground.watched
     for edge in catalogue.edges:
         if edge.child in near and not edge.sound:
@@ -239,11 +245,16 @@ def schema_hash(
         "identity": identity_hash(target),
         "adapter": [target.identity["kind"], versions.OF_RECORDS[target.identity["kind"]]],
         "tables": {name: catalogue.tables[name].definition for name in sorted(tables)},
-        "links": sorted([edge.label, edge.action, edge.where] for edge in links),
+        "links": sorted(_bound_link(edge) for edge in links),
     }
     if chosen:
         data["policies"] = [list(pair) for pair in chosen]
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
+def _bound_link(edge: Edge) -> list[str]:
+    form = [edge.prefix, *edge.path] if edge.prefix or edge.path else []
+    return [edge.label, edge.action, edge.where, *form]
 
 
 def warnings(session: Session, target: RecordTarget, ground: Ground, measured: Measured) -> tuple[Told, ...]:
@@ -275,7 +286,16 @@ def trigger_warnings(catalogue: Catalogue, tables: Iterable[str]) -> tuple[Told,
 def edge_of(reference: SoftReference) -> Edge:
     """A soft link as the configuration has it; ``Session.check`` completes it."""
     (child, child_column), (parent, parent_column) = reference.child, reference.parent
-    return Edge(child, (child_column,), parent, (parent_column,), "soft", where=reference.where or "")
+    return Edge(
+        child,
+        (child_column,),
+        parent,
+        (parent_column,),
+        "soft",
+        where=reference.where or "",
+        prefix=reference.prefix or "",
+        path=tuple(reference.path.split(".")) if reference.path else (),
+    )
 
 
 def _soft(catalogue: Catalogue, target: str, reference: SoftReference) -> Edge:

@@ -185,7 +185,8 @@ def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Ext
 
 def _needs(session: Session, extra: Extra) -> tuple[Need, ...]:
     """In the tables that are still there; what else is wrong is found when the backup is unpacked."""
-    above = {edge.parent for edge in session.catalogue().edges if edge.child in extra.shapes}
+    edges = (*session.catalogue().edges, *extra.softs)
+    above = {edge.parent for edge in edges if edge.child in extra.shapes}
     needs = (
         *(Need(name) for name in sorted(above - extra.shapes.keys())),
         *(Need(name, inserts=True) for name in extra.shapes),

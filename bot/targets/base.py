@@ -65,6 +65,10 @@ class Table:
 class Edge:
     """A link from a child table to a parent table. ``where`` narrows a soft link: SQL over the child.
 
+    ``prefix``: the child holds this text and then the parent's value. ``path``: the child is JSON, and holds
+    the parent's value as text or number under these names, one below the other. A link has one column on
+    each side then, and compares texts.
+
     ``indexed``: the child can be searched by these columns without reading all of it. ``sound``: the parent
     columns are unique, so that the link means one row.
     """
@@ -77,6 +81,8 @@ class Edge:
     where: str = ""
     indexed: bool = True
     sound: bool = True
+    prefix: str = ""
+    path: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -130,7 +136,8 @@ class Session(Protocol):
         """A soft link as the database understands it, with ``indexed`` filled in.
 
         Raises:
-            BadInput: its condition is not valid SQL for the child.
+            BadInput: its condition is not valid SQL for the child, or a ``path`` leads into a column that is
+                not JSON.
         """
 
     def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:

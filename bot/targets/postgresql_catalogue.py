@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from bot.targets.base import Action, Catalogue, Edge, Table, TableColumn
-from bot.targets.postgresql_sql import EQUAL, Links, Relation, Unique
+from bot.targets.postgresql_sql import EQUAL, Links, Relation, Unique, literal
 
 CODEC = "text-1"
 
@@ -214,6 +214,15 @@ def searchable(relation: Relation, columns: Iterable[str]) -> bool:
 
 def soft_links(child: Relation, parent: Relation, edge: Edge) -> Links:
     """How the columns of a soft link are compared: as they are when their types allow it, else as texts."""
+    if edge.prefix:
+        before = f"{literal(edge.prefix)} OPERATOR(pg_catalog.||) "
+        (column,) = edge.child_columns
+        cast = "" if child.kinds[column] in _TEXTS else "::pg_catalog.text"
+        return Links((EQUAL,), ("::pg_catalog.text",), (cast,), checked=False, before=before)
+    if edge.path:
+        # The operator refuses a column of another type than JSON.
+        below = f" OPERATOR(pg_catalog.#>>) ARRAY[{', '.join(map(literal, edge.path))}]"
+        return Links((EQUAL,), ("::pg_catalog.text",), (below,), checked=False)
     equal, parents, children = [], [], []
     for mine, other in zip(edge.child_columns, edge.parent_columns, strict=True):
         kinds = {child.kinds[mine], parent.kinds[other]}

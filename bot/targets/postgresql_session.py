@@ -166,9 +166,10 @@ class PostgresqlSession(PostgresqlWork):
             return 0
         child, parent = self._relation(edge.child), self._relation(edge.parent)
         keys = self._read_keys(edge.child)
-        filled = " AND ".join(f"c.{quote(name)} IS NOT NULL" for name in edge.child_columns)
+        filled = sql.filled(self._linked(edge), [f"c.{quote(name)}" for name in edge.child_columns])
+        below = sql.children(edge, child, self._table(edge.child).key)
         return self._number(
-            f"SELECT count(*) FROM {keys.path} k JOIN {child.rows} c ON {sql.matched('c', child, keys, 'k')}"
+            f"SELECT count(*) FROM {keys.path} k JOIN {below} c ON {sql.matched('c', child, keys, 'k')}"
             f" WHERE {filled} AND NOT EXISTS (SELECT FROM {parent.rows} p"
             f" WHERE {sql.joined(edge, self._linked(edge), 'p', 'c')})",
             edge.child,
@@ -280,7 +281,7 @@ class PostgresqlSession(PostgresqlWork):
         self._look()
         stage, links = self._stages[label], self._linked(edge)
         cells = [f"s.{stage.cell(name)}" for name in edge.child_columns]
-        filled = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
+        filled = sql.filled(links, cells) + sql.narrowed(edge, stage)
         live = sql.linked(links, [f"p.{quote(name)}" for name in edge.parent_columns], cells)
         query = (
             f"SELECT count(*) FROM {self._missing(stage)} AND {filled}"

@@ -19,6 +19,11 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SIZES = {"int2": 15, "int4": 31, "int8": 63}
 
 
+def literal(text: str) -> str:
+    """A text constant, whatever the server thinks of backslashes."""
+    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'::pg_catalog.text"
+
+
 def quote(name: str) -> str:
     """An identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -65,13 +70,15 @@ class Relation:
 class Links:
     """What makes a child of an edge point at a parent, column by column: ``parent = child``.
 
-    ``checked``: the database itself makes sure of it.
+    ``before``: a piece of SQL in front of the parent's side. ``checked``: the database itself makes sure of
+    it.
     """
 
     equal: tuple[str, ...]
     parent_cast: tuple[str, ...]
     child_cast: tuple[str, ...]
     checked: bool
+    before: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,9 +141,25 @@ def moved(edge: Edge, links: Links, child: Relation, columns: Sequence[str]) -> 
 def linked(links: Links, parents: Sequence[str], children: Sequence[str]) -> str:
     """``parents`` and ``children`` are the two sides of a link, column by column."""
     return " AND ".join(
-        f"{parent}{links.parent_cast[place]} {links.equal[place]} {child}{links.child_cast[place]}"
+        f"({links.before}{parent}{links.parent_cast[place]}) {links.equal[place]}"
+        f" ({child}{links.child_cast[place]})"
         for place, (parent, child) in enumerate(zip(parents, children, strict=True))
     )
+
+
+def filled(links: Links, children: Sequence[str]) -> str:
+    """The child's side of a link names some parent."""
+    return " AND ".join(
+        f"({child}{kind}) IS NOT NULL" for child, kind in zip(children, links.child_cast, strict=True)
+    )
+
+
+def narrowed(edge: Edge, stage: WorkTable) -> str:
+    """The condition of a soft link, for the row ``s`` of a stage: to be added to a WHERE."""
+    if not edge.where:
+        return ""
+    cells = ", ".join(f"s.{stage.cell(name)} AS {quote(name)}" for name in stage.columns)
+    return f" AND EXISTS (SELECT FROM (SELECT {cells}) narrowed WHERE (\n{edge.where}\n))"
 
 
 def joined(edge: Edge, links: Links, parent: str, child: str) -> str:

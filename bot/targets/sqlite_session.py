@@ -49,11 +49,24 @@ class SqliteSession:
         try:
             with translated(self._target, edge.child):
                 self._connection.execute(f"SELECT 1 FROM {sql.children(edge, ())} c LIMIT 0").fetchall()
-                child, parent = self._table(edge.child), self._table(edge.parent)
-                indexed = searchable(self._connection, child, parent, edge)
+                self._connection.execute(f"SELECT {self._sides(edge)} LIMIT 0").fetchall()
+                indexed = self._indexed(edge)
         except CannotProve:
             raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
         return replace(edge, indexed=indexed)
+
+    def _sides(self, edge: Edge) -> str:
+        """The two sides of a link, compared with nothing: whether this SQLite knows JSON shows here."""
+        nothing = ["NULL"] * len(edge.child_columns)
+        return sql.linked(edge, nothing, nothing)
+
+    def _indexed(self, edge: Edge) -> bool:
+        child, parent = self._table(edge.child), self._table(edge.parent)
+        if edge.prefix:
+            # A text is looked for in the child, whatever the parent's values are.
+            like_itself = replace(edge, parent=edge.child, parent_columns=edge.child_columns)
+            return searchable(self._connection, child, child, like_itself)
+        return not edge.path and searchable(self._connection, child, parent, edge)
 
     def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:  # noqa: ARG002 - a file has no users
         """See ``Session``; that the file can be written was looked at when it was opened."""
@@ -177,13 +190,13 @@ class SqliteSession:
         """See ``Session``."""
         if edge.child not in self._keys:
             return 0
-        pairs = list(zip(edge.parent_columns, edge.child_columns, strict=True))
-        live = " AND ".join(f"p.{quote(parent)} = c.{quote(child)}" for parent, child in pairs)
-        filled = " AND ".join(f"c.{quote(child)} IS NOT NULL" for _, child in pairs)
-        match = sql.matched("c", self._table(edge.child).key, "k", "k")
+        below = [f"c.{quote(name)}" for name in edge.child_columns]
+        live = sql.linked(edge, [f"p.{quote(name)}" for name in edge.parent_columns], below)
+        filled, key = sql.filled(edge, below), self._table(edge.child).key
+        match = sql.matched("c", key, "k", "k")
         keys = self._keys[edge.child]
         return self._number(
-            f"SELECT count(*) FROM temp.{keys} k CROSS JOIN main.{quote(edge.child)} c ON {match}"
+            f"SELECT count(*) FROM temp.{keys} k CROSS JOIN {sql.children(edge, key)} c ON {match}"
             f" WHERE {filled} AND NOT EXISTS (SELECT 1 FROM main.{quote(edge.parent)} p WHERE {live})",
             edge.child,
         )
@@ -270,18 +283,15 @@ class SqliteSession:
         """See ``Session``."""
         stage = self._stages[label]
         cells = [f"s.{stage.cell(name)}" for name in edge.child_columns]
-        filled = " AND ".join(f"{cell} IS NOT NULL" for cell in cells)
-        live = " AND ".join(
-            f"p.{quote(name)} = {cell}" for name, cell in zip(edge.parent_columns, cells, strict=True)
-        )
+        filled = sql.filled(edge, cells) + sql.narrowed(edge, stage)
+        live = sql.linked(edge, [f"p.{quote(name)}" for name in edge.parent_columns], cells)
         query = (
             f"SELECT count(*) FROM {stage.missing} AND {filled}"
             f" AND NOT EXISTS (SELECT 1 FROM main.{quote(edge.parent)} p WHERE {live})"
         )
         parent = self._stages.get(edge.parent)
         if parent and set(edge.parent_columns) <= set(parent.columns):
-            pairs = zip(edge.parent_columns, cells, strict=True)
-            staged = " AND ".join(f"q.{parent.cell(name)} = {cell}" for name, cell in pairs)
+            staged = sql.linked(edge, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
             query += f" AND NOT EXISTS (SELECT 1 FROM temp.{parent.name} q WHERE {staged})"
         return self._number(query, stage.table)
 

@@ -62,15 +62,53 @@ def children(edge: Edge, key: Sequence[str]) -> str:
     return f"(SELECT {columns} FROM main.{quote(edge.child)} WHERE (\n{edge.where}\n))"
 
 
+def literal(text: str) -> str:
+    """A text constant."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def linked(edge: Edge, parents: Sequence[str], children: Sequence[str]) -> str:
+    """``parents`` and ``children`` are the two sides of a link, column by column."""
+    if edge.path:
+        return f"CAST({parents[0]} AS TEXT) = {_below(edge, children[0])}"
+    if edge.prefix:
+        return f"({literal(edge.prefix)} || {parents[0]}) = {children[0]}"
+    return " AND ".join(f"{parent} = {child}" for parent, child in zip(parents, children, strict=True))
+
+
+def filled(edge: Edge, children: Sequence[str]) -> str:
+    """The child's side of a link names some parent."""
+    sides = [_below(edge, children[0])] if edge.path else children
+    return " AND ".join(f"{side} IS NOT NULL" for side in sides)
+
+
+def narrowed(edge: Edge, stage: "Stage") -> str:
+    """The condition of a soft link, for the row ``s`` of a stage: to be added to a WHERE."""
+    if not edge.where:
+        return ""
+    cells = ", ".join(f"s.{stage.cell(name)} AS {quote(name)}" for name in stage.columns)
+    return f" AND EXISTS (SELECT 1 FROM (SELECT {cells}) narrowed WHERE (\n{edge.where}\n))"
+
+
+def _below(edge: Edge, child: str) -> str:
+    """What stands in the JSON of a column; NULL where it is none, or holds something else than one value."""
+    path = literal("$" + "".join(f'."{name}"' for name in edge.path))
+    return (
+        f"CASE WHEN json_valid({child}) THEN CASE WHEN json_type({child}, {path}) IN ('text', 'integer')"
+        f" THEN CAST(json_extract({child}, {path}) AS TEXT) END END"
+    )
+
+
 def pointing(edge: Edge, parents: str, parent_key: Sequence[str], child_key: Sequence[str]) -> str:
     """FROM: key set ``k``, its rows ``p``, and their children ``c``.
 
     The parent stands on the left, so that its collation decides, as it does for a foreign key. CROSS JOIN
     fixes the order: without an index the children are read once, instead of once for each parent.
     """
-    link = " AND ".join(
-        f"p.{quote(parent)} = c.{quote(child)}"
-        for parent, child in zip(edge.parent_columns, edge.child_columns, strict=True)
+    link = linked(
+        edge,
+        [f"p.{quote(name)}" for name in edge.parent_columns],
+        [f"c.{quote(name)}" for name in edge.child_columns],
     )
     chosen, parent = matched("p", parent_key, "k", "k"), f"main.{quote(edge.parent)}"
     below = children(edge, child_key)

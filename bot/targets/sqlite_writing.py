@@ -117,9 +117,10 @@ class SqliteWriting(SqliteSession):
         stage = self._stages[label]
         if not set(edge.parent_columns) <= set(stage.columns):
             return 0
-        link = " AND ".join(
-            f"s.{stage.cell(parent)} = c.{quote(child)}"
-            for parent, child in zip(edge.parent_columns, edge.child_columns, strict=True)
+        link = sql.linked(
+            edge,
+            [f"s.{stage.cell(name)}" for name in edge.parent_columns],
+            [f"c.{quote(name)}" for name in edge.child_columns],
         )
         tables = [f"temp.{stage.name} s", f"{sql.children(edge, ())} c"]
         first, second = tables if edge.indexed else reversed(tables)

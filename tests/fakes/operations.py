@@ -163,6 +163,7 @@ def open_bench(
     find_by: Sequence[str] = ("id",),
     label: str | None = None,
     soft: Sequence[tuple[str, str, str | None]] = (),
+    declared: Sequence[SoftReference] = (),
     max_lock: float = 30.0,
     url: str | None = None,
     person: str | None = None,
@@ -187,7 +188,7 @@ def open_bench(
                 }
             )
         },
-        soft_references=tuple(SoftReference.model_validate(link) for link in links),
+        soft_references=(*(SoftReference.model_validate(link) for link in links), *declared),
     )
     storage = LocalStorage(folder / "backups")
     vault = Vault(storage, master_key(), "T0ACME")
