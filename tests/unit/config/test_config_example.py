@@ -119,5 +119,7 @@ def test_the_records_of_the_documentation_load(tmp_path: Path) -> None:
         indented = "".join(f"    {line}\n" for line in block.splitlines())
         file = tmp_path / "countersign.yml"
         file.write_text(AROUND.replace("    RECORDS\n", indented), encoding="utf-8")
-        records = load(file, None).targets["crm"].records
-        assert {policy for record in records.values() for policy in record.links.values()}
+        target = load(file, None).targets["crm"]
+        assert target.soft_references or {
+            policy for record in target.records.values() for policy in record.links.values()
+        }
