@@ -125,8 +125,9 @@ class PostgresqlSession(PostgresqlWork):
         relation, about = self._relation(table), self._table(table)
         columns = sql.listed("t", [column.name for column in about.stored])
         query = (
-            f"SELECT {columns} FROM {relation.rows} t"
-            f" WHERE {sql.bound('t', relation, about.key)}{self._lock('t')}"
+            f"SELECT {columns} FROM {relation.rows} t WHERE {sql.bound('t', relation, about.key)}"
+            # Others may still add rows that point at it.
+            f"{' FOR NO KEY UPDATE OF t' if self.locking else ''}"
         )
         with translated(self._target, table):
             return self._execute(query, key).fetchone()

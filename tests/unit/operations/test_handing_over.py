@@ -163,6 +163,7 @@ def test_the_heir_is_locked_and_nobody_adds_what_would_block(tmp_path: Path) -> 
             with pytest.raises(Exception, match="lock timeout"):
                 bench.sql(f"SET lock_timeout = '100ms'; {statement}")
             waits.append(statement)
+        bench.sql("SET lock_timeout = '100ms'; INSERT INTO audit VALUES (98, 1, 'of the heir')")
 
     with postgresql(tmp_path, policies={**POLICIES, NOTES: "block"}) as bench:
         bench.sql("DELETE FROM notes WHERE id = 60")
