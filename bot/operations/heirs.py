@@ -139,4 +139,5 @@ def _linked(session: Session, found: Closure, edge: Edge, heir: Heir) -> dict[st
         raise NotFound("operations.no-match-heir", target=found.ground.target, table=table.name)
     names = [column.name for column in table.stored]
     pairs: Sequence[tuple[str, str]] = [*zip(edge.child_columns, edge.parent_columns, strict=True)]
-    return {child: row[names.index(parent)] for child, parent in pairs}
+    values = {child: row[names.index(parent)] for child, parent in pairs}
+    return {child: f"{edge.prefix}{value!s}" for child, value in values.items()} if edge.prefix else values

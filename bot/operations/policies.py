@@ -26,8 +26,6 @@ def _wrong_link(catalogue: Catalogue, found: Sequence[Edge], policy: Policy) -> 
         return None
     if any(edge.path for edge in found):
         return "operations.link-json"
-    if policy == "reassign" and any(edge.prefix for edge in found):
-        return "operations.link-text"
     if len(found) > 1:
         return "operations.link-twice"
     if policy == "nullify":

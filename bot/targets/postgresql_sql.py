@@ -135,7 +135,7 @@ def moved(edge: Edge, links: Links, child: Relation, columns: Sequence[str]) -> 
     parents = zip(edge.child_columns, edge.parent_columns, strict=True)
     for (name, parent), kind in zip(parents, links.parent_cast, strict=True):
         if name in columns:
-            yield name, f"CAST(p.{quote(parent)}{kind} AS {child.casts[name]})"
+            yield name, f"CAST({links.before}p.{quote(parent)}{kind} AS {child.casts[name]})"
 
 
 def linked(links: Links, parents: Sequence[str], children: Sequence[str]) -> str:

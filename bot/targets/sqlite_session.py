@@ -169,8 +169,8 @@ class SqliteSession:
     def _shared(self, edge: Edge, columns: Sequence[str], unique: Sequence[str]) -> str:
         """Another row ``u`` will share the values of a unique key with ``t``, once both have moved."""
         key, links = self._table(edge.child).key, f"temp.{self._links[edge]}"
-        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
-        new = " AND ".join(f"u.{quote(name)} = p.{quote(place[name])}" for name in unique if name in columns)
+        moved = dict(sql.moved(edge, columns))
+        new = " AND ".join(f"u.{quote(name)} = {moved[name]}" for name in unique if name in moved)
         moving = f"EXISTS (SELECT 1 FROM {links} m WHERE {sql.matched('u', key, 'm', 'k')})"
         parts = [
             f"NOT ({sql.matched('u', key, 'n', 'k')})",

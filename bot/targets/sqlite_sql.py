@@ -1,7 +1,7 @@
 """Pieces of SQL for SQLite. Pure: names in, text out; every name is quoted, no value ever appears."""
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.model.backups import InvalidText, Value
@@ -74,6 +74,14 @@ def linked(edge: Edge, parents: Sequence[str], children: Sequence[str]) -> str:
     if edge.prefix:
         return f"({literal(edge.prefix)} || {parents[0]}) = {children[0]}"
     return " AND ".join(f"{parent} = {child}" for parent, child in zip(parents, children, strict=True))
+
+
+def moved(edge: Edge, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each of ``columns`` with what it holds once the child points at the parent ``p``."""
+    before = f"{literal(edge.prefix)} || " if edge.prefix else ""
+    for name, parent in zip(edge.child_columns, edge.parent_columns, strict=True):
+        if name in columns:
+            yield name, f"({before}p.{quote(parent)})"
 
 
 def filled(edge: Edge, children: Sequence[str]) -> str:

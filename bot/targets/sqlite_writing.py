@@ -47,8 +47,7 @@ class SqliteWriting(SqliteSession):
 
     def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
         """See ``Writing``."""
-        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
-        values = ", ".join(f"{quote(name)} = p.{quote(place[name])}" for name in columns)
+        values = ", ".join(f"{quote(name)} = {value}" for name, value in sql.moved(edge, columns))
         match = sql.matched("t", self._table(edge.child).key, "n", "k")
         return self._write(
             f"UPDATE OR ABORT main.{quote(edge.child)} AS t SET {values}"

@@ -63,6 +63,10 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         made.__exit__(None, None, None)
 
 
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
 def test_exactly_the_rows_that_name_the_record_go_with_it_and_come_back(make: Make) -> None:
     """Neither 12 for 1, nor another word in front, nor another place in the JSON, nor a list or true."""
     bench = make(FILES, EVENTS, NOTES)
@@ -80,6 +84,16 @@ def test_a_text_link_is_emptied_and_gets_its_whole_text_back(make: Make) -> None
     before = bench.dump()
     done = bench.delete("1")
     assert bench.ask("SELECT id FROM files WHERE resource IS NULL ORDER BY id") == [(1,), (5,)]
+    bench.restore(done)
+    assert bench.dump() == before
+
+
+def test_a_text_link_is_handed_over_with_the_words_in_front(make: Make) -> None:
+    bench = make(FILES, policies={"files.resource -> party.id": "reassign"})
+    before = bench.dump()
+    done = bench.delete("12", heir="2")
+    assert done.problem is None
+    assert [_text(row[0]) for row in bench.ask("SELECT resource FROM files WHERE id = 2")] == [f"{PREFIX}2"]
     bench.restore(done)
     assert bench.dump() == before
 
@@ -111,7 +125,6 @@ WRONG = {
         "reassign",
         "operations.link-json",
     ),
-    "a text cannot be handed over": (FILES, "files.resource -> party.id", "reassign", "operations.link-text"),
 }
 
 
