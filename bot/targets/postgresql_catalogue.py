@@ -82,7 +82,9 @@ SELECT i.indrelid::text, i.indisprimary, i.indisunique AND i.indimmediate, i.ind
               LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[k]
                AND a.attnum <> 0 ORDER BY k)),
        pg_catalog.array_to_json(ARRAY(
-         SELECT pg_catalog.format('OPERATOR(%I.%s)', on_.nspname, o.oprname)
+         -- Only a B-tree calls its third strategy equality; other kinds of index may have none.
+         SELECT CASE WHEN o.oid IS NOT NULL
+                     THEN pg_catalog.format('OPERATOR(%I.%s)', on_.nspname, o.oprname) END
                FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) k
                JOIN pg_catalog.pg_opclass oc ON oc.oid = i.indclass[k]
                LEFT JOIN pg_catalog.pg_amop ao ON ao.amopfamily = oc.opcfamily AND ao.amopstrategy = 3

@@ -55,6 +55,19 @@ SHAPES: dict[str, tuple[str, str, dict[str, int]]] = {
         """,
         {"Sales.Customer": 1, '100% "odd" one.select': 1, "public.a.b": 1},
     ),
+    "every kind of index, and a constraint that excludes": (
+        "customers",
+        """
+        CREATE TABLE customers (id int PRIMARY KEY, at int4range, doc jsonb, body tsvector, place point, mail text UNIQUE,
+            EXCLUDE USING gist (at WITH &&));
+        CREATE TABLE tags (id int PRIMARY KEY, c int REFERENCES customers ON DELETE CASCADE);
+        CREATE INDEX ON customers USING gin (doc); CREATE INDEX ON customers USING gin (body); CREATE INDEX ON customers USING hash (mail);
+        CREATE INDEX ON customers USING brin (id); CREATE INDEX ON customers USING spgist (place); CREATE INDEX ON customers USING gist (place);
+        INSERT INTO customers VALUES (1, '[1,3)', '{"a": 1}', 'x', '(1,2)', 'a@x'), (2, '[3,5)', '{}', 'y', '(2,2)', NULL);
+        INSERT INTO tags VALUES (1, 1), (2, 2);
+        """,
+        {"customers": 1, "tags": 1},
+    ),
     "a number whose text comes back with other bits": (
         "customers",
         """
