@@ -8,16 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from bot.cli import probes
+from bot.cli import probes, stanza
 from bot.cli.behind import load, settings
 from bot.cli.console import DONE, NO, USAGE, as_json, table, tell
 from bot.cli.probes import Item, Level, attempt, item
 from bot.config.check import advice, findings, shown_person
 from bot.config.problems import ConfigInvalid, ConfigProblem
 from bot.config.types import Config
+from bot.errors import BadInput
 from bot.model.people import RosterFacts
+from bot.operations import suggesting
 from bot.schedules.clock import now
 from bot.settings import Settings
+from bot.targets import open_target
 from bot.texts import say
 
 
@@ -26,9 +29,15 @@ def register(app: typer.Typer) -> None:
     app.command("check", help=say("cli.help.check"))(check)
 
 
-def check(json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False) -> None:
-    """Check everything."""
+def check(
+    json: Annotated[bool, typer.Option("--json", help=say("cli.help.json"))] = False,
+    suggest: Annotated[str | None, typer.Option("--suggest", help=say("cli.help.suggest"))] = None,
+) -> None:
+    """Check everything, or suggest what the configuration of one target could say."""
     known = settings()
+    if suggest is not None:
+        _suggest(known, suggest, json=json)
+        raise typer.Exit(DONE)
     items: list[Item] = []
     config, resolved = _configuration(known, items)
     roster = None
@@ -46,6 +55,18 @@ def check(json: Annotated[bool, typer.Option("--json", help=say("cli.help.json")
     else:
         _show(items, people, code)
     raise typer.Exit(code)
+
+
+def _suggest(known: Settings, name: str, *, json: bool) -> None:
+    config = load(known, resolve=True)
+    spec = config.targets.get(name)
+    if spec is None:
+        raise BadInput("cli.serve.target", name=name, known=", ".join(sorted(config.targets)))
+    found = suggesting.suggest(open_target(name, spec.database.url, spec.max_lock), spec)
+    if json:
+        as_json(stanza.as_data(name, found))
+    else:
+        typer.echo(stanza.as_yaml(name, found), nl=False)
 
 
 def _configuration(known: Settings, items: list[Item]) -> tuple[Config | None, bool]:

@@ -13,8 +13,10 @@ from bot.config.record_types import Record, SoftReference
 from bot.config.types import Config, Target
 from bot.errors import CountersignError
 from bot.model.people import RosterFacts
+from bot.operations.lookalikes import lookalikes
 from bot.operations.policies import wrong_links
 from bot.operations.preflight import edge_of, survey
+from bot.operations.suggesting import settled_places
 from bot.settings import Settings
 from bot.store.proofs import SECRET
 from bot.targets import open_target
@@ -22,6 +24,8 @@ from bot.targets.base import Catalogue, Session
 from bot.texts import say
 
 _PROBE = "check-probe"
+#: So many lookalikes stand in the sentence.
+_SHOWN = 5
 
 
 class Level(StrEnum):
@@ -66,6 +70,7 @@ def of_target(name: str, target: Target, source: Source | None = None) -> Iterat
         if all(one.level is not Level.ERROR for one in found):
             found += _rights(name, target, session)
         yield from found
+        yield from _lookalikes(name, target, catalogue)
     if all(one.level is not Level.ERROR for one in found):
         yield item(
             Level.OK,
@@ -204,6 +209,16 @@ def _rights(name: str, target: Target, session: Session) -> Iterator[Item]:
             yield item(Level.ERROR, error.key, **error.params)
     for grant in grants:
         yield item(Level.ERROR, "cli.check.missing-right", target=name, grant=grant)
+
+
+def _lookalikes(name: str, target: Target, catalogue: Catalogue) -> Iterator[Item]:
+    """Columns that look like references and about which nobody has said anything, and how many."""
+    settled = settled_places(target.soft_references, target.ignored_references)
+    found = lookalikes(catalogue, settled)
+    if found:
+        listed = "; ".join(f"{one.place} -> {one.meant}" for one in found[:_SHOWN])
+        more = "; …" if len(found) > _SHOWN else ""
+        yield item(Level.NOTE, "cli.check.lookalikes", target=name, n=len(found), columns=listed + more)
 
 
 def _no_column(name: str, what: str, table: str, column: str, catalogue: Catalogue) -> Item:

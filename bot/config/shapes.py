@@ -62,6 +62,7 @@ EXAMPLES: Mapping[str, str] = {
     "person": "person: slack_id",
     "links": 'links: {"orders.owner_id -> users.id": reassign}',
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",
+    "ignored_references": "ignored_references: [orders.legacy_id]",
     "from": 'from: notes.subject_id in “soft_references”, from: "22:00" in “window”, '
     "or from: 2026-12-20 in “closed”",
     "to": 'to: customers.id in “soft_references”, to: "05:00" in “window”, or to: 2027-01-06 in “closed”',

@@ -185,6 +185,7 @@ class Target(Frozen):
     database: Database
     records: Table[Record] = Field(default_factory=lambda: MappingProxyType({}))
     soft_references: tuple[SoftReference, ...] = ()
+    ignored_references: tuple[Annotated[str, AfterValidator(values.place)], ...] = ()
     host: Name | None = None
     services: tuple[Service, ...] = ()
     files: tuple[Folder, ...] = ()

@@ -161,6 +161,12 @@ class Session(Protocol):
         Case counts; wildcards are characters; a number matches only in its plain form (``12``, not ``1e1``).
         """
 
+    def sample(self, table: str, columns: Sequence[str], limit: int) -> list[Row]:
+        """At most ``limit`` different combinations of what these columns hold, none of them NULL, as texts.
+
+        Only the first few thousand rows are looked at.
+        """
+
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """Add the rows with these keys to the table's key set, as round 0; how many of them exist."""
 

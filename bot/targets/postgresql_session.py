@@ -73,6 +73,19 @@ class PostgresqlSession(PostgresqlWork):
         with translated(self._target, table):
             return list(self._execute(query, [text]).fetchall())
 
+    def sample(self, table: str, columns: Sequence[str], limit: int) -> list[Row]:
+        """See ``Session``."""
+        self._look()
+        texts = ", ".join(f"t.{quote(name)}::pg_catalog.text" for name in columns)
+        filled = " AND ".join(f"t.{quote(name)} IS NOT NULL" for name in columns)
+        query = (
+            f"SELECT DISTINCT * FROM (SELECT {texts} FROM {self._relation(table).rows} t"
+            f" WHERE {filled} LIMIT {sql.SAMPLED}) s({', '.join(f'c{n}' for n in range(len(columns)))})"
+            f" LIMIT {int(limit)}"
+        )
+        with translated(self._target, table):
+            return list(self._execute(query).fetchall())
+
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""
         name, relation = self._key_set(table), self._relation(table)

@@ -13,6 +13,9 @@ from bot.targets.base import Edge
 #: The ordinary equality; types of an extension bring one of their own.
 EQUAL = "OPERATOR(pg_catalog.=)"
 
+#: So many rows are enough to see what a column holds.
+SAMPLED = 5000
+
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{0,99}[1-9])?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)

@@ -93,6 +93,16 @@ class SqliteSession:
             found += self._read(query, table, values)
         return found[:limit]
 
+    def sample(self, table: str, columns: Sequence[str], limit: int) -> list[Row]:
+        """See ``Session``; bytes that are no text count as none."""
+        texts = ", ".join(f"CAST(t.{quote(name)} AS TEXT)" for name in columns)
+        plain = " AND ".join(f"typeof(t.{quote(name)}) NOT IN ('null', 'blob')" for name in columns)
+        query = (
+            f"SELECT DISTINCT * FROM (SELECT {texts} FROM main.{quote(table)} t WHERE {plain}"
+            f" LIMIT {sql.SAMPLED}) LIMIT {int(limit)}"
+        )
+        return list(self._read(query, table))
+
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""
         name, columns = self._key_set(table), self._table(table).key

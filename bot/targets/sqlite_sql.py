@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from bot.model.backups import InvalidText, Value
 from bot.targets.base import Edge
 
+#: So many rows are enough to see what a column holds.
+SAMPLED = 5000
+
 
 def quote(name: str) -> str:
     """An identifier."""

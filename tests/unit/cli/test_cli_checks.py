@@ -116,6 +116,46 @@ def test_check_finds_what_the_schema_does_not_allow_of_links_with_its_line(
     assert all(f"line {line}" in text for line, text in errors.items())
 
 
+def test_check_counts_what_looks_like_a_reference_and_names_the_first_few(installation: Installation) -> None:
+    """One note, however many there are, and it is no reason to say no."""
+    code = installation.command("check").code
+    with sqlite3.connect(installation.folder / "crm.db") as connection:
+        for number in range(7):
+            connection.execute(f"CREATE TABLE t{number} (id INTEGER PRIMARY KEY, customer_id INTEGER)")
+    said = [text for text in levels(installation)["note"] if "look like references" in text]
+    assert len(said) == 1
+    assert "7 columns" in said[0]
+    assert "t4.customer_id -> customers.id; …" in said[0]
+    assert "t5" not in said[0]
+    assert installation.command("check").code == code
+    ignored = "ignored_references: [" + ", ".join(f"t{number}.customer_id" for number in range(7)) + "]"
+    text = installation.config.read_text().replace(
+        "    soft_references:", f"    {ignored}\n    soft_references:"
+    )
+    installation.config.write_text(text)
+    assert not [text for text in levels(installation)["note"] if "look" in text and "reference" in text]
+
+
+def test_a_suggestion_goes_to_standard_output_and_nothing_else_does(installation: Installation) -> None:
+    with sqlite3.connect(installation.folder / "crm.db") as connection:
+        connection.executescript(
+            "CREATE TABLE deals (id INTEGER PRIMARY KEY, customer_id INTEGER);"
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, customer_id INTEGER);"
+        )
+    answer = installation.command("check", "--suggest", "crm")
+    assert (answer.code, answer.err) == (0, "")
+    assert "- {from: deals.customer_id, to: customers.id}" in answer.out
+    assert 'label: "{name}"' in answer.out
+    data = installation.command("check", "--suggest", "crm", "--json").data
+    assert [one["from"] for one in data["soft_references"]] == ["deals.customer_id", "tasks.customer_id"]
+    assert data["records"]["customer"]["find_by"] == ["id", "email", "name"]
+
+
+def test_a_suggestion_for_a_system_that_is_not_there_is_two(installation: Installation) -> None:
+    answer = installation.command("check", "--suggest", "no-such-system")
+    assert (answer.code, answer.out) == (2, "")
+
+
 def test_check_says_every_problem_of_the_file_with_its_line(installation: Installation) -> None:
     lines = installation.config.read_text().replace("[1 of dba]", "[1 of dbaa]")
     installation.config.write_text(f"{lines}surprise: true\n")

@@ -1,0 +1,182 @@
+"""Columns that look like references and are neither keys nor declared nor ignored: pure, by name and type.
+
+What counts as a likeness: a name that ends or begins as an identifier does and names a table
+(``customer_id``, ``customerId``, ``id_customer``, ``principalid``); a whole number called like a table
+(``queue``); the names of those who did something (``owner``, ``created_by``) where there are user
+accounts; ``parent_id``; and a pair of type and identifier (``ObjectType``, ``ObjectId``), whose table
+stands in the rows.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.operations.names import TableNames, stem, stems, words
+from bot.targets.base import Catalogue, Table, TableColumn
+
+#: ``plain``: names one table. ``pair``: another column says which table.
+Kind = Literal["plain", "pair"]
+Family = Literal["number", "text", "uuid", "other"]
+
+_DOERS = frozenset({"owner", "creator", "author", "assignee", "approver", "reviewer", "editor", "manager"})
+_ACCOUNTS = ("user", "account", "useraccount", "employee", "member", "person", "staff", "agent")
+_PARENTS = frozenset({"parent", "root", "ancestor", "original", "previous", "predecessor", "successor"})
+_TYPES = frozenset({"type", "kind", "class", "model", "domain"})
+#: ``id`` and ``code`` alone tell nothing.
+_SHORT = 5
+_NUMBER = re.compile(r"int|serial|number|numeric\(\d+(,\s*0)?\)$|decimal\(\d+(,\s*0)?\)$")
+_TEXT = re.compile(r"char|text|clob|string|citext")
+
+
+@dataclass(frozen=True)
+class Lookalike:
+    """A column that looks like a reference. ``parent`` is empty where only the rows can tell the table."""
+
+    child: str
+    column: str
+    kind: Kind
+    parent: str = ""
+    parent_column: str = ""
+    type_column: str = ""
+
+    @property
+    def place(self) -> str:
+        """``table.column``, as the configuration writes it."""
+        return f"{self.child}.{self.column}"
+
+    @property
+    def meant(self) -> str:
+        """What it seems to mean: ``customers.id``, or the column that says it."""
+        return f"{self.parent}.{self.parent_column}" if self.parent else f"({self.type_column})"
+
+
+def lookalikes(catalogue: Catalogue, known: Iterable[str] = ()) -> tuple[Lookalike, ...]:
+    """Every such column, by table and column. ``known``: the places that are declared or ignored."""
+    settled = {*known, *(f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns)}
+    names = TableNames(catalogue.tables)
+    accounts, keys = names.called(*_ACCOUNTS), _telling_keys(catalogue)
+    found = []
+    for table in catalogue.tables.values():
+        for column in table.stored:
+            if f"{table.name}.{column.name}" not in settled:
+                found += [*_of(catalogue, names, keys, accounts, table, column)]
+    return tuple(sorted(found, key=lambda one: (one.child, one.column)))
+
+
+def family(column: TableColumn) -> Family:
+    """Which values can be equal at all; a type of the schema's own is ``other``."""
+    kind = column.type.lower()
+    if "uuid" in kind:
+        return "uuid"
+    if _TEXT.search(kind):
+        return "text"
+    return "number" if _NUMBER.search(kind) and "[" not in kind and "interval" not in kind else "other"
+
+
+def identifier(table: Table, like: TableColumn | None = None) -> TableColumn | None:
+    """The column by which rows of a table are referred to: its key, or its ``id``; of the type of ``like``.
+
+    Rows that nothing identifies cannot go, and so need no links.
+    """
+    if not table.key:
+        return None
+    keys = [table.column(table.key[0])] if len(table.key) == 1 else []
+    named = [one for one in table.stored if one.name.lower() in ("id", "uuid", "guid")]
+    for column in [*keys, *named]:
+        if column is not None and (like is None or family(column) == family(like)):
+            return column
+    return None
+
+
+def type_column(table: Table, column: TableColumn) -> TableColumn | None:
+    """The column beside this one that says of which kind it is: ``ObjectType`` beside ``ObjectId``."""
+    for base, sure in stems(column.name):
+        for other in table.stored if sure else ():
+            parts = words(other.name)
+            glued = "".join(parts)
+            pair = parts[:-1] == base and parts[-1] in _TYPES
+            pair |= any(glued == "".join(base) + kind for kind in _TYPES)
+            if pair and family(other) in ("text", "other", "number") and other.name != column.name:
+                return other
+    return None
+
+
+def _of(
+    catalogue: Catalogue,
+    names: TableNames,
+    keys: Mapping[str, str],
+    accounts: str | None,
+    table: Table,
+    column: TableColumn,
+) -> Iterator[Lookalike]:
+    if family(column) == "other" or _is_own_key(table, column):
+        return
+    kind = type_column(table, column)
+    if kind is not None:
+        yield Lookalike(table.name, column.name, "pair", type_column=kind.name)
+        return
+    parent = _by_key(keys, table, column) or _meant(names, accounts, table, column)
+    if parent is None:
+        return
+    there = identifier(catalogue.tables[parent], column)
+    if there is not None and (parent, there.name) != (table.name, column.name):
+        yield Lookalike(table.name, column.name, "plain", parent, there.name)
+
+
+def _is_own_key(table: Table, column: TableColumn) -> bool:
+    """The row's own name, not somebody else's: the only column of the key, or the table's ``id``."""
+    own = ("".join(words(table.name)), "".join(words(table.name)).removesuffix("s"))
+    glued = "".join(words(column.name))
+    if table.key == (column.name,):
+        return glued in ("id", "uuid", "guid", "oid") or any(glued == f"{name}id" for name in own)
+    return glued in ("id", "uuid", "guid")
+
+
+def _telling_keys(catalogue: Catalogue) -> dict[str, str]:
+    """Keys with a name of their own, such as ``groupid``, and the one table whose key is called so."""
+    found: dict[str, list[str]] = {}
+    borrowed = {(edge.child, edge.child_columns) for edge in catalogue.edges}
+    for table in catalogue.tables.values():
+        own = (table.name, table.key) not in borrowed and len(table.key) == 1
+        if own and len("".join(words(table.key[0]))) > _SHORT:
+            found.setdefault(table.key[0].lower(), []).append(table.name)
+    return {
+        key: tables[0] for key, tables in found.items() if len(tables) == 1 and any(s for _, s in stems(key))
+    }
+
+
+def _by_key(keys: Mapping[str, str], table: Table, column: TableColumn) -> str | None:
+    """``groupid``, ``parent_groupid``, ``groupid_old`` and ``groupid2`` where a key is called ``groupid``."""
+    name = column.name.lower()
+    if table.key == (column.name,) and keys.get(name) == table.name:
+        return None
+    if name in keys:
+        return keys[name]
+    parts = name.split("_")
+    for start, end in ((1, len(parts)), (0, len(parts) - 1), (1, len(parts) - 1)):
+        found = keys.get("_".join(parts[start:end]))
+        if found is not None:
+            return found
+    return keys.get(name.rstrip("0123456789"))
+
+
+def _meant(names: TableNames, accounts: str | None, table: Table, column: TableColumn) -> str | None:
+    number = family(column) in ("number", "uuid")
+    for parts, sure in stems(column.name):
+        if not parts or not (sure or number):
+            continue
+        found = names.meant(parts, table.name) if sure else names.whole(parts, table.name)
+        if found is not None:
+            return found
+        if parts[-1] in _PARENTS or (parts[0] in _PARENTS and len(parts) == 1):
+            return table.name
+    return accounts if number and _did_something(column.name) else None
+
+
+def _did_something(column: str) -> bool:
+    """``created_by``, ``lastupdatedby``, ``owner_id``, ``approver``."""
+    parts, _ = stem(column)
+    last = parts[-1] if parts else ""
+    somebody = last == "uid" and len(parts) > 1
+    return somebody or last in _DOERS or last == "by" or last.endswith(("edby", "erby", "tby", "nby"))

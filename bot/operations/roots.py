@@ -1,0 +1,178 @@
+"""Kinds of records that people will want to delete: much points at them, and a person can name them.
+
+Pure. For user accounts also what becomes of what others work with: it goes to somebody else, or forbids the
+deletion.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bot.config.record_types import Policy
+from bot.operations.closure import default_policy
+from bot.operations.names import singular, words
+from bot.operations.policies import own_columns
+from bot.targets.base import Catalogue, Edge, Table
+
+_MOST = 8
+_HUMAN = (
+    "email", "emailaddress", "mail", "mailaddress", "username", "login", "loginname", "alias", "name",
+    "number", "code", "customernumber", "accountnumber", "invoicenumber", "ordernumber", "reference", "sku",
+    "slug", "host", "phone", "externalid", "vatnumber", "title", "subject",
+)  # fmt: skip
+_NAMES = (
+    "name", "fullname", "realname", "displayname", "title", "companyname", "username", "login", "label",
+    "subject", "email", "emailaddress", "number", "code", "host",
+)  # fmt: skip
+_SUBJECTS = frozenset({
+    "customer", "client", "contact", "company", "organization", "organisation", "party", "person", "patient",
+    "student", "member", "subscriber", "guest", "lead", "user", "account", "employee", "supplier", "vendor",
+    "ticket", "host", "device", "project", "order", "invoice", "contract", "opportunity", "case",
+})  # fmt: skip
+_LISTS = frozenset({
+    "type", "status", "state", "country", "currency", "language", "category", "role", "group", "permission",
+    "setting", "config", "template", "unit", "class", "kind", "priority", "stage", "migration", "model",
+    "field", "module", "action", "menu", "view", "sequence", "icon", "tag", "image", "script", "locale",
+    "timezone",
+})  # fmt: skip
+_ACCOUNTS = frozenset({"user", "useraccount", "login", "cremeuser"})
+_SECRETS = frozenset({
+    "password", "passwd", "passwordhash", "hashedpassword", "encryptedpassword", "pwhash", "passhash",
+})  # fmt: skip
+_OWN = frozenset({
+    "session", "token", "preference", "setting", "profile", "identity", "membership", "member", "favorite",
+    "favourite", "bookmark", "notification", "subscription", "password", "credential", "device", "role",
+    "permission", "group", "login", "avatar", "cache", "search", "filter", "authtoken", "attribute", "config",
+    "dashboard", "widget",
+})  # fmt: skip
+_RECORDS = frozenset({"audit", "log", "auditlog", "history", "journal", "ledger", "trail", "event"})
+
+
+@dataclass(frozen=True)
+class Root:
+    """A kind of record as it could stand in the configuration; ``pointing`` links lead to its table."""
+
+    name: str
+    table: str
+    find_by: tuple[str, ...]
+    label: str
+    pointing: int
+    links: Mapping[str, Policy] = field(default_factory=dict)
+
+
+def human_columns(table: Table) -> tuple[str, ...]:
+    """Columns by which a person may name a row, the best first; whether they tell rows apart is not known."""
+    glued = {"".join(words(column.name)): column.name for column in table.stored}
+    own = "".join(words(table.name)[-1:])
+    wanted = [name for short in _HUMAN for name in (short, singular(own) + short)]
+    return tuple(dict.fromkeys(glued[name] for name in wanted if name in glued))
+
+
+def candidates(catalogue: Catalogue, edges: Iterable[Edge]) -> tuple[str, ...]:
+    """The tables that may be kinds of records, the likeliest first; at most a few more than are suggested."""
+    pointing = _pointing(edges)
+    found = [
+        table
+        for table in catalogue.tables.values()
+        if table.key and pointing[table.name] > 1 and human_columns(table) and not _is_list(table)
+    ]
+    ordered = sorted(found, key=lambda one: (not _is_subject(one), -pointing[one.name], one.name))
+    return tuple(table.name for table in ordered[: 3 * _MOST])
+
+
+def roots(
+    catalogue: Catalogue, edges: Sequence[Edge], humans: Mapping[str, Sequence[str]]
+) -> tuple[Root, ...]:
+    """``edges`` are all links; ``humans``: by table, the columns that were seen to tell rows apart."""
+    pointing = _pointing(edges)
+    chosen = [name for name in candidates(catalogue, edges) if humans.get(name)][:_MOST]
+    taken: dict[str, str] = {}
+    for table in chosen:
+        parts = words(table.rpartition(".")[2])
+        short, whole = singular(parts[-1]), "-".join(parts)
+        taken[table] = short if short not in taken.values() else whole
+    return tuple(
+        Root(
+            name=taken[table],
+            table=table,
+            find_by=_find_by(catalogue.tables[table], humans[table]),
+            label=_label(catalogue.tables[table], humans[table]),
+            pointing=pointing[table],
+            links=_links(catalogue, edges, table, chosen) if _is_account(catalogue.tables[table]) else {},
+        )
+        for table in chosen
+    )
+
+
+def _pointing(edges: Iterable[Edge]) -> Counter[str]:
+    links = {(edge.child, edge.child_columns, edge.parent) for edge in edges}
+    return Counter(parent for _, _, parent in links)
+
+
+def _find_by(table: Table, humans: Sequence[str]) -> tuple[str, ...]:
+    key = table.key if len(table.key) == 1 else ()
+    return tuple(dict.fromkeys([*key, *humans[:2]]))
+
+
+def _label(table: Table, humans: Sequence[str]) -> str:
+    glued = {"".join(words(column.name)): column.name for column in table.stored}
+    first, last = glued.get("firstname", glued.get("givenname")), glued.get("lastname", glued.get("surname"))
+    if first and last:
+        return f"{{{first}}} {{{last}}}"
+    column = next((glued[name] for name in _NAMES if name in glued), humans[0])
+    return f"{{{column}}}"
+
+
+def _links(
+    catalogue: Catalogue, edges: Sequence[Edge], root: str, chosen: Sequence[str]
+) -> dict[str, Policy]:
+    found: dict[str, Policy] = {}
+    labels = Counter(edge.label for edge in edges)
+    for edge in edges:
+        if edge.parent == root and default_policy(edge) == "follow":
+            policy = _policy(catalogue, edge, chosen, alone=labels[edge.label] == 1)
+            if policy != "follow":
+                found[edge.label] = policy
+    return dict(sorted(found.items()))
+
+
+def _policy(catalogue: Catalogue, edge: Edge, chosen: Sequence[str], *, alone: bool) -> Policy:
+    """What belongs to the account goes with it; what tells of deeds stays; the rest goes to somebody else."""
+    child = catalogue.tables[edge.child]
+    if edge.where or _is_own(child, edge) or (edge.action == "cascade" and edge.child not in chosen):
+        return "follow"
+    if _RECORDS & {singular(word) for word in words(child.name)}:
+        return "block"
+    plain = alone and not edge.prefix and not edge.path and edge.sound
+    if plain and own_columns(catalogue, edge):
+        return "reassign"
+    return "block"
+
+
+def _is_own(child: Table, edge: Edge) -> bool:
+    """A setting, a session, a membership: nobody else works with it."""
+    parts, parent = words(child.name.rpartition(".")[2]), words(edge.parent.rpartition(".")[2])
+    said = {singular(word) for word in parts}
+    extends = len(parts) > len(parent) and [*map(singular, parts[: len(parent)])] == [*map(singular, parent)]
+    doer = words(edge.child_columns[0])[-1:] == ("by",)
+    return not doer and (bool(_OWN & said) or extends or bool(set(edge.child_columns) & set(child.key)))
+
+
+def _is_subject(table: Table) -> bool:
+    parts = words(table.name.rpartition(".")[2])
+    return bool(parts) and (singular(parts[-1]) in _SUBJECTS or _is_account(table))
+
+
+def _is_account(table: Table) -> bool:
+    parts = words(table.name.rpartition(".")[2])
+    secret = any("".join(words(column.name)) in _SECRETS for column in table.stored)
+    return bool(parts) and (singular(parts[-1]) in _ACCOUNTS or (secret and not _named_as_list(parts)))
+
+
+def _is_list(table: Table) -> bool:
+    parts = words(table.name.rpartition(".")[2])
+    return bool(parts) and _named_as_list(parts) and not _is_account(table)
+
+
+def _named_as_list(parts: Sequence[str]) -> bool:
+    return any(singular(parts[-1]).endswith(word) for word in _LISTS)

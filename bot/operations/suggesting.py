@@ -1,0 +1,67 @@
+"""What the configuration of a target could say, found in its schema and in a few of its rows; read-only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bot.config.record_types import SoftReference
+from bot.config.types import Target
+from bot.operations import evidence
+from bot.operations.evidence import Seen
+from bot.operations.lookalikes import Lookalike, lookalikes
+from bot.operations.names import TableNames
+from bot.operations.preflight import edge_of
+from bot.operations.roots import Root, candidates, human_columns, roots
+from bot.targets.base import RecordTarget
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """``links`` are to be declared. ``doubtful``: look like references, and the rows do not bear it out."""
+
+    roots: tuple[Root, ...]
+    links: tuple[Seen, ...]
+    doubtful: tuple[tuple[Lookalike, Seen | None], ...]
+
+
+def settled_places(references: Iterable[SoftReference], ignored: Iterable[str]) -> frozenset[str]:
+    """The columns, as ``table.column``, about which the configuration has spoken."""
+    return frozenset({*(one.from_ for one in references), *ignored})
+
+
+def suggest(target: RecordTarget, spec: Target) -> Suggestion:
+    """Look at the schema and at samples.
+
+    Raises:
+        CountersignError: as ``Session``.
+    """
+    quote = "`" if target.identity["kind"] in ("mysql", "mariadb") else '"'
+    with target.reading() as session:
+        catalogue = session.catalogue()
+        names = TableNames(catalogue.tables)
+        settled = settled_places(spec.soft_references, spec.ignored_references)
+        links: list[Seen] = []
+        doubtful: list[tuple[Lookalike, Seen | None]] = []
+        for one in lookalikes(catalogue, settled):
+            seen = (
+                [evidence.of_plain(session, one)]
+                if one.kind == "plain"
+                else [*evidence.of_pair(session, names, one, quote)]
+            )
+            good = [each for each in seen if each.likely]
+            links += good
+            if not good:
+                doubtful.append((one, seen[0] if seen else None))
+        known = settled | {f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns}
+        known |= {f"{one.edge.child}.{one.edge.child_columns[0]}" for one in links}
+        inside = [*evidence.of_texts(session, names, known), *evidence.of_json(session, names, known)]
+        links += [one for one in inside if one.found and one.likely]
+        edges = [*catalogue.edges, *map(edge_of, spec.soft_references), *(one.edge for one in links)]
+        humans = {
+            name: [
+                column
+                for column in human_columns(catalogue.tables[name])
+                if evidence.different(session, name, column)
+            ]
+            for name in candidates(catalogue, edges)
+        }
+    return Suggestion(roots(catalogue, edges, humans), tuple(links), tuple(doubtful))

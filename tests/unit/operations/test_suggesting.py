@@ -1,0 +1,150 @@
+"""What is suggested for a schema nobody described: it loads, and with it everything that hangs off goes and comes back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.cli import stanza
+from bot.config.load import load
+from bot.config.types import Target
+from bot.operations.suggesting import Suggestion, suggest
+from tests.fakes.operations import Bench, make_bench, postgresql_bench
+
+SCHEMA = """
+CREATE TABLE accounts_user (id INTEGER PRIMARY KEY, username VARCHAR(40) UNIQUE, password_hash VARCHAR(80), "First Name" VARCHAR(20));
+CREATE TABLE crm_customer (id INTEGER PRIMARY KEY, email VARCHAR(40) UNIQUE, name VARCHAR(40), owner_id INTEGER, created_by INTEGER);
+CREATE TABLE crm_deal (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL, title VARCHAR(40), legacy_customer_id INTEGER);
+CREATE TABLE crm_note (id INTEGER PRIMARY KEY, "ObjectType" VARCHAR(20), "ObjectId" INTEGER, body VARCHAR(40));
+CREATE TABLE crm_file (id INTEGER PRIMARY KEY, resource VARCHAR(40));
+CREATE TABLE crm_event (id INTEGER PRIMARY KEY, payload JSON);
+CREATE TABLE user_session (id INTEGER PRIMARY KEY, user_id INTEGER);
+CREATE TABLE audit_log (id INTEGER PRIMARY KEY, user_id INTEGER, what VARCHAR(40));
+INSERT INTO accounts_user VALUES (1, 'ann', 'x', 'Ann'), (2, 'bob', 'x', 'Bob');
+INSERT INTO crm_customer VALUES (10, 'ada@x', 'Ada', 1, 1), (11, 'cy@x', 'Cy', 2, 1), (12, 'dee@x', 'Dee', 2, 2);
+INSERT INTO crm_deal VALUES (100, 10, 'a', 7001), (101, 10, 'b', 7002), (102, 11, 'c', 7003);
+INSERT INTO crm_note VALUES (1, 'crm::Customer', 10, 'x'), (2, 'crm::Customer', 11, 'y'), (3, 'crm::Deal', 100, 'z'), (4, 'x', 10, 'w');
+INSERT INTO crm_file VALUES (1, 'crm.customer,10'), (2, 'crm.deal,102'), (3, 'see /tmp/12'), (4, NULL);
+INSERT INTO crm_event VALUES (1, '{"customer": {"id": 10}}'), (2, '{"customer": {"id": 12}}'), (3, NULL), (4, '[]');
+INSERT INTO user_session VALUES (1, 1), (2, 2);
+INSERT INTO audit_log VALUES (1, 1, 'ada@x told us');
+"""
+AROUND = """\
+workspace: T0ACME
+channel: C0DELETIONS
+roles: {dba: {users: [U0BOB]}}
+STANZA
+    database: {url: "URL"}
+rules: [{name: all, when: {operation: restore}, request: [dba], approve: [1 of dba]}]
+"""
+
+
+@contextmanager
+def _sqlite(folder: Path) -> Iterator[Bench]:
+    yield make_bench(folder, SCHEMA)
+
+
+def _postgresql(folder: Path) -> AbstractContextManager[Bench]:
+    return postgresql_bench(folder, SCHEMA)
+
+
+ENGINES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
+    "sqlite": _sqlite,
+    "postgresql": _postgresql,
+}
+
+
+@pytest.fixture(params=ENGINES)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    with ENGINES[request.param](tmp_path) as made:
+        yield made
+
+
+def written(bench: Bench, folder: Path) -> tuple[Suggestion, str, Target]:
+    """The suggestion, the piece of YAML, and what our own loader makes of it."""
+    bare = bench.spec.model_copy(update={"records": {}})
+    found = suggest(bench.target, bare)
+    text = stanza.as_yaml("crm", found)
+    file = folder / "countersign.yml"
+    file.write_text(
+        AROUND.replace("STANZA\n", text).replace("URL", bench.spec.database.url), encoding="utf-8"
+    )
+    return found, text, load(file, None).targets["crm"]
+
+
+def test_the_stanza_loads_and_says_what_there_is(bench: Bench, tmp_path: Path) -> None:
+    _, text, spec = written(bench, tmp_path)
+    links = {(one.from_, one.to, one.where, one.prefix, one.path) for one in spec.soft_references}
+    assert links == {
+        ("crm_customer.owner_id", "accounts_user.id", None, None, None),
+        ("crm_customer.created_by", "accounts_user.id", None, None, None),
+        ("crm_deal.customer_id", "crm_customer.id", None, None, None),
+        ("crm_note.ObjectId", "crm_customer.id", "\"ObjectType\" = 'crm::Customer'", None, None),
+        ("crm_note.ObjectId", "crm_deal.id", "\"ObjectType\" = 'crm::Deal'", None, None),
+        ("crm_file.resource", "crm_customer.id", None, "crm.customer,", None),
+        ("crm_file.resource", "crm_deal.id", None, "crm.deal,", None),
+        ("crm_event.payload", "crm_customer.id", None, None, "customer.id"),
+        ("user_session.user_id", "accounts_user.id", None, None, None),
+        ("audit_log.user_id", "accounts_user.id", None, None, None),
+    }
+    assert "#   - crm_deal.legacy_customer_id  # crm_customer.id: 0 of 3 values are there" in text
+    customer, user = spec.records["customer"], spec.records["user"]
+    assert (customer.table, customer.find_by, customer.label) == (
+        "crm_customer",
+        ("id", "email", "name"),
+        "{name}",
+    )
+    assert (user.table, user.find_by, user.label) == ("accounts_user", ("id", "username"), "{username}")
+    assert dict(customer.links) == {}
+    assert dict(user.links) == {
+        "audit_log.user_id -> accounts_user.id": "block",
+        "crm_customer.created_by -> accounts_user.id": "reassign",
+        "crm_customer.owner_id -> accounts_user.id": "reassign",
+    }
+
+
+def test_with_it_everything_that_hangs_off_a_customer_goes_and_comes_back(
+    bench: Bench, tmp_path: Path
+) -> None:
+    _, _, spec = written(bench, tmp_path)
+    before = bench.dump()
+    told = Bench(bench.path, spec, bench.target, bench.vault, bench.storage)
+    done = told.delete("ada@x")
+    assert done.rows == {"crm_customer": 1, "crm_deal": 2, "crm_note": 2, "crm_file": 1, "crm_event": 1}
+    assert bench.dump() != before
+    told.restore(done)
+    assert bench.dump() == before
+
+
+def test_a_user_account_goes_when_somebody_takes_over(bench: Bench, tmp_path: Path) -> None:
+    _, _, spec = written(bench, tmp_path)
+    before = bench.dump()
+    told = Bench(bench.path, spec, bench.target, bench.vault, bench.storage)
+    done = told.delete("bob", record="user", heir="ann")
+    assert (done.rows, sum(done.reassigned.values())) == ({"accounts_user": 1, "user_session": 1}, 3)
+    told.restore(done)
+    assert bench.dump() == before
+
+
+def test_no_value_of_a_row_stands_in_a_suggestion(bench: Bench, tmp_path: Path) -> None:
+    """Only the words that name a kind of row, and the names inside JSON, come out of rows."""
+    found, text, _ = written(bench, tmp_path)
+    data = repr(stanza.as_data("crm", found))
+    for value in ("ada@x", "Ada", "Ann", "bob", "7001", "told us", "/tmp/"):
+        assert value not in text
+        assert value not in data
+
+
+def test_once_it_is_said_nothing_is_left_to_say(bench: Bench, tmp_path: Path) -> None:
+    _, _, spec = written(bench, tmp_path)
+    ignored = spec.model_copy(update={"ignored_references": ("crm_deal.legacy_customer_id",)})
+    again = suggest(bench.target, ignored)
+    assert (again.links, again.doubtful) == ((), ())
+
+
+def test_a_look_changes_nothing(bench: Bench, tmp_path: Path) -> None:
+    before, seen = bench.dump(), bench.path.stat() if bench.path.exists() else None
+    written(bench, tmp_path)
+    assert bench.dump() == before
+    assert seen is None or bench.path.stat().st_mtime_ns == seen.st_mtime_ns
