@@ -31,12 +31,15 @@ CREATE TABLE orders (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES cus
 CREATE TABLE invoices (id int PRIMARY KEY, order_id int NOT NULL REFERENCES orders DEFERRABLE INITIALLY DEFERRED);
 ALTER TABLE orders ADD FOREIGN KEY (invoice_id) REFERENCES invoices DEFERRABLE INITIALLY DEFERRED;
 CREATE TABLE notes (id int PRIMARY KEY, customer_id int, body text);
+CREATE TABLE sites (id int PRIMARY KEY, customer_id int NOT NULL REFERENCES customers);
 INSERT INTO customers VALUES (1, 'Ada', NULL), (2, 'Bob', 1), (3, 'Cy', NULL);
 INSERT INTO orders VALUES (10, 1, NULL), (11, 1, NULL), (12, 3, NULL);
 INSERT INTO invoices SELECT id, id FROM orders;
 UPDATE orders SET invoice_id = id;
 INSERT INTO notes VALUES (1, 1, 'é"'), (2, 1, NULL), (3, 3, '');
+INSERT INTO sites VALUES (1, 1), (2, 3), (3, 1);
 """
+HANDED_OVER = {"sites.customer_id -> customers.id": "reassign"}
 #: Every message when asked for (``make kill-matrix``), else every eighth and the last, which comes after COMMIT.
 EACH = 1 if os.environ.get("KILL_MATRIX") == "all" else 8
 
@@ -44,7 +47,12 @@ EACH = 1 if os.environ.get("KILL_MATRIX") == "all" else 8
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[PostgresqlBench]:
     with postgresql_bench(
-        tmp_path, SCHEMA, label="{name}", soft=[("notes.customer_id", "customers.id", None)], max_lock=10
+        tmp_path,
+        SCHEMA,
+        label="{name}",
+        soft=[("notes.customer_id", "customers.id", None)],
+        policies=HANDED_OVER,
+        max_lock=10,
     ) as made:
         yield made
 
@@ -72,7 +80,7 @@ def moments(total: int, heard: bool) -> list[int]:
 def test_a_deletion_cut_at_each_message(bench: PostgresqlBench, wire: Cutter, heard: bool) -> None:
     far = over(bench, wire)
     before = bench.dump()
-    order = bench.order("1")
+    order = bench.order("1", heir="3")
     wire.cut(0, heard=heard)
     outcome = far.run(order)
     total = wire.count
@@ -104,14 +112,14 @@ def test_a_deletion_cut_at_each_message(bench: PostgresqlBench, wire: Cutter, he
 def test_a_restore_cut_at_each_message(bench: PostgresqlBench, wire: Cutter, heard: bool) -> None:
     far = over(bench, wire)
     before = bench.dump()
-    outcome = bench.delete("1")
+    outcome = bench.delete("1", heir="3")
     after = bench.dump()
     plan, _ = bench.plan_restore(outcome)
     order = RestoreOrder(plan, outcome.backup.backup_id, outcome.backup.sha256, HASH_KEY)
     wire.cut(0, heard=heard)
     restore.run(order, far.target, far.vault, RecordingGate())
     total = wire.count
-    outcome = bench.delete("1")
+    outcome = bench.delete("1", heir="3")
     done = 0
     for at in moments(total, heard):
         plan, _ = bench.plan_restore(outcome)
@@ -127,7 +135,7 @@ def test_a_restore_cut_at_each_message(bench: PostgresqlBench, wire: Cutter, hea
         if committed:
             done += 1
             assert bench.dump() == before, f"cut at {at} of {total}"
-            outcome = bench.delete("1")
+            outcome = bench.delete("1", heir="3")
         assert bench.dump() == after, f"cut at {at} of {total}"
     assert total > 30
     assert done
