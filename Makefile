@@ -65,6 +65,10 @@ fix: $(VENV)/ready-dev ## Repair what ruff can repair, and format
 bench: $(VENV)/ready-dev ## Measure speed and memory, each beside a peer (needs PostgreSQL and age; ARGS="--only archive")
 	@$(PY) -m benchmarks $(ARGS)
 
+.PHONY: real-systems
+real-systems: $(VENV)/ready-dev ## Raise real CRMs, delete and restore in each (docs/real-systems.md; REAL_SYSTEMS=folder of their scripts; some 20 minutes)
+	@$(PY) -m tests.real $(ARGS)
+
 .PHONY: page
 page: ## Build the sandbox's page again from bot/sandbox/page/src (needs node and npm)
 	@cd bot/sandbox/page && npm ci --no-audit --no-fund --silent && npm run --silent build

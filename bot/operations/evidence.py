@@ -92,11 +92,20 @@ def of_json(session: Session, names: TableNames, settled: frozenset[str]) -> Ite
                     yield _seen(session, _with(edge, path=path), values)
 
 
-def different(session: Session, table: str, column: str) -> bool:
+def tells_apart(session: Session, table: str, column: str) -> bool:
     """Whether each value that was looked at means one row, and there is one at all."""
-    values = [row[0] for row in session.sample(table, [column], _LOOKED_AT)]
-    texts = [value for value in values if isinstance(value, str) and value]
+    texts = _texts(session, table, column)
     return bool(texts) and all(len(session.find(table, column, text, 2)) == 1 for text in texts)
+
+
+def reads_as_number(session: Session, table: str, column: str) -> bool:
+    """Whether what a person types could as well be the key of another row."""
+    return any(text.isdecimal() for text in _texts(session, table, column))
+
+
+def _texts(session: Session, table: str, column: str) -> list[str]:
+    values = [row[0] for row in session.sample(table, [column], _TEXTS)]
+    return [value for value in values if isinstance(value, str) and value]
 
 
 def _seen(session: Session, edge: Edge, values: Iterable[object]) -> Seen:

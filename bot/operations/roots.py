@@ -5,15 +5,17 @@ deletion.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bot.config.record_types import Policy
 from bot.operations.closure import default_policy
 from bot.operations.names import singular, words
-from bot.operations.policies import own_columns
+from bot.operations.policies import can_be_emptied, own_columns
 from bot.targets.base import Catalogue, Edge, Table
 
+#: By so many columns, beside the key, may people name a record.
+NAMED_BY = 2
 _MOST = 8
 _HUMAN = (
     "email", "emailaddress", "mail", "mailaddress", "username", "login", "loginname", "alias", "name",
@@ -70,22 +72,36 @@ def human_columns(table: Table) -> tuple[str, ...]:
 
 def candidates(catalogue: Catalogue, edges: Iterable[Edge]) -> tuple[str, ...]:
     """The tables that may be kinds of records, the likeliest first; at most a few more than are suggested."""
-    pointing = _pointing(edges)
+    known = tuple(edges)
+    pointing = _pointing(known)
     found = [
         table
         for table in catalogue.tables.values()
-        if table.key and pointing[table.name] > 1 and human_columns(table) and not _is_list(table)
+        if len(table.key) == 1
+        and pointing[table.name] > 1
+        and (human_columns(table) or _is_whole(catalogue, known, table.name))
+        and not _is_list(table)
+        and not _is_part(table, known)
     ]
     ordered = sorted(found, key=lambda one: (not _is_subject(one), -pointing[one.name], one.name))
     return tuple(table.name for table in ordered[: 3 * _MOST])
 
 
 def roots(
-    catalogue: Catalogue, edges: Sequence[Edge], humans: Mapping[str, Sequence[str]]
+    catalogue: Catalogue,
+    edges: Sequence[Edge],
+    humans: Mapping[str, Sequence[str]],
+    numbered: Collection[str] = (),
 ) -> tuple[Root, ...]:
-    """``edges`` are all links; ``humans``: by table, the columns that were seen to tell rows apart."""
+    """``edges`` are all links; ``humans``: by table, the columns that were seen to tell rows apart.
+
+    ``numbered``: tables where such a column holds numbers, which could be taken for keys.
+    """
     pointing = _pointing(edges)
-    chosen = [name for name in candidates(catalogue, edges) if humans.get(name)][:_MOST]
+    known = [
+        name for name in candidates(catalogue, edges) if humans.get(name) or _is_whole(catalogue, edges, name)
+    ]
+    chosen = known[:_MOST]
     taken: dict[str, str] = {}
     for table in chosen:
         parts = words(table.rpartition(".")[2])
@@ -95,7 +111,7 @@ def roots(
         Root(
             name=taken[table],
             table=table,
-            find_by=_find_by(catalogue.tables[table], humans[table]),
+            find_by=_find_by(catalogue.tables[table], humans[table], key=table not in numbered),
             label=_label(catalogue.tables[table], humans[table]),
             pointing=pointing[table],
             links=_links(catalogue, edges, table, chosen) if _is_account(catalogue.tables[table]) else {},
@@ -109,9 +125,23 @@ def _pointing(edges: Iterable[Edge]) -> Counter[str]:
     return Counter(parent for _, _, parent in links)
 
 
-def _find_by(table: Table, humans: Sequence[str]) -> tuple[str, ...]:
-    key = table.key if len(table.key) == 1 else ()
-    return tuple(dict.fromkeys([*key, *humans[:2]]))
+def _find_by(table: Table, humans: Sequence[str], *, key: bool) -> tuple[str, ...]:
+    keys = table.key if len(table.key) == 1 and (key or not humans) else ()
+    return tuple(dict.fromkeys([*keys, *humans[:NAMED_BY]]))
+
+
+def _is_part(table: Table, edges: Iterable[Edge]) -> bool:
+    """Its key is a link: a row is a part of the row that it points at, and cannot stand for the whole."""
+    return any(edge.child == table.name and edge.child_columns == table.key for edge in edges)
+
+
+def _is_whole(catalogue: Catalogue, edges: Iterable[Edge], name: str) -> bool:
+    """Rows of other tables are parts of its rows, and nothing else may be used to name them."""
+    return any(
+        edge.parent == name and edge.child_columns == catalogue.tables[edge.child].key
+        for edge in edges
+        if edge.action != "soft"
+    )
 
 
 def _label(table: Table, humans: Sequence[str]) -> str:
@@ -119,7 +149,7 @@ def _label(table: Table, humans: Sequence[str]) -> str:
     first, last = glued.get("firstname", glued.get("givenname")), glued.get("lastname", glued.get("surname"))
     if first and last:
         return f"{{{first}}} {{{last}}}"
-    column = next((glued[name] for name in _NAMES if name in glued), humans[0])
+    column = next((glued[name] for name in _NAMES if name in glued), [*humans, *table.key][0])
     return f"{{{column}}}"
 
 
@@ -141,6 +171,9 @@ def _policy(catalogue: Catalogue, edge: Edge, chosen: Sequence[str], *, alone: b
     child = catalogue.tables[edge.child]
     if edge.where or _is_own(child, edge) or (edge.action == "cascade" and edge.child not in chosen):
         return "follow"
+    if edge.child == edge.parent and not edge.path and can_be_emptied(child, edge):
+        # Whoever takes over may have been made by the one who goes, and cannot point at itself.
+        return "nullify"
     if _RECORDS & {singular(word) for word in words(child.name)}:
         return "block"
     plain = alone and not edge.prefix and not edge.path and edge.sound

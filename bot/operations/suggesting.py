@@ -10,7 +10,7 @@ from bot.operations.evidence import Seen
 from bot.operations.lookalikes import Lookalike, lookalikes
 from bot.operations.names import TableNames
 from bot.operations.preflight import edge_of
-from bot.operations.roots import Root, candidates, human_columns, roots
+from bot.operations.roots import NAMED_BY, Root, candidates, human_columns, roots
 from bot.targets.base import RecordTarget
 
 
@@ -60,8 +60,13 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
             name: [
                 column
                 for column in human_columns(catalogue.tables[name])
-                if evidence.different(session, name, column)
+                if evidence.tells_apart(session, name, column)
             ]
             for name in candidates(catalogue, edges)
         }
-    return Suggestion(roots(catalogue, edges, humans), tuple(links), tuple(doubtful))
+        numbered = {
+            name
+            for name, columns in humans.items()
+            if any(evidence.reads_as_number(session, name, column) for column in columns[:NAMED_BY])
+        }
+    return Suggestion(roots(catalogue, edges, humans, numbered), tuple(links), tuple(doubtful))

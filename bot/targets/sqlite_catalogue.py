@@ -120,14 +120,18 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
 def _unique_key(
     connection: sqlite3.Connection, name: str, columns: tuple[TableColumn, ...]
 ) -> tuple[str, ...]:
-    """The shortest unique key without NULL, or nothing."""
-    solid = {column.name for column in columns if column.not_null and not column.generated}
+    """The shortest unique key, rather one without NULL, or nothing.
+
+    Where a unique key holds NULL it identifies nothing: such rows are refused when they are met.
+    """
+    solid = {column.name for column in columns if column.not_null}
+    stored = {column.name for column in columns if not column.generated}
     keys = [
         tuple(column for column in one.columns if column is not None)
         for one in indexes(connection, name)
-        if one.unique and not one.partial and solid.issuperset(one.columns)
+        if one.unique and not one.partial and stored.issuperset(one.columns)
     ]
-    return min(keys, key=lambda key: (len(key), key), default=())
+    return min(keys, key=lambda key: (not solid.issuperset(key), len(key), key), default=())
 
 
 def _edges(connection: sqlite3.Connection, table: Table, tables: dict[str, Table]) -> Iterator[Edge]:

@@ -1,0 +1,76 @@
+"""``make real-systems``: raise, configure, delete, restore, compare; writes docs/real-systems.md."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import typer
+
+from tests.real import page, second_opinion, systems
+from tests.real.loop import Look, Tried, hidden, looked, try_all
+
+
+@dataclass
+class Run:
+    """What came of one system on one engine."""
+
+    name: str
+    engine: str
+    seconds: float = 0.0
+    look: Look | None = None
+    named: tuple[int, int, int] | None = None
+    tried: list[Tried] = field(default_factory=list)
+    opinions: list[second_opinion.Opinion] = field(default_factory=list)
+    failed: str = ""
+
+
+def main() -> None:
+    """One system after the other; what fails is told in the page, and the rest goes on."""
+    arguments = argparse.ArgumentParser(prog="python -m tests.real")
+    arguments.add_argument("--only", default="", help="systems, with a comma between them")
+    arguments.add_argument("--most", type=int, default=5, help="records of each kind")
+    arguments.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "real-systems")
+    arguments.add_argument("--page", type=Path, default=Path("docs/real-systems.md"))
+    chosen = arguments.parse_args()
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    variables = systems.servers(chosen.work)
+    try:
+        runs = [*_all(chosen.only.split(",") if chosen.only else [], variables, chosen.work, chosen.most)]
+    finally:
+        systems.stop(chosen.work)
+    chosen.page.write_text(page.written(runs, datetime.now(UTC)), encoding="utf-8")
+
+
+def _all(only: list[str], variables: dict[str, str], work: Path, most: int) -> Iterator[Run]:
+    for name, engines in systems.ENGINES.items():
+        for engine in engines if not only or name in only else ():
+            run = Run(name, engine)
+            try:
+                _one(run, variables, work, most)
+            except subprocess.CalledProcessError:
+                run.failed = "its own script could not raise it here"
+            typer.echo(page.line(run))
+            yield run
+
+
+def _one(run: Run, variables: dict[str, str], work: Path, most: int) -> None:
+    system = systems.raised(run.name, run.engine, variables, work)
+    run.seconds = system.seconds
+    folder = work / "configurations"
+    folder.mkdir(exist_ok=True)
+    run.look, spec, target, text = looked(system.url, folder)
+    (folder / f"{run.name}-{run.engine}.yml").write_text(text, encoding="utf-8")
+    run.named = hidden(system.url) if run.look.keys else None
+    run.tried = [*try_all(spec, target, system.url, most)]
+    if run.name == "rt" and run.engine == "pg" and shutil.which("rt-shredder-5"):
+        run.opinions = [*second_opinion.asked(spec, target, system, {**os.environ, **variables})]
+
+
+if __name__ == "__main__":
+    main()

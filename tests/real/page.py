@@ -1,0 +1,107 @@
+"""The page with the results: what was measured, with what was refused and what went wrong."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tests.real.loop import Tried
+
+if TYPE_CHECKING:
+    from tests.real.__main__ import Run
+
+ENGINES = {"pg": "PostgreSQL", "sqlite": "SQLite", "maria": "MariaDB"}
+
+_HEAD = """\
+# Real systems
+
+Written by `make real-systems` on {day}; nothing here is edited by hand. Each system is raised and filled by scripts of its own that lie beside the project
+(`REAL_SYSTEMS` names their folder), from packages of Debian and PyPI. `countersign check --suggest` then writes its configuration; **nothing in it is corrected by
+hand**. For each kind of record that was suggested, records are planned, deleted and restored, by the code that the worker runs, and every row of
+every table is compared before and after, byte for byte. Seconds are those of the slowest record, on two shared cores.
+
+"""
+_TABLE = """\
+| system | engine | kind of record | tried | back to the byte | refused | most rows | in tables | others changed | plan | delete | restore |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+"""
+_LOOKS = """
+## What the names tell
+
+The foreign keys of these schemas were hidden, and the lint of `countersign check` had to find them by names and types alone. What is found beyond
+the foreign keys is not always wrong: Tryton keeps `create_uid` and `write_uid` in every table without a key, Zabbix the items of its history. Request Tracker declares no foreign key at all.
+
+| system | engine | tables | foreign keys' columns | found by name | of them keys | of all keys | links suggested beyond the keys | doubtful | seconds |
+|---|---|---|---|---|---|---|---|---|---|
+"""
+_OPINIONS = """
+## A second opinion
+
+Request Tracker brings `rt-shredder`, which knows its own links. On a copy of the database it removes the same record; rows by table:
+
+| kind | rows of our plan | rows that rt-shredder took | difference |
+|---|---|---|---|
+"""
+
+
+def written(runs: Iterable["Run"], now: datetime) -> str:
+    """The whole page."""
+    known = list(runs)
+    text = _HEAD.format(day=f"{now:%Y-%m-%d}") + _TABLE
+    text += "".join(_tried(run, one) for run in known for one in run.tried)
+    failures = [*_failures(known)]
+    text += "\n## What went wrong\n\n" + ("".join(failures) or "Nothing.\n")
+    text += _LOOKS + "".join(_look(run) for run in known if run.look)
+    opinions = [one for run in known for one in run.opinions]
+    if opinions:
+        text += _OPINIONS
+        for one in opinions:
+            ours, theirs = sum(one.ours.values()), sum(one.theirs.values())
+            text += (
+                f"| {one.record} | {ours} | {one.failed or theirs} | {_difference(one.ours, one.theirs)} |\n"
+            )
+    return text
+
+
+def line(run: "Run") -> str:
+    """One run, for whoever waits."""
+    if run.failed:
+        return f"{run.name} {run.engine}: {run.failed}"
+    tried, same = sum(one.tried for one in run.tried), sum(one.same for one in run.tried)
+    return (
+        f"{run.name} {run.engine}: raised in {run.seconds:.0f} s, {same} of {tried} records back to the byte"
+    )
+
+
+def _tried(run: "Run", one: Tried) -> str:
+    refused = ", ".join(f"{count} × {key}" for key, count in sorted(one.refused.items())) or "-"
+    cells = [run.name, ENGINES[run.engine], f"{one.record} (`{one.table}`)", one.tried, one.same, refused]
+    cells += [f"{one.rows:,}", one.tables, f"{one.changed:,}"]
+    cells += [f"{seconds:.2f} s" for seconds in (one.plan, one.delete, one.restore)]
+    return f"| {' | '.join(map(str, cells))} |\n"
+
+
+def _failures(runs: Iterable["Run"]) -> Iterable[str]:
+    for run in runs:
+        place = f"{run.name} on {ENGINES[run.engine]}"
+        if run.failed:
+            yield f"- {place}: {run.failed}.\n"
+        for one in run.tried:
+            for wrong in one.wrong:
+                yield f"- {place}, {one.record}: {wrong}.\n"
+
+
+def _look(run: "Run") -> str:
+    look = run.look
+    assert look is not None
+    found, right, keys = run.named or (0, 0, 0)
+    share = f"{right / keys:.0%}" if keys else "-"
+    cells = [run.name, ENGINES[run.engine], look.tables, keys, found or "-", right or "-", share]
+    cells += [look.links, look.doubtful, f"{look.seconds:.1f}"]
+    return f"| {' | '.join(map(str, cells))} |\n"
+
+
+def _difference(ours: Mapping[str, int], theirs: Mapping[str, int]) -> str:
+    tables = sorted({*ours, *theirs})
+    pairs = [(name, ours.get(name, 0), theirs.get(name, 0)) for name in tables]
+    parts = [f"{name} {mine}:{other}" for name, mine, other in pairs if mine != other]
+    return ", ".join(parts) + " (ours:theirs)" if parts else "none"

@@ -1,0 +1,73 @@
+"""Raising the systems by scripts that lie beside the project, and what each can say about itself."""
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+#: Where the scripts are: a folder per system with ``up.sh``, and ``servers.sh`` for servers of their own.
+SCRIPTS = Path(os.environ.get("REAL_SYSTEMS", "../shared/crm")).resolve()
+ENGINES = {"roundcube": ("pg", "sqlite"), "zabbix": ("pg", "sqlite"), "rt": ("pg", "sqlite")} | {
+    "creme": ("pg", "sqlite"),
+    "tryton": ("pg", "sqlite"),
+}
+_EXPORT = re.compile(r"(\w+)=(\S+)")
+
+
+@dataclass(frozen=True)
+class System:
+    """One application on one engine, raised and filled."""
+
+    name: str
+    engine: str
+    url: str
+    seconds: float
+    work: Path
+
+
+def servers(work: Path) -> dict[str, str]:
+    """Start the servers; the variables that the scripts read."""
+    said = subprocess.run(
+        ["bash", str(SCRIPTS / "servers.sh"), "up"],
+        env={**os.environ, "DIR": str(work / "servers")},
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    return dict(_EXPORT.findall(said.splitlines()[-1].removeprefix("export ")))
+
+
+def stop(work: Path) -> None:
+    """Stop what ``servers`` started."""
+    subprocess.run(
+        ["bash", str(SCRIPTS / "servers.sh"), "down"],
+        env={**os.environ, "DIR": str(work / "servers")},
+        check=False,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def raised(name: str, engine: str, variables: dict[str, str], work: Path) -> System:
+    """Make the system from nothing.
+
+    Raises:
+        CalledProcessError: its script failed; its words stand in ``up.log``.
+    """
+    folder = work / f"{name}-{engine}"
+    folder.mkdir(parents=True, exist_ok=True)
+    database = f"real_{name}"
+    env = {**os.environ, **variables, "ENGINE": engine, "DB": database, "WORK": str(work / f"{name}-work")}
+    env["DBFILE"] = str(folder / f"{database}.sqlite")
+    started = time.monotonic()
+    with (folder / "up.log").open("w") as log:
+        subprocess.run(
+            ["bash", str(SCRIPTS / name / "up.sh")], env=env, check=True, stdout=log, stderr=subprocess.STDOUT
+        )
+    url = f"postgresql://{variables['PGUSER']}@{variables['PGHOST']}:{variables['PGPORT']}/{database}"
+    if engine == "sqlite":
+        place = Path(env["DBFILE"])
+        beside = work / f"{name}-work" / "data" / f"{database}.sqlite"
+        url = f"sqlite:///{beside if beside.exists() and beside.stat().st_size else place}"
+    return System(name, engine, url, time.monotonic() - started, work / f"{name}-work")
