@@ -28,7 +28,9 @@ class System:
 
 
 def servers(work: Path) -> dict[str, str]:
-    """Start the servers; the variables that the scripts read."""
+    """Start the servers; the variables that the scripts read. Those of the environment are taken as they are."""
+    if os.environ.get("PGPORT"):
+        return {"PGHOST": "127.0.0.1", "PGUSER": "postgres", **os.environ}
     said = subprocess.run(
         ["bash", str(SCRIPTS / "servers.sh"), "up"],
         env={**os.environ, "DIR": str(work / "servers")},
@@ -41,6 +43,8 @@ def servers(work: Path) -> dict[str, str]:
 
 def stop(work: Path) -> None:
     """Stop what ``servers`` started."""
+    if os.environ.get("PGPORT"):
+        return
     subprocess.run(
         ["bash", str(SCRIPTS / "servers.sh"), "down"],
         env={**os.environ, "DIR": str(work / "servers")},
