@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.errors import BadInput, Stale
 from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
-from handlers import parsing
+from handlers import csv_values, downloading, parsing
 from handlers.front import Call, Front, request_of
 from handlers.views import forms
 from handlers.views.forms import private_of, values_of
@@ -74,7 +74,13 @@ def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.Vie
     match wish.operation:
         case Operation.DELETE_RECORDS:
             typed = parsing.Deletion(
-                target, wish.record or "", wish.values, wish.reason, wish.expected, wish.heir or ""
+                target,
+                wish.record or "",
+                # Values of a file stand in the file, which has to be chosen anew.
+                () if wish.column else wish.values,
+                wish.reason,
+                wish.expected,
+                wish.heir or "",
             )
             return forms.deletion(front.config, typed, channel, language)
         case Operation.RESTORE:
@@ -120,7 +126,20 @@ def delete_form(front: Front, call: Call) -> None:
         parsing.count(values.get("expected", "")),
         parsing.one_value(values.get("heir", "")),
     )
-    _file(front, call, _deletion(typed), channel)
+    wish = _deletion(typed)
+    file = str(forms.file_of(call.payload.get("view") or {}).get("id") or "")
+    if not file:
+        _file(front, call, wish, channel)
+        return
+    front.member(call)
+    record = front.config.targets[typed.target].records[typed.record]
+    try:
+        content = downloading.content_of(front.slack, file)
+        column, listed = csv_values.read(content, record.find_by, typed.record)
+    except BadInput as refusal:
+        front.refuse(call, refusal, replace(wish, column=record.find_by[0]))
+        return
+    _file(front, call, replace(wish, values=listed, column=column), channel)
 
 
 def restore_form(front: Front, call: Call) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from bot.approvals.quorum import cannot_be
 from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, Refused
-from bot.model.doors import Answer, Delivery
+from bot.model.doors import Answer, Delivery, Wish
 from bot.model.people import Actor
 from handlers.channels import Channels
 from handlers.identity import People
@@ -104,6 +104,14 @@ class Front:
         self.services.desk.settle(
             call.delivery, lambda work: decide(self.services.lifecycle, work, actor, now)
         )
+
+    def refuse(self, call: Call, refusal: Refused, wish: Wish) -> None:
+        """Say no to a wish before anything was decided; it can be tried again."""
+
+        def decide(_work: Any) -> Answer | None:
+            raise refusal
+
+        self.services.desk.settle(call.delivery, decide, wish)
 
     def answer(self, call: Call, answer: Answer | None) -> None:
         """Answer without deciding anything."""

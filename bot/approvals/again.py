@@ -48,6 +48,7 @@ def of_request(work: Work, request: Request) -> Wish | None:
         preview=request.preview,
         expected=request.expected,
         heir=work.erasable.get(place, "heir"),
+        column=work.erasable.get(place, "column"),
     )
 
 

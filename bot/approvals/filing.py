@@ -8,12 +8,14 @@ from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
-from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, State
+from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, Request, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
 MAX_REASON = 500
 MAX_VALUES = 100
+#: Out of a file.
+MAX_ROWS = 1000
 
 
 def check_person(actor: Actor, config: Config) -> None:
@@ -76,16 +78,33 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         "preview": wish.preview,
         **({} if wish.expected is None else {"expected": wish.expected}),
     }
+    body |= _keep_more(ground, work, wish, place, now)
+    ground.log(work, "request-filed", request, body, now)
+    return _accepted(work, wish, request, now)
+
+
+def _keep_more(ground: Ground, work: Work, wish: Wish, place: str, now: datetime) -> dict[str, str | int]:
+    """Keep what only some wishes have; what the log says of it."""
     if wish.reference is not None:
         ground.keep(work, place, "reference", wish.reference, now)
     if wish.into is not None:
         ground.keep(work, place, "into", wish.into, now)
+    said: dict[str, str | int] = {}
     if wish.heir is not None:
-        body["heir"] = ground.keep(work, place, "heir", wish.heir, now)
-    ground.log(work, "request-filed", request, body, now)
+        said["heir"] = ground.keep(work, place, "heir", wish.heir, now)
+    if wish.column is not None:
+        work.erasable.put(place, "column", wish.column, b"", now)
+        said |= {"column": wish.column, "file_rows": len(wish.values)}
+    return said
+
+
+def _accepted(work: Work, wish: Wish, request: Request, now: datetime) -> Answer:
+    """What the person is told at once."""
     if wish.preview:
-        return Answer("filing.preview", {"target": target})
+        return Answer("filing.preview", {"target": request.target})
     key = "filing.accepted" if workers.at_work(work, now) else "filing.accepted-no-worker"
+    if wish.column is not None:
+        return Answer(f"{key}-file", {"channel": request.channel, "n": len(wish.values)})
     return Answer(key, {"channel": request.channel})
 
 
@@ -133,8 +152,9 @@ def _check_record(config: Config, wish: Wish, target: str) -> None:
     if wish.record not in known:
         names = ", ".join(sorted(known)) or "-"
         raise NotFound("filing.unknown-record", record=wish.record or "", target=target, known=names)
-    if not 1 <= len(wish.values) <= MAX_VALUES:
-        raise BadInput("filing.how-many", n=len(wish.values), limit=MAX_VALUES)
+    limit = MAX_VALUES if wish.column is None else MAX_ROWS
+    if not 1 <= len(wish.values) <= limit:
+        raise BadInput("filing.how-many", n=len(wish.values), limit=limit)
 
 
 def require_role(

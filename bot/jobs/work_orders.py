@@ -169,7 +169,8 @@ class Hands:
             # Cancelled meanwhile: its texts are erased.
             raise Stale("request.unknown")
         named, heir = self._target(request.target), self._personal(request, "heir")
-        plan, who = delete_records.plan(named, spec, request.record, values, self.hash_key, heir)
+        column = self._personal(request, "column")
+        plan, who = delete_records.plan(named, spec, request.record, values, self.hash_key, heir, column)
         return Planned(
             request.target,
             request.record,

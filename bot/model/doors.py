@@ -31,7 +31,8 @@ class Wish:
 
     For a restore, either ``reference`` or ``number`` names the backup, and ``into`` a new folder for a whole
     system. ``preview`` shows the plan and files nothing. ``expected``: a number of rows that must match.
-    ``heir``: the record at which rows that stay will point instead.
+    ``heir``: the record at which rows that stay will point instead. ``column``: where alone ``values`` are
+    looked for; they came out of a file, the first of them out of its second row.
     """
 
     operation: Operation
@@ -45,6 +46,7 @@ class Wish:
     into: str | None = None
     expected: int | None = None
     heir: str | None = None
+    column: str | None = None
 
 
 @dataclass(frozen=True)

@@ -254,7 +254,8 @@ class Subject:
 
     ``roots`` are the keys of the rows that were asked for. ``marks`` are the keyed hashes of all keys by
     table or link, kept so that a rule which allows a few more rows can be judged exactly; None when there are
-    too many, and then nothing may change. ``heir``: to whom goes what is not deleted.
+    too many, and then nothing may change. ``heir``: to whom goes what is not deleted. ``column``: where alone
+    the values were looked for.
     """
 
     record: str
@@ -264,6 +265,7 @@ class Subject:
     roots: tuple[Key, ...]
     marks: Mapping[str, tuple[str, ...]] | None = None
     heir: Heir | None = None
+    column: str | None = None
 
     def to_json(self) -> str:
         """The subject as JSON; ``from_json`` reads it back exactly."""
@@ -279,6 +281,7 @@ class Subject:
                 if self.marks is None
                 else {name: list(part) for name, part in self.marks.items()},
                 **({} if self.heir is None else {"heir": self.heir.to_data()}),
+                **({} if self.column is None else {"column": self.column}),
             },
             ensure_ascii=True,
         )
@@ -302,6 +305,7 @@ class Subject:
             roots=tuple(tuple(unpack(cell) for cell in key) for key in data["roots"]),
             marks=None if marks is None else {name: tuple(part) for name, part in marks.items()},
             heir=Heir.from_data(data["heir"]) if "heir" in data else None,
+            column=data.get("column"),
         )
 
 

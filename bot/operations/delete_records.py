@@ -36,15 +36,18 @@ from bot.operations.selecting import label_of, people_of, people_warning, record
 from bot.targets.base import RecordTarget
 
 
-def plan(
+def plan(  # noqa: PLR0913 - a wish has this many parts
     target: RecordTarget,
     spec: Target,
     record: str,
     values: Sequence[str],
     hash_key: bytes,
     heir: str | None = None,
+    column: str | None = None,
 ) -> tuple[Plan, Subject]:
-    """What deleting these records would mean, read-only. ``heir``: to whom goes what is reassigned.
+    """What deleting these records would mean, read-only.
+
+    ``heir``: to whom goes what is reassigned. ``column``: where alone the values of a file are looked for.
 
     Raises:
         NotFound: a value means no row or several; the kind of record is unknown.
@@ -58,7 +61,7 @@ def plan(
         ground = survey(session, target.name, kind.table, spec.soft_references, kind.links)
         preflight.require_rights(session, target.name, ground.needs)
         session.prepare(ground.reach.tables, ground.reach.changed)
-        roots = resolve(session, target.name, kind, values)
+        roots = resolve(session, target.name, kind, values, column)
         session.seed(kind.table, roots)
         table, rows = ground.catalogue.tables[kind.table], list(session.rows(kind.table))
         label, people = label_of(kind, table, rows, values), people_of(kind, table, rows)
@@ -73,7 +76,7 @@ def plan(
     asked = roots_hash(hash_key, kind.table, roots)
     bound = heirs.hash_of(hash_key, kind.table, named)
     made = replace(plan_of(target, record, found, asked, told, bound), people=people)
-    return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named)
+    return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named, column)
 
 
 def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> DeleteOutcome:

@@ -107,7 +107,7 @@ def _renamed(session: Session, target: RecordTarget, order: DeleteOrder) -> Told
     subject = order.subject
     try:
         kind = record_of(order.spec, subject.record)
-        roots = resolve(session, target.name, kind, subject.values)
+        roots = resolve(session, target.name, kind, subject.values, subject.column)
     except (BadInput, NotFound):
         return Told("drift.renamed")
     rows = list(session.rows(subject.table))

@@ -14,6 +14,8 @@ from bot.targets.base import Row, Session, Table
 #: No identifier is longer, in characters.
 LONGEST = 1000
 _MANY = 20
+#: So many rows of a file are told.
+_FEW = 5
 _SHOWN = 200
 _SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
 _COLUMN = re.compile(r"\{([^{}]+)\}")
@@ -31,8 +33,12 @@ def record_of(spec: Target, name: str) -> Record:
     return record
 
 
-def resolve(session: Session, target: str, record: Record, values: Sequence[str]) -> tuple[Key, ...]:
+def resolve(
+    session: Session, target: str, record: Record, values: Sequence[str], column: str | None = None
+) -> tuple[Key, ...]:
     """The key of the one row that each value means, every row once.
+
+    ``column``: the values stand in a file, below this name, and are looked for in this column alone.
 
     Raises:
         BadInput: nothing was typed, or something that cannot be an identifier.
@@ -44,6 +50,8 @@ def resolve(session: Session, target: str, record: Record, values: Sequence[str]
         raise CannotProve("operations.no-key", target=target, table=table.name)
     if not values:
         raise BadInput("operations.no-value", target=target)
+    if column is not None:
+        return _resolve_file(session, target, table, record, column, values)
     keys: dict[str, Key] = {}
     for position, value in enumerate(values, start=1):
         _usable(value, position)
@@ -59,6 +67,36 @@ def resolve(session: Session, target: str, record: Record, values: Sequence[str]
                 candidates=f"{_MANY}+" if len(candidates) >= _MANY else str(len(candidates)),
             )
         keys |= candidates
+    return tuple(keys.values())
+
+
+def _resolve_file(
+    session: Session, target: str, table: Table, record: Record, column: str, values: Sequence[str]
+) -> tuple[Key, ...]:
+    """Every row of a file means one record and no two the same; else the refusal tells which do not."""
+    if column not in record.find_by:
+        raise NotFound("operations.file-column", target=target, table=table.name, column=column)
+    wrong: dict[str, list[int]] = {"no-match": [], "ambiguous": [], "same": []}
+    keys: dict[str, Key] = {}
+    # The first row of the file is its heading.
+    for number, value in enumerate(values, start=2):
+        _usable(value, number - 1)
+        found = session.find(table.name, column, value, 2)
+        if len(found) != 1:
+            wrong["ambiguous" if found else "no-match"].append(number)
+        elif keys.setdefault(repr(found[0]), found[0]) is not found[0]:
+            wrong["same"].append(number)
+    for why, rows in wrong.items():
+        if rows:
+            raise NotFound(
+                f"operations.file-{why}",
+                target=target,
+                table=table.name,
+                column=column,
+                n=len(rows),
+                total=len(values),
+                rows=", ".join(map(str, rows[:_FEW])) + (" …" if len(rows) > _FEW else ""),
+            )
     return tuple(keys.values())
 
 

@@ -10,6 +10,7 @@ from bot.errors import BadInput
 from bot.model.doors import KeptBackup
 from bot.texts import say
 from handlers import parsing
+from handlers.csv_values import MAX_BYTES
 from handlers.views import backups
 from handlers.views.mrkdwn import cut
 
@@ -20,6 +21,7 @@ TEARDOWN = "form-teardown"
 DENY = "form-deny-reason"
 MAX_REASON = 500
 MAX_VALUES = 100
+FILE = "file"
 
 View = dict[str, Any]
 Values = Mapping[str, str]
@@ -31,7 +33,11 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
     fields = [
         _choice("target", config.targets, typed.target, language),
         _choice("record", records, typed.record, language),
-        _text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
+        {
+            **_text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
+            "optional": True,
+        },
+        _file(language),
         *_heir(config, typed, language),
         _expected(typed.expected, language),
         _reason(typed.reason, language),
@@ -94,6 +100,15 @@ def values_of(view: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
+def file_of(view: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What Slack says of the one file in a submitted form; empty when there is none."""
+    fields = ((view.get("state") or {}).get("values") or {}).get(FILE) or {}
+    for element in fields.values():
+        for file in element.get("files") or ():
+            return dict(file)
+    return {}
+
+
 def private_of(view: Mapping[str, Any]) -> dict[str, Any]:
     """What the form carried along: the channel where it was asked for, the request."""
     try:
@@ -122,6 +137,8 @@ def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
         return {}
     values = values_of(view)
     found = check(config, values)
+    if check is _check_deletion:
+        found |= _check_file(values, file_of(view), found)
     try:
         reason = parsing.plain(values.get("reason", ""), slack=False)
         if not reason:
@@ -164,9 +181,7 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
         found["record"] = BadInput("filing.unknown-record", record=record, target=target, known=known)
     try:
         typed = parsing.lines_of_values(values.get("values", ""))
-        if not typed:
-            found["values"] = BadInput("form.no-values")
-        elif len(typed) > MAX_VALUES:
+        if len(typed) > MAX_VALUES:
             found["values"] = BadInput("filing.how-many", n=len(typed), limit=MAX_VALUES)
     except BadInput as wrong:
         found["values"] = wrong
@@ -175,6 +190,20 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
     except BadInput as wrong:
         found["heir"] = wrong
     return found | _check_expected(values)
+
+
+def _check_file(
+    values: Values, file: Mapping[str, Any], found: Mapping[str, BadInput]
+) -> dict[str, BadInput]:
+    """Either values or a file, and no file that is refused by its size anyway."""
+    is_typed = bool(values.get("values", "").strip())
+    if file and is_typed:
+        return {FILE: BadInput("form.values-and-file")}
+    if not file and not is_typed and "values" not in found:
+        return {"values": BadInput("form.no-values")}
+    if file and int(file.get("size") or 0) > MAX_BYTES:
+        return {FILE: BadInput("file.too-big", limit=MAX_BYTES // 1024)}
+    return {}
 
 
 def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
@@ -231,6 +260,12 @@ def _text(
     if filled:
         element["initial_value"] = filled[:limit]
     return _input(name, element, language, named)
+
+
+def _file(language: str) -> View:
+    """Where a list can be handed over as a file."""
+    element = {"type": "file_input", "action_id": FILE, "filetypes": ["csv"], "max_files": 1}
+    return {**_input(FILE, element, language), "optional": True}
 
 
 def field(name: str, language: str, *, limit: int, named: str | None = None) -> View:

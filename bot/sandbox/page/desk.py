@@ -33,7 +33,7 @@ class Desk:
             "click-view": lambda who, act: who.click_view(
                 _text(act, "view"), _text(act, "action"), act.get("value")
             ),
-            "submit": lambda who, act: who.submit(_text(act, "view"), _values(act)),
+            "submit": lambda who, act: who.submit(_text(act, "view"), _values(who, act)),
             "close": lambda who, act: who.close(_text(act, "view")),
             "home": lambda who, _act: who.open_home(),
         }
@@ -85,8 +85,19 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _values(act: Act) -> Mapping[str, Any]:
+def _values(who: Person, act: Act) -> Mapping[str, Any]:
     values = act.get("values", {})
     if not isinstance(values, Mapping):
         raise BadInput("page.unknown-act")
-    return values
+    return {name: _handed_over(who, one) if isinstance(one, Mapping) else one for name, one in values.items()}
+
+
+def _handed_over(who: Person, file: Mapping[str, Any]) -> Json:
+    """A file that was chosen: Slack's client hands it over before the form is submitted."""
+    name, content = file.get("name"), file.get("bytes")
+    if not isinstance(name, str) or not isinstance(content, list):
+        raise BadInput("page.unknown-act")
+    try:
+        return who.upload(name, bytes(content))
+    except (ValueError, TypeError):
+        raise BadInput("page.unknown-act") from None

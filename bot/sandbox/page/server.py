@@ -27,7 +27,8 @@ FILES = ("page.js", "page.css", "icon.svg")
 BREATH = 0.04
 #: Seconds between looks at what no happening tells: the CRM, the worker.
 GLANCE = 1.0
-LARGEST = 64 * 1024
+#: A file in a form is the largest thing a page sends.
+LARGEST = 2 * 1024 * 1024
 HANDS = 24
 
 

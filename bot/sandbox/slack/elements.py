@@ -101,6 +101,11 @@ def _text_input(report: Report, element: Mapping[str, Any], path: str) -> None:
         report.bad(f"{path}/initial_value", f"must be less than {longest + 1} characters")
 
 
+def _file_input(report: Report, element: Mapping[str, Any], path: str) -> None:
+    if not 1 <= int(element.get("max_files", 10)) <= 10:
+        report.bad(f"{path}/max_files", "must be 1 to 10")
+
+
 def check_image(report: Report, node: Mapping[str, Any], path: str) -> None:
     """An image, as a block or as an element."""
     report.size(node.get("image_url"), f"{path}/image_url", 3000)
@@ -115,6 +120,7 @@ ELEMENTS: dict[str, Check] = {
     "button": _button,
     "image": check_image,
     "plain_text_input": _text_input,
+    "file_input": _file_input,
     "overflow": _options(5),
     "checkboxes": _options(10),
     "radio_buttons": _options(10),

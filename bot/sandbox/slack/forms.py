@@ -69,6 +69,8 @@ def initial(element: Json) -> Json:
     if kind in PLAIN_VALUES:
         key = PLAIN_VALUES[kind]
         return {key: element.get(INITIAL.get(key, key.replace("selected", "initial")))}
+    if kind == "file_input":
+        return {"files": []}
     if kind in ONE_OPTION:
         return {"selected_option": element.get("initial_option")}
     return {"selected_options": element.get("initial_options", [])}
@@ -79,6 +81,8 @@ def chosen(element: Json, value: Any) -> Json:
     kind = element["type"]
     if kind in PLAIN_VALUES:
         return {PLAIN_VALUES[kind]: value if value != "" else None}
+    if kind == "file_input":
+        return {"files": [value] if isinstance(value, dict) else list(value or ())}
     if kind in ONE_OPTION:
         return {"selected_option": None if value in (None, "") else _option(element, value)}
     return {"selected_options": [_option(element, one) for one in value]}

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bot.errors import NotAllowed, NotFound
-from bot.sandbox.slack import forms, methods_rooms, methods_views, payloads, responses
+from bot.sandbox.slack import forms, methods_files, methods_rooms, methods_views, payloads, responses
 from bot.sandbox.slack.core import Core, Delivery, Happening, View
 from bot.sandbox.slack.limits import check_view
 from bot.sandbox.slack.screen import Answer, Sight, look, ordered
@@ -131,6 +131,11 @@ class Person:
                 self._core.violations.append(f"answer to view_submission: {refusal.code} {refusal.more}")
                 self._core.notice(self.id, "invalid_view", view.title)
         return answer
+
+    def upload(self, name: str, content: bytes) -> Json:
+        """Choose a file for a form: the value of its field."""
+        with self._core.changed:
+            return methods_files.put(self._core, self.id, name, content)
 
     def close(self, view_id: str) -> Answer | None:
         """Close a form; the app hears of it only if the form asked for that."""

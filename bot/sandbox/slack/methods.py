@@ -36,6 +36,7 @@ FUNCTIONS: dict[str, Function] = {
     "files.getUploadURLExternal": methods_files.get_upload_url,
     "files.completeUploadExternal": methods_files.complete_upload,
     "files.delete": methods_files.delete,
+    "files.info": methods_files.info,
 }
 
 

@@ -63,6 +63,7 @@ METHODS: dict[str, Method] = {
         "channel_id channels initial_comment thread_ts blocks", "files", "files:write"
     ),
     "files.delete": _method("", "file", "files:write"),
+    "files.info": _method("count cursor limit page", "file", "files:read"),
 }
 
 #: Bolt's client adds the first to any call, slack_sdk may send the second in the body.

@@ -182,6 +182,7 @@ class Slack:
         app.router.add_get("/link/", self._link)
         app.router.add_post("/response/{key}", self._response)
         app.router.add_post("/upload/{file}", self._upload)
+        app.router.add_get("/files-pri/{file}/{name:.+}", self._download)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await self._open_door()
@@ -251,6 +252,18 @@ class Slack:
                 return web.Response(status=404)
             file["content"] = content
         return web.Response(text=f"OK - {len(content)}")
+
+    async def _download(self, request: web.Request) -> web.Response:
+        """A file's content for the bot; for anybody else the page for signing in, as at Slack."""
+        _, _, file = request.match_info["file"].partition("-")
+        with self.core.changed:
+            known = self.core.workspace.files.get(file)
+            is_ours = request.headers.get("Authorization") == f"Bearer {BOT_TOKEN}"
+            if not is_ours or not (self.core.scopes is None or "files:read" in self.core.scopes):
+                return web.Response(text="<!DOCTYPE html><title>Slack</title>", content_type="text/html")
+            if known is None or "content" not in known:
+                return web.Response(status=404)
+            return web.Response(body=known["content"], content_type="text/csv")
 
     def _disconnect(self, reason: str) -> None:
         self._loop.run(_as_coroutine(lambda: self.links.disconnect(reason)))

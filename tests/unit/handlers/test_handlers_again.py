@@ -143,7 +143,7 @@ def test_the_field_for_who_takes_over_is_shown_only_where_somebody_may_have_to()
     for some, fields in ((config(), set()), (over, {"heir"})):
         view = forms.deletion(some, typed, "C0ASKING", "en")
         optional = {block["block_id"] for block in view["blocks"] if block.get("optional")}
-        assert optional - {"expected"} == fields
+        assert optional - {"expected", "values", "file"} == fields
 
 
 def test_nobody_else_opens_it(doorway: Doorway) -> None:

@@ -117,7 +117,7 @@ function Input({ block, value, error, change }) {
       <label htmlFor={id}>
         {plain(block.label.text)} {block.optional && <small>{w("form.optional")}</small>}
       </label>
-      <Field element={block.element} shared={shared} optional={block.optional} />
+      <Field element={block.element} shared={shared} optional={block.optional} change={change} />
       {error && (
         <p className="error" id={`${id}-error`} role="alert">
           {plain(error)}
@@ -132,7 +132,15 @@ function Input({ block, value, error, change }) {
   );
 }
 
-function Field({ element, shared, optional }) {
+function Field({ element, shared, optional, change }) {
+  if (element.type === "file_input") {
+    const { value, ...rest } = shared;
+    const take = async ([file]) =>
+      change(file ? { name: file.name, bytes: [...new Uint8Array(await file.arrayBuffer())] } : "");
+    return (
+      <input type="file" accept=".csv" {...rest} onChange={(event) => take([...event.target.files])} />
+    );
+  }
   if (element.type === "plain_text_input") {
     return element.multiline ? <textarea rows={3} {...shared} /> : <input type="text" autoComplete="off" {...shared} />;
   }
