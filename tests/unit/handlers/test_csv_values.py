@@ -38,7 +38,7 @@ TAKEN = {
     "a huge number is a text": (b"id\n" + b"9" * 1000, ("id", ("9" * 1000,))),
     "the heading again is a value": (b"email\nemail\n", ("email", ("email",))),
 }
-REFUSED = {
+REFUSED: dict[str, tuple[bytes, str, dict[str, str | int]]] = {
     "nothing": (b"", "file.empty", {}),
     "only a heading": (b"email\n\n", "file.empty", {}),
     "a foreign column": (b"name\nAda\n", "file.column", {"name": "name"}),
