@@ -15,7 +15,7 @@ from bot.config.values import short
 from bot.settings import BOT_VARIABLES, PLAIN_VARIABLES, SHARED_VARIABLES, WORKER_VARIABLES
 
 #: The databases that this version works on.
-DATABASES = ("postgresql", "sqlite")
+DATABASES = ("postgresql", "mysql", "mariadb", "sqlite")
 
 #: Names that mean something to us, or to every program.
 _RESERVED = frozenset(
@@ -133,7 +133,7 @@ def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Pat
         sheet.report(place, "config.url")
     elif kind not in DATABASES:
         sheet.report(place, "config.database-kind")
-    elif kind == "postgresql":
+    elif kind != "sqlite":
         if not re.fullmatch(r"[^/?]*/[^/?]+(\?.*)?", rest):
             sheet.report(place, "config.database-name")
     elif not rest.startswith("/") or rest[1:].startswith((":memory:", "file:", "?")) or rest == "/":

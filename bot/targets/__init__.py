@@ -5,11 +5,14 @@ from datetime import timedelta
 
 from bot.errors import BadInput
 from bot.targets.base import RecordTarget
+from bot.targets.mysql import MysqlTarget
 from bot.targets.postgresql import PostgresqlTarget
 from bot.targets.sqlite import SqliteTarget
 
 KINDS: Mapping[str, Callable[[str, str, timedelta], RecordTarget]] = {
     "postgresql": PostgresqlTarget,
+    "mysql": MysqlTarget,
+    "mariadb": MysqlTarget,
     "sqlite": SqliteTarget,
 }
 

@@ -21,7 +21,7 @@ from bot.errors import BadInput, Broken, CountersignError, TargetDown
 from bot.targets import open_target
 from bot.targets.base import Edge, RecordTarget, Row, Session, Tally
 from bot.texts import say
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 
 SCHEMA = [
     "CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, name TEXT)",
@@ -33,6 +33,16 @@ SCHEMA = [
     "INSERT INTO parents VALUES (1, 'p1', 'One'), (2, 'p2', 'Two'), (3, 'p3', NULL)",
     "INSERT INTO children VALUES (1, 'x', 1, 'n'), (1, 'y', 1, ''), (2, 'x', 2, NULL), (3, 'z', NULL, 'free')",
     "INSERT INTO visits VALUES (1, 'p1'), (2, 'p2'), (3, NULL), (4, 'p1')",
+]
+#: A key needs a length there, and a reference stands beside the columns.
+SCHEMA_OF_MYSQL = [
+    "CREATE TABLE parents (id INTEGER PRIMARY KEY, code VARCHAR(20) NOT NULL UNIQUE, name TEXT)",
+    "CREATE TABLE children (a INTEGER, b VARCHAR(20), parent INTEGER, note TEXT, PRIMARY KEY (a, b),"
+    " FOREIGN KEY (parent) REFERENCES parents (id) ON DELETE CASCADE)",
+    "CREATE TABLE visits (id INTEGER PRIMARY KEY, code VARCHAR(20),"
+    " FOREIGN KEY (code) REFERENCES parents (code) ON DELETE SET NULL)",
+    "CREATE TABLE loners (text TEXT)",
+    *SCHEMA[-3:],
 ]
 CASCADE = "children.parent -> parents.id"
 EMPTY = "visits.code -> parents.code"
@@ -46,6 +56,8 @@ class Installation:
     ask: Callable[[str], list[tuple[object, ...]]]
     #: Values travel as the texts that the server prints.
     texts: bool = False
+    #: The server gives every foreign key an index.
+    indexes_keys: bool = False
 
     def said(self, *rows: Row) -> list[Row]:
         """The rows as this kind of target hands them over."""
@@ -89,10 +101,26 @@ def postgresql_installation() -> Iterator[Installation]:
         yield Installation(url, ask, texts=True)
 
 
+@contextmanager
+def mysql_installation() -> Iterator[Installation]:
+    with mysql_database() as url:
+
+        def ask(statement: str) -> list[tuple[object, ...]]:
+            with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
+                cursor.execute("SET max_recursive_iterations = 1000000")
+                cursor.execute(statement)
+                return list(cursor.fetchall())
+
+        for statement in SCHEMA_OF_MYSQL:
+            ask(statement)
+        yield Installation(url, ask, texts=True, indexes_keys=True)
+
+
 KINDS: dict[str, Callable[[Path], AbstractContextManager[Installation]]] = {
     "sqlite": lambda folder: nullcontext(sqlite_installation(folder)),
     "sqlite in WAL mode": lambda folder: nullcontext(sqlite_installation(folder, wal=True)),
     "postgresql": lambda _: postgresql_installation(),
+    "mariadb": lambda _: mysql_installation(),
 }
 
 
@@ -118,7 +146,7 @@ def test_the_catalogue_has_tables_keys_and_edges(place: Installation) -> None:
         "loners": (),
     }
     about = {one.label: (one.action, one.indexed, one.sound) for one in known.edges}
-    assert about == {CASCADE: ("cascade", False, True), EMPTY: ("set null", True, True)}
+    assert about == {CASCADE: ("cascade", place.indexes_keys, True), EMPTY: ("set null", True, True)}
 
 
 def test_opening_reads_nothing_and_identity_names_the_database(place: Installation) -> None:
@@ -323,8 +351,8 @@ def test_a_writing_session_sees_what_was_committed_a_moment_before(place: Instal
 
 def test_statements_stop_at_max_lock(place: Installation) -> None:
     place.ask(
-        "WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)"
-        " INSERT INTO children SELECT i, 'x', 3, 'n' FROM n"
+        "INSERT INTO children WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)"
+        " SELECT i, 'x', 3, 'n' FROM n"
     )
     target = place.open(max_lock=0.0)
     for session_of in (target.reading, target.writing):

@@ -8,17 +8,21 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 import psycopg
+import pymysql
 import pytest
 from psycopg import sql
 
 LISTENING = "postgresql://postgres@127.0.0.1:5432/postgres"
+LISTENING_MYSQL = "mysql://root@127.0.0.1:3306/mysql"
 
 
 class PostgreSQL:
@@ -72,6 +76,115 @@ class PostgreSQL:
                 stdout=log,
                 stderr=log,
             )
+
+
+class MariaDB:
+    """A MariaDB server of our own in a folder of its own; a test may kill it and start it again."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="countersign-maria-"))
+        # The server wants to run as somebody who owns its files.
+        self._user = "mysql" if os.geteuid() == 0 else None
+        if self._user:
+            shutil.chown(self.folder, self._user)
+        self.port = _free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        with (self.folder / "calls").open("ab") as log:
+            subprocess.run(
+                ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal"]
+                + ["--skip-test-db", f"--datadir={self.folder}/data"],
+                check=True,
+                user=self._user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def url(self) -> str:
+        return f"mysql://root@127.0.0.1:{self.port}/mysql"
+
+    def start(self) -> Self:
+        options = [f"--datadir={self.folder}/data", f"--port={self.port}", "--bind-address=127.0.0.1"]
+        options += [f"--socket={self.folder}/socket", "--max-connections=300", "--skip-log-bin"]
+        # What a crash loses is not what these tests are about.
+        options += ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
+        with (self.folder / "calls").open("ab") as log:
+            self._server = subprocess.Popen(
+                ["mariadbd", "--no-defaults", *options],
+                user=self._user,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + 60
+        while not _mysql_lets_us_in(self.url):
+            if time.monotonic() > deadline or self._server.poll() is not None:
+                raise RuntimeError((self.folder / "calls").read_text(errors="replace")[-2000:])
+            time.sleep(0.05)
+        return self
+
+    def kill(self) -> None:
+        """SIGKILL: connections just break."""
+        assert self._server is not None
+        self._server.kill()
+        self._server.wait(30)
+
+    def remove(self) -> None:
+        if self._server is not None and self._server.poll() is None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def own_mariadb() -> MariaDB:
+    """A server for one test alone, not started yet. Without programs the test is skipped, never in CI."""
+    if shutil.which("mariadbd") is None or shutil.which("mariadb-install-db") is None:
+        if os.environ.get("CI"):
+            pytest.fail("MariaDB is not installed: apt-get install mariadb-server")
+        pytest.skip("MariaDB is not installed (apt-get install mariadb-server)")
+    return MariaDB()
+
+
+@cache
+def mysql_url() -> str:
+    """A MariaDB server for the whole test process, as root: the listening one, else one that ends with us."""
+    if _mysql_lets_us_in(LISTENING_MYSQL):
+        return LISTENING_MYSQL
+    server = own_mariadb().start()
+    atexit.register(server.remove)
+    return server.url
+
+
+def mysql_connect(url: str) -> "pymysql.Connection[Any]":
+    """A plain connection to a database by its URL; every statement is its own transaction."""
+    parts = urlsplit(url)
+    return pymysql.connect(
+        host=parts.hostname or "127.0.0.1",
+        port=parts.port or 3306,
+        user=unquote(parts.username or "root"),
+        password=unquote(parts.password or ""),
+        database=parts.path[1:],
+        charset="utf8mb4",
+        autocommit=True,
+    )
+
+
+@contextmanager
+def mysql_database(server: str | None = None) -> Iterator[str]:
+    """The URL of a new database with a random name; it is dropped at the end, whoever is still connected."""
+    admin = server or mysql_url()
+    name = f"cs_test_{secrets.token_hex(6)}"
+    with closing(mysql_connect(admin)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    try:
+        yield admin.rpartition("/")[0] + "/" + name
+    finally:
+        with closing(mysql_connect(admin)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT ID FROM information_schema.PROCESSLIST WHERE DB = %s", (name,))
+            for (process,) in cursor.fetchall():
+                with suppress(pymysql.Error):
+                    cursor.execute(f"KILL {int(process)}")
+            cursor.execute(f"DROP DATABASE IF EXISTS {name}")
 
 
 def programs() -> Path | None:
@@ -128,6 +241,14 @@ def _lets_us_in(url: str) -> bool:
         with psycopg.connect(url, connect_timeout=3):
             return True
     except psycopg.Error:
+        return False
+
+
+def _mysql_lets_us_in(url: str) -> bool:
+    try:
+        with closing(mysql_connect(url)):
+            return True
+    except (pymysql.Error, OSError):
         return False
 
 

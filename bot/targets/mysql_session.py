@@ -1,0 +1,358 @@
+"""A look at a MariaDB database: which rows there are, and how they meet those of a backup.
+
+A writing session reads with locks, and InnoDB then also locks the gaps between the keys it looked at: nobody
+adds a child to a row that goes, whether a foreign key would notice or not.
+"""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from bot.errors import BadInput, CannotProve
+from bot.targets import mysql_sql as sql
+from bot.targets.base import Edge, Need, Row, Tally
+from bot.targets.mysql_catalogue import searchable
+from bot.targets.mysql_errors import translated
+from bot.targets.mysql_rights import missing_rights
+from bot.targets.mysql_sql import WorkTable, quote
+from bot.targets.mysql_work import MysqlWork
+
+
+class MysqlSession(MysqlWork):
+    """See ``bot.targets.base.Session``."""
+
+    locking = False
+
+    def check(self, edge: Edge) -> Edge:
+        """See ``Session``."""
+        child, parent = self._relation(edge.child), self._relation(edge.parent)
+        try:
+            self._run(
+                f"SELECT 1 FROM {parent.path} p JOIN {sql.children(edge, child, ())} c"
+                f" ON {sql.joined(edge, 'p', 'c')} LIMIT 0",
+                edge.child,
+            )
+        except CannotProve as error:
+            # A missing right is for ``rights`` to say, together with all the others.
+            if error.key != "target.no-right":
+                raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
+        alike = all(
+            child.kinds[here] == parent.kinds[there]
+            for here, there in zip(edge.child_columns, edge.parent_columns, strict=True)
+        )
+        return replace(edge, indexed=alike and searchable(child, edge.child_columns))
+
+    def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:
+        """See ``Session``."""
+        with translated(self._target):
+            missing = missing_rights(
+                lambda query: self._execute(query).fetchall(),
+                self._database,
+                [(need, self._relation(need.table)) for need in needs],
+            )
+        for need in needs:
+            if need.deletes or need.inserts or need.columns:
+                self._usable(need.table)
+        return missing
+
+    def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
+        """See ``Session``."""
+        known = self.catalogue().tables
+        for table in sorted(set(tables)):
+            if known[table].key:
+                self._key_set(table)
+        for edge in edges:
+            if known[edge.child].key:
+                self._key_set(edge.child)
+                self._link_set(edge)
+
+    def size(self, table: str) -> int:
+        """See ``Session``."""
+        self._look()
+        return self._number(f"SELECT COUNT(*) FROM {self._relation(table).path}", table)
+
+    def find(self, table: str, column: str, text: str, limit: int) -> list[Row]:
+        """See ``Session``."""
+        self._look()
+        relation = self._relation(table)
+        condition = sql.typed(relation.kinds[column], f"t.{quote(column)}", text)
+        if condition is None:
+            return []
+        key = sql.read("t", relation, self._table(table).key)
+        query = f"SELECT {key} FROM {relation.path} t WHERE {condition[0]} LIMIT {int(limit)}{self._shared()}"
+        return list(self._read(query, table, condition[1]))
+
+    def seed(self, table: str, keys: Iterable[Row]) -> int:
+        """See ``Session``."""
+        work, relation = self._key_set(table), self._relation(table)
+        self._look()
+        new = 0
+        for key in keys:
+            where, values = self._is("t", table, key)
+            if self.locking:
+                new += self._write(
+                    f"INSERT INTO {work.path} SELECT {sql.listed('t', work.columns)}, 0"
+                    f" FROM {relation.path} t WHERE {where} FOR UPDATE{_once(work)}",
+                    table,
+                    values,
+                )
+            else:
+                query = f"SELECT {sql.read('t', relation, work.columns)} FROM {relation.path} t WHERE {where}"
+                new += self._load(work, list(self._read(query, table, values)), ", 0", _once(work))
+        return new
+
+    def grow(self, edge: Edge, found: int) -> int:
+        """See ``Session``."""
+        child, relation = self._key_set(edge.child), self._relation(edge.child)
+        source = f"FROM {self._pointing(edge)} WHERE k.r = {int(found)}"
+        if self.locking:
+            new = self._write(
+                f"INSERT INTO {child.path} SELECT {sql.listed('c', child.columns)}, {found + 1}"
+                f" {source} FOR UPDATE{_once(child)}",
+                edge.child,
+            )
+        else:
+            query = f"SELECT {sql.read('c', relation, child.columns)} {source}"
+            new = self._load(child, self._read(query, edge.child), f", {found + 1}", _once(child))
+        if new:
+            self._solid(child)
+        return new
+
+    def pointing(self, edge: Edge) -> int:
+        """See ``Session``."""
+        return self._number(f"SELECT COUNT(*) FROM {self._outside(edge)}{self._locked()}", edge.child)
+
+    def note(self, edge: Edge) -> int:
+        """See ``Session``."""
+        links, relation = self._link_set(edge), self._relation(edge.child)
+        source = f"FROM {self._outside(edge)}"
+        if self.locking:
+            count = self._write(
+                f"INSERT INTO {links.path} SELECT {sql.listed('c', links.columns)} {source} FOR UPDATE",
+                edge.child,
+            )
+        else:
+            query = f"SELECT {sql.read('c', relation, links.columns)} {source}"
+            count = self._load(links, self._read(query, edge.child))
+        self._solid(links)
+        return count
+
+    def one(self, table: str, key: Row) -> Row | None:
+        """See ``Session``."""
+        self._look()
+        relation = self._relation(table)
+        columns = sql.read("t", relation, [column.name for column in self._table(table).stored])
+        where, values = self._is("t", table, key)
+        query = f"SELECT {columns} FROM {relation.path} t WHERE {where}{self._locked()}"
+        return next(iter(list(self._read(query, table, values))), None)
+
+    def taken(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """See ``Session``."""
+        child, parent, links = self._relation(edge.child), self._relation(edge.parent), self._links[edge]
+        tests = [
+            self._clashing(edge, columns, unique) for unique in child.unique if set(columns) & set(unique)
+        ]
+        if not tests:
+            return 0
+        where, values = self._is("p", edge.parent, heir)
+        query = (
+            f"SELECT COUNT(*) FROM {links.path} n"
+            f" JOIN {child.path} t ON {sql.matched('t', links, 'n')}"
+            f" JOIN {parent.path} p ON {where} WHERE {' OR '.join(tests)}{self._shared()}"
+        )
+        return self._number(query, edge.child, values)
+
+    def _clashing(self, edge: Edge, columns: Sequence[str], unique: Sequence[str]) -> str:
+        """Another row ``u`` will share the values of a unique key with ``t``, once both have moved."""
+        child, links = self._relation(edge.child), self._links[edge]
+        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
+        new = " AND ".join(f"u.{quote(name)} = p.{quote(place[name])}" for name in unique if name in columns)
+        moving = f"EXISTS (SELECT 1 FROM {links.path} m WHERE {sql.matched('u', links, 'm')})"
+        parts = [
+            f"NOT ({sql.matched('u', links, 'n')})",
+            f"({moving} OR ({new}))",
+            *(f"u.{quote(name)} = t.{quote(name)}" for name in unique if name not in columns),
+        ]
+        return f"EXISTS (SELECT 1 FROM {child.path} u WHERE {' AND '.join(parts)}{self._shared()})"
+
+    def loose(self, edge: Edge) -> int:
+        """See ``Session``."""
+        if edge.child not in self._keys:
+            return 0
+        child, parent, keys = self._relation(edge.child), self._relation(edge.parent), self._keys[edge.child]
+        return self._number(
+            f"SELECT COUNT(*) FROM {keys.path} k JOIN {child.path} c ON {sql.matched('c', keys, 'k')}"
+            f" WHERE {sql.filled('c', edge.child_columns)} AND NOT EXISTS"
+            f" (SELECT 1 FROM {parent.path} p WHERE {sql.joined(edge, 'p', 'c')}{self._shared()})"
+            f"{self._shared()}",
+            edge.child,
+        )
+
+    def keys(self, table: str) -> Iterator[Row]:
+        """See ``Session``."""
+        if table not in self._keys:
+            return iter(())
+        work = self._keys[table]
+        return self._read(
+            f"SELECT {sql.read_cells('k', self._relation(table), work)} FROM {work.path} k", table
+        )
+
+    def rows(self, table: str) -> Iterator[Row]:
+        """See ``Session``."""
+        if table not in self._keys:
+            return iter(())
+        relation, keys = self._relation(table), self._keys[table]
+        columns = sql.read("t", relation, [column.name for column in self._table(table).stored])
+        return self._read(
+            f"SELECT {columns} FROM {keys.path} k JOIN {relation.path} t ON {sql.matched('t', keys, 'k')}"
+            f"{self._shared()}",
+            table,
+        )
+
+    def links(self, edge: Edge) -> Iterator[Row]:
+        """See ``Session``."""
+        work = self._links[edge]
+        cells = sql.read_cells("n", self._relation(edge.child), work)
+        return self._read(f"SELECT {cells} FROM {work.path} n", edge.child)
+
+    def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """See ``Session``."""
+        self._usable(table)
+        stage = self._make("s", table, columns)
+        count = self._load(stage, rows)
+        key = ", ".join(map(stage.cell, stage.key))
+        if key:
+            self._run(f"CREATE INDEX staged ON {stage.path} ({key})", table)
+        self._stages[label] = stage
+        return count
+
+    def staged(self, label: str) -> Iterator[Row]:
+        """See ``Session``."""
+        stage = self._stages[label]
+        cells = sql.read_cells("s", self._relation(stage.table), stage)
+        return self._read(f"SELECT {cells} FROM {stage.path} s", stage.table)
+
+    def pairs(self, label: str) -> Iterator[tuple[Row, Row | None]]:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        relation, width = self._relation(stage.table), len(stage.columns)
+        query = (
+            f"SELECT {sql.read_cells('s', relation, stage)}, t.{quote(stage.key[0])} IS NOT NULL,"
+            f" {sql.read('t', relation, stage.columns)} FROM {stage.path} s"
+            f" LEFT JOIN {relation.path} t ON {sql.matched('t', stage, 's')}{self._shared()}"
+        )
+        for row in self._read(query, stage.table):
+            yield row[:width], row[width + 1 :] if row[width] == "1" else None
+
+    def tally(self, label: str) -> Tally:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        same = " AND ".join(
+            sql.same(relation.kinds[name], f"s.{stage.cell(name)}", f"t.{quote(name)}")
+            for name in stage.columns
+        )
+        live = f"t.{quote(stage.key[0])} IS NOT NULL"
+        query = (
+            f"SELECT COUNT(*), COALESCE(SUM(NOT ({live})), 0), COALESCE(SUM({live} AND {same}), 0)"
+            f" FROM {stage.path} s LEFT JOIN {relation.path} t ON {sql.matched('t', stage, 's')}"
+            f"{self._shared()}"
+        )
+        with translated(self._target, stage.table):
+            return Tally(*map(int, self._execute(query).fetchone()))
+
+    def clashes(self, label: str) -> int:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        tests = [
+            f"EXISTS (SELECT 1 FROM {relation.path} u WHERE "
+            + " AND ".join(f"u.{quote(name)} = s.{stage.cell(name)}" for name in unique)
+            + f"{self._shared()})"
+            for unique in relation.unique
+            if set(unique) <= set(stage.columns)
+        ]
+        if not tests:
+            return 0
+        query = f"SELECT COUNT(*) FROM {self._missing(stage)} AND ({' OR '.join(tests)}){self._shared()}"
+        return self._number(query, stage.table)
+
+    def orphans(self, edge: Edge, label: str) -> int:
+        """See ``Session``."""
+        self._look()
+        stage = self._stages[label]
+        pairs = [
+            (there, f"s.{stage.cell(here)}")
+            for there, here in zip(edge.parent_columns, edge.child_columns, strict=True)
+        ]
+        filled = " AND ".join(f"{cell} IS NOT NULL" for _, cell in pairs)
+        live = " AND ".join(f"p.{quote(there)} = {cell}" for there, cell in pairs)
+        query = (
+            f"SELECT COUNT(*) FROM {self._missing(stage)} AND {filled} AND NOT EXISTS"
+            f" (SELECT 1 FROM {self._relation(edge.parent).path} p WHERE {live}{self._shared()})"
+        )
+        parent = self._stages.get(edge.parent)
+        if parent and set(edge.parent_columns) <= set(parent.columns):
+            staged = " AND ".join(f"q.{parent.cell(there)} = {cell}" for there, cell in pairs)
+            query += f" AND NOT EXISTS (SELECT 1 FROM {parent.path} q WHERE {staged})"
+        return self._number(f"{query}{self._shared()}", stage.table)
+
+    def _missing(self, stage: WorkTable) -> str:
+        """FROM and WHERE of the staged rows that are not live."""
+        relation = self._relation(stage.table)
+        live = sql.matched("t", stage, "s")
+        return (
+            f"{stage.path} s WHERE NOT EXISTS (SELECT 1 FROM {relation.path} t WHERE {live}{self._shared()})"
+        )
+
+    def _is(self, alias: str, table: str, key: Row) -> tuple[str, list[Any]]:
+        """A row has this key: the condition, and what fills it."""
+        relation, parts, values = self._relation(table), [], []
+        with translated(self._target, table):
+            for name, value in zip(self._table(table).key, key, strict=True):
+                place, bound = sql.compared(relation.kinds[name], str(value))
+                parts.append(f"{alias}.{quote(name)} = {place}")
+                values.append(bound)
+        return " AND ".join(parts), values
+
+    def _pointing(self, edge: Edge) -> str:
+        """FROM: a key set ``k``, its rows ``p``, and their children ``c``."""
+        parents = self._key_set(edge.parent)
+        self._look()
+        parent, child = self._relation(edge.parent), self._relation(edge.child)
+        below = sql.children(edge, child, self._table(edge.child).key)
+        return (
+            f"{parents.path} k JOIN {parent.path} p ON {sql.matched('p', parents, 'k')}"
+            f" JOIN {below} c ON {sql.joined(edge, 'p', 'c')}"
+        )
+
+    def _outside(self, edge: Edge) -> str:
+        """FROM and WHERE of the children of a key set that are in none themselves."""
+        source, own = self._pointing(edge), self._keys.get(edge.child)
+        if own is None:
+            return source
+        return f"{source} WHERE NOT EXISTS (SELECT 1 FROM {own.path} x WHERE {sql.matched('c', own, 'x')})"
+
+    def _solid(self, work: WorkTable) -> None:
+        """No key of the set holds NULL."""
+        columns = (self._table(work.table).column(name) for name in work.key)
+        if all(column is not None and column.not_null for column in columns):
+            return
+        empty = " OR ".join(f"{work.cell(name)} IS NULL" for name in work.key)
+        if self._number(f"SELECT COUNT(*) FROM {work.path} WHERE {empty}", work.table):
+            raise CannotProve("operations.null-key", target=self._target, table=work.table)
+
+    def _locked(self) -> str:
+        return " FOR UPDATE" if self.locking else ""
+
+    def _shared(self) -> str:
+        return " LOCK IN SHARE MODE" if self.locking else ""
+
+
+def _once(work: WorkTable) -> str:
+    """Nothing happens to a key that is in the set already."""
+    return f" ON DUPLICATE KEY UPDATE r = {work.path}.r"

@@ -1,0 +1,176 @@
+"""Pieces of SQL for MariaDB. Pure: names in, text out; every name is quoted, no value ever appears.
+
+Values travel as texts. What a text looks like depends on the kind of the column: ``shown`` reads it, ``taken``
+writes it, and the one undoes the other to the last bit.
+"""
+# ruff: noqa: S608 - every name goes through quote()
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from bot.targets.base import Edge
+
+#: What MariaDB calls a type -> how we treat it; anything else is refused.
+KINDS: dict[str, str] = {
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "whole"),
+    **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"), "text"),
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), "bytes"),
+    **dict.fromkeys(("geometry", "point", "linestring", "polygon", "multipoint"), "bytes"),
+    **dict.fromkeys(("multilinestring", "multipolygon", "geometrycollection"), "bytes"),
+    **dict.fromkeys(("date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"), "plain"),
+    "decimal": "decimal",
+    "float": "float",
+    "double": "double",
+    "bit": "bits",
+}
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,64})(?:\.[0-9]{0,37}[1-9])?", re.ASCII)
+
+#: A value that a statement carries: the driver writes it out.
+Bound = str | int | float | Decimal
+
+
+def quote(name: str) -> str:
+    """An identifier."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+@dataclass(frozen=True)
+class Relation:
+    """What SQL needs to know about a table beyond ``base.Table``.
+
+    ``kinds`` by column. ``unique``: the columns of each unique key; ``leading``: of each index. ``cascades``:
+    labels of links by which the engine itself would change rows of a child.
+    """
+
+    schema: str
+    name: str
+    kinds: dict[str, str]
+    unique: tuple[tuple[str, ...], ...]
+    leading: tuple[tuple[str, ...], ...]
+    engine: str
+    partitioned: bool
+
+    @property
+    def path(self) -> str:
+        """``database.table``."""
+        return f"{quote(self.schema)}.{quote(self.name)}"
+
+
+@dataclass(frozen=True)
+class WorkTable:
+    """A work table beside the table that its columns come from."""
+
+    path: str
+    table: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+
+    def cell(self, column: str) -> str:
+        """Our name for a column."""
+        return f"c{self.columns.index(column)}"
+
+    @property
+    def cells(self) -> str:
+        """All our names."""
+        return ", ".join(f"c{position}" for position in range(len(self.columns)))
+
+
+def shown(kind: str, value: str) -> str:
+    """An expression as the text we keep."""
+    if kind == "float":
+        # A float prints six digits only.
+        return f"CAST({value} AS DOUBLE)"
+    if kind == "bits":
+        return f"CAST({value} AS UNSIGNED)"
+    return f"LOWER(HEX({value}))" if kind == "bytes" else value
+
+
+def taken(kind: str) -> str:
+    """The place of a kept text in an INSERT."""
+    return {"bytes": "UNHEX(%s)", "bits": "CAST(%s AS UNSIGNED)"}.get(kind, "%s")
+
+
+def same(kind: str, one: str, other: str) -> str:
+    """Two values of one column are the same, to the last bit."""
+    if kind in ("text", "bytes"):
+        return f"BINARY {one} <=> BINARY {other}"
+    if kind in ("float", "double"):
+        # Only their texts tell 0 from -0.
+        return f"({one} <=> {other} AND BINARY CAST({one} AS CHAR) <=> BINARY CAST({other} AS CHAR))"
+    return f"{one} <=> {other}"
+
+
+def compared(kind: str, text: str) -> tuple[str, Bound]:
+    """A kept text as the other side of a comparison with its column: its place, and what fills it."""
+    if kind in ("whole", "bits"):
+        return "%s", int(text)
+    if kind == "decimal":
+        return "%s", Decimal(text)
+    if kind in ("float", "double"):
+        return "%s", float(text)
+    return ("UNHEX(%s)" if kind == "bytes" else "%s"), text
+
+
+def typed(kind: str, column: str, text: str) -> tuple[str, list[Bound]] | None:
+    """The condition under which a column is what was typed; None: it cannot be."""
+    if kind == "whole":
+        return (f"{column} = %s", [int(text)]) if _INTEGER.fullmatch(text) else None
+    if kind == "decimal":
+        return (f"{column} = %s", [Decimal(text)]) if _NUMBER.fullmatch(text) else None
+    if kind == "text":
+        # Once for the index, which may not tell cases apart, and once to be exact.
+        exact = f"BINARY CONVERT({column} USING utf8mb4) = BINARY %s"
+        return f"{column} = %s AND {exact}", [text, text]
+    return f"BINARY CAST({shown(kind, column)} AS CHAR CHARACTER SET utf8mb4) = BINARY %s", [text]
+
+
+def listed(alias: str, columns: Sequence[str]) -> str:
+    """``t.`a`, t.`b```."""
+    return ", ".join(f"{alias}.{quote(name)}" for name in columns)
+
+
+def read(alias: str, relation: Relation, columns: Sequence[str]) -> str:
+    """Columns of a table, each as the text we keep."""
+    return ", ".join(shown(relation.kinds[name], f"{alias}.{quote(name)}") for name in columns)
+
+
+def read_cells(alias: str, relation: Relation, work: WorkTable) -> str:
+    """Columns of a work table, each as the text we keep."""
+    return ", ".join(shown(relation.kinds[name], f"{alias}.{work.cell(name)}") for name in work.columns)
+
+
+def renamed(alias: str, columns: Sequence[str]) -> str:
+    """``t.`a` AS c0``, and so on."""
+    return ", ".join(f"{alias}.{quote(name)} AS c{position}" for position, name in enumerate(columns))
+
+
+def matched(alias: str, work: WorkTable, other: str) -> str:
+    """A row of a table and a row of a work table have the same key."""
+    return " AND ".join(f"{alias}.{quote(name)} = {other}.{work.cell(name)}" for name in work.key)
+
+
+def joined(edge: Edge, parent: str, child: str) -> str:
+    """A row ``parent`` and a row ``child`` of the tables of an edge belong together."""
+    return " AND ".join(
+        f"{parent}.{quote(there)} = {child}.{quote(here)}"
+        for there, here in zip(edge.parent_columns, edge.child_columns, strict=True)
+    )
+
+
+def filled(alias: str, columns: Sequence[str]) -> str:
+    """None of the columns is NULL."""
+    return " AND ".join(f"{alias}.{quote(name)} IS NOT NULL" for name in columns)
+
+
+def children(edge: Edge, relation: Relation, key: Sequence[str]) -> str:
+    """The child table of an edge, narrowed by the condition of a soft link.
+
+    The condition sees nothing but the child, and a comment in it ends with its line.
+    """
+    if not edge.where:
+        return relation.path
+    columns = ", ".join(quote(name) for name in dict.fromkeys([*key, *edge.child_columns]))
+    return f"(SELECT {columns} FROM {relation.path} WHERE (\n{edge.where}\n))"

@@ -1,0 +1,401 @@
+"""The transaction that deletes from, or restores into, a MariaDB database.
+
+InnoDB checks every row at once and never puts a check off. Of tables that point at each other, rows go one
+layer after the other: those that nothing points at any more first. Only where rows hold each other in a
+circle, links that may be empty are emptied before, or filled in afterwards.
+"""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+import secrets
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bot.errors import TargetDown
+from bot.targets import mysql_sql as sql
+from bot.targets.base import Edge, Fate, Row
+from bot.targets.mysql_errors import translated
+from bot.targets.mysql_session import MysqlSession
+from bot.targets.mysql_sql import WorkTable, quote
+
+# What statements and triggers of this session have written through the handler; work tables of the server's
+# own making are counted elsewhere.
+_WRITTEN = """
+SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS
+ WHERE VARIABLE_NAME IN ('HANDLER_WRITE', 'HANDLER_UPDATE', 'HANDLER_DELETE')
+"""
+_CASCADING = ("cascade", "set null", "set default")
+
+
+class MysqlWriting(MysqlSession):
+    """See ``bot.targets.base.Writing``."""
+
+    locking = True
+
+    def __init__(self, connection: Any, target: str, database: str, max_lock: float) -> None:
+        super().__init__(connection, target, database, max_lock, None)
+        self._name = f"mariadb-{secrets.token_hex(8)}"
+        #: Rows that the engine changed by itself: no counter of the session has them.
+        self._cascaded = 0
+        #: Rows that we wrote and that are none of the operation's: in work tables, or twice to the same row.
+        self._ours = 0
+
+    def delete(self, component: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        gone = dict.fromkeys(component, 0)
+        inner = self._inner(component)
+        if not inner:
+            return {table: self._delete(table, "") for table in component}
+        layer = 0
+        while any(self._remaining(table) for table in component):
+            layer += 1
+            marked = {table: self._mark_free(table, inner, layer) for table in component}
+            if not any(marked.values()):
+                self._open_circle(inner, component)
+                continue
+            for table, count in marked.items():
+                if count:
+                    gone[table] += self._delete(table, f" WHERE k.r = {-layer}")
+        return gone
+
+    def unlink(self, edge: Edge) -> int:
+        """See ``Writing``."""
+        child, links = self._relation(edge.child), self._links[edge]
+        empty = ", ".join(f"t.{quote(name)} = NULL" for name in edge.child_columns)
+        return self._change(
+            f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')} SET {empty}",
+            edge.child,
+        )
+
+    def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """See ``Writing``."""
+        child, parent, links = self._relation(edge.child), self._relation(edge.parent), self._links[edge]
+        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
+        values = ", ".join(f"t.{quote(name)} = p.{quote(place[name])}" for name in columns)
+        where, bound = self._is("p", edge.parent, heir)
+        # MariaDB may not update a table that it reads under another name: the heir's values come first.
+        if edge.child == edge.parent:
+            return self._repoint_within(edge, columns, heir)
+        return self._change(
+            f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
+            f" JOIN {parent.path} p ON {where} SET {values}",
+            edge.child,
+            bound,
+        )
+
+    def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        tables = {self._stages[label].table: label for label in labels}
+        inner = self._inner(tables)
+        new = dict.fromkeys(labels, 0)
+        while True:
+            came = 0
+            for table, label in tables.items():
+                held = [edge for edge in inner if edge.child == table]
+                came += (count := self._insert(label, self._parents_live(label, held)))
+                new[label] += count
+            if not inner:
+                return new
+            if not came:
+                break
+        for label, count in self._close_circle(tables, inner).items():
+            new[label] += count
+        return new
+
+    def relink(self, label: str, columns: Sequence[str], heir: Row | None = None) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        values = ", ".join(f"t.{quote(name)} = s.{stage.cell(name)}" for name in columns)
+        # A column shared by two links may have come back already with the other one.
+        each = " AND ".join(
+            f"(t.{quote(name)} IS NULL"
+            f" OR {sql.same(relation.kinds[name], f't.{quote(name)}', f's.{stage.cell(name)}')})"
+            for name in columns
+        )
+        some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
+        where = f"({each} AND ({some}))"
+        if heir is not None:
+            held = (
+                f"BINARY CAST({sql.shown(relation.kinds[name], f't.{quote(name)}')} AS CHAR) = BINARY %s"
+                for name in columns
+            )
+            where = f"({where} OR ({' AND '.join(held)}))"
+        return self._change(
+            f"UPDATE {relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
+            f" SET {values} WHERE {where}",
+            stage.table,
+            heir,
+        )
+
+    def changes(self) -> int:
+        """See ``Writing``."""
+        return self._number(_WRITTEN, "") - self._ours + self._cascaded
+
+    def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - MariaDB does not say which rows
+        """See ``Writing``."""
+        return True
+
+    def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        wanted, found = set(tables), {}
+        for edge in self.catalogue().edges:
+            if edge.child in wanted:
+                count = self._number(
+                    f"SELECT COUNT(*) FROM {self._relation(edge.child).path} c"
+                    f" LEFT JOIN {self._relation(edge.parent).path} p ON {sql.joined(edge, 'p', 'c')}"
+                    f" WHERE {sql.filled('c', edge.child_columns)} AND p.{quote(edge.parent_columns[0])} IS NULL",
+                    edge.child,
+                )
+                if count:
+                    found[edge.label] = count
+        return found
+
+    def left(self, edge: Edge, label: str) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        if not set(edge.parent_columns) <= set(stage.columns):
+            return 0
+        link = " AND ".join(
+            f"s.{stage.cell(there)} = c.{quote(here)}"
+            for there, here in zip(edge.parent_columns, edge.child_columns, strict=True)
+        )
+        below = sql.children(edge, self._relation(edge.child), ())
+        return self._number(
+            f"SELECT COUNT(*) FROM {stage.path} s JOIN {below} c ON {link}{self._shared()}", edge.child
+        )
+
+    def transaction(self) -> str:
+        """See ``Writing``; MariaDB has no name that outlives it."""
+        return self._name
+
+    def fate(self, transaction: str) -> Fate:  # noqa: ARG002 - MariaDB keeps no account of transactions
+        """See ``Writing``."""
+        return "unknown"
+
+    def extend(self) -> None:
+        """See ``Writing``."""
+        now = time.monotonic()
+        if now > self.deadline:
+            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
+        self.deadline = now + self._max_lock
+
+    def commit(self) -> None:
+        """See ``Writing``."""
+        # An interrupted COMMIT would leave it open whether it happened.
+        self._run("SET SESSION max_statement_time = 0", "")
+        with translated(self._target):
+            self._execute("COMMIT")
+
+    # --- rows that go ---
+
+    def _inner(self, tables: Iterable[str]) -> list[Edge]:
+        """The foreign keys within these tables."""
+        known = set(tables)
+        return [edge for edge in self.catalogue().edges if edge.child in known and edge.parent in known]
+
+    def _remaining(self, table: str) -> int:
+        return self._number(f"SELECT COUNT(*) FROM {self._keys[table].path} WHERE r >= 0", table)
+
+    def _mark_free(self, table: str, inner: Sequence[Edge], layer: int) -> int:
+        """Give the rows of a key set that no other row points at the number of a layer; how many."""
+        keys, relation = self._keys[table], self._relation(table)
+        held = [
+            f"NOT EXISTS (SELECT 1 FROM {self._relation(edge.child).path} c WHERE {sql.joined(edge, 't', 'c')}"
+            f"{self._but_itself(edge)})"
+            for edge in inner
+            if edge.parent == table
+        ]
+        where = " AND ".join(["k.r >= 0", *held])
+        marked = self._write(
+            f"UPDATE {keys.path} k JOIN {relation.path} t ON {sql.matched('t', keys, 'k')}"
+            f" SET k.r = {-layer} WHERE {where}",
+            table,
+        )
+        self._ours += marked
+        return marked
+
+    def _but_itself(self, edge: Edge) -> str:
+        if edge.child != edge.parent:
+            return ""
+        key = self._table(edge.child).key
+        return f" AND NOT ({' AND '.join(f'c.{quote(name)} = t.{quote(name)}' for name in key)})"
+
+    def _open_circle(self, inner: Sequence[Edge], component: Sequence[str]) -> None:
+        """Empty what may be empty among rows that hold each other; they were copied before.
+
+        Raises:
+            CannotProve: none of the links in the circle may be empty.
+        """
+        opened = 0
+        for edge in inner:
+            keys, child = self._keys[edge.child], self._relation(edge.child)
+            free = [name for name in edge.child_columns if self._may_be_empty(edge.child, name)]
+            if not free:
+                continue
+            filled = " OR ".join(f"t.{quote(name)} IS NOT NULL" for name in free)
+            empty = ", ".join(f"t.{quote(name)} = NULL" for name in free)
+            opened += self._change(
+                f"UPDATE {child.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')} AND k.r >= 0"
+                f" SET {empty} WHERE {filled}",
+                edge.child,
+            )
+        self._ours += opened
+        if not opened:
+            # The server refuses this with a constraint's error, which names the table.
+            for table in component:
+                self._delete(table, " WHERE k.r >= 0")
+
+    def _may_be_empty(self, table: str, name: str) -> bool:
+        about = self._table(table)
+        column = about.column(name)
+        return column is not None and not (column.not_null or column.generated or name in about.key)
+
+    def _delete(self, table: str, where: str) -> int:
+        keys, relation = self._keys[table], self._relation(table)
+        for edge in self.catalogue().edges:
+            if edge.parent == table and edge.action in _CASCADING:
+                self._cascaded += self._taken_along(edge, where)
+        return self._change(
+            f"DELETE t FROM {relation.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')}{where}",
+            table,
+        )
+
+    def _taken_along(self, edge: Edge, where: str) -> int:
+        """Children that still point at rows about to go: the engine would change them in silence."""
+        keys = self._keys[edge.parent]
+        condition = f"{where} AND " if where else " WHERE "
+        itself = self._but_itself(edge).removeprefix(" AND ").replace("t.", "p.") or "TRUE"
+        return self._number(
+            f"SELECT COUNT(*) FROM {keys.path} k"
+            f" JOIN {self._relation(edge.parent).path} p ON {sql.matched('p', keys, 'k')}"
+            f" JOIN {self._relation(edge.child).path} c ON {sql.joined(edge, 'p', 'c')}"
+            f"{condition}{itself} LOCK IN SHARE MODE",
+            edge.child,
+        )
+
+    # --- rows that come back ---
+
+    def _parents_live(self, label: str, held: Sequence[Edge]) -> str:
+        """The condition under which all parents of a staged row ``s`` within the circle are there."""
+        stage = self._stages[label]
+        parts = []
+        for edge in held:
+            pairs = [(there, f"s.{stage.cell(here)}") for there, here in _pairs(edge)]
+            empty = " OR ".join(f"{cell} IS NULL" for _, cell in pairs)
+            live = " AND ".join(f"p.{quote(there)} = {cell}" for there, cell in pairs)
+            itself = ""
+            if edge.child == edge.parent and set(edge.parent_columns) <= set(stage.columns):
+                own = " AND ".join(f"s.{stage.cell(there)} = {cell}" for there, cell in pairs)
+                itself = f" OR ({own})"
+            parts.append(
+                f"({empty}{itself} OR EXISTS"
+                f" (SELECT 1 FROM {self._relation(edge.parent).path} p WHERE {live}))"
+            )
+        return "".join(f" AND {part}" for part in parts)
+
+    def _insert(self, label: str, where: str, emptied: Iterable[str] = ()) -> int:
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        left_out = set(emptied)
+        names = ", ".join(quote(name) for name in stage.columns)
+        cells = ", ".join("NULL" if name in left_out else f"s.{stage.cell(name)}" for name in stage.columns)
+        return self._change(
+            f"INSERT INTO {relation.path} ({names}) SELECT {cells} FROM {self._missing(stage)}{where}",
+            stage.table,
+        )
+
+    def _close_circle(self, tables: Mapping[str, str], inner: Sequence[Edge]) -> Mapping[str, int]:
+        """Insert rows that hold each other with empty links first, then fill the links in."""
+        new: dict[str, int] = {}
+        later: list[tuple[str, WorkTable, list[str]]] = []
+        for table, label in tables.items():
+            stage = self._stages[label]
+            free = [
+                name
+                for edge in inner
+                if edge.child == table
+                for name in edge.child_columns
+                if name in stage.columns and self._may_be_empty(table, name)
+            ]
+            names = list(dict.fromkeys(free))
+            waiting = self._number(f"SELECT COUNT(*) FROM {self._missing(stage)}", table)
+            if waiting:
+                aside = self._aside(stage)
+                later.append((table, aside, names))
+        solid = {table: [e for e in inner if e.child == table and not self._opens(e)] for table in tables}
+        names_of = {table: names for table, _, names in later}
+        while names_of:
+            came = 0
+            for table in names_of:
+                label = tables[table]
+                count = self._insert(label, self._parents_live(label, solid[table]), names_of[table])
+                new[label] = new.get(label, 0) + count
+                came += count
+            if not came:
+                break
+        for table, aside, names in later:
+            self._ours += self._fill_in(table, aside, names)
+        return new
+
+    def _opens(self, edge: Edge) -> bool:
+        return any(self._may_be_empty(edge.child, name) for name in edge.child_columns)
+
+    def _aside(self, stage: WorkTable) -> WorkTable:
+        """The staged rows that are not live yet, in a work table of their own."""
+        aside = self._make("w", stage.table, stage.columns)
+        self._ours += self._write(
+            f"INSERT INTO {aside.path} SELECT s.* FROM {self._missing(stage)}", stage.table
+        )
+        return aside
+
+    def _fill_in(self, table: str, aside: WorkTable, names: Sequence[str]) -> int:
+        if not names:
+            return 0
+        values = ", ".join(f"t.{quote(name)} = w.{aside.cell(name)}" for name in names)
+        wanted = " OR ".join(f"w.{aside.cell(name)} IS NOT NULL" for name in names)
+        return self._change(
+            f"UPDATE {self._relation(table).path} t JOIN {aside.path} w ON {sql.matched('t', aside, 'w')}"
+            f" SET {values} WHERE {wanted}",
+            table,
+        )
+
+    def _repoint_within(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
+        """The heir is a row of the same table."""
+        child, links = self._relation(edge.child), self._links[edge]
+        where, bound = self._is("p", edge.parent, heir)
+        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
+        there = sql.read("p", child, [place[name] for name in columns])
+        found = list(
+            self._read(f"SELECT {there} FROM {child.path} p WHERE {where} FOR UPDATE", edge.child, bound)
+        )
+        if len(found) != 1:
+            return 0
+        values, kinds = [], [child.kinds[name] for name in columns]
+        with translated(self._target, edge.child):
+            sets = []
+            for name, kind, value in zip(columns, kinds, found[0], strict=True):
+                place_of, one = sql.compared(kind, str(value))
+                sets.append(f"t.{quote(name)} = {place_of}")
+                values.append(one)
+        return self._change(
+            f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
+            f" SET {', '.join(sets)}",
+            edge.child,
+            values,
+        )
+
+    def _change(self, statement: str, table: str, values: Sequence[Any] | None = None) -> int:
+        """Write to a real table. A partitioned one counts each row twice: as a whole and in its part."""
+        if not self._relation(table).partitioned:
+            return self._write(statement, table, values)
+        before = self._number(_WRITTEN, "")
+        count = self._write(statement, table, values)
+        twice = self._number(_WRITTEN, "") - before
+        if twice == 2 * count:
+            self._ours += count
+        return count
+
+
+def _pairs(edge: Edge) -> Iterator[tuple[str, str]]:
+    return zip(edge.parent_columns, edge.child_columns, strict=True)
