@@ -1,8 +1,9 @@
 """Records in a MariaDB database.
 
-Reading: work tables first, then one REPEATABLE READ snapshot, read only. Writing: REPEATABLE READ too, but every
-look takes locks and so sees what is committed, under a lock of our own (a named one, so that of two workers only
-one is inside). The server ends a transaction that idles too long: a worker that was frozen finds it gone.
+Reading: work tables first, then one REPEATABLE READ snapshot, read only. Writing: REPEATABLE READ too, but
+every look takes locks and so sees what is committed, under a lock of our own (a named one, so that of two
+workers only one is inside). The server ends a transaction that idles too long: a worker that was frozen finds
+it gone.
 """
 
 import hashlib
@@ -21,7 +22,6 @@ from bot.errors import BadInput, CannotProve, TargetDown
 from bot.targets.base import Session, Writing
 from bot.targets.mysql_errors import connecting, translated
 from bot.targets.mysql_session import MysqlSession
-
 from bot.targets.mysql_work import Connection, settings
 from bot.targets.mysql_writing import MysqlWriting
 
@@ -32,7 +32,7 @@ _OLDEST = (10, 5)
 #: What a URL may say beyond user, password, host, port and database.
 _OPTIONS = frozenset({"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "connect_timeout", "charset"})
 _ABOUT = """
-SELECT VERSION(), DATABASE(), @@global.read_only, @@innodb_read_only, @@hostname, @@port, @@lower_case_table_names
+SELECT VERSION(), DATABASE(), @@global.read_only, @@innodb_read_only, @@hostname, @@port
 """
 
 
@@ -137,7 +137,7 @@ class MysqlTarget:
         """Which database this is, and whether we can work with it."""
         with translated(self._name), connection.cursor() as cursor:
             cursor.execute(_ABOUT)
-            version, database, read_only, frozen, host, port, _ = map(str, cursor.fetchone())
+            version, database, read_only, frozen, host, port = map(str, cursor.fetchone())
             uid = self._uid(cursor)
         self._identity = {"kind": "mariadb", "server": uid or f"{host}:{port}", "database": database}
         found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", version)

@@ -1,12 +1,16 @@
 """The schema of a MariaDB server as a ``Catalogue``.
 
-A table of the database in the URL goes by its own name, any other by ``database.table``, both exact. Views and
-the server's own databases are left out; keys of other databases that point into ours are part of it.
+A table of the database in the URL goes by its own name, any other by ``database.table``, both exact. Views
+and the server's own databases are left out; keys of other databases that point into ours are part of it.
 """
+# ruff: noqa: S608 - nothing but our own constants goes into these queries
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import pymysql
 
 from bot.targets.base import Action, Catalogue, Edge, Table, TableColumn
 from bot.targets.mysql_sql import KINDS, Relation
@@ -48,15 +52,16 @@ SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, 
 """
 _FOREIGN_KEYS = f"""
 SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME,
-       k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE,
-       r.UPDATE_RULE
+       k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.REFERENCED_COLUMN_NAME, r.DELETE_RULE
   FROM information_schema.KEY_COLUMN_USAGE k
-  JOIN information_schema.REFERENTIAL_CONSTRAINTS r
+  LEFT JOIN information_schema.REFERENTIAL_CONSTRAINTS r
     ON r.CONSTRAINT_SCHEMA = k.CONSTRAINT_SCHEMA AND r.CONSTRAINT_NAME = k.CONSTRAINT_NAME
    AND r.TABLE_NAME = k.TABLE_NAME
  WHERE k.REFERENCED_TABLE_NAME IS NOT NULL AND k.TABLE_SCHEMA NOT IN {_SYSTEM}
  ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION
 """
+# The action of a key, also where the server does not show it to our user: bits of a number.
+_OF_ENGINE = "SELECT ID, TYPE FROM information_schema.INNODB_SYS_FOREIGN"
 _TRIGGERS = f"""
 SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME,
        CONCAT_WS(' ', 'trigger', TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER,
@@ -79,7 +84,7 @@ _Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Schema:
-    """The catalogue, and what SQL needs beyond it. ``unknown``: tables with a type we cannot copy, by name."""
+    """The catalogue, and what SQL needs beyond it. ``unknown``: a type we cannot copy, by table."""
 
     catalogue: Catalogue
     relations: Mapping[str, Relation]
@@ -150,7 +155,9 @@ def _read(ask: Ask) -> _Found:
         one.columns.append(None if part else column)
         one.searched &= kind in ("BTREE", "HASH")
         found.texts[schema, name].append(text)
-    for schema, name, *rest in _rows(ask, _FOREIGN_KEYS):
+    actions = _actions(ask)
+    for schema, name, *rest, rule in _rows(ask, _FOREIGN_KEYS):
+        rest.append(rule or actions.get((schema, rest[0]), "NO ACTION"))
         found.keys[schema, name, rest[0]].append((schema, name, *rest))
         found.texts[schema, name].append(" ".join(["key", *rest]))
     for schema, name, trigger, text in _rows(ask, _TRIGGERS):
@@ -162,6 +169,27 @@ def _read(ask: Ask) -> _Found:
         found.partitioned.add((schema, name))
         found.texts[schema, name].append(text)
     return found
+
+
+def _actions(ask: Ask) -> dict[_Place, str]:
+    """By database and name of the key; without the right to look, nothing: then ``rights`` asks for it."""
+    try:
+        rows = list(_rows(ask, _OF_ENGINE))
+    except pymysql.Error as error:
+        if error.args[0] != 1227:
+            raise
+        return {}
+    found = {}
+    for name, kind in rows:
+        schema, _, key = name.partition("/")
+        rule = "CASCADE" if int(kind) & 1 else "SET NULL" if int(kind) & 2 else "NO ACTION"
+        found[decoded(schema), key] = rule
+    return found
+
+
+def decoded(name: str) -> str:
+    """A name as the engine writes it: what is no letter or digit as @ and four digits."""
+    return re.sub("@([0-9a-f]{4})", lambda found: chr(int(found[1], 16)), name)
 
 
 def _rows(ask: Ask, query: str) -> Iterable[list[str]]:

@@ -1,12 +1,13 @@
 """What our user may not do, as the statements that would allow it."""
+# ruff: noqa: S608 - nothing but our own constants goes into these queries
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.targets.base import Need
+from bot.targets.mysql_catalogue import decoded
 from bot.targets.mysql_sql import Relation, quote
-
 
 Ask = Callable[[str], Iterable[Sequence[str | None]]]
 
@@ -23,6 +24,11 @@ class _Granted:
     databases: tuple[tuple[str, str], ...]
     tables: frozenset[tuple[str, str, str]]
 
+    @property
+    def everything(self) -> bool:
+        """Nothing can be hidden from somebody who may see every table and its keys."""
+        return {"SELECT", "DELETE"} <= self.everywhere
+
     def may(self, right: str, schema: str, table: str = "") -> bool:
         """Whether the right holds for a whole table; a right on some of its columns is none."""
         return (
@@ -32,16 +38,21 @@ class _Granted:
         )
 
 
-def missing_rights(ask: Ask, database: str, needs: Iterable[tuple[Need, Relation]]) -> tuple[str, ...]:
-    """Each statement once, in the order in which they must be run."""
+def missing_rights(
+    ask: Ask, database: str, needs: Sequence[tuple[Need, Relation]], keys: Iterable[tuple[Relation, Relation]]
+) -> tuple[str, ...]:
+    """Each statement once, in the order in which they must be run. ``keys``: children and parents we know."""
     (user,) = next(iter(ask("SELECT CURRENT_USER()")))
     name, _, host = (user or "").rpartition("@")
     whom = f"{_text(name)}@{_text(host)}"
     granted = _granted(ask, whom)
     found: list[str] = []
     if not granted.may("PROCESS", ""):
-        # Without it, keys of other databases that point into ours are invisible, and would cascade in silence.
+        # Without it, keys of other databases that point into ours are invisible, and cascade in silence.
         found.append(f"GRANT PROCESS ON *.* TO {whom}")
+    else:
+        going = [relation for need, relation in needs if need.deletes]
+        found += [] if granted.everything else _hidden(ask, whom, going, keys)
     if not granted.may("CREATE TEMPORARY TABLES", database):
         found.append(f"GRANT CREATE TEMPORARY TABLES ON {quote(database)}.* TO {whom}")
     for need, relation in needs:
@@ -53,6 +64,26 @@ def missing_rights(ask: Ask, database: str, needs: Iterable[tuple[Need, Relation
         if missing:
             found.append(f"GRANT {', '.join(missing)} ON {relation.path} TO {whom}")
     return tuple(dict.fromkeys(found))
+
+
+def _hidden(
+    ask: Ask, whom: str, going: Iterable[Relation], keys: Iterable[tuple[Relation, Relation]]
+) -> Iterator[str]:
+    """Tables with keys into ours that the engine knows and we do not.
+
+    The server shows the keys of a table only to whoever may do more with it than read.
+    """
+    ours = {(one.schema, one.name) for one in going}
+    known = {((child.schema, child.name), (parent.schema, parent.name)) for child, parent in keys}
+    for row in ask("SELECT DISTINCT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN"):
+        child, parent = (_place(str(name)) for name in row)
+        if parent in ours and (child, parent) not in known:
+            yield f"GRANT SELECT, DELETE, UPDATE ON {quote(child[0])}.{quote(child[1])} TO {whom}"
+
+
+def _place(name: str) -> tuple[str, str]:
+    schema, _, table = name.partition("/")
+    return decoded(schema), decoded(table)
 
 
 def _granted(ask: Ask, whom: str) -> _Granted:

@@ -45,11 +45,14 @@ class MysqlSession(MysqlWork):
 
     def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:
         """See ``Session``."""
+        needs = list(needs)
+        keys = [(self._relation(one.child), self._relation(one.parent)) for one in self.catalogue().edges]
         with translated(self._target):
             missing = missing_rights(
                 lambda query: self._execute(query).fetchall(),
                 self._database,
                 [(need, self._relation(need.table)) for need in needs],
+                keys,
             )
         for need in needs:
             if need.deletes or need.inserts or need.columns:

@@ -1,7 +1,7 @@
 """Pieces of SQL for MariaDB. Pure: names in, text out; every name is quoted, no value ever appears.
 
-Values travel as texts. What a text looks like depends on the kind of the column: ``shown`` reads it, ``taken``
-writes it, and the one undoes the other to the last bit.
+Values travel as texts. What a text looks like depends on the kind of the column: ``shown`` reads it,
+``taken`` writes it, and the one undoes the other to the last bit.
 """
 # ruff: noqa: S608 - every name goes through quote()
 

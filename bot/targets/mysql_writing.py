@@ -1,62 +1,23 @@
 """The transaction that deletes from, or restores into, a MariaDB database.
 
-InnoDB checks every row at once and never puts a check off. Of tables that point at each other, rows go one
-layer after the other: those that nothing points at any more first. Only where rows hold each other in a
-circle, links that may be empty are emptied before, or filled in afterwards.
+Rows that hold each other come back like they went: parents first, layer by layer; in a circle with empty
+links, which are filled in afterwards.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-import secrets
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from bot.errors import TargetDown
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Fate, Row
+from bot.targets.mysql_deleting import MysqlDeleting, pairs
 from bot.targets.mysql_errors import translated
-from bot.targets.mysql_session import MysqlSession
 from bot.targets.mysql_sql import WorkTable, quote
 
-# What statements and triggers of this session have written through the handler; work tables of the server's
-# own making are counted elsewhere.
-_WRITTEN = """
-SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS
- WHERE VARIABLE_NAME IN ('HANDLER_WRITE', 'HANDLER_UPDATE', 'HANDLER_DELETE')
-"""
-_CASCADING = ("cascade", "set null", "set default")
 
-
-class MysqlWriting(MysqlSession):
+class MysqlWriting(MysqlDeleting):
     """See ``bot.targets.base.Writing``."""
-
-    locking = True
-
-    def __init__(self, connection: Any, target: str, database: str, max_lock: float) -> None:
-        super().__init__(connection, target, database, max_lock, None)
-        self._name = f"mariadb-{secrets.token_hex(8)}"
-        #: Rows that the engine changed by itself: no counter of the session has them.
-        self._cascaded = 0
-        #: Rows that we wrote and that are none of the operation's: in work tables, or twice to the same row.
-        self._ours = 0
-
-    def delete(self, component: Sequence[str]) -> Mapping[str, int]:
-        """See ``Writing``."""
-        gone = dict.fromkeys(component, 0)
-        inner = self._inner(component)
-        if not inner:
-            return {table: self._delete(table, "") for table in component}
-        layer = 0
-        while any(self._remaining(table) for table in component):
-            layer += 1
-            marked = {table: self._mark_free(table, inner, layer) for table in component}
-            if not any(marked.values()):
-                self._open_circle(inner, component)
-                continue
-            for table, count in marked.items():
-                if count:
-                    gone[table] += self._delete(table, f" WHERE k.r = {-layer}")
-        return gone
 
     def unlink(self, edge: Edge) -> int:
         """See ``Writing``."""
@@ -128,10 +89,6 @@ class MysqlWriting(MysqlSession):
             heir,
         )
 
-    def changes(self) -> int:
-        """See ``Writing``."""
-        return self._number(_WRITTEN, "") - self._ours + self._cascaded
-
     def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - MariaDB does not say which rows
         """See ``Writing``."""
         return True
@@ -141,10 +98,11 @@ class MysqlWriting(MysqlSession):
         wanted, found = set(tables), {}
         for edge in self.catalogue().edges:
             if edge.child in wanted:
+                gone = f"p.{quote(edge.parent_columns[0])} IS NULL"
                 count = self._number(
                     f"SELECT COUNT(*) FROM {self._relation(edge.child).path} c"
                     f" LEFT JOIN {self._relation(edge.parent).path} p ON {sql.joined(edge, 'p', 'c')}"
-                    f" WHERE {sql.filled('c', edge.child_columns)} AND p.{quote(edge.parent_columns[0])} IS NULL",
+                    f" WHERE {sql.filled('c', edge.child_columns)} AND {gone}",
                     edge.child,
                 )
                 if count:
@@ -187,106 +145,17 @@ class MysqlWriting(MysqlSession):
         with translated(self._target):
             self._execute("COMMIT")
 
-    # --- rows that go ---
-
-    def _inner(self, tables: Iterable[str]) -> list[Edge]:
-        """The foreign keys within these tables."""
-        known = set(tables)
-        return [edge for edge in self.catalogue().edges if edge.child in known and edge.parent in known]
-
-    def _remaining(self, table: str) -> int:
-        return self._number(f"SELECT COUNT(*) FROM {self._keys[table].path} WHERE r >= 0", table)
-
-    def _mark_free(self, table: str, inner: Sequence[Edge], layer: int) -> int:
-        """Give the rows of a key set that no other row points at the number of a layer; how many."""
-        keys, relation = self._keys[table], self._relation(table)
-        held = [
-            f"NOT EXISTS (SELECT 1 FROM {self._relation(edge.child).path} c WHERE {sql.joined(edge, 't', 'c')}"
-            f"{self._but_itself(edge)})"
-            for edge in inner
-            if edge.parent == table
-        ]
-        where = " AND ".join(["k.r >= 0", *held])
-        marked = self._write(
-            f"UPDATE {keys.path} k JOIN {relation.path} t ON {sql.matched('t', keys, 'k')}"
-            f" SET k.r = {-layer} WHERE {where}",
-            table,
-        )
-        self._ours += marked
-        return marked
-
-    def _but_itself(self, edge: Edge) -> str:
-        if edge.child != edge.parent:
-            return ""
-        key = self._table(edge.child).key
-        return f" AND NOT ({' AND '.join(f'c.{quote(name)} = t.{quote(name)}' for name in key)})"
-
-    def _open_circle(self, inner: Sequence[Edge], component: Sequence[str]) -> None:
-        """Empty what may be empty among rows that hold each other; they were copied before.
-
-        Raises:
-            CannotProve: none of the links in the circle may be empty.
-        """
-        opened = 0
-        for edge in inner:
-            keys, child = self._keys[edge.child], self._relation(edge.child)
-            free = [name for name in edge.child_columns if self._may_be_empty(edge.child, name)]
-            if not free:
-                continue
-            filled = " OR ".join(f"t.{quote(name)} IS NOT NULL" for name in free)
-            empty = ", ".join(f"t.{quote(name)} = NULL" for name in free)
-            opened += self._change(
-                f"UPDATE {child.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')} AND k.r >= 0"
-                f" SET {empty} WHERE {filled}",
-                edge.child,
-            )
-        self._ours += opened
-        if not opened:
-            # The server refuses this with a constraint's error, which names the table.
-            for table in component:
-                self._delete(table, " WHERE k.r >= 0")
-
-    def _may_be_empty(self, table: str, name: str) -> bool:
-        about = self._table(table)
-        column = about.column(name)
-        return column is not None and not (column.not_null or column.generated or name in about.key)
-
-    def _delete(self, table: str, where: str) -> int:
-        keys, relation = self._keys[table], self._relation(table)
-        for edge in self.catalogue().edges:
-            if edge.parent == table and edge.action in _CASCADING:
-                self._cascaded += self._taken_along(edge, where)
-        return self._change(
-            f"DELETE t FROM {relation.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')}{where}",
-            table,
-        )
-
-    def _taken_along(self, edge: Edge, where: str) -> int:
-        """Children that still point at rows about to go: the engine would change them in silence."""
-        keys = self._keys[edge.parent]
-        condition = f"{where} AND " if where else " WHERE "
-        itself = self._but_itself(edge).removeprefix(" AND ").replace("t.", "p.") or "TRUE"
-        return self._number(
-            f"SELECT COUNT(*) FROM {keys.path} k"
-            f" JOIN {self._relation(edge.parent).path} p ON {sql.matched('p', keys, 'k')}"
-            f" JOIN {self._relation(edge.child).path} c ON {sql.joined(edge, 'p', 'c')}"
-            f"{condition}{itself} LOCK IN SHARE MODE",
-            edge.child,
-        )
-
-    # --- rows that come back ---
-
     def _parents_live(self, label: str, held: Sequence[Edge]) -> str:
         """The condition under which all parents of a staged row ``s`` within the circle are there."""
         stage = self._stages[label]
         parts = []
         for edge in held:
-            pairs = [(there, f"s.{stage.cell(here)}") for there, here in _pairs(edge)]
-            empty = " OR ".join(f"{cell} IS NULL" for _, cell in pairs)
-            live = " AND ".join(f"p.{quote(there)} = {cell}" for there, cell in pairs)
+            cells = [(there, f"s.{stage.cell(here)}") for there, here in pairs(edge)]
+            empty = " OR ".join(f"{cell} IS NULL" for _, cell in cells)
+            live = " AND ".join(f"p.{quote(there)} = {cell}" for there, cell in cells)
             itself = ""
             if edge.child == edge.parent and set(edge.parent_columns) <= set(stage.columns):
-                own = " AND ".join(f"s.{stage.cell(there)} = {cell}" for there, cell in pairs)
+                own = " AND ".join(f"s.{stage.cell(there)} = {cell}" for there, cell in cells)
                 itself = f" OR ({own})"
             parts.append(
                 f"({empty}{itself} OR EXISTS"
@@ -327,9 +196,9 @@ class MysqlWriting(MysqlSession):
         names_of = {table: names for table, _, names in later}
         while names_of:
             came = 0
-            for table in names_of:
+            for table, names in names_of.items():
                 label = tables[table]
-                count = self._insert(label, self._parents_live(label, solid[table]), names_of[table])
+                count = self._insert(label, self._parents_live(label, solid[table]), names)
                 new[label] = new.get(label, 0) + count
                 came += count
             if not came:
@@ -384,18 +253,3 @@ class MysqlWriting(MysqlSession):
             edge.child,
             values,
         )
-
-    def _change(self, statement: str, table: str, values: Sequence[Any] | None = None) -> int:
-        """Write to a real table. A partitioned one counts each row twice: as a whole and in its part."""
-        if not self._relation(table).partitioned:
-            return self._write(statement, table, values)
-        before = self._number(_WRITTEN, "")
-        count = self._write(statement, table, values)
-        twice = self._number(_WRITTEN, "") - before
-        if twice == 2 * count:
-            self._ours += count
-        return count
-
-
-def _pairs(edge: Edge) -> Iterator[tuple[str, str]]:
-    return zip(edge.parent_columns, edge.child_columns, strict=True)

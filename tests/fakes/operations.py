@@ -24,7 +24,7 @@ from bot.targets import open_target
 from bot.targets.base import RecordTarget
 from bot.targets.postgresql import PostgresqlTarget
 from tests.fakes.backups import master_key
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 
 HASH_KEY = b"a key for hashes, 32 bytes long."
 _NUMBERS = Random(7)
@@ -242,3 +242,50 @@ def postgresql_bench(folder: Path, schema: str, **how: Any) -> Iterator[Postgres
             connection.execute(schema.encode())
         made = open_bench(folder, url=url, **how)
         yield PostgresqlBench(made.path, made.spec, made.target, made.vault, made.storage)
+
+
+@dataclass(frozen=True)
+class MysqlBench(Bench):
+    """The same on a MariaDB database of its own; ``path`` only says where the backups lie beside."""
+
+    def sql(self, script: str) -> None:
+        with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
+            for statement in filter(str.strip, script.split(";\n")):
+                cursor.execute(statement)
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
+            cursor.execute(query, values or None)
+            return list(cursor.fetchall())
+
+    def dump(self) -> dict[str, list[str]]:
+        """Every row of every table of the database and of those that it made beside itself, to the bit."""
+        with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
+            name = self.spec.database.url.rpartition("/")[2]
+            cursor.execute("SET time_zone = '+00:00'")
+            cursor.execute(
+                "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
+                " WHERE TABLE_SCHEMA IN (%s, %s) ORDER BY 1, 2, ORDINAL_POSITION",
+                (name, f"{name}_beside"),
+            )
+            columns: dict[str, list[str]] = {}
+            for schema, table, column, kind in cursor.fetchall():
+                cell = "`" + column.replace("`", "``") + "`"
+                place = f"`{schema}`." + "`" + table.replace("`", "``") + "`"
+                exact = f"CAST({cell} AS DOUBLE)" if kind == "float" else cell
+                columns.setdefault(place, []).append(f"HEX(CAST({exact} AS BINARY))")
+            found = {}
+            for place, cells in columns.items():
+                cursor.execute(f"SELECT {', '.join(cells)} FROM {place}")
+                found[place] = sorted(repr(row) for row in cursor.fetchall())
+            return found
+
+
+@contextmanager
+def mysql_bench(folder: Path, schema: str, **how: Any) -> Iterator[MysqlBench]:
+    """A new database made by an SQL script, a statement to a line's end; ``how`` as in ``open_bench``."""
+    with mysql_database() as url:
+        made = open_bench(folder, url=url, **how)
+        bench = MysqlBench(made.path, made.spec, made.target, made.vault, made.storage)
+        bench.sql(schema)
+        yield bench

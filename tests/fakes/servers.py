@@ -91,8 +91,13 @@ class MariaDB:
         self._server: subprocess.Popen[bytes] | None = None
         with (self.folder / "calls").open("ab") as log:
             subprocess.run(
-                ["mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal"]
-                + ["--skip-test-db", f"--datadir={self.folder}/data"],
+                [
+                    "mariadb-install-db",
+                    "--no-defaults",
+                    "--auth-root-authentication-method=normal",
+                    "--skip-test-db",
+                    f"--datadir={self.folder}/data",
+                ],
                 check=True,
                 user=self._user,
                 stdin=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """Random schemas for database servers, each in its own words, with rows; the closure is that of the files' suite."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
@@ -85,11 +85,60 @@ POSTGRESQL = Dialect(
 )
 
 
-@dataclass
+MARIADB = Dialect(
+    names={
+        "order": "`order`",
+        "a `quoted` one": "`a ``quoted`` one`",
+        "客户": "`客户`",
+        "countersign_k0": "`countersign_k0`",
+        "select": "`select`",
+        "Order": "`Order`",
+    },
+    quote="`",
+    text="varchar(40)",
+    whole="bigint",
+    actions=("CASCADE", "RESTRICT", "NO ACTION", "SET NULL"),
+    generated="varchar(60) AS (upper(`u`)) STORED",
+    begin=(),
+    tail=" ENGINE=InnoDB",
+    cells=(
+        ("text", ("''", "'it''s \"q\"\\n\\\\N — 中文 😀'", "'100%s'")),
+        ("varchar(9) CHARACTER SET latin1", ("'äöü'", "'ab   '")),
+        ("varchar(9) COLLATE utf8mb4_general_ci", ("'Ä'", "'a'")),
+        ("char(5)", ("'ab'", "''")),
+        ("blob", ("''", "x'00ff5c27'")),
+        ("binary(4)", ("x'00'", "x'ffffffff'")),
+        ("double", ("-0e0", "0.1e0 + 0.2e0", "5e-324", "1.7976931348623157e308")),
+        ("float", ("1.1", "16777217", "-0e0", "3.4e38")),
+        ("decimal(30,10)", ("1.10", "-99999999999999999999.9999999999")),
+        ("bigint unsigned", ("18446744073709551615", "0")),
+        ("int(5) zerofill", ("42",)),
+        ("bit(9)", ("b'101'", "b'111111111'")),
+        ("bit(64)", ("b'1'", "0xffffffffffffffff")),
+        ("boolean", ("true", "false")),
+        ("datetime(6)", ("'2026-03-29 02:30:00.123456'", "'0000-00-00 00:00:00'", "'2026-02-00'")),
+        ("timestamp(3) NULL", ("'2026-03-29 02:30:00.123'", "'0000-00-00'")),
+        ("date", ("'0000-00-00'", "'2026-02-31'")),
+        ("time(2)", ("'-838:59:59'", "'00:00:00.01'")),
+        ("year", ("2026", "0")),
+        ("uuid", ("'7d444840-9dc0-11d1-b245-5ffdce74fad2'",)),
+        ("inet6", ("'::1'", "'::ffff:10.0.0.1'")),
+        ("json", ('\'{"b": 1,  "b": 2}\'', "'null'")),
+        ("enum('sad', 'it''s ok', '')", ("'sad'", "'it''s ok'", "''")),
+        ("set('a', 'b')", ("'a,b'", "''")),
+        ("point", ("ST_GeomFromText('POINT(1.5 -0)')",)),
+    ),
+)
+
+
+@dataclass(repr=False)
 class ServerSchema(Schema):
     """A schema whose statements make it whole, rows included."""
 
-    dialect: Dialect = POSTGRESQL
+    dialect: Dialect = field(default=POSTGRESQL, repr=False)
+
+    def __repr__(self) -> str:
+        return "; ".join(self.statements)
 
     def named(self, table: str) -> str:
         return self.dialect.names[table]

@@ -1,0 +1,175 @@
+"""How rows of a MariaDB database go, and how everything that changes is counted.
+
+InnoDB checks every row at once and never puts a check off. Of tables that point at each other, rows go one
+layer after the other: those that nothing points at any more first. Only where rows hold each other in a
+circle, links that may be empty are emptied before.
+"""
+# ruff: noqa: S608 - every name goes through quote(), every value is bound
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from bot.targets import mysql_sql as sql
+from bot.targets.base import Edge
+from bot.targets.mysql_session import MysqlSession
+from bot.targets.mysql_sql import quote
+
+# What statements and triggers of this session have written through the handler; work tables of the server's
+# own making are counted elsewhere.
+_WRITTEN = """
+SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS
+ WHERE VARIABLE_NAME IN ('HANDLER_WRITE', 'HANDLER_UPDATE', 'HANDLER_DELETE')
+"""
+_CASCADING = ("cascade", "set null", "set default")
+
+
+class MysqlDeleting(MysqlSession):
+    """A session that locks what it reads, deletes, and counts."""
+
+    locking = True
+
+    def __init__(self, connection: Any, target: str, database: str, max_lock: float) -> None:
+        super().__init__(connection, target, database, max_lock, None)
+        self._name = f"mariadb-{secrets.token_hex(8)}"
+        #: Rows that the engine changed by itself: no counter of the session has them.
+        self._cascaded = 0
+        #: Rows that we wrote and that are none of the operation's: in work tables, or twice to the same row.
+        self._ours = 0
+
+    def delete(self, component: Sequence[str]) -> Mapping[str, int]:
+        """See ``Writing``."""
+        gone = dict.fromkeys(component, 0)
+        inner = self._inner(component)
+        if not inner:
+            return {table: self._delete(table, "") for table in component}
+        layer = 0
+        while any(self._remaining(table) for table in component):
+            layer += 1
+            marked = {table: self._mark_free(table, inner, layer) for table in component}
+            if not any(marked.values()):
+                self._open_circle(inner, component)
+                continue
+            for table, count in marked.items():
+                if count:
+                    gone[table] += self._delete(table, f" WHERE k.r = {-layer}")
+        return gone
+
+    def changes(self) -> int:
+        """See ``Writing``."""
+        return self._number(_WRITTEN, "") - self._ours + self._cascaded
+
+    def _inner(self, tables: Iterable[str]) -> list[Edge]:
+        """The foreign keys within these tables."""
+        known = set(tables)
+        return [edge for edge in self.catalogue().edges if edge.child in known and edge.parent in known]
+
+    def _remaining(self, table: str) -> int:
+        return self._number(f"SELECT COUNT(*) FROM {self._keys[table].path} WHERE r >= 0", table)
+
+    def _mark_free(self, table: str, inner: Sequence[Edge], layer: int) -> int:
+        """Give the rows of a key set that no other row points at the number of a layer; how many."""
+        keys, relation = self._keys[table], self._relation(table)
+        held = [
+            f"NOT EXISTS (SELECT 1 FROM {self._relation(edge.child).path} c"
+            f" WHERE {sql.joined(edge, 't', 'c')}{self._but_itself(edge)})"
+            for edge in inner
+            if edge.parent == table
+        ]
+        where = " AND ".join(["k.r >= 0", *held])
+        marked = self._write(
+            f"UPDATE {keys.path} k JOIN {relation.path} t ON {sql.matched('t', keys, 'k')}"
+            f" SET k.r = {-layer} WHERE {where}",
+            table,
+        )
+        self._ours += marked
+        return marked
+
+    def _but_itself(self, edge: Edge) -> str:
+        if edge.child != edge.parent:
+            return ""
+        key = self._table(edge.child).key
+        return f" AND NOT ({' AND '.join(f'c.{quote(name)} = t.{quote(name)}' for name in key)})"
+
+    def _open_circle(self, inner: Sequence[Edge], component: Sequence[str]) -> None:
+        """Empty what may be empty among rows that hold each other; they were copied before.
+
+        Raises:
+            CannotProve: none of the links in the circle may be empty.
+        """
+        opened = 0
+        for edge in inner:
+            keys, child = self._keys[edge.child], self._relation(edge.child)
+            free = [name for name in edge.child_columns if self._may_be_empty(edge.child, name)]
+            if not free:
+                continue
+            filled = " OR ".join(f"t.{quote(name)} IS NOT NULL" for name in free)
+            empty = ", ".join(f"t.{quote(name)} = NULL" for name in free)
+            opened += self._change(
+                f"UPDATE {child.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')} AND k.r >= 0"
+                f" SET {empty} WHERE {filled}",
+                edge.child,
+            )
+        self._ours += opened
+        if not opened:
+            # The server refuses this with a constraint's error, which names the table.
+            for table in component:
+                self._delete(table, " WHERE k.r >= 0")
+
+    def _may_be_empty(self, table: str, name: str) -> bool:
+        about = self._table(table)
+        column = about.column(name)
+        return column is not None and not (column.not_null or column.generated or name in about.key)
+
+    def _delete(self, table: str, where: str) -> int:
+        keys, relation = self._keys[table], self._relation(table)
+        for edge in self.catalogue().edges:
+            if edge.parent == edge.child == table:
+                self._let_go_of_itself(edge, where)
+            if edge.parent == table and edge.action in _CASCADING:
+                self._cascaded += self._taken_along(edge, where)
+        return self._change(
+            f"DELETE t FROM {relation.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')}{where}",
+            table,
+        )
+
+    def _let_go_of_itself(self, edge: Edge, where: str) -> None:
+        """A row that points at itself: over two keys, the server takes it for a child of its own."""
+        keys, relation = self._keys[edge.child], self._relation(edge.child)
+        free = [name for name in edge.child_columns if self._may_be_empty(edge.child, name)]
+        if free:
+            own = " AND ".join(f"t.{quote(here)} = t.{quote(there)}" for there, here in pairs(edge))
+            self._ours += self._change(
+                f"UPDATE {relation.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')} AND {own}"
+                f" SET {', '.join(f't.{quote(name)} = NULL' for name in free)}{where}",
+                edge.child,
+            )
+
+    def _taken_along(self, edge: Edge, where: str) -> int:
+        """Children that still point at rows about to go: the engine would change them in silence."""
+        keys = self._keys[edge.parent]
+        condition = f"{where} AND " if where else " WHERE "
+        itself = self._but_itself(edge).removeprefix(" AND ").replace("t.", "p.") or "TRUE"
+        return self._number(
+            f"SELECT COUNT(*) FROM {keys.path} k"
+            f" JOIN {self._relation(edge.parent).path} p ON {sql.matched('p', keys, 'k')}"
+            f" JOIN {self._relation(edge.child).path} c ON {sql.joined(edge, 'p', 'c')}"
+            f"{condition}{itself} LOCK IN SHARE MODE",
+            edge.child,
+        )
+
+    def _change(self, statement: str, table: str, values: Sequence[Any] | None = None) -> int:
+        """Write to a real table. A partitioned one counts each row twice: as a whole and in its part."""
+        if not self._relation(table).partitioned:
+            return self._write(statement, table, values)
+        before = self._number(_WRITTEN, "")
+        count = self._write(statement, table, values)
+        twice = self._number(_WRITTEN, "") - before
+        if twice == 2 * count:
+            self._ours += count
+        return count
+
+
+def pairs(edge: Edge) -> Iterator[tuple[str, str]]:
+    """The parent's and the child's columns of an edge."""
+    return zip(edge.parent_columns, edge.child_columns, strict=True)

@@ -1,0 +1,101 @@
+"""What a user of a MariaDB server may not do is told as the statements that allow it, and those are enough."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from bot.errors import CannotProve
+from tests.fakes.operations import MysqlBench, mysql_bench, open_bench
+from tests.fakes.servers import mysql_connect, mysql_url
+
+SCHEMA = """
+CREATE TABLE customers (id INT PRIMARY KEY, email VARCHAR(40) UNIQUE);
+CREATE TABLE orders (id INT PRIMARY KEY, customer INT, FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE CASCADE);
+CREATE TABLE notes (id INT PRIMARY KEY, customer INT, FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE SET NULL);
+INSERT INTO customers VALUES (1, 'ada@x'), (2, 'bob@x');
+INSERT INTO orders VALUES (1, 1), (2, 2);
+INSERT INTO notes VALUES (1, 1), (2, 2)
+"""
+
+
+@contextmanager
+def somebody(folder: Path) -> Iterator[tuple[MysqlBench, MysqlBench, str]]:
+    """The database as its owner, as somebody with no right but to log in, and that user."""
+    name = f"cs_{secrets.token_hex(6)}"
+    with mysql_bench(folder, SCHEMA) as owner:
+        database = owner.spec.database.url.rpartition("/")[2]
+        owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
+        owner.sql(f"GRANT SELECT ON {database}.customers TO '{name}'@'%'")
+        try:
+            where = mysql_url().partition("@")[2].rpartition("/")[0]
+            url = f"mysql://{name}:secret@{where}/{database}"
+            made = open_bench(folder, url=url, find_by=["email"])
+            yield owner, MysqlBench(made.path, made.spec, made.target, made.vault, made.storage), name
+        finally:
+            owner.sql(f"DROP USER '{name}'@'%'")
+
+
+def allow(owner: MysqlBench, bench: MysqlBench) -> list[str]:
+    """Run what the refusals name until there are none; everything that was named."""
+    named: list[str] = []
+    for _ in range(6):
+        try:
+            bench.plan("ada@x")
+        except CannotProve as refusal:
+            assert refusal.key == "operations.missing-rights"
+            grants = [one for one in str(refusal.params["grants"]).split("; ") if one]
+            named += grants
+            with closing(mysql_connect(owner.spec.database.url)) as connection, connection.cursor() as cursor:
+                for grant in grants:
+                    cursor.execute(grant.removesuffix(";"))
+        else:
+            return named
+    raise AssertionError(named)
+
+
+def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(tmp_path: Path) -> None:
+    with somebody(tmp_path) as (owner, bench, _):
+        before = owner.dump()
+        named = allow(owner, bench)
+        assert any("PROCESS" in one for one in named)
+        assert any("CREATE TEMPORARY TABLES" in one for one in named)
+        assert not any("ALL" in one or "GRANT OPTION" in one for one in named)
+        outcome = bench.delete("ada@x")
+        assert outcome.problem is None
+        assert outcome.rows == {"customers": 1, "orders": 1}
+        assert bench.restore(outcome).problem is None
+        assert owner.dump() == before
+
+
+def test_a_right_on_some_columns_is_none(tmp_path: Path) -> None:
+    with somebody(tmp_path) as (owner, bench, name):
+        owner.sql(f"GRANT SELECT (id) ON orders TO '{name}'@'%'")
+        assert any("SELECT" in one and "orders" in one for one in allow(owner, bench))
+
+
+def test_a_key_of_a_database_that_cannot_be_seen_is_found(tmp_path: Path) -> None:
+    """Its rows would go by the engine's own cascade, and be in no backup."""
+    with somebody(tmp_path) as (owner, bench, _):
+        allow(owner, bench)
+        database = owner.spec.database.url.rpartition("/")[2]
+        owner.sql(f"CREATE DATABASE {database}_beside")
+        try:
+            owner.sql(
+                f"CREATE TABLE {database}_beside.`far-off` (id INT PRIMARY KEY, c INT,"
+                f" FOREIGN KEY (c) REFERENCES {database}.customers (id) ON DELETE CASCADE)"
+            )
+            owner.sql(f"INSERT INTO {database}_beside.`far-off` VALUES (7, 1)")
+            before = owner.dump()
+            with pytest.raises(CannotProve) as refused:
+                bench.plan("ada@x")
+            assert f"`{database}_beside`.`far-off`" in str(refused.value.params["grants"])
+            allow(owner, bench)
+            outcome = bench.delete("ada@x")
+            assert outcome.rows[f"{database}_beside.far-off"] == 1
+            assert bench.restore(outcome).problem is None
+            assert owner.dump() == before
+        finally:
+            owner.sql(f"DROP DATABASE {database}_beside")
