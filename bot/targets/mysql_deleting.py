@@ -72,7 +72,7 @@ class MysqlDeleting(MysqlSession):
         keys, relation = self._keys[table], self._relation(table)
         held = [
             f"NOT EXISTS (SELECT 1 FROM {self._relation(edge.child).path} c"
-            f" WHERE {sql.joined(edge, 't', 'c')}{self._but_itself(edge)})"
+            f" WHERE {self._link(edge, 't', 'c')}{self._but_itself(edge)})"
             for edge in inner
             if edge.parent == table
         ]
@@ -153,7 +153,7 @@ class MysqlDeleting(MysqlSession):
         return self._number(
             f"SELECT COUNT(*) FROM {keys.path} k"
             f" JOIN {self._relation(edge.parent).path} p ON {sql.matched('p', keys, 'k')}"
-            f" JOIN {self._relation(edge.child).path} c ON {sql.joined(edge, 'p', 'c')}"
+            f" JOIN {self._relation(edge.child).path} c ON {self._link(edge, 'p', 'c')}"
             f"{condition}{itself} LOCK IN SHARE MODE",
             edge.child,
         )

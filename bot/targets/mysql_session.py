@@ -30,18 +30,17 @@ class MysqlSession(MysqlWork):
         try:
             self._run(
                 f"SELECT 1 FROM {parent.path} p JOIN {sql.children(edge, child, ())} c"
-                f" ON {sql.joined(edge, 'p', 'c')} LIMIT 0",
+                f" ON {self._link(edge, 'p', 'c')} LIMIT 0",
                 edge.child,
             )
         except CannotProve as error:
             # A missing right is for ``rights`` to say, together with all the others.
             if error.key != "target.no-right":
                 raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
-        alike = all(
-            child.kinds[here] == parent.kinds[there]
-            for here, there in zip(edge.child_columns, edge.parent_columns, strict=True)
-        )
-        return replace(edge, indexed=alike and searchable(child, edge.child_columns))
+        if edge.path and child.kinds[edge.child_columns[0]] != "text":
+            raise BadInput("operations.bad-condition", target=self._target, link=edge.label)
+        indexed = sql.alike(edge, child, parent) and searchable(child, edge.child_columns)
+        return replace(edge, indexed=indexed)
 
     def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:
         """See ``Session``."""
@@ -85,6 +84,21 @@ class MysqlSession(MysqlWork):
         key = sql.read("t", relation, self._table(table).key)
         query = f"SELECT {key} FROM {relation.path} t WHERE {condition[0]} LIMIT {int(limit)}{self._shared()}"
         return list(self._read(query, table, condition[1]))
+
+    def sample(self, table: str, columns: Sequence[str], limit: int) -> list[Row]:
+        """See ``Session``."""
+        self._look()
+        relation = self._relation(table)
+        filled = " AND ".join(f"t.{quote(name)} IS NOT NULL" for name in columns)
+        texts = ", ".join(
+            f"{sql.shown(relation.kinds[name], f't.{quote(name)}')} AS c{place}"
+            for place, name in enumerate(columns)
+        )
+        query = (
+            f"SELECT DISTINCT * FROM (SELECT {texts} FROM {relation.path} t WHERE {filled}"
+            f" LIMIT {sql.SAMPLED}) s LIMIT {int(limit)}"
+        )
+        return list(self._read(query, table))
 
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""
@@ -169,8 +183,8 @@ class MysqlSession(MysqlWork):
     def _clashing(self, edge: Edge, columns: Sequence[str], unique: Sequence[str]) -> str:
         """Another row ``u`` will share the values of a unique key with ``t``, once both have moved."""
         child, links = self._relation(edge.child), self._links[edge]
-        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
-        new = " AND ".join(f"u.{quote(name)} = p.{quote(place[name])}" for name in unique if name in columns)
+        moved = dict(sql.moved(edge, self._relation(edge.parent), columns))
+        new = " AND ".join(f"u.{quote(name)} = {moved[name]}" for name in unique if name in moved)
         moving = f"EXISTS (SELECT 1 FROM {links.path} m WHERE {sql.matched('u', links, 'm')})"
         parts = [
             f"NOT ({sql.matched('u', links, 'n')})",
@@ -184,10 +198,11 @@ class MysqlSession(MysqlWork):
         if edge.child not in self._keys:
             return 0
         child, parent, keys = self._relation(edge.child), self._relation(edge.parent), self._keys[edge.child]
+        below = sql.children(edge, child, keys.key)
         return self._number(
-            f"SELECT COUNT(*) FROM {keys.path} k JOIN {child.path} c ON {sql.matched('c', keys, 'k')}"
-            f" WHERE {sql.filled('c', edge.child_columns)} AND NOT EXISTS"
-            f" (SELECT 1 FROM {parent.path} p WHERE {sql.joined(edge, 'p', 'c')}{self._shared()})"
+            f"SELECT COUNT(*) FROM {keys.path} k JOIN {below} c ON {sql.matched('c', keys, 'k')}"
+            f" WHERE {sql.filled(edge, [f'c.{quote(name)}' for name in edge.child_columns])} AND NOT EXISTS"
+            f" (SELECT 1 FROM {parent.path} p WHERE {self._link(edge, 'p', 'c')}{self._shared()})"
             f"{self._shared()}",
             edge.child,
         )
@@ -288,19 +303,16 @@ class MysqlSession(MysqlWork):
         """See ``Session``."""
         self._look()
         stage = self._stages[label]
-        pairs = [
-            (there, f"s.{stage.cell(here)}")
-            for there, here in zip(edge.parent_columns, edge.child_columns, strict=True)
-        ]
-        filled = " AND ".join(f"{cell} IS NOT NULL" for _, cell in pairs)
-        live = " AND ".join(f"p.{quote(there)} = {cell}" for there, cell in pairs)
+        cells = [f"s.{stage.cell(name)}" for name in edge.child_columns]
+        filled = sql.filled(edge, cells) + sql.narrowed(edge, stage)
+        live = self._linked(edge, [f"p.{quote(name)}" for name in edge.parent_columns], cells)
         query = (
             f"SELECT COUNT(*) FROM {self._missing(stage)} AND {filled} AND NOT EXISTS"
             f" (SELECT 1 FROM {self._relation(edge.parent).path} p WHERE {live}{self._shared()})"
         )
         parent = self._stages.get(edge.parent)
         if parent and set(edge.parent_columns) <= set(parent.columns):
-            staged = " AND ".join(f"q.{parent.cell(there)} = {cell}" for there, cell in pairs)
+            staged = self._linked(edge, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
             query += f" AND NOT EXISTS (SELECT 1 FROM {parent.path} q WHERE {staged})"
         return self._number(f"{query}{self._shared()}", stage.table)
 
@@ -330,7 +342,7 @@ class MysqlSession(MysqlWork):
         below = sql.children(edge, child, self._table(edge.child).key)
         return (
             f"{parents.path} k JOIN {parent.path} p ON {sql.matched('p', parents, 'k')}"
-            f" JOIN {below} c ON {sql.joined(edge, 'p', 'c')}"
+            f" JOIN {below} c ON {self._link(edge, 'p', 'c')}"
         )
 
     def _outside(self, edge: Edge) -> str:

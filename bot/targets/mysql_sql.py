@@ -6,12 +6,14 @@ Values travel as texts. What a text looks like depends on the kind of the column
 # ruff: noqa: S608 - every name goes through quote()
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.targets.base import Edge
 
+#: So many rows are enough to see what a column holds.
+SAMPLED = 5000
 #: What MariaDB calls a type -> how we treat it; anything else is refused.
 KINDS: dict[str, str] = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "whole"),
@@ -152,17 +154,80 @@ def matched(alias: str, work: WorkTable, other: str) -> str:
     return " AND ".join(f"{alias}.{quote(name)} = {other}.{work.cell(name)}" for name in work.key)
 
 
-def joined(edge: Edge, parent: str, child: str) -> str:
-    """A row ``parent`` and a row ``child`` of the tables of an edge belong together."""
+def literal(text: str) -> str:
+    """A text constant."""
+    return f"CONVERT(0x{text.encode().hex()} USING utf8mb4)" if text else "''"
+
+
+def alike(edge: Edge, child: Relation, parent: Relation) -> bool:
+    """The two sides of a link are compared as they are. Unlike ones, left to the server, become numbers."""
+    kinds = [
+        (child.kinds[here], parent.kinds[there])
+        for here, there in zip(edge.child_columns, edge.parent_columns, strict=True)
+    ]
+    return not edge.prefix and not edge.path and all(one == other for one, other in kinds)
+
+
+def linked(
+    edge: Edge, child: Relation, parent: Relation, parents: Sequence[str], children: Sequence[str]
+) -> str:
+    """``parents`` and ``children`` are the two sides of a link, column by column."""
+    if edge.path:
+        there = _text(parent, edge.parent_columns[0], parents[0])
+        return f"BINARY {there} = BINARY {_below(edge, children[0])}"
+    if edge.prefix:
+        there = f"CONCAT({literal(edge.prefix)}, {_text(parent, edge.parent_columns[0], parents[0])})"
+        return f"BINARY {there} = BINARY CONVERT({children[0]} USING utf8mb4)"
+    if edge.action != "soft" or alike(edge, child, parent):
+        return " AND ".join(f"{one} = {other}" for one, other in zip(parents, children, strict=True))
     return " AND ".join(
-        f"{parent}.{quote(there)} = {child}.{quote(here)}"
-        for there, here in zip(edge.parent_columns, edge.child_columns, strict=True)
+        f"BINARY {_text(parent, there, one)} = BINARY {_text(child, here, other)}"
+        for there, here, one, other in zip(
+            edge.parent_columns, edge.child_columns, parents, children, strict=True
+        )
     )
 
 
-def filled(alias: str, columns: Sequence[str]) -> str:
-    """None of the columns is NULL."""
-    return " AND ".join(f"{alias}.{quote(name)} IS NOT NULL" for name in columns)
+def moved(edge: Edge, parent: Relation, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each of ``columns`` with what it holds once the child points at the parent ``p``."""
+    for name, there in zip(edge.child_columns, edge.parent_columns, strict=True):
+        value = f"p.{quote(there)}"
+        if edge.prefix:
+            value = f"CONCAT({literal(edge.prefix)}, {_text(parent, there, value)})"
+        if name in columns:
+            yield name, value
+
+
+def filled(edge: Edge, children: Sequence[str]) -> str:
+    """The child's side of a link names some parent."""
+    sides = [_below(edge, children[0])] if edge.path else children
+    return " AND ".join(f"{side} IS NOT NULL" for side in sides)
+
+
+def narrowed(edge: Edge, stage: WorkTable) -> str:
+    """The condition of a soft link, for the row ``s`` of a stage: to be added to a WHERE."""
+    if not edge.where:
+        return ""
+    # No table in FROM sees the row outside: the stage is looked at once more, under its own names.
+    cells = ", ".join(f"{stage.cell(name)} AS {quote(name)}" for name in stage.columns)
+    same = " AND ".join(f"narrowed.{quote(name)} <=> s.{stage.cell(name)}" for name in stage.columns)
+    return (
+        f" AND EXISTS (SELECT 1 FROM (SELECT {cells} FROM {stage.path} WHERE TRUE) narrowed"
+        f" WHERE {same} AND (\n{edge.where}\n))"
+    )
+
+
+def _text(relation: Relation, column: str, value: str) -> str:
+    return f"CAST({shown(relation.kinds[column], value)} AS CHAR CHARACTER SET utf8mb4)"
+
+
+def _below(edge: Edge, child: str) -> str:
+    """What stands in the JSON of a column; NULL where it is none, or holds something else than one value."""
+    path = literal("$" + "".join(f'."{name}"' for name in edge.path))
+    return (
+        f"CASE WHEN JSON_VALID({child}) THEN CASE WHEN JSON_TYPE(JSON_EXTRACT({child}, {path}))"
+        f" IN ('STRING', 'INTEGER') THEN CONVERT(JSON_VALUE({child}, {path}) USING utf8mb4) END END"
+    )
 
 
 def children(edge: Edge, relation: Relation, key: Sequence[str]) -> str:

@@ -140,6 +140,19 @@ class MysqlWork:
     def _literal(self, value: Value) -> str:
         return "NULL" if value is None else f"'{escape_string(str(value))}'"
 
+    def _link(self, edge: Edge, parent: str, child: str) -> str:
+        """A row ``parent`` and a row ``child`` of the tables of an edge belong together."""
+        return self._linked(
+            edge,
+            [f"{parent}.{quote(name)}" for name in edge.parent_columns],
+            [f"{child}.{quote(name)}" for name in edge.child_columns],
+        )
+
+    def _linked(self, edge: Edge, parents: Sequence[str], children: Sequence[str]) -> str:
+        """The same of any two sides, column by column."""
+        child, parent = self._relation(edge.child), self._relation(edge.parent)
+        return sql.linked(edge, child, parent, parents, children)
+
     def _schema(self) -> Schema:
         if self._known is None:
             self._in_time()

@@ -31,12 +31,9 @@ class MysqlWriting(MysqlDeleting):
     def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
         """See ``Writing``."""
         child, parent, links = self._relation(edge.child), self._relation(edge.parent), self._links[edge]
-        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
-        values = ", ".join(f"t.{quote(name)} = p.{quote(place[name])}" for name in columns)
+        moved = sql.moved(edge, parent, columns)
+        values = ", ".join(f"t.{quote(name)} = {value}" for name, value in moved)
         where, bound = self._is("p", edge.parent, heir)
-        # MariaDB may not update a table that it reads under another name: the heir's values come first.
-        if edge.child == edge.parent:
-            return self._repoint_within(edge, columns, heir)
         return self._change(
             f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
             f" JOIN {parent.path} p ON {where} SET {values}",
@@ -99,10 +96,11 @@ class MysqlWriting(MysqlDeleting):
         for edge in self.catalogue().edges:
             if edge.child in wanted:
                 gone = f"p.{quote(edge.parent_columns[0])} IS NULL"
+                filled = sql.filled(edge, [f"c.{quote(name)}" for name in edge.child_columns])
                 count = self._number(
                     f"SELECT COUNT(*) FROM {self._relation(edge.child).path} c"
-                    f" LEFT JOIN {self._relation(edge.parent).path} p ON {sql.joined(edge, 'p', 'c')}"
-                    f" WHERE {sql.filled('c', edge.child_columns)} AND {gone}",
+                    f" LEFT JOIN {self._relation(edge.parent).path} p ON {self._link(edge, 'p', 'c')}"
+                    f" WHERE {filled} AND {gone}",
                     edge.child,
                 )
                 if count:
@@ -114,9 +112,10 @@ class MysqlWriting(MysqlDeleting):
         stage = self._stages[label]
         if not set(edge.parent_columns) <= set(stage.columns):
             return 0
-        link = " AND ".join(
-            f"s.{stage.cell(there)} = c.{quote(here)}"
-            for there, here in zip(edge.parent_columns, edge.child_columns, strict=True)
+        link = self._linked(
+            edge,
+            [f"s.{stage.cell(name)}" for name in edge.parent_columns],
+            [f"c.{quote(name)}" for name in edge.child_columns],
         )
         below = sql.children(edge, self._relation(edge.child), ())
         return self._number(
@@ -227,29 +226,4 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {self._relation(table).path} t JOIN {aside.path} w ON {sql.matched('t', aside, 'w')}"
             f" SET {values} WHERE {wanted}",
             table,
-        )
-
-    def _repoint_within(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
-        """The heir is a row of the same table."""
-        child, links = self._relation(edge.child), self._links[edge]
-        where, bound = self._is("p", edge.parent, heir)
-        place = dict(zip(edge.child_columns, edge.parent_columns, strict=True))
-        there = sql.read("p", child, [place[name] for name in columns])
-        found = list(
-            self._read(f"SELECT {there} FROM {child.path} p WHERE {where} FOR UPDATE", edge.child, bound)
-        )
-        if len(found) != 1:
-            return 0
-        values, kinds = [], [child.kinds[name] for name in columns]
-        with translated(self._target, edge.child):
-            sets = []
-            for name, kind, value in zip(columns, kinds, found[0], strict=True):
-                place_of, one = sql.compared(kind, str(value))
-                sets.append(f"t.{quote(name)} = {place_of}")
-                values.append(one)
-        return self._change(
-            f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
-            f" SET {', '.join(sets)}",
-            edge.child,
-            values,
         )
