@@ -250,6 +250,7 @@ class MysqlBench(Bench):
 
     def sql(self, script: str) -> None:
         with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')")
             for statement in filter(str.strip, script.split(";\n")):
                 cursor.execute(statement)
 

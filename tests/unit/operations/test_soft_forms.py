@@ -9,7 +9,7 @@ import pytest
 
 from bot.config.record_types import SoftReference
 from bot.errors import CountersignError
-from tests.fakes.operations import Bench, make_bench, postgresql_bench
+from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
 
 PREFIX = 'it\'s a \\ "party",'
 SCHEMA = """
@@ -42,9 +42,14 @@ def _postgresql(folder: Path, **how: Any) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, SCHEMA, **{**HOW, **how})
 
 
+def _mariadb(folder: Path, **how: Any) -> AbstractContextManager[Bench]:
+    return mysql_bench(folder, SCHEMA, **{**HOW, **how})
+
+
 ENGINES: Mapping[str, Callable[..., AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
+    "mariadb": _mariadb,
 }
 Make = Callable[..., Bench]
 
