@@ -342,7 +342,7 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pyte
 
 @pytest.mark.parametrize(
     "secret",
-    ["mysql://root:hunter2@h/db", "hunter2", "sqlite://hunter2", "sqlite:///hunter2\n.db", "hunter2" * 99],
+    ["oracle://root:hunter2@h/db", "hunter2", "sqlite://hunter2", "sqlite:///hunter2\n.db", "hunter2" * 99],
 )
 def test_a_resolved_secret_stands_in_no_sentence(tmp_path: Path, secret: str) -> None:
     text = GOOD.replace("sqlite:///crm.db", "${CRM_URL}") + 'backups: {store: "${STORE}"}\n'
