@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from bot.errors import TargetDown
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge
 from bot.targets.mysql_session import MysqlSession
@@ -57,6 +58,9 @@ class MysqlDeleting(MysqlSession):
 
     def changes(self) -> int:
         """See ``Writing``."""
+        if not self._number("SELECT @@in_transaction", ""):
+            # Some statement has committed, or the server has undone it all: nothing may be done any more.
+            raise TargetDown("target.lost", target=self._target)
         return self._number(_WRITTEN, "") - self._ours + self._cascaded
 
     def _inner(self, tables: Iterable[str]) -> list[Edge]:

@@ -239,9 +239,6 @@ class MysqlSession(MysqlWork):
         self._usable(table)
         stage = self._make("s", table, columns)
         count = self._load(stage, rows)
-        key = ", ".join(map(stage.cell, stage.key))
-        if key:
-            self._run(f"CREATE INDEX staged ON {stage.path} ({key})", table)
         self._stages[label] = stage
         return count
 

@@ -76,7 +76,7 @@ class MysqlWork:
         if table not in self._keys:
             self._usable(table)
             key = self._table(table).key
-            self._keys[table] = self._make("k", table, key, "0 AS r", unique=True)
+            self._keys[table] = self._make("k", table, key, "0 AS r")
         return self._keys[table]
 
     def _link_set(self, edge: Edge) -> WorkTable:
@@ -101,15 +101,17 @@ class MysqlWork:
         if kind is not None:
             raise CannotProve("target.column-kind", target=self._target, table=table, kind=kind)
 
-    def _make(
-        self, letter: str, table: str, columns: Sequence[str], more: str = "", *, unique: bool = False
-    ) -> WorkTable:
-        """An empty work table, made from the table itself, so that its columns have the very same types."""
+    def _make(self, letter: str, table: str, columns: Sequence[str], more: str = "") -> WorkTable:
+        """An empty work table, made from the table itself, so that its columns have the very same types.
+
+        Its index comes with it: adding one later would commit the transaction.
+        """
         name = f"countersign_{letter}{self._made}_{self._mark}"
         self._made += 1
         work = WorkTable(f"{quote(self._database)}.{name}", table, tuple(columns), self._table(table).key)
         origin = ", ".join(part for part in (sql.renamed("t", columns), more) if part)
-        index = f"(UNIQUE KEY ({work.cells}))" if unique else ""
+        key = ", ".join(map(work.cell, work.key))
+        index = f"({'UNIQUE ' if more else ''}KEY ({key}))" if key else ""
         self._run(
             f"CREATE TEMPORARY TABLE {work.path} {index} ENGINE=InnoDB"
             f" SELECT {origin} FROM {self._relation(table).path} t LIMIT 0",

@@ -311,6 +311,10 @@ def test_without_a_commit_nothing_has_happened(place: Installation) -> None:
     with target.writing() as session:
         session.seed("parents", place.said((3,)))
         session.delete(["parents"])
+        # Whatever makes room for rows may not end the transaction.
+        session.stage("parents", "parents", ("id", "code", "name"), place.said((9, "p9", None)))
+        session.note(edge(place.open(), EMPTY))
+        session.insert(["parents"])
     assert place.ask("SELECT count(*) FROM parents") == [(3,)]
 
 
