@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.test_targets import CASCADE, EMPTY, KINDS, Installation, edge
+from tests.contracts.installations import CASCADE, EMPTY, KINDS, Installation
+from tests.contracts.test_targets import edge
 
 SEATS = "seats.parent -> parents.id"
 SCHEMA = [
