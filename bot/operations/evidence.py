@@ -15,7 +15,9 @@ from bot.operations.names import TableNames, stems, words
 from bot.targets.base import Catalogue, Edge, Session, Table, TableColumn
 
 _LOOKED_AT = 8
-_PAIRS = 200
+_VALUES = 200
+#: All of a sample: a kind of which there are few must not be missed behind one of which there are many.
+_PAIRS = 50_000
 _TEXTS = 40
 _DEPTH = 3
 #: How a value says that it means nothing.
@@ -43,7 +45,7 @@ class Seen:
 def of_plain(session: Session, one: Lookalike) -> Seen:
     """A column whose name says which table it means."""
     edge = Edge(one.child, (one.column,), one.parent, (one.parent_column,), "soft")
-    return _seen(session, edge, (row[0] for row in session.sample(one.child, [one.column], _PAIRS)))
+    return _seen(session, edge, (row[0] for row in session.sample(one.child, [one.column], _VALUES)))
 
 
 def of_pair(session: Session, names: TableNames, one: Lookalike, quote: str) -> Iterator[Seen]:

@@ -164,7 +164,7 @@ class Session(Protocol):
     def sample(self, table: str, columns: Sequence[str], limit: int) -> list[Row]:
         """At most ``limit`` different combinations of what these columns hold, none of them NULL, as texts.
 
-        Only the first few thousand rows are looked at.
+        Only some tens of thousands of rows are looked at, which differ from database to database.
         """
 
     def seed(self, table: str, keys: Iterable[Row]) -> int:

@@ -13,8 +13,8 @@ from bot.targets.base import Edge
 #: The ordinary equality; types of an extension bring one of their own.
 EQUAL = "OPERATOR(pg_catalog.=)"
 
-#: So many rows are enough to see what a column holds.
-SAMPLED = 5000
+#: So many rows are looked at to see what a column holds.
+SAMPLED = 50_000
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{0,99}[1-9])?", re.ASCII)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from bot.model.backups import InvalidText, Value
 from bot.targets.base import Edge
 
-#: So many rows are enough to see what a column holds.
-SAMPLED = 5000
+#: So many rows are looked at to see what a column holds.
+SAMPLED = 50_000
 
 
 def quote(name: str) -> str:

@@ -2,32 +2,19 @@
 
 import argparse
 import os
+import pickle
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
 
 from tests.real import page, second_opinion, systems
-from tests.real.loop import Look, Tried, hidden, looked, try_all
-
-
-@dataclass
-class Run:
-    """What came of one system on one engine."""
-
-    name: str
-    engine: str
-    seconds: float = 0.0
-    look: Look | None = None
-    named: tuple[int, int, int] | None = None
-    tried: list[Tried] = field(default_factory=list)
-    opinions: list[second_opinion.Opinion] = field(default_factory=list)
-    failed: str = ""
+from tests.real.loop import hidden, looked, try_all
+from tests.real.page import Run
 
 
 def main() -> None:
@@ -44,7 +31,16 @@ def main() -> None:
         runs = [*_all(chosen.only.split(",") if chosen.only else [], variables, chosen.work, chosen.most)]
     finally:
         systems.stop(chosen.work)
-    chosen.page.write_text(page.written(runs, datetime.now(UTC)), encoding="utf-8")
+    # What was measured before stays: a single system can be tried again.
+    for run in runs:
+        (chosen.work / f"{run.name}-{run.engine}.run").write_bytes(pickle.dumps(run))
+    kept = (
+        chosen.work / f"{name}-{engine}.run"
+        for name, engines in systems.ENGINES.items()
+        for engine in engines
+    )
+    known = [pickle.loads(file.read_bytes()) for file in kept if file.exists()]
+    chosen.page.write_text(page.written(known, datetime.now(UTC)), encoding="utf-8")
 
 
 def _all(only: list[str], variables: dict[str, str], work: Path, most: int) -> Iterator[Run]:

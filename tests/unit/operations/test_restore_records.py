@@ -188,7 +188,7 @@ def test_what_somebody_put_back_by_hand_is_left_alone(bench: Bench) -> None:
             "restore.type-changed",
         ),
         (
-            "DROP TABLE deals; CREATE TABLE deals (id INTEGER UNIQUE, customer_id INTEGER, owner INTEGER)",
+            "DROP TABLE deals; CREATE TABLE deals (id INTEGER, customer_id INTEGER, owner INTEGER)",
             "restore.key-changed",
         ),
         (
