@@ -117,7 +117,7 @@ def _is_plain(value: Any) -> bool:
 
 def _resolve_parts(target: dict[str, Any], folder: Path) -> None:
     """Sockets of supervisors, folders and allowed roots; what is no text is reported by its type."""
-    for section, key in (("services", "supervisor"), ("files", "path")):
+    for section, key in (("services", "supervisor"), ("files", "path"), ("attachments", "file")):
         parts = target.get(section)
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict) and _is_plain(part.get(key)):

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from bot.config import values
-from bot.config.kinds import Column, Frozen, Template, Text
+from bot.config.kinds import Column, File, Frozen, Template, Text
 
 #: What becomes of a row that points at one that goes: it goes too; it stays and points nowhere; it forbids
 #: the deletion; it stays and points at another row, which the requester names.
@@ -88,3 +88,25 @@ class SoftReference(Frozen):
         """Table and column that the link means."""
         table, _, column = self.to.rpartition(".")
         return table, column
+
+
+class Attachment(Frozen):
+    """A column that names a file: ``column`` is table and column, ``file`` the folder its names lead from.
+
+    ``prefix``: what stands in the column before the path, such as the folder itself.
+    """
+
+    column: Annotated[str, AfterValidator(values.place)]
+    file: File
+    prefix: Text | None = None
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """Table and column."""
+        table, _, column = self.column.rpartition(".")
+        return table, column
+
+    @property
+    def root(self) -> str:
+        """The folder, without a slash at its end."""
+        return self.file.rstrip("/")

@@ -39,7 +39,7 @@ from bot.config.kinds import (
     Workspace,
 )
 from bot.config.problems import Source
-from bot.config.record_types import Record, SoftReference
+from bot.config.record_types import Attachment, Record, SoftReference
 from bot.config.rule_types import Rule
 from bot.config.times import Calendar
 from bot.model.calendar import Closed
@@ -186,6 +186,7 @@ class Target(Frozen):
     records: Table[Record] = Field(default_factory=lambda: MappingProxyType({}))
     soft_references: tuple[SoftReference, ...] = ()
     ignored_references: tuple[Annotated[str, AfterValidator(values.place)], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
     host: Name | None = None
     services: tuple[Service, ...] = ()
     files: tuple[Folder, ...] = ()
@@ -219,6 +220,18 @@ class Target(Frozen):
             raise PydanticCustomError("config.no-host", "config.no-host")
         if self.host is not None and not self.roots:
             raise PydanticCustomError("config.no-roots", "config.no-roots")
+        return self
+
+    @model_validator(mode="after")
+    def _attachments(self) -> Self:
+        """One folder, one spelling: else a file could go that another row names in other words."""
+        columns = [one.column for one in self.attachments]
+        spelled = {(one.root, one.prefix) for one in self.attachments}
+        roots = sorted(root for root, _ in spelled)
+        if len(set(columns)) != len(columns) or len(set(roots)) != len(roots):
+            raise PydanticCustomError("config.attachment-twice", "config.attachment-twice")
+        if any(f"{inner}/".startswith(f"{outer}/") for inner in roots for outer in roots if inner != outer):
+            raise PydanticCustomError("config.attachment-nested", "config.attachment-nested")
         return self
 
     @model_validator(mode="after")

@@ -341,6 +341,10 @@ class Crew:
             left = work.jobs.with_leftovers()
         for job in left:
             self._tidy(job)
+        try:
+            self.hands.sweep_files()
+        except CountersignError as error:
+            log.warning("files stay set aside for now", action="tidy-files", why=error.key)
 
     def _tidy(self, job: Job) -> None:
         """Remove the attempt's backup. One that cannot go now waits for ``sweep``: the end must be told."""

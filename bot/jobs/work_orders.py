@@ -10,14 +10,15 @@ from bot.approvals.ground import Ground, subject
 from bot.backups.ids import backup_id
 from bot.backups.storage import Storage
 from bot.backups.vault import Vault
+from bot.config.record_types import Attachment
 from bot.errors import BadInput, Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.system_hands import SystemHands
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.plans import Plan, Subject, Told
-from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision
-from bot.operations import delete_records, restore
+from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
+from bot.operations import attached, delete_records, restore
 from bot.operations.archived import extra_of
 from bot.operations.bring_back import is_whole
 from bot.operations.gate import DeleteOrder, RestoreOrder
@@ -100,6 +101,8 @@ class Hands:
             return "unclear", None
         with self.vault.open(job.backup_id, sha256) as opened:
             verdict = delete_records.settle(target, opened, job.transaction or "")
+            if verdict == "committed":
+                attached.remove(job.backup_id, attached.roots_in(opened.manifest))
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         return verdict, Result(_facts_of(opened.manifest), self._book(request, sealed, 0.0))
@@ -113,6 +116,8 @@ class Hands:
         target = self._target(request.target)
         with self.vault.open(plan.backup or "", plan.sha256) as opened:
             fate = restore.settle(target, opened, plan, job.transaction or "")
+        if fate == "committed":
+            attached.placed(plan.backup or "", plan.files)
         return fate, Result({"rows": {part.name: part.rows for part in plan.tables}})
 
     def _plan_of(self, job: Job) -> Plan | None:
@@ -129,8 +134,11 @@ class Hands:
             plan = self._plan_of(job)
             if plan is not None and plan.system is not None:
                 self.whole_systems.clear_restore(job, request)
+            elif plan is not None:
+                attached.unplace(plan.backup or "", plan.files)
         if job.backup_id is None or booked or request is None or request.operation not in DESTRUCTIVE:
             return
+        attached.put_back(job.backup_id, {one.root for one in self._attachments(request.target)})
         try:
             self.vault.shred(job.backup_id)
         except NotFound:
@@ -157,6 +165,21 @@ class Hands:
                 "filing.unknown-target", target=name, known=", ".join(sorted(self.ground.config.targets))
             )
         return open_target(name, spec.database.url, spec.max_lock)
+
+    def _attachments(self, target: str) -> tuple[Attachment, ...]:
+        spec = self.ground.config.targets.get(target)
+        return spec.attachments if spec else ()
+
+    def sweep_files(self) -> None:
+        """Remove what deletions that are over have left set aside."""
+        for spec in self.ground.config.targets.values():
+            attached.clean(spec.attachments, self._is_over)
+
+    def _is_over(self, backup_id: str) -> bool:
+        with self.store.read() as work:
+            booked = work.backups.get(backup_id)
+            request = work.requests.get(booked.request_id) if booked else None
+        return request is not None and request.state is State.SUCCEEDED
 
     def _personal(self, request: Request, name: str) -> Any:
         with self.store.read() as work:
@@ -193,7 +216,8 @@ class Hands:
             name, record = str(extra["target"]), extra.get("record")
             if request.target and request.target != name:
                 raise BadInput("filing.other-target", target=name)
-            plan, _ = restore.plan(self._target(name), opened, sha256, self.hash_key)
+            files = self._attachments(name)
+            plan, _ = restore.plan(self._target(name), opened, sha256, self.hash_key, files)
         return Planned(
             name,
             record,
@@ -249,7 +273,8 @@ class Hands:
     def _restore(self, request: Request, plan: Plan, gate: Gatekeeper) -> Result:
         if plan.backup is None or plan.sha256 is None:
             raise Broken("job.broken", code="backup")
-        order = RestoreOrder(plan, plan.backup, plan.sha256, self.hash_key)
+        files = self._attachments(request.target)
+        order = RestoreOrder(plan, plan.backup, plan.sha256, self.hash_key, files)
         done = restore.run(order, self._target(request.target), self.vault, gate)
         return Result(
             {

@@ -44,12 +44,19 @@ def judge(
     differences += [Told("drift.link", _counts(one, "link")) for one in links]
     moving = _differing(approved.reassigned, found.reassigned)
     differences += [Told("drift.reassigned", _counts(one, "link")) for one in moving]
+    files = approved.files != found.files
+    if files:
+        counts = {
+            "before": sum(one.files for one in approved.files),
+            "after": sum(one.files for one in found.files),
+        }
+        differences.append(Told("drift.files", counts))
     tables = _differing(approved.tables, found.tables)
     changed = 0
     for one in tables:
         differences.append(Told("drift.table", _counts(one, "table")))
         changed += _moved(one[0], before, after, allowance)
-    return Drift(strict or bool(links or moving) or changed > allowance, tuple(differences))
+    return Drift(strict or files or bool(links or moving) or changed > allowance, tuple(differences))
 
 
 def schema_drift(target: str) -> Told:

@@ -122,6 +122,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class FilesPart:
+    """Files that rows name, under one root: how many, their bytes, and the keyed hash of their names."""
+
+    root: str
+    files: int
+    size: int
+    names: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """A resolved operation, in the order people read it.
 
@@ -130,7 +140,8 @@ class Plan:
     keyed hash is ``heir``. ``roots``: the keyed hash of the rows that were asked for.
     ``backup`` and ``sha256`` name the archive a restore reads. ``system`` is what a teardown shows besides:
     host, services, holdings, checks and steps with their undo; plain JSON. ``people``: the Slack ids of those
-    whose own records were asked for, sorted; None where the records are nobody's in Slack.
+    whose own records were asked for, sorted; None where the records are nobody's in Slack. ``files``: those
+    that go, or come back, with the rows that name them.
     """
 
     operation: Operation
@@ -149,6 +160,7 @@ class Plan:
     people: tuple[str, ...] | None = None
     reassigned: tuple[Part, ...] = ()
     heir: str | None = None
+    files: tuple[FilesPart, ...] = ()
 
     @classmethod
     def bare(
@@ -170,6 +182,8 @@ class Plan:
         heir: dict[str, Any] = {} if self.heir is None else {"heir": self.heir}
         if self.reassigned:
             heir["reassigned"] = [[part.name, part.rows, part.keys] for part in self.reassigned]
+        if self.files:
+            heir["files"] = [[one.root, one.files, one.size, one.names] for one in self.files]
         return (
             system
             | people
@@ -218,6 +232,7 @@ class Plan:
             people=None if data.get("people") is None else tuple(data["people"]),
             reassigned=tuple(Part(*part) for part in data.get("reassigned", ())),
             heir=data.get("heir"),
+            files=tuple(FilesPart(*one) for one in data.get("files", ())),
         )
 
     def canonical(self) -> bytes:

@@ -64,6 +64,7 @@ class Extra:
 
     ``identity``: a hash of which database it was.
     ``softs``: the declared links by which the rows name a parent.
+    ``attached``: the folders whose files go too, each with the stream that holds them.
     ``loose``: rows that pointed nowhere already, by label of the link; they may do so again.
     """
 
@@ -76,6 +77,7 @@ class Extra:
     loose: Mapping[str, int]
     facts: Mapping[str, object]
     softs: tuple[Edge, ...] = ()
+    attached: Sequence[Mapping[str, Any]] = ()
 
     def to_json(self) -> dict[str, object]:
         """For ``Sealing.finish``."""
@@ -91,6 +93,7 @@ class Extra:
             "loose": dict(self.loose),
             "facts": dict(self.facts),
             **({"softs": [_of_soft(edge) for edge in self.softs]} if self.softs else {}),
+            **({"attached": [dict(one) for one in self.attached]} if self.attached else {}),
         }
 
 
@@ -123,6 +126,7 @@ def extra_of(manifest: Manifest) -> Extra:
             loose=data["loose"],
             facts=data["facts"],
             softs=tuple(_to_soft(one) for one in data.get("softs", ())),
+            attached=tuple(data.get("attached", ())),
         )
     except (KeyError, TypeError, ValueError):
         raise NotOurs("operations.not-a-deletion", id=manifest.backup_id) from None

@@ -11,12 +11,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from bot.backups.vault import OpenedBackup, Vault
+from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
 from bot.errors import Broken, CountersignError, NotOurs, Refused
 from bot.model.backups import SealedBackup
 from bot.model.plans import Part, Plan, Subject, hash_marks
-from bot.operations import archived, heirs, preflight
+from bot.operations import archived, attached, heirs, preflight
 from bot.operations.archived import Settled
 from bot.operations.conflicts import require_schema
 from bot.operations.deleting import (
@@ -31,9 +31,10 @@ from bot.operations.deleting import (
 )
 from bot.operations.gate import DeleteOrder, DeleteOutcome, Gate
 from bot.operations.looking import verify
-from bot.operations.preflight import closure_of, identity_hash, survey, warnings
+from bot.operations.preflight import Closure, closure_of, identity_hash, survey, warnings
 from bot.operations.selecting import label_of, people_of, people_warning, record_of, resolve
-from bot.targets.base import RecordTarget
+from bot.targets.attachments import Attached
+from bot.targets.base import RecordTarget, Session
 
 
 def plan(  # noqa: PLR0913 - a wish has this many parts
@@ -59,19 +60,22 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
     kind = record_of(spec, record)
     with target.reading() as session:
         ground = survey(session, target.name, kind.table, spec.soft_references, kind.links)
-        preflight.require_rights(session, target.name, ground.needs)
-        session.prepare(ground.reach.tables, ground.reach.changed)
+        naming = attached.links(session, target.name, spec.attachments, ground)
+        preflight.require_rights(session, target.name, (*ground.needs, *attached.needs(naming)))
+        session.prepare(ground.reach.tables, (*ground.reach.changed, *naming))
         roots = resolve(session, target.name, kind, values, column)
         session.seed(kind.table, roots)
         table, rows = ground.catalogue.tables[kind.table], list(session.rows(kind.table))
         label, people = label_of(kind, table, rows, values), people_of(kind, table, rows)
         found = closure_of(session, ground, hash_key)
+        found = attached.added(session, found, spec.attachments, naming, hash_key)
         named = heirs.find(session, target.name, kind, heir) if heir else None
         heirs.require(session, found, named, hash_key)
         told = (
             *warnings(session, target, ground, found.measured),
             *people_warning(kind, table, rows),
             *heirs.told(found, named),
+            *attached.told(found),
         )
     asked = roots_hash(hash_key, kind.table, roots)
     bound = heirs.hash_of(hash_key, kind.table, named)
@@ -100,6 +104,10 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
     assert sealed is not None
     with gate.step("step.verify"):
         problem = verify(target, vault, sealed)
+    roots = attached.roots_in(sealed.manifest)
+    if roots:
+        with gate.step("step.files-remove"):
+            problem = problem or attached.remove(order.backup_id, roots)
     return DeleteOutcome(
         rows=attempt.deleted.rows,
         nullified=attempt.deleted.nullified,
@@ -156,26 +164,41 @@ def _transaction(
         with vault.sealing(order.backup_id) as sealing:
             with gate.step("step.copy"):
                 copy_out(session, found, sealing, gate)
+                attempt.files = attached.copy(found, sealing)
             with gate.step("step.seal"):
                 sealing.close(extra_for(session, target, order, found))
             with gate.step("step.test-restore"):
-                started = time.perf_counter()
-                attempt.sealed = sealing.read_back(partial(archived.load_all, session))
-                prove_restore(session, found, attempt.sealed)
-                attempt.seconds = time.perf_counter() - started
+                sealed = _test_restore(session, found, sealing, vault, attempt)
         gate.check()
         with gate.step("step.delete"):
             session.extend()
-            links = archived.extra_of(attempt.sealed.manifest).links
+            links = archived.extra_of(sealed.manifest).links
             attempt.deleted = delete(session, found, order.subject.heir, links)
+        _set_aside(order, gate, attempt)
         with gate.step("step.commit"):
             attempt.transaction = session.transaction()
             gate.check()
-            assert attempt.sealed is not None
-            gate.committing(attempt.transaction, attempt.sealed.backup_id, attempt.sealed.sha256)
+            gate.committing(attempt.transaction, sealed.backup_id, sealed.sha256)
             attempt.committing = True
             session.commit()
             attempt.committed = True
+
+
+def _test_restore(
+    session: Session, found: Closure, sealing: Sealing, vault: Vault, attempt: "_Attempt"
+) -> SealedBackup:
+    started = time.perf_counter()
+    attempt.sealed = sealing.read_back(partial(archived.load_all, session))
+    prove_restore(session, found, attempt.sealed)
+    attached.prove(vault, attempt.sealed, attempt.files)
+    attempt.seconds = time.perf_counter() - started
+    return attempt.sealed
+
+
+def _set_aside(order: DeleteOrder, gate: Gate, attempt: "_Attempt") -> None:
+    if attempt.files:
+        with gate.step("step.files-aside"):
+            attached.set_aside(order.backup_id, attempt.files)
 
 
 @dataclass
@@ -183,6 +206,7 @@ class _Attempt:
     """How far a run has come, for whoever has to clean up after it."""
 
     sealed: SealedBackup | None = None
+    files: tuple[Attached, ...] = ()
     seconds: float = 0.0
     deleted: Deleted = field(default_factory=Deleted)
     transaction: str = ""
@@ -202,6 +226,7 @@ def _clean_up(error: BaseException, attempt: _Attempt, target: RecordTarget, vau
         if fate == "unclear":
             raise Broken("operations.unclear", target=target.name) from None
     if not attempt.committed:
+        attached.put_back(attempt.sealed.backup_id, [one.root.path for one in attempt.files])
         # The first error says more than one about the clean-up.
         with suppress(CountersignError):
             vault.shred(attempt.sealed.backup_id)

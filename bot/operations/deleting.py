@@ -14,7 +14,7 @@ from bot.model.backups import Column, SealedBackup, TableSummary
 from bot.model.drift import Drift, judge, schema_drift
 from bot.model.plans import Heir, Key, Part, Plan, Told, hash_marks, marks
 from bot.model.requests import Operation
-from bot.operations import archived, heirs
+from bot.operations import archived, attached, heirs
 from bot.operations.archived import Extra, Link, link_of, shape_of
 from bot.operations.compare import Links, Rows
 from bot.operations.gate import DeleteOrder, Drifted, Gate
@@ -49,6 +49,7 @@ def plan_of(
     heir: str | None = None,
 ) -> Plan:
     """What was found, as people approve it; ``heir`` is a keyed hash."""
+    files = attached.parts(found)
     return Plan(
         operation=Operation.DELETE_RECORDS,
         target=target.name,
@@ -60,8 +61,9 @@ def plan_of(
         roots=roots,
         fingerprint=fingerprint(target, found.ground),
         warnings=told,
-        steps=STEPS,
+        steps=attached.steps(STEPS, files),
         way_back="way-back.delete-records",
+        files=files,
     )
 
 
@@ -80,7 +82,9 @@ def recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Clo
     session.seed(subject.table, subject.roots)
     roots = roots_hash(key, subject.table, session.keys(subject.table))
     renamed = _renamed(session, target, order)
-    found = closure_of(session, ground, key)
+    files = order.spec.attachments
+    named = attached.links(session, target.name, files, ground)
+    found = attached.added(session, closure_of(session, ground, key), files, named, key)
     heir = heirs.hash_of(key, subject.table, subject.heir)
     drift = judge(
         order.plan,
@@ -178,6 +182,7 @@ def extra_for(
         loose={label: count for label, count in loose.items() if count},
         softs=tuple(edge for edge in above if edge.action == "soft"),
         facts=order.facts,
+        attached=attached.to_data(found),
     ).to_json()
 
 

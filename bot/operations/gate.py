@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bot.config.record_types import Attachment
 from bot.config.types import Target
 from bot.errors import Stale
 from bot.model.backups import SealedBackup
@@ -100,6 +101,7 @@ class RestoreOrder:
     backup_id: str
     sha256: str
     hash_key: bytes
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True)

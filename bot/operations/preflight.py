@@ -16,6 +16,7 @@ from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
 from bot.operations.closure import Reach, components, reach
 from bot.operations.policies import can_be_emptied, wrong_links
 from bot.targets import versions
+from bot.targets.attachments import Attached
 from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
 #: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.
@@ -80,12 +81,13 @@ class Measured:
 
 @dataclass(frozen=True)
 class Closure:
-    """The rows of one session that hang together: schema, links to empty and to reassign, counts."""
+    """The rows of one session that hang together: schema, links to empty and to reassign, counts, files."""
 
     ground: Ground
     emptied: tuple[Edge, ...]
     measured: Measured
     reassigned: tuple[Edge, ...] = ()
+    attached: tuple[Attached, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from bot.backups.rows import sum_rows
 from bot.backups.vault import OpenedBackup, Vault
+from bot.config.record_types import Attachment
 from bot.errors import Broken, CannotProve, CountersignError, NotFound, Refused
 from bot.model.backups import Manifest
 from bot.model.drift import judge
 from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, marks
 from bot.model.requests import Operation
-from bot.operations import archived
+from bot.operations import archived, attached
 from bot.operations.archived import Extra, Settled, extra_of
 from bot.operations.closure import components
 from bot.operations.conflicts import Meeting, meet, refuse_conflicts, require_schema
@@ -29,7 +30,11 @@ STEPS = ("step.lock", "step.unpack", "step.compare", "step.insert", "step.commit
 
 
 def plan(
-    target: RecordTarget, opened: OpenedBackup, sha256: str, hash_key: bytes
+    target: RecordTarget,
+    opened: OpenedBackup,
+    sha256: str,
+    hash_key: bytes,
+    attachments: tuple[Attachment, ...] = (),
 ) -> tuple[Plan, RestorePreview]:
     """What bringing this backup back would mean, read-only. ``sha256`` is the archive's.
 
@@ -49,7 +54,8 @@ def plan(
             raise NotFound("restore.nothing-missing", target=target.name)
         told = _warnings(session, target, extra, meeting.preview)
         made = _plan(session, target, _Source(opened.manifest, extra, sha256), meeting, hash_key)
-    return replace(made, warnings=told), meeting.preview
+    files, there = attached.meet(opened, attachments, target.name, hash_key)
+    return replace(made, files=files, warnings=(*told, *there)), meeting.preview
 
 
 def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> RestoreOutcome:
@@ -68,7 +74,9 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
         if attempt.committing and not attempt.committed:
             attempt.committed = _was_committed(order, target, vault, attempt.transaction)
         if not attempt.committed:
+            attached.unplace(order.backup_id, order.plan.files)
             raise
+    attached.placed(order.backup_id, order.plan.files)
     with gate.step("step.verify"):
         problem = _verify(order, target, vault)
     return RestoreOutcome(attempt.rows, attempt.links, attempt.sums, attempt.transaction, problem)
@@ -128,9 +136,12 @@ def _transaction(
         with gate.step("step.unpack"), vault.open(order.backup_id, order.sha256) as opened:
             extra = _unpack(session, target, opened)
             source = _Source(opened.manifest, extra, order.sha256)
+            files, _ = attached.meet(opened, order.attachments, target.name, order.hash_key)
         with gate.step("step.compare"):
             meeting = meet(session, extra)
-            drift = judge(order.plan, _plan(session, target, source, meeting, order.hash_key))
+            drift = judge(
+                order.plan, replace(_plan(session, target, source, meeting, order.hash_key), files=files)
+            )
             if drift.drifted:
                 raise Drifted(target.name, drift)
             refuse_conflicts(target.name, meeting.preview)
@@ -139,6 +150,8 @@ def _transaction(
             session.extend()
             attempt.rows, attempt.links = _insert(session, extra, meeting)
             attempt.sums = _compare(session, source)
+            with vault.open(order.backup_id, order.sha256, source.manifest) as opened:
+                attached.place(opened, order.attachments, target.name, files)
         with gate.step("step.commit"):
             attempt.transaction = session.transaction()
             gate.check()

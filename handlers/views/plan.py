@@ -9,6 +9,7 @@ from bot.texts import DEFAULT_LANGUAGE, catalogue, number, say
 from handlers.views import progress, request_card, system_plan
 from handlers.views.blocks import MAX_SECTION, Rendered, context, header, message, section
 from handlers.views.ink import Ink
+from handlers.views.mrkdwn import size
 from handlers.views.progress import step_name
 from handlers.views.wording import sentence
 
@@ -57,6 +58,7 @@ def paragraphs(view: RequestView, ink: Ink) -> list[str]:
         *system_plan.sections(plan, ink),
         links(plan.get("nullified") or [], f"plan.links.{view.request.operation}", ink),
         links(plan.get("reassigned") or [], "plan.reassigned", ink, heir=request_card.heir_name(view, ink)),
+        files(plan, f"plan.files.{view.request.operation}", ink),
         _warnings(plan, ink),
         *(_steps_to_come(view, plan, ink) if view.request.state not in CLOSED else ()),
         progress.steps(view, ink.language) if plan.get("system") else None,
@@ -118,6 +120,18 @@ def links(counted: Sequence[Sequence[Any]], heading: str, ink: Ink, **params: st
     lines += [_counted(part, 120, ink) for part in ink.shown(counted, SHOWN_LINKS)]
     if rest := ink.left(counted, SHOWN_LINKS):
         lines.append(say("plan.more-links", ink.language, n=rest))
+    return "\n".join(lines)
+
+
+def files(plan: Mapping[str, Any], heading: str, ink: Ink) -> str | None:
+    """The files that rows name, folder by folder, with their sum; None when there are none."""
+    counted: Sequence[Sequence[Any]] = plan.get("files") or []
+    if not counted:
+        return None
+    total = sum(int(part[1]) for part in counted)
+    weight = size(sum(int(part[2]) for part in counted), ink.language)
+    lines = [f"*{say(heading, ink.language, n=total, size=weight)}*"]
+    lines += [f"{_counted(part, 120, ink)}, {size(int(part[2]), ink.language)}" for part in counted]
     return "\n".join(lines)
 
 

@@ -29,6 +29,7 @@ def render(view: RequestView, language: str) -> Rendered:
         section(_done(view, language)),
         *(section(text) for text in plan.tables(data, request.operation, Ink(language))),
         section(_handed_over(view, language)),
+        section(plan.files(data, f"receipt.files.{request.operation}", Ink(language))),
     ]
     if backup is not None:
         parts += _backup(backup, language)

@@ -14,7 +14,7 @@ import psycopg
 from bot.backups.ids import backup_id
 from bot.backups.storage.local import LocalStorage
 from bot.backups.vault import Vault
-from bot.config.record_types import Record, SoftReference
+from bot.config.record_types import Attachment, Record, SoftReference
 from bot.config.types import Database, Target
 from bot.errors import Halted
 from bot.model.plans import Plan, RestorePreview, Subject
@@ -104,11 +104,12 @@ class Bench:
     def plan_restore(self, outcome: DeleteOutcome) -> tuple[Plan, RestorePreview]:
         backup = outcome.backup
         with self.vault.open(backup.backup_id, backup.sha256) as opened:
-            return restore.plan(self.target, opened, backup.sha256, HASH_KEY)
+            return restore.plan(self.target, opened, backup.sha256, HASH_KEY, self.spec.attachments)
 
     def restore(self, outcome: DeleteOutcome, gate: RecordingGate | None = None) -> RestoreOutcome:
         made, _ = self.plan_restore(outcome)
-        order = RestoreOrder(made, outcome.backup.backup_id, outcome.backup.sha256, HASH_KEY)
+        backup, files = outcome.backup, self.spec.attachments
+        order = RestoreOrder(made, backup.backup_id, backup.sha256, HASH_KEY, files)
         return restore.run(order, self.target, self.vault, gate or RecordingGate())
 
     def settle(self, backup: str, transaction: str = "") -> str:
@@ -168,6 +169,7 @@ def open_bench(
     url: str | None = None,
     person: str | None = None,
     policies: Mapping[str, str] | None = None,
+    attachments: Sequence[Mapping[str, str]] = (),
 ) -> Bench:
     """The database and the backups that lie in a folder; ``url``: a database elsewhere."""
     path = folder / "crm.db"
@@ -188,6 +190,7 @@ def open_bench(
                 }
             )
         },
+        attachments=tuple(Attachment.model_validate(one) for one in attachments),
         soft_references=(*(SoftReference.model_validate(link) for link in links), *declared),
     )
     storage = LocalStorage(folder / "backups")
