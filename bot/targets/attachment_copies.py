@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, cast
 
 from bot.errors import CannotProve, CountersignError, NotOurs
@@ -154,7 +155,7 @@ def _members(source: Source, stream: str, files: Sequence[Entry]) -> Iterator[tu
                         raise NotOurs("backups.damaged")
                     content = archive.extractfile(info)
                     assert content is not None
-                    yield entry, iter(lambda content=content: content.read(_COPY), b"")  # type: ignore[misc]
+                    yield entry, iter(partial(content.read, _COPY), b"")
         except tarfile.TarError:
             raise NotOurs("backups.damaged") from None
         _drain(reading)
