@@ -12,7 +12,9 @@ from bot.model.plans import Plan
 from bot.texts import say
 from tests.fakes.operations import (
     Bench,
+    MysqlBench,
     make_bench,
+    mysql_bench,
     postgresql_bench,
 )
 
@@ -72,9 +74,23 @@ def postgresql(folder: Path, schema: str = SCHEMA, **how: Any) -> AbstractContex
     return postgresql_bench(folder, schema, **{**HOW, "policies": POLICIES, **how})
 
 
+class OneLiners(MysqlBench):
+    """Takes several statements on one line, as the others do."""
+
+    def sql(self, script: str) -> None:
+        super().sql(script.replace("; ", ";\n"))
+
+
+@contextmanager
+def mariadb(folder: Path, schema: str = SCHEMA, **how: Any) -> Iterator[Bench]:
+    with mysql_bench(folder, schema.replace("; ", ";\n"), **{**HOW, "policies": POLICIES, **how}) as made:
+        yield OneLiners(made.path, made.spec, made.target, made.vault, made.storage)
+
+
 ENGINES: Mapping[str, Callable[..., AbstractContextManager[Bench]]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
+    "mariadb": mariadb,
 }
 Make = Callable[..., Bench]
 
