@@ -263,26 +263,32 @@ class MysqlBench(Bench):
             return list(cursor.fetchall())
 
     def dump(self) -> dict[str, list[str]]:
-        """Every row of every table of the database and of those that it made beside itself, to the bit."""
-        with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
-            name = self.spec.database.url.rpartition("/")[2]
-            cursor.execute("SET time_zone = '+00:00'")
-            cursor.execute(
-                "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS"
-                " WHERE TABLE_SCHEMA IN (%s, %s) ORDER BY 1, 2, ORDINAL_POSITION",
-                (name, f"{name}_beside"),
-            )
-            columns: dict[str, list[str]] = {}
-            for schema, table, column, kind in cursor.fetchall():
-                cell = "`" + column.replace("`", "``") + "`"
-                place = f"`{schema}`." + "`" + table.replace("`", "``") + "`"
-                exact = f"CAST({cell} AS DOUBLE)" if kind == "float" else cell
-                columns.setdefault(place, []).append(f"HEX(CAST({exact} AS BINARY))")
-            found = {}
-            for place, cells in columns.items():
-                cursor.execute(f"SELECT {', '.join(cells)} FROM {place}")
-                found[place] = sorted(repr(row) for row in cursor.fetchall())
-            return found
+        return mysql_dump(self.spec.database.url)
+
+
+def mysql_dump(url: str) -> dict[str, list[str]]:
+    """Every row of every table of the database, and of the one made beside it, to the bit."""
+    with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
+        name = url.rpartition("/")[2]
+        cursor.execute("SET time_zone = '+00:00'")
+        cursor.execute(
+            "SELECT c.TABLE_SCHEMA, c.TABLE_NAME, c.COLUMN_NAME, c.DATA_TYPE FROM information_schema.COLUMNS c"
+            " JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME)"
+            " WHERE t.TABLE_TYPE = 'BASE TABLE' AND c.TABLE_SCHEMA IN (%s, %s) ORDER BY 1, 2, ORDINAL_POSITION",
+            (name, f"{name}_beside"),
+        )
+        columns: dict[tuple[str, str], list[str]] = {}
+        for schema, table, column, kind in cursor.fetchall():
+            cell = "`" + column.replace("`", "``") + "`"
+            exact = f"CAST({cell} AS DOUBLE)" if kind == "float" else cell
+            columns.setdefault((schema, table), []).append(f"HEX(CAST({exact} AS BINARY))")
+        found = {}
+        for (schema, table), cells in columns.items():
+            place = f"`{schema}`." + "`" + table.replace("`", "``") + "`"
+            cursor.execute(f"SELECT {', '.join(cells)} FROM {place}")
+            key = table if schema == name else f"{schema}.{table}"
+            found[key] = sorted(repr(row) for row in cursor.fetchall())
+        return found
 
 
 @contextmanager

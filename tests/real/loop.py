@@ -26,7 +26,7 @@ from bot.operations.suggesting import suggest
 from bot.targets import open_target
 from bot.targets.base import Catalogue, RecordTarget
 from tests.fakes.backups import master_key
-from tests.fakes.operations import Bench, dump
+from tests.fakes.operations import Bench, dump, mysql_dump
 
 _AROUND = """\
 workspace: T0ACME
@@ -172,6 +172,8 @@ def content(url: str) -> Mapping[str, str]:
     """A hash of every row of every table, byte for byte, by table."""
     if url.startswith("sqlite"):
         return {name: _hash(rows) for name, rows in dump(Path(url.removeprefix("sqlite:///"))).items()}
+    if url.startswith(("mysql", "mariadb")):
+        return {name: _hash(rows) for name, rows in mysql_dump(url).items()}
     with psycopg.connect(url) as connection:
         connection.execute("SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET search_path = pg_catalog")
         names = connection.execute(
@@ -193,6 +195,8 @@ def counts(url: str) -> dict[str, int]:
     """How many rows each table has."""
     if url.startswith("sqlite"):
         return {name: len(rows) for name, rows in dump(Path(url.removeprefix("sqlite:///"))).items()}
+    if url.startswith(("mysql", "mariadb")):
+        return {name: len(rows) for name, rows in mysql_dump(url).items()}
     with closing(psycopg.connect(url)) as connection:
         names = connection.execute(
             "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r'"

@@ -16,8 +16,15 @@ from bot.errors import CountersignError, TargetDown
 from bot.targets import open_target
 from bot.texts import say
 from tests.fakes.cutter import Cutter
-from tests.fakes.operations import Bench, MysqlBench, RecordingGate, mysql_bench, new_backup_id
-from tests.fakes.servers import mysql_connect
+from tests.fakes.operations import (
+    Bench,
+    MysqlBench,
+    RecordingGate,
+    mysql_bench,
+    new_backup_id,
+    open_bench,
+)
+from tests.fakes.servers import mysql_connect, mysql_database, own_mariadb
 
 CRM = """
 CREATE TABLE users (id INT PRIMARY KEY, name TEXT);
@@ -219,14 +226,29 @@ def test_of_two_in_each_others_way_one_is_told_so(bench: MysqlBench) -> None:
     assert bench.dump() == before
 
 
-def test_a_server_that_takes_no_changes_is_told(bench: MysqlBench) -> None:
-    bench.sql("SET GLOBAL read_only = 1")
+def test_a_server_that_takes_no_changes_or_is_gone_is_told(tmp_path: Path) -> None:
+    """A server of its own: others would be told so as well."""
+    server = own_mariadb().start()
     try:
-        with pytest.raises(TargetDown) as caught:
-            bench.plan("ada@x")
+        with mysql_database(server.url) as url:
+            bench = open_bench(tmp_path, url=url, find_by=["email"], max_lock=5)
+            mysql = MysqlBench(bench.path, bench.spec, bench.target, bench.vault, bench.storage)
+            mysql.sql(CRM)
+            order = mysql.order("ada@x")
+            mysql.sql("SET GLOBAL read_only = 1")
+            for act in (lambda: mysql.plan("ada@x"), lambda: mysql.run(order)):
+                with pytest.raises(TargetDown) as caught:
+                    act()
+                assert caught.value.key == "target.read-only"
+            mysql.sql("SET GLOBAL read_only = 0")
+            before = mysql.dump()
+            with pytest.raises(TargetDown) as caught:
+                mysql.run(order, RecordingGate(on={"step.delete": server.kill}))
+            assert caught.value.key in ("target.lost", "target.unreachable")
+            server.start()
+            assert mysql.dump() == before
     finally:
-        bench.sql("SET GLOBAL read_only = 0")
-    assert caught.value.key == "target.read-only"
+        server.remove()
 
 
 def test_a_statement_that_takes_too_long_is_ended(bench: MysqlBench) -> None:
