@@ -105,7 +105,8 @@ class Hands:
                 attached.remove(job.backup_id, attached.roots_in(opened.manifest))
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
-        return verdict, Result(_facts_of(opened.manifest), self._book(request, sealed, 0.0))
+        facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"]}
+        return verdict, Result(facts, self._book(request, sealed, 0.0))
 
     def _look_at_restore(self, job: Job, request: Request) -> tuple[str, Result | None]:
         plan = self._plan_of(job)
@@ -253,7 +254,8 @@ class Hands:
             allowance=self._allowance(request, revision, plan),
             facts={"request": request.number or 0, "job": job.id, "plan": revision.digest},
         )
-        done = delete_records.run(order, self._target(request.target), self.vault, gate)
+        target = self._target(request.target)
+        done = delete_records.run(order, target, self.vault, gate)
         facts = {
             "rows": dict(done.rows),
             "nullified": dict(done.nullified),
@@ -261,6 +263,7 @@ class Hands:
             "sums": dict(done.sums),
             "test_restore_ms": int(done.test_restore_seconds * 1000),
             "problem": _told(done.problem),
+            "engine": target.identity["kind"],
         }
         return Result(facts, self._book(request, done.backup, done.test_restore_seconds))
 

@@ -298,4 +298,5 @@ def _job(state: State) -> Job | None:
     if state not in states:
         return None
     ended = None if state is State.RUNNING else AT
-    return Job("job-7", 7, 1, "crm", states[state], "b1", None, {}, AT, ended)
+    facts = {"engine": "postgresql"}
+    return Job("job-7", 7, 1, "crm", states[state], "b1", None, facts, AT, ended)

@@ -14,6 +14,8 @@ from handlers.views.mrkdwn import code, moment, safe, size
 from handlers.views.wording import sentence
 
 _DESTROYED = ("deleting", "gone")
+#: What a target calls its kind of database.
+_ENGINES = ("postgresql", "mariadb", "mysql", "sqlite")
 
 
 def render(view: RequestView, language: str) -> Rendered:
@@ -37,6 +39,7 @@ def render(view: RequestView, language: str) -> Rendered:
         parts.append(
             section(say("receipt.from-backup", language, reference=code(view.backup.reference, 1000)))
         )
+    parts.append(section(_remains(view, language)))
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
     if backup is not None and backup.state not in _DESTROYED:
@@ -50,6 +53,18 @@ def _handed_over(view: RequestView, language: str) -> str | None:
     moved: Mapping[str, int] = (view.job.facts.get("reassigned") if view.job else None) or {}
     total = sum(moved.values())
     return plan.links(list(moved.items()), "receipt.reassigned", Ink(language)) if total else None
+
+
+def _remains(view: RequestView, language: str) -> str | None:
+    """Where traces of deleted rows lie on, out of everybody's sight, by what kind of database it is."""
+    engine = view.job.facts.get("engine") if view.job else None
+    if view.request.operation is not Operation.DELETE_RECORDS or engine not in _ENGINES:
+        return None
+    said = say(f"receipt.remains.{engine}", language)
+    if view.backup is None or view.backup.state in _DESTROYED:
+        return said
+    own = say("receipt.remains.own", language, until=moment(view.backup.keep_until))
+    return f"{said} {own}"
 
 
 def _done(view: RequestView, language: str) -> str:

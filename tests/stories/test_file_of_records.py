@@ -78,6 +78,8 @@ def test_a_list_goes_after_approval_and_comes_back(rig: Rig) -> None:
     number = rig.row("SELECT max(number) FROM requests")[0]
     rig.approve(ballot)
     rig.wait_state(number, "succeeded")
+    receipts = rig.wait(rig.receipts, "a receipt")
+    assert "on disk for a while" in shown_text(receipts[-1])
     left = {row[1] for row in rig.contents()["customers"]}
     assert not {crm.ADA_EMAIL, OTHER} & left
     assert len(before["customers"]) - len(rig.contents()["customers"]) == 2

@@ -24,6 +24,7 @@ MADE = {
     "receipt.title.{}": Operation,
     "receipt.done.{}": Operation,
     "receipt.unsure.{}": (Operation.DELETE_RECORDS, Operation.RESTORE),
+    "receipt.remains.{}": ("postgresql", "mariadb", "mysql", "sqlite"),
     "card.state.{}": State,
 }
 #: Where a text stands -> how long it may be.

@@ -313,6 +313,28 @@ def test_a_receipt_says_verified_only_when_the_last_look_found_it_so(
     assert told in shown
 
 
+@pytest.mark.parametrize("engine", ["postgresql", "mariadb", "mysql", "sqlite"])
+@pytest.mark.parametrize(
+    ("language", "on_disk", "ours"),
+    [("en", "on disk", "Our own backup"), ("zh-CN", "磁盘上", "我们自己的备份")],
+)
+def test_a_receipt_says_what_lies_on_and_until_when(
+    engine: str, language: str, on_disk: str, ours: str
+) -> None:
+    done = views.view(State.SUCCEEDED)
+    assert done.job is not None
+    done = replace(done, job=replace(done.job, facts={**done.job.facts, "engine": engine}))
+    shown = texts(receipt.render(done, language))
+    assert on_disk in shown
+    assert ours in shown
+    # An expired backup is promised nothing, and what is not ours lies on all the same.
+    expired = texts(receipt.render(replace(done, backup=views.backup(state="gone")), language))
+    assert on_disk in expired
+    assert ours not in expired
+    restored = replace(done, request=replace(done.request, operation=Operation.RESTORE))
+    assert on_disk not in texts(receipt.render(restored, language))
+
+
 def test_the_receipt_of_a_destroyed_backup_promises_nothing() -> None:
     shown = texts(receipt.render(views.view(State.SUCCEEDED, backup=views.backup(state="gone")), "en"))
     assert views.REFERENCE not in shown
