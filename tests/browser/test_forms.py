@@ -25,7 +25,7 @@ def test_a_form_is_filled_in_by_keyboard_alone(visit: Visitor) -> None:
     expect(form.get_by_label("System")).to_have_value("crm")
 
     form.get_by_role("button", name="Ask").press("Enter")
-    expect(form.locator(".error")).to_have_count(3)
+    expect(form.locator(".error")).to_have_count(2)
     expect(form.get_by_label("Type of record")).to_be_focused()
     form.get_by_label("Type of record").select_option("customer")
     form.get_by_label("Which records").fill('"not closed')
@@ -36,6 +36,27 @@ def test_a_form_is_filled_in_by_keyboard_alone(visit: Visitor) -> None:
     expect(form.get_by_label("Reason")).to_have_value("a test")
     page.keyboard.press("Escape")
     expect(form).to_have_count(0)
+
+
+def test_a_list_is_handed_over_as_a_file_on_a_phone(browser: Browser, address: str) -> None:
+    visitor = Visitor(browser, address, size=(390, 844))
+    page = visitor.page
+    visitor.type("/delete-records crm customer")
+    form = page.get_by_role("dialog", name="Delete records")
+    form.get_by_label("Reason").fill("they all asked")
+    chosen = form.get_by_label("Or a list as a CSV file")
+    listed = {"name": "list.csv", "mimeType": "text/csv", "buffer": b"email\nnobody@example.com\n"}
+    chosen.set_input_files([listed])
+    form.get_by_label("Which records").fill("1")
+    form.get_by_role("button", name="Ask").click()
+    expect(form.locator(".error")).to_have_count(1)
+    assert form.evaluate("it => it.scrollWidth <= it.clientWidth")
+    form.get_by_label("Which records").fill("")
+    form.get_by_role("button", name="Ask").click()
+    expect(form).to_have_count(0)
+    expect(page.locator(".room").get_by_text("of the file matches no row").last).to_be_visible()
+    visitor.leave()
+    assert visitor.problems == []
 
 
 def test_a_question_is_asked_before_a_card_is_cancelled(visit: Visitor) -> None:
