@@ -1,7 +1,7 @@
 """Forms, questions, private words and marks, by keyboard and on a phone."""
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, FilePayload, expect
 
 from bot.sandbox.people import DELETIONS, GENERAL
 from bot.sandbox.stage import Stage
@@ -45,7 +45,11 @@ def test_a_list_is_handed_over_as_a_file_on_a_phone(browser: Browser, address: s
     form = page.get_by_role("dialog", name="Delete records")
     form.get_by_label("Reason").fill("they all asked")
     chosen = form.get_by_label("Or a list as a CSV file")
-    listed = {"name": "list.csv", "mimeType": "text/csv", "buffer": b"email\nnobody@example.com\n"}
+    listed: FilePayload = {
+        "name": "list.csv",
+        "mimeType": "text/csv",
+        "buffer": b"email\nnobody@example.com\n",
+    }
     chosen.set_input_files([listed])
     form.get_by_label("Which records").fill("1")
     form.get_by_role("button", name="Ask").click()
