@@ -16,7 +16,7 @@ from bot.model.people import RosterFacts
 from bot.operations.lookalikes import lookalikes
 from bot.operations.policies import wrong_links
 from bot.operations.preflight import edge_of, survey
-from bot.operations.suggesting import settled_places
+from bot.operations.suggesting import own, settled_places
 from bot.settings import Settings
 from bot.store.proofs import SECRET
 from bot.targets import open_target
@@ -62,7 +62,8 @@ def attempt(probe: Callable[[], Iterator[Item]]) -> Iterator[Item]:
 
 def of_target(name: str, target: Target, source: Source | None = None) -> Iterator[Item]:
     """Open one system read-only and look for what the configuration names; ``source``: where it stands."""
-    with open_target(name, target.database.url, target.max_lock).reading() as session:
+    opened = open_target(name, target.database.url, target.max_lock)
+    with opened.reading() as session:
         catalogue = session.catalogue()
         found = [*_records(name, target, catalogue), *_soft_references(name, target, session, catalogue)]
         if all(one.level is not Level.ERROR for one in found):
@@ -70,7 +71,7 @@ def of_target(name: str, target: Target, source: Source | None = None) -> Iterat
         if all(one.level is not Level.ERROR for one in found):
             found += _rights(name, target, session)
         yield from found
-        yield from _lookalikes(name, target, catalogue)
+        yield from _lookalikes(name, target, own(catalogue, opened.identity))
     if all(one.level is not Level.ERROR for one in found):
         yield item(
             Level.OK,

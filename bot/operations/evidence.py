@@ -48,9 +48,11 @@ def of_plain(session: Session, one: Lookalike) -> Seen:
     return _seen(session, edge, (row[0] for row in session.sample(one.child, [one.column], _VALUES)))
 
 
-def of_pair(session: Session, names: TableNames, one: Lookalike, quote: str) -> Iterator[Seen]:
+def of_pair(
+    session: Session, catalogue: Catalogue, names: TableNames, one: Lookalike, quote: str
+) -> Iterator[Seen]:
     """A column whose table stands in another column: one link for each kind that names a table."""
-    catalogue, kinds = session.catalogue(), dict[str, list[str]]()
+    kinds: dict[str, list[str]] = {}
     for kind, value in session.sample(one.child, [one.type_column, one.column], _PAIRS):
         if isinstance(kind, str) and isinstance(value, str) and _KIND.fullmatch(kind):
             kinds.setdefault(kind, []).append(value)
@@ -65,9 +67,11 @@ def of_pair(session: Session, names: TableNames, one: Lookalike, quote: str) -> 
                 yield _seen(session, edge, values)
 
 
-def of_texts(session: Session, names: TableNames, settled: frozenset[str]) -> Iterator[Seen]:
+def of_texts(
+    session: Session, catalogue: Catalogue, names: TableNames, settled: frozenset[str]
+) -> Iterator[Seen]:
     """Columns with texts such as ``party.party,12``."""
-    for table, column in _columns(session.catalogue(), settled):
+    for table, column in _columns(catalogue, settled):
         if family(column) == "text":
             groups: dict[str, list[str]] = {}
             for (value,) in session.sample(table.name, [column.name], _TEXTS):
@@ -75,21 +79,23 @@ def of_texts(session: Session, names: TableNames, settled: frozenset[str]) -> It
                 if link:
                     groups.setdefault(link[1], []).append(link[2])
             for prefix, values in sorted(groups.items()):
-                edge = _edge(session.catalogue(), names, table, column, words(prefix))
+                edge = _edge(catalogue, names, table, column, words(prefix))
                 if edge:
                     yield _seen(session, _with(edge, prefix=prefix), values)
 
 
-def of_json(session: Session, names: TableNames, settled: frozenset[str]) -> Iterator[Seen]:
+def of_json(
+    session: Session, catalogue: Catalogue, names: TableNames, settled: frozenset[str]
+) -> Iterator[Seen]:
     """Places in JSON called like a reference: ``{"customer": {"id": 12}}``, ``{"customer_id": 12}``."""
-    for table, column in _columns(session.catalogue(), settled):
+    for table, column in _columns(catalogue, settled):
         if column.type.lower() in ("json", "jsonb"):
             paths: dict[tuple[str, ...], list[str]] = {}
             for (text,) in session.sample(table.name, [column.name], _TEXTS):
                 for path, value in _leaves(_parsed(text), ()):
                     paths.setdefault(path, []).append(value)
             for path, values in sorted(paths.items()):
-                edge = _edge(session.catalogue(), names, table, column, _said(path))
+                edge = _edge(catalogue, names, table, column, _said(path))
                 if edge:
                     yield _seen(session, _with(edge, path=path), values)
 

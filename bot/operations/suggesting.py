@@ -1,6 +1,6 @@
 """What the configuration of a target could say, found in its schema and in a few of its rows; read-only."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.config.record_types import SoftReference
@@ -11,7 +11,7 @@ from bot.operations.lookalikes import Lookalike, lookalikes
 from bot.operations.names import TableNames
 from bot.operations.preflight import edge_of
 from bot.operations.roots import NAMED_BY, Root, candidates, human_columns, roots
-from bot.targets.base import RecordTarget
+from bot.targets.base import Catalogue, RecordTarget
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,15 @@ def settled_places(references: Iterable[SoftReference], ignored: Iterable[str]) 
     return frozenset({*(one.from_ for one in references), *ignored})
 
 
+def own(catalogue: Catalogue, identity: Mapping[str, str]) -> Catalogue:
+    """Without the other databases of a server that has many: what our user sees there is somebody else's."""
+    if identity["kind"] not in ("mysql", "mariadb"):
+        return catalogue
+    tables = {name: table for name, table in catalogue.tables.items() if "." not in name}
+    edges = tuple(edge for edge in catalogue.edges if edge.child in tables and edge.parent in tables)
+    return Catalogue(tables, edges)
+
+
 def suggest(target: RecordTarget, spec: Target) -> Suggestion:
     """Look at the schema and at samples.
 
@@ -36,7 +45,7 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
     """
     quote = "`" if target.identity["kind"] in ("mysql", "mariadb") else '"'
     with target.reading() as session:
-        catalogue = session.catalogue()
+        catalogue = own(session.catalogue(), target.identity)
         names = TableNames(catalogue.tables)
         settled = settled_places(spec.soft_references, spec.ignored_references)
         links: list[Seen] = []
@@ -45,7 +54,7 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
             seen = (
                 [evidence.of_plain(session, one)]
                 if one.kind == "plain"
-                else [*evidence.of_pair(session, names, one, quote)]
+                else [*evidence.of_pair(session, catalogue, names, one, quote)]
             )
             good = [each for each in seen if each.likely]
             links += good
@@ -53,7 +62,8 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
                 doubtful.append((one, seen[0] if seen else None))
         known = settled | {f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns}
         known |= {f"{one.edge.child}.{one.edge.child_columns[0]}" for one in links}
-        inside = [*evidence.of_texts(session, names, known), *evidence.of_json(session, names, known)]
+        inside = [*evidence.of_texts(session, catalogue, names, known)]
+        inside += evidence.of_json(session, catalogue, names, known)
         links += [one for one in inside if one.found and one.likely]
         edges = [*catalogue.edges, *map(edge_of, spec.soft_references), *(one.edge for one in links)]
         humans = {

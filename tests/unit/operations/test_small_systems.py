@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.operations import Bench, make_bench, postgresql_bench
+from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
 from tests.real.loop import content, looked, try_all
 
 # Everything cascades; a unique key that may hold NULL; composite keys; keys with names of their own.
@@ -14,16 +14,16 @@ WEBMAIL = """
 CREATE TABLE accounts (account_id INTEGER PRIMARY KEY, username VARCHAR(60) NOT NULL, mail_host VARCHAR(60) NOT NULL, prefs TEXT,
     UNIQUE (username, mail_host));
 CREATE TABLE identities (identity_id INTEGER PRIMARY KEY, email VARCHAR(60),
-    account_id INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE ON UPDATE CASCADE);
+    account_id INTEGER NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE ON UPDATE CASCADE);
 CREATE TABLE contacts (contact_id INTEGER PRIMARY KEY, email VARCHAR(60), name VARCHAR(60), vcard TEXT,
-    account_id INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE ON UPDATE CASCADE);
+    account_id INTEGER NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE ON UPDATE CASCADE);
 CREATE TABLE contact_groups (group_id INTEGER PRIMARY KEY, name VARCHAR(60),
-    account_id INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE ON UPDATE CASCADE);
-CREATE TABLE group_members (group_id INTEGER NOT NULL REFERENCES contact_groups ON DELETE CASCADE,
-    contact_id INTEGER NOT NULL REFERENCES contacts ON DELETE CASCADE, PRIMARY KEY (group_id, contact_id));
-CREATE TABLE dictionary (account_id INTEGER REFERENCES accounts ON DELETE CASCADE, language VARCHAR(16) NOT NULL, data TEXT);
+    account_id INTEGER NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE group_members (group_id INTEGER NOT NULL REFERENCES contact_groups (group_id) ON DELETE CASCADE,
+    contact_id INTEGER NOT NULL REFERENCES contacts (contact_id) ON DELETE CASCADE, PRIMARY KEY (group_id, contact_id));
+CREATE TABLE dictionary (account_id INTEGER REFERENCES accounts (account_id) ON DELETE CASCADE, language VARCHAR(16) NOT NULL, data TEXT);
 CREATE UNIQUE INDEX dictionary_account_language ON dictionary (account_id, language);
-CREATE TABLE cache (account_id INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, cache_key VARCHAR(60) NOT NULL,
+CREATE TABLE cache (account_id INTEGER NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE, cache_key VARCHAR(60) NOT NULL,
     data TEXT, PRIMARY KEY (account_id, cache_key));
 INSERT INTO accounts VALUES (1, 'ada', 'mx', NULL), (2, 'bob', 'mx', 'x'), (3, 'cy', 'mx', '');
 INSERT INTO identities VALUES (1, 'ada@x', 1), (2, 'a@x', 1), (3, 'bob@x', 2);
@@ -61,9 +61,14 @@ def _postgresql(folder: Path, schema: str) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, schema)
 
 
+def _mariadb(folder: Path, schema: str) -> AbstractContextManager[Bench]:
+    return mysql_bench(folder, schema)
+
+
 ENGINES: dict[str, Callable[[Path, str], AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
+    "mariadb": _mariadb,
 }
 #: By kind of record, the rows that go with the largest of them.
 SYSTEMS: dict[str, tuple[str, dict[str, int]]] = {
