@@ -199,6 +199,8 @@ class FileRoot:
             CannotProve: something else stands in a place by now, or its folder is gone; the rest is back.
         """
         with self._indexed(operation) as (box, files):
+            if box is None:
+                return
             stuck = 0
             with self.opened() as root:
                 for number, entry in enumerate(files):
@@ -227,6 +229,8 @@ class FileRoot:
         """
         left = 0
         with self._indexed(operation) as (box, files):
+            if box is None:
+                return 0
             for number, entry in enumerate(files):
                 about = ground.look(box, str(number))
                 if about is None:
@@ -262,10 +266,10 @@ class FileRoot:
             raise ground.refused(error, self.path) from None
 
     @contextmanager
-    def _indexed(self, operation: str) -> Iterator[tuple[int, list[Entry]]]:
+    def _indexed(self, operation: str) -> Iterator[tuple[int | None, list[Entry]]]:
         """The quarantine of an operation and its index; without an index there is nothing set aside."""
         if not self._exists(operation):
-            yield -1, []
+            yield None, []
             return
         with self._quarantine.open(operation) as box:
             yield box, read_index(box)
@@ -341,8 +345,6 @@ def read_index(box: int) -> list[Entry]:
 
 def forget(box: int) -> None:
     """Nothing is set aside in this box any more."""
-    if box < 0:
-        return
     for name in (_INDEX, _UNFINISHED):
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=box)

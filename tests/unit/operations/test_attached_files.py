@@ -1,6 +1,8 @@
 """Files that rows name go and come back with the rows, and no name leads anybody anywhere else."""
 
 import os
+import resource
+import signal
 import socket
 import stat
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import CannotProve, CountersignError, TargetDown
+from bot.errors import CannotProve, CountersignError, StorageDown, TargetDown
 from bot.model.plans import Plan
 from bot.operations import attached
 from bot.operations.gate import Drifted
@@ -327,6 +329,50 @@ def test_what_somebody_wrote_to_a_file_set_aside_is_kept_and_told(bench: Bench, 
     assert (outcome.problem.key, outcome.problem.params["n"]) == ("attached.left", 1)
     (kept,) = [path for path in root.rglob("[0-9]") if path.is_file()]
     assert kept.read_bytes() == b"late"
+
+
+def test_whoever_comes_again_after_a_crash_does_no_harm(bench: Bench, root: Path) -> None:
+    outcome = bench.delete("1")
+    backup, files = outcome.backup.backup_id, tree(root)
+    for _ in range(2):
+        assert attached.remove(backup, [str(root)]) is None
+        attached.put_back(backup, [str(root)])
+        attached.unplace(backup, bench.plan("2")[0].files)
+        attached.placed(backup, bench.plan("2")[0].files)
+    assert tree(root) == files
+
+
+def test_the_sweep_removes_only_what_is_surely_over(bench: Bench, root: Path) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    order = bench.order("1")
+    with pytest.raises(KeyboardInterrupt):
+        bench.run(order, RecordingGate(on={"step.files-remove": die}))
+    attached.clean(bench.spec.attachments, lambda _: False)
+    assert FileRoot(str(root)).waiting() == [order.backup_id]
+    attached.clean(bench.spec.attachments, lambda backup: backup == order.backup_id)
+    assert set(tree(root)) == {"a", "b", "b/contract.pdf"}
+
+
+def test_a_full_disk_while_the_backup_is_written_changes_nothing(bench: Bench, root: Path) -> None:
+    rows, order = bench.dump(), bench.order("1")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    write(root / "a/contract.pdf", os.urandom(8000))
+    files = tree(root)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    gate = RecordingGate(
+        on={
+            "step.copy": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1])),
+        }
+    )
+    try:
+        with pytest.raises(StorageDown):
+            bench.run(order, gate)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (bench.dump(), tree(root)) == (rows, files)
+    assert bench.vault.ids() == []
 
 
 # The way back.
