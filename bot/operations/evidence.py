@@ -53,12 +53,15 @@ def of_pair(
 ) -> Iterator[Seen]:
     """A column whose table stands in another column: one link for each kind that names a table."""
     kinds: dict[str, list[str]] = {}
+    like = catalogue.tables[one.child].column(one.column)
     for kind, value in session.sample(one.child, [one.type_column, one.column], _PAIRS):
         if isinstance(kind, str) and isinstance(value, str) and _KIND.fullmatch(kind):
             kinds.setdefault(kind, []).append(value)
     for kind, values in sorted(kinds.items()):
         parent = names.meant(words(kind), "") if words(kind) else None
-        column = identifier(catalogue.tables[parent]) if parent else None
+        there = catalogue.tables[parent] if parent else None
+        # A table may have a key of letters beside the number that others know its rows by.
+        column = identifier(there, like) or identifier(there) if there else None
         if parent and column:
             name = quote + one.type_column.replace(quote, quote * 2) + quote
             where = f"{name} = '{kind}'" if "\\" not in kind else ""

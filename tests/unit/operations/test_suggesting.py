@@ -148,13 +148,14 @@ def test_a_kind_of_which_there_are_few_is_seen_behind_many_of_another(tmp_path: 
     many = ",".join(f"({number}, 'crm::Deal', {100 + number % 3 + number * 10})" for number in range(1, 3000))
     bench = make_bench(
         tmp_path,
-        "CREATE TABLE deals (id INTEGER PRIMARY KEY); CREATE TABLE customers (id INTEGER PRIMARY KEY);"
+        "CREATE TABLE deals (id INTEGER PRIMARY KEY); CREATE TABLE customers (id INTEGER UNIQUE, name TEXT PRIMARY KEY NOT NULL);"
         "CREATE TABLE notes (id INTEGER PRIMARY KEY, subject_type TEXT, subject_id INTEGER);"
         f"INSERT INTO notes VALUES {many}; INSERT INTO notes VALUES (3000, 'crm::Customer', 5);"
-        "INSERT INTO customers VALUES (5); INSERT INTO deals SELECT subject_id FROM notes GROUP BY 1;",
+        "INSERT INTO customers VALUES (5, 'x'); INSERT INTO deals SELECT subject_id FROM notes GROUP BY 1;",
     )
     found = suggest(bench.target, bench.spec.model_copy(update={"records": {}}))
-    assert sorted(one.edge.parent for one in found.links) == ["customers", "deals"]
+    parents = sorted((one.edge.parent, *one.edge.parent_columns) for one in found.links)
+    assert parents == [("customers", "id"), ("deals", "id")]
 
 
 def test_a_look_changes_nothing(bench: Bench, tmp_path: Path) -> None:
