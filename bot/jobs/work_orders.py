@@ -27,6 +27,8 @@ from bot.store.unit_of_work import Store
 from bot.targets import open_target
 from bot.targets.base import RecordTarget
 
+_ALL = 10**9
+
 
 @dataclass(frozen=True)
 class Result:
@@ -101,11 +103,11 @@ class Hands:
             return "unclear", None
         with self.vault.open(job.backup_id, sha256) as opened:
             verdict = delete_records.settle(target, opened, job.transaction or "")
-            if verdict == "committed":
-                attached.remove(job.backup_id, attached.roots_in(opened.manifest))
+            roots = attached.roots_in(opened.manifest)
+            problem = attached.remove(job.backup_id, roots) if verdict == "committed" else None
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
-        facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"]}
+        facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"], "problem": _told(problem)}
         return verdict, Result(facts, self._book(request, sealed, 0.0))
 
     def _look_at_restore(self, job: Job, request: Request) -> tuple[str, Result | None]:
@@ -172,15 +174,28 @@ class Hands:
         return spec.attachments if spec else ()
 
     def sweep_files(self) -> None:
-        """Remove what deletions that are over have left set aside."""
+        """Finish with files what a crash cut off and no job takes up again."""
         for spec in self.ground.config.targets.values():
-            attached.clean(spec.attachments, self._is_over)
+            attached.clean(spec.attachments, self._is_over, self._is_void)
 
     def _is_over(self, backup_id: str) -> bool:
         with self.store.read() as work:
             booked = work.backups.get(backup_id)
             request = work.requests.get(booked.request_id) if booked else None
         return request is not None and request.state is State.SUCCEEDED
+
+    def _is_void(self, backup_id: str) -> bool:
+        """Whether the last restore of a backup surely changed nothing. What a person closed may have."""
+        with self.store.read() as work:
+            known = work.requests.in_states(State, limit=_ALL)
+            jobs = [
+                work.jobs.latest(one.id) for one in known if one.backup_id == backup_id and _restores(one)
+            ]
+        last = next((job for job in reversed(jobs) if job is not None), None)
+        return last is not None and (
+            last.state in (JobState.FAILED, JobState.DRIFTED)
+            or (last.state is JobState.STOPPED and last.transaction is None)
+        )
 
     def _personal(self, request: Request, name: str) -> Any:
         with self.store.read() as work:
@@ -304,6 +319,10 @@ class Hands:
             keep_until=now + self.ground.config.backups.keep,
             test_restore_ms=int(seconds * 1000),
         )
+
+
+def _restores(request: Request) -> bool:
+    return request.operation is Operation.RESTORE
 
 
 def _brought_back(problem: Told | None) -> Result:

@@ -18,6 +18,7 @@ from bot.targets import attachment_copies
 from bot.targets.attachments import Attached, FileRoot
 from bot.targets.base import Edge, Need, Session
 
+_BACK = "back-"
 STEPS = {
     "step.commit": ("step.files-aside", "step.commit"),
     "step.verify": ("step.verify", "step.files-remove"),
@@ -204,11 +205,20 @@ def roots_in(manifest: Manifest) -> tuple[str, ...]:
     return tuple(str(one["root"]) for one in manifest.extra.get("attached", ()))
 
 
-def clean(attachments: Iterable[Attachment], is_over: Callable[[str], bool]) -> None:
-    """Remove what deletions left set aside that are over, by the id of their backup."""
+def clean(
+    attachments: Iterable[Attachment], is_over: Callable[[str], bool], is_void: Callable[[str], bool]
+) -> None:
+    """Finish what a crash cut off and nobody took up again, by the id of the backup.
+
+    ``is_over``: the deletion was committed and is done. ``is_void``: its last restore surely changed nothing.
+    """
     for root in sorted({one.root for one in attachments}):
         for operation in FileRoot(root).waiting():
-            if is_over(operation):
+            backup_id = operation.removeprefix(_BACK)
+            if operation != backup_id:
+                if is_void(backup_id):
+                    attachment_copies.unplace(FileRoot(root), operation)
+            elif is_over(backup_id):
                 FileRoot(root).remove(operation)
 
 
@@ -217,7 +227,7 @@ def clean(attachments: Iterable[Attachment], is_over: Callable[[str], bool]) -> 
 
 def operation_of(backup_id: str) -> str:
     """What a restore of this backup is called in the quarantine."""
-    return f"back-{backup_id}"
+    return f"{_BACK}{backup_id}"
 
 
 def meet(

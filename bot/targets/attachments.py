@@ -132,14 +132,6 @@ class FileRoot:
                     odd += 1
         return Found(tuple(files), missing, odd)
 
-    def about(self, root: int, name: str) -> os.stat_result | None:
-        """What stands under a plain name, no link followed; None when nothing does, or the way is barred."""
-        try:
-            with self.folder_of(root, name) as (parent, last):
-                return os.stat(last, dir_fd=parent, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
     def _is_missing(self, root: int, name: str) -> bool:
         try:
             with self.folder_of(root, name) as (parent, last):

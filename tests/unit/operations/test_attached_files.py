@@ -349,9 +349,9 @@ def test_the_sweep_removes_only_what_is_surely_over(bench: Bench, root: Path) ->
     order = bench.order("1")
     with pytest.raises(KeyboardInterrupt):
         bench.run(order, RecordingGate(on={"step.files-remove": die}))
-    attached.clean(bench.spec.attachments, lambda _: False)
+    attached.clean(bench.spec.attachments, lambda _: False, lambda _: True)
     assert FileRoot(str(root)).waiting() == [order.backup_id]
-    attached.clean(bench.spec.attachments, lambda backup: backup == order.backup_id)
+    attached.clean(bench.spec.attachments, lambda backup: backup == order.backup_id, lambda _: True)
     assert set(tree(root)) == {"a", "b", "b/contract.pdf"}
 
 
