@@ -15,7 +15,7 @@ _HEAD = """\
 Written by `make real-systems` on {day}; nothing here is edited by hand. Each system is raised and filled by scripts of its own that lie beside the project
 (`REAL_SYSTEMS` names their folder), from packages of Debian and PyPI. `countersign check --suggest` then writes its configuration; **nothing in it is corrected by
 hand**. For each kind of record that was suggested, records are planned, deleted and restored, by the code that the worker runs, and every row of
-every table is compared before and after, byte for byte. Seconds are those of the slowest record, on two shared cores.
+every table is compared before and after, byte for byte. Seconds are those of the slowest record, on two cores shared with other work.
 
 """
 _TABLE = """\
