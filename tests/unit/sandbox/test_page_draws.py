@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DRAWER = Path(__file__).with_name("draw.jsx")
 #: What `src/blocks.jsx`, `src/elements.jsx` and `src/form.jsx` draw.
 DRAWN = {"header", "section", "context", "divider", "rich_text", "image", "actions", "input"}
-DRAWN_ELEMENTS = {"button", "static_select", "overflow", "plain_text_input"}
+DRAWN_ELEMENTS = {"button", "static_select", "file_input", "overflow", "plain_text_input"}
 TEXTS = {"plain_text", "mrkdwn"}
 WHOLE = {"modal", "home"}
 Block = dict[str, Any]
