@@ -89,6 +89,7 @@ class PostgresqlSession(PostgresqlWork):
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""
         name, relation = self._key_set(table), self._relation(table)
+        self._unique(name)
         self._look()
         columns = self._table(table).key
         statement = (
@@ -104,6 +105,7 @@ class PostgresqlSession(PostgresqlWork):
         child = self._key_set(edge.child)
         source = self._pointing(edge)
         self._hold(edge)
+        self._unique(child, edge)
         new = self._write(
             f"INSERT INTO {child.path} SELECT {sql.listed('c', key)}, {found + 1} FROM {source}"
             f" WHERE k.r = {int(found)}{self._lock('c')} ON CONFLICT DO NOTHING",
@@ -227,7 +229,6 @@ class PostgresqlSession(PostgresqlWork):
             for row in rows:
                 copy.write_row(row)
                 count += 1
-        self._run(f"CREATE INDEX ON {stage.path} ({', '.join(map(stage.cell, stage.key))})", table)
         self._run(f"ANALYZE {stage.path}", table)
         self._stages[label] = stage
         return count
