@@ -72,7 +72,7 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         named = heirs.find(session, target.name, kind, heir) if heir else None
         heirs.require(session, found, named, hash_key)
         told = (
-            *warnings(session, target, ground, found.measured),
+            *warnings(session, target, ground, found.measured, spec.max_lock.total_seconds()),
             *people_warning(kind, table, rows),
             *heirs.told(found, named),
             *attached.told(found),

@@ -14,6 +14,7 @@ from bot.config.record_types import Policy, SoftReference
 from bot.errors import BadInput, CannotProve, NotAllowed
 from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
 from bot.operations.closure import Reach, components, reach
+from bot.operations.foresight import foresee
 from bot.operations.policies import can_be_emptied, wrong_links
 from bot.targets import versions
 from bot.targets.attachments import Attached
@@ -259,20 +260,15 @@ def _bound_link(edge: Edge) -> list[str]:
     return [edge.label, edge.action, edge.where, *form]
 
 
-def warnings(session: Session, target: RecordTarget, ground: Ground, measured: Measured) -> tuple[Told, ...]:
-    """What the approvers should know beyond the counts."""
+def warnings(
+    session: Session, target: RecordTarget, ground: Ground, measured: Measured, max_lock: float
+) -> tuple[Told, ...]:
+    """What the approvers should know beyond the counts; ``max_lock``: seconds."""
     told = [Told(key, params) for key, params in target.warnings]
-    rows = {part.name for part in measured.tables}
-    changed = rows | {edge.child for edge in ground.reach.changed if edge.parent in rows}
-    for edge in ground.reach.links:
-        if edge.parent in rows and not edge.indexed:
-            columns = ", ".join(edge.child_columns)
-            params: dict[str, str | int] = {
-                "table": edge.child,
-                "column": columns,
-                "rows": session.size(edge.child),
-            }
-            told.append(Told("told.no-index", params))
+    rows = {part.name: part.rows for part in measured.tables}
+    changed = {*rows, *(edge.child for edge in ground.reach.changed if edge.parent in rows)}
+    kind = target.identity["kind"]
+    told += foresee(session, target.name, kind, rows, ground.reach.links, max_lock)
     return (*told, *trigger_warnings(ground.catalogue, changed))
 
 

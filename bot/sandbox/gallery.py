@@ -45,6 +45,7 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "about two colleagues": {"revision": samples.about("U0BOB", "U0DAN")},
     "about many colleagues": {"revision": samples.about(*(f"U0COLLEAGUE{n}" for n in range(40)))},
     "somebody takes over": {"revision": samples.handing_over()},
+    "much to expect": {"revision": samples.foreseen()},
     "no support, no environment": {"support": None, "environment": None},
     "outcome": {"request": {"outcome": "outcome.stopped", "outcome_params": {"user": "U0BOB"}}},
     "restore": {"request": {"operation": Operation.RESTORE}},

@@ -205,6 +205,23 @@ def handing_over() -> Revision:
     return Revision(7, 1, "d" * 64, content, RULE, AT)
 
 
+def foreseen() -> Revision:
+    """A first revision that says all there is to expect: slow places, locks of others, time and size."""
+    index = 'CREATE INDEX CONCURRENTLY ON "public"."order_lines" ("order_id")'
+    slow = {"table": "order_lines", "column": "order_id", "rows": 4_200_000, "seconds": 38}
+    who = "crm (report.py, idle in transaction, pid 4711)"
+    held = {"target": "crm", "table": "orders", "seconds": 912, "who": who}
+    told = [
+        ["told.add-index", {**slow, "statement": index}],
+        ["told.locked", held],
+        ["told.locked-somewhere", held],
+        ["told.locked-file", held],
+        ["told.takes", {"seconds": 12, "size": 31}],
+        ["told.takes-too-long", {"seconds": 60, "most": 30, "size": 310}],
+    ]
+    return Revision(7, 1, "d" * 64, {**plan(Operation.DELETE_RECORDS), "warnings": told}, RULE, AT)
+
+
 def handed_over() -> RequestView:
     """The same, done."""
     done = view(State.SUCCEEDED, revision=handing_over())

@@ -119,6 +119,19 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Holder:
+    """Somebody else's open transaction that has written or locked rows, as far as the database tells.
+
+    ``table``: where; empty when only the database is known. ``who``: process, user and program, without what
+    they do; empty when the database does not know. ``seconds``: for how long.
+    """
+
+    table: str
+    who: str
+    seconds: int
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
 
@@ -145,6 +158,15 @@ class Session(Protocol):
 
         Work tables count as well. Empty: nothing is missing, or this kind of database has no users.
         """
+
+    def holders(self, tables: Iterable[str]) -> tuple[Holder, ...]:
+        """Who else holds locks on these tables right now, the longest first; what our user may see of it."""
+
+    def weight(self, table: str) -> int:
+        """About how many bytes of text a row of the table's key set has: a look at some, or statistics."""
+
+    def index_for(self, edge: Edge) -> str:
+        """The statement that lets the child be searched by the columns of this edge."""
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
         """Make room for the key sets of these tables and the link sets of these edges.

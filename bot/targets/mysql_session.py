@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from bot.errors import BadInput, CannotProve
+from bot.targets import mysql_foresight as foresight
 from bot.targets import mysql_sql as sql
-from bot.targets.base import Edge, Need, Row
+from bot.targets.base import Edge, Holder, Need, Row
 from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_meeting import MysqlMeeting
@@ -55,6 +56,22 @@ class MysqlSession(MysqlMeeting):
             if need.deletes or need.inserts or need.columns:
                 self._usable(need.table)
         return missing
+
+    def holders(self, tables: Iterable[str]) -> tuple[Holder, ...]:  # noqa: ARG002 - the server knows no tables
+        """See ``Session``."""
+        with translated(self._target):
+            return foresight.holders(
+                lambda query, values: self._execute(query, values).fetchall(), self._database
+            )
+
+    def weight(self, table: str) -> int:
+        """See ``Session``; from the server's statistics."""
+        relation = self._relation(table)
+        return self._number(foresight.WEIGHT, table, [relation.schema, relation.name])
+
+    def index_for(self, edge: Edge) -> str:
+        """See ``Session``."""
+        return foresight.index_for(self._relation(edge.child), edge)
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
         """See ``Session``."""

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from bot.errors import BadInput, CannotProve
+from bot.targets import postgresql_foresight as foresight
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge, Need, Row, TableColumn, Tally
+from bot.targets.base import Edge, Holder, Need, Row, TableColumn, Tally
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_rights import missing_rights
@@ -44,6 +45,20 @@ class PostgresqlSession(PostgresqlWork):
         """See ``Session``."""
         with translated(self._target):
             return missing_rights(self._execute, [(need, self._relation(need.table)) for need in needs])
+
+    def holders(self, tables: Iterable[str]) -> tuple[Holder, ...]:
+        """See ``Session``."""
+        with translated(self._target):
+            return foresight.holders(self._execute, {name: self._relation(name) for name in tables})
+
+    def weight(self, table: str) -> int:
+        """See ``Session``."""
+        keys = self._read_keys(table)
+        return self._number(foresight.weight(self._relation(table), keys), table)
+
+    def index_for(self, edge: Edge) -> str:
+        """See ``Session``."""
+        return foresight.index_for(self._relation(edge.child), edge)
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
         """See ``Session``."""

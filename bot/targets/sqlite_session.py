@@ -14,8 +14,9 @@ from itertools import islice
 
 from bot.errors import BadInput, CannotProve
 from bot.model.backups import InvalidText, Value
+from bot.targets import sqlite_foresight as foresight
 from bot.targets import sqlite_sql as sql
-from bot.targets.base import Catalogue, Edge, Need, Row, Table, Tally
+from bot.targets.base import Catalogue, Edge, Holder, Need, Row, Table, Tally
 from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_sql import Stage, quote
@@ -71,6 +72,22 @@ class SqliteSession:
     def rights(self, needs: Iterable[Need]) -> tuple[str, ...]:  # noqa: ARG002 - a file has no users
         """See ``Session``; that the file can be written was looked at when it was opened."""
         return ()
+
+    def holders(self, tables: Iterable[str]) -> tuple[Holder, ...]:  # noqa: ARG002 - one lock for the file
+        """See ``Session``."""
+        with translated(self._target):
+            return foresight.holders(self._connection)
+
+    def weight(self, table: str) -> int:
+        """See ``Session``."""
+        about, keys = self._table(table), self._key_set(table)
+        match = sql.matched("t", about.key, "k", "k")
+        rows = f"temp.{keys} k CROSS JOIN main.{quote(table)} t ON {match}"
+        return self._number(foresight.weight(rows, [column.name for column in about.stored]), table)
+
+    def index_for(self, edge: Edge) -> str:
+        """See ``Session``."""
+        return foresight.index_for(edge)
 
     def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
         """See ``Session``; here work tables can be made at any time."""

@@ -1,0 +1,44 @@
+"""What a MariaDB server can tell beforehand: who else holds locks, how large rows are, what a link needs."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from bot.targets.base import Edge, Holder
+from bot.targets.mysql_sql import Relation, quote
+
+Ask = Callable[[str, Sequence[Any] | None], Iterable[Sequence[Any]]]
+
+_MAY = """
+SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN ('PROCESS', 'SUPER')
+"""
+
+# The server tells of a transaction that it holds locks, not on which table.
+_HOLDERS = """
+SELECT CAST(p.ID AS CHAR), p.USER, p.COMMAND,
+       CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, t.trx_started, NOW())) AS CHAR)
+  FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id
+ WHERE t.trx_mysql_thread_id <> CONNECTION_ID() AND p.DB = %s
+   AND (t.trx_rows_modified > 0 OR t.trx_rows_locked > 0)
+"""
+
+WEIGHT = """
+SELECT COALESCE(MAX(AVG_ROW_LENGTH), 0) FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s
+"""
+
+
+def holders(ask: Ask, database: str) -> tuple[Holder, ...]:
+    """Other transactions that hold locks in this database; none when our user may not see them."""
+    (may,) = next(iter(ask(_MAY, None)))
+    if not int(may):
+        return ()
+    found = [
+        Holder("", f"{user} ({command}, connection {number})", int(seconds))
+        for number, user, command, seconds in ask(_HOLDERS, [database])
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.seconds, one.who)))
+
+
+def index_for(relation: Relation, edge: Edge) -> str:
+    """The server builds it while others write."""
+    return f"ALTER TABLE {relation.path} ADD INDEX ({', '.join(map(quote, edge.child_columns))})"
