@@ -31,11 +31,11 @@ def mark(hash_key: bytes, table: str, key: Key) -> str:
 def marks(hash_key: bytes, table: str, keys: Iterable[Key]) -> Iterator[str]:
     """``mark`` of each key, in their order: the HMAC-SHA-256 of the JSON list of table and cells."""
     # The same text as json.dumps, which would build an encoder for every row.
-    begun = hmac.new(hash_key, f"[{encode_basestring_ascii(table)}, ".encode(), "sha256")
+    begun = f"[{encode_basestring_ascii(table)}, "
     for key in keys:
-        one = begun.copy()
-        one.update(f"{', '.join(map(_json_cell, key))}]".encode())
-        yield one.hexdigest()[:32]
+        # In one go: faster than going on from a hash that has read the beginning.
+        text = f"{begun}{', '.join(map(_json_cell, key))}]"
+        yield hmac.digest(hash_key, text.encode(), "sha256").hex()[:32]
 
 
 def _json_cell(value: Value) -> str:
