@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bot.sandbox.slack.responses import shown_text
-from tests.fakes.operations import Bench, make_bench, postgresql_bench
+from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
 from tests.stories.rig import Rig
 from tests.unit.operations.test_attached_files import SCHEMA, tree, write
 
@@ -33,9 +33,14 @@ def _postgresql(folder: Path) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, SCHEMA)
 
 
+def _mariadb(folder: Path) -> AbstractContextManager[Bench]:
+    return mysql_bench(folder, SCHEMA.strip())
+
+
 ENGINES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
+    "mariadb": _mariadb,
 }
 
 
