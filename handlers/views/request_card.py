@@ -23,6 +23,8 @@ _ICONS = {
 _STOPPABLE = (State.APPROVED, State.RUNNING, State.HELD)
 _VOTED = (State.PENDING, State.DENIED, State.APPROVED, State.SET_ASIDE, State.HELD)
 _CANCELLABLE = (State.PLANNING, State.PENDING, State.APPROVED, State.DENIED)
+_IN_THE_WAY = ("told.locked", "told.locked-somewhere", "told.locked-file", "told.takes-too-long")
+SHOWN_IN_THE_WAY = 3
 SHOWN_VALUES = 5
 SHOWN_PEOPLE = 3
 
@@ -260,10 +262,19 @@ def _notices(view: RequestView, language: str) -> str | None:
     if not view.worker_alive and request.state in (State.APPROVED, State.RUNNING, State.PLANNING):
         approved = ".approved" if request.state is State.APPROVED else ""
         lines.append(say(f"card.no-worker{approved}", language))
+    lines += _in_the_way(view, language)
     called_for = view.frozen is not None or request.state in (State.FAILED, State.HELD)
     if view.support and called_for:
         lines.append(say("card.support", language, support=safe(view.support, 300)))
     return "\n".join(lines) or None
+
+
+def _in_the_way(view: RequestView, language: str) -> list[str]:
+    """What the plan expects to stop the job, while it can still be put off."""
+    if view.revision is None or view.request.state not in (State.PENDING, State.APPROVED):
+        return []
+    told = [one for one in view.revision.plan.get("warnings") or () if one[0] in _IN_THE_WAY]
+    return [f"⚠️ {sentence(key, params, language, 200)}" for key, params in told[:SHOWN_IN_THE_WAY]]
 
 
 def _buttons(view: RequestView, language: str) -> list[Block]:

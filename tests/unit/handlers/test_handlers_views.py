@@ -474,3 +474,12 @@ def test_the_same_content_has_the_same_ids_and_another_has_others() -> None:
 )
 def test_a_name_that_is_written_with_joiners_stays_whole(name: str) -> None:
     assert name in mrkdwn.code(name)
+
+
+@pytest.mark.parametrize(
+    ("state", "told"), [(State.PENDING, True), (State.APPROVED, True), (State.RUNNING, False)], ids=str
+)
+def test_the_card_says_who_held_locks_until_the_job_starts(state: State, told: bool) -> None:
+    card = json.dumps(request_card.render(views.view(state, revision=views.foreseen()), "en").blocks)
+    assert ("report.py" in card) is told
+    assert "CREATE INDEX" not in card
