@@ -104,7 +104,6 @@ class PostgresqlSession(PostgresqlWork):
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""
         name, relation = self._key_set(table), self._relation(table)
-        self._unique(name)
         self._look()
         columns = self._table(table).key
         statement = (
@@ -120,7 +119,6 @@ class PostgresqlSession(PostgresqlWork):
         child = self._key_set(edge.child)
         source = self._pointing(edge)
         self._hold(edge)
-        self._unique(child, edge)
         new = self._write(
             f"INSERT INTO {child.path} SELECT {sql.listed('c', key)}, {found + 1} FROM {source}"
             f" WHERE k.r = {int(found)}{self._lock('c')} ON CONFLICT DO NOTHING",

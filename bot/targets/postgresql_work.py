@@ -63,8 +63,6 @@ class PostgresqlWork:
         self._links: dict[Edge, WorkTable] = {}
         self._stages: dict[str, WorkTable] = {}
         self._grown: set[str] = set()
-        self._filled: set[str] = set()
-        self._indexed: set[str] = set()
         self._made = 0
 
     def catalogue(self) -> Catalogue:
@@ -88,23 +86,10 @@ class PostgresqlWork:
 
     def _key_set(self, table: str) -> WorkTable:
         if table not in self._keys:
-            self._keys[table] = self._make("k", table, self._table(table).key, "0 AS r")
-            if self._begin is not None:
-                # Later it cannot be made.
-                self._unique(self._keys[table])
+            work = self._make("k", table, self._table(table).key, "0 AS r")
+            self._run(f"CREATE UNIQUE INDEX ON {work.path} ({work.cells})", table)
+            self._keys[table] = work
         return self._keys[table]
-
-    def _unique(self, keys: WorkTable, edge: Edge | None = None) -> None:
-        """Before keys are added: none comes twice.
-
-        An index costs more than the rows. The first keys of all need none when a foreign key leads to them:
-        each child has one parent.
-        """
-        first = edge is not None and edge.action != "soft" and edge.sound and keys.table not in self._filled
-        self._filled.add(keys.table)
-        if not first and keys.table not in self._indexed:
-            self._indexed.add(keys.table)
-            self._run(f"CREATE UNIQUE INDEX ON {keys.path} ({keys.cells})", keys.table)
 
     def _link_set(self, edge: Edge) -> WorkTable:
         if edge not in self._links:
