@@ -23,7 +23,7 @@ from bot.operations.archived import Extra, Settled, extra_of
 from bot.operations.closure import components
 from bot.operations.conflicts import Meeting, meet, refuse_conflicts, require_schema
 from bot.operations.gate import Drifted, Gate, RestoreOrder, RestoreOutcome
-from bot.operations.preflight import require_rights, schema_hash, trigger_warnings, watched
+from bot.operations.preflight import identity_hash, require_rights, schema_hash, trigger_warnings, watched
 from bot.targets.base import Need, RecordTarget, Session, Writing
 
 STEPS = ("step.lock", "step.unpack", "step.compare", "step.insert", "step.commit", "step.verify")
@@ -247,7 +247,10 @@ def _warnings(
 ) -> tuple[Told, ...]:
     tables = {one.table for one in preview.tables if one.missing}
     tables |= {extra.links[one.link].table for one in preview.links if one.empty}
+    # The name says "the same system"; a copy, a server that moved or a changed address does not.
+    elsewhere = extra.identity != identity_hash(target)
     return (
+        *([Told("told.other-database", {"target": target.name})] if elsewhere else []),
         *(Told(key, params) for key, params in target.warnings),
         *(
             Told("told.already-there", {"table": one.table, "n": one.identical})

@@ -323,6 +323,24 @@ def test_the_backup_of_another_target_is_refused(bench: Bench, gone: DeleteOutco
     )
 
 
+def test_another_database_under_the_same_name_is_told(
+    bench: Bench, gone: DeleteOutcome, tmp_path: Path
+) -> None:
+    from datetime import timedelta
+
+    from bot.targets import open_target
+
+    def warned(at: Bench) -> bool:
+        return any(told.key == "told.other-database" for told in at.plan_restore(gone)[0].warnings)
+
+    copy = tmp_path / "moved.db"
+    with closing(sqlite3.connect(bench.path)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    moved = replace(bench, target=open_target("crm", f"sqlite:///{copy}", timedelta(seconds=30)))
+    assert not warned(bench)
+    assert warned(moved)
+
+
 def test_an_archive_that_no_deletion_made_is_refused(bench: Bench) -> None:
     backup = new_backup_id()
     with bench.vault.sealing(backup) as sealing:
