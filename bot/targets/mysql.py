@@ -20,10 +20,11 @@ from pymysql import converters
 
 from bot.errors import BadInput, CannotProve, TargetDown
 from bot.targets.base import Session, Writing
-from bot.targets.mysql_errors import connecting, translated
+from bot.targets.mysql_errors import translated
 from bot.targets.mysql_session import MysqlSession
 from bot.targets.mysql_work import Connection, settings
 from bot.targets.mysql_writing import MysqlWriting
+from bot.targets.unreachable import opening
 
 _LONGEST_WAIT = 5.0
 _OPENING = 10.0
@@ -106,7 +107,7 @@ class MysqlTarget:
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
         """A connection with everything pinned; it is rolled back and closed at the end."""
-        with connecting(self._name):
+        with opening(self._name, translated):
             connection = pymysql.connect(
                 **self._parts,
                 charset="utf8mb4",

@@ -74,20 +74,6 @@ def translated(target: str, table: str = "") -> Iterator[None]:
         raise CannotProve("target.value", target=target, table=table) from None
 
 
-@contextmanager
-def connecting(target: str) -> Iterator[None]:
-    """The same while there is no connection yet."""
-    try:
-        with translated(target):
-            yield
-    except CannotProve:
-        raise TargetDown("target.unreachable", target=target) from None
-    except TargetDown as error:
-        if error.key == "target.lost":
-            raise TargetDown("target.unreachable", target=target) from None
-        raise
-
-
 def _ours(error: pymysql.Error, target: str, table: str) -> CountersignError:
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
     key = _DOWN.get(code)

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Row, Tally
 from bot.targets.mysql_errors import translated
-from bot.targets.mysql_sql import WorkTable, quote
+from bot.targets.mysql_sql import quote
 from bot.targets.mysql_work import MysqlWork
+from bot.targets.work_tables import WorkTable
 
 
 class MysqlMeeting(MysqlWork):
@@ -17,7 +18,6 @@ class MysqlMeeting(MysqlWork):
 
     def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """See ``Session``."""
-        self._usable(table)
         stage = self._make("s", table, columns)
         count = self._load(stage, rows)
         self._stages[label] = stage

@@ -17,7 +17,8 @@ from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_meeting import MysqlMeeting
 from bot.targets.mysql_rights import missing_rights
-from bot.targets.mysql_sql import WorkTable, quote
+from bot.targets.mysql_sql import quote
+from bot.targets.work_tables import WorkTable
 
 
 class MysqlSession(MysqlMeeting):
@@ -72,17 +73,6 @@ class MysqlSession(MysqlMeeting):
     def index_for(self, edge: Edge) -> str:
         """See ``Session``."""
         return foresight.index_for(self._relation(edge.child), edge)
-
-    def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
-        """See ``Session``."""
-        known = self.catalogue().tables
-        for table in sorted(set(tables)):
-            if known[table].key:
-                self._key_set(table)
-        for edge in edges:
-            if known[edge.child].key:
-                self._key_set(edge.child)
-                self._link_set(edge)
 
     def size(self, table: str) -> int:
         """See ``Session``."""
@@ -276,15 +266,6 @@ class MysqlSession(MysqlMeeting):
         if own is None:
             return source
         return f"{source} WHERE NOT EXISTS (SELECT 1 FROM {own.path} x WHERE {sql.matched('c', own, 'x')})"
-
-    def _solid(self, work: WorkTable) -> None:
-        """No key of the set holds NULL."""
-        columns = (self._table(work.table).column(name) for name in work.key)
-        if all(column is not None and column.not_null for column in columns):
-            return
-        empty = " OR ".join(f"{work.cell(name)} IS NULL" for name in work.key)
-        if self._number(f"SELECT COUNT(*) FROM {work.path} WHERE {empty}", work.table):
-            raise CannotProve("operations.null-key", target=self._target, table=work.table)
 
 
 def _once(work: WorkTable) -> str:

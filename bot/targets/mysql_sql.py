@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bot.targets.base import Edge
+from bot.targets.work_tables import WorkTable
 
 #: So many rows are enough to see what a column holds.
 SAMPLED = 50_000
@@ -59,25 +60,6 @@ class Relation:
     def path(self) -> str:
         """``database.table``."""
         return f"{quote(self.schema)}.{quote(self.name)}"
-
-
-@dataclass(frozen=True)
-class WorkTable:
-    """A work table beside the table that its columns come from."""
-
-    path: str
-    table: str
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-
-    def cell(self, column: str) -> str:
-        """Our name for a column."""
-        return f"c{self.columns.index(column)}"
-
-    @property
-    def cells(self) -> str:
-        """All our names."""
-        return ", ".join(f"c{position}" for position in range(len(self.columns)))
 
 
 def shown(kind: str, value: str) -> str:

@@ -6,7 +6,6 @@ link sets (the key, then the child's columns). ``s``: stages.
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
@@ -16,13 +15,15 @@ import pymysql
 from pymysql.converters import escape_string
 from pymysql.cursors import SSCursor
 
-from bot.errors import CannotProve, TargetDown
+from bot.errors import CannotProve
 from bot.model.backups import Value
 from bot.targets import mysql_sql as sql
-from bot.targets.base import Catalogue, Edge, Row, Table
+from bot.targets.base import Edge, Row
 from bot.targets.mysql_catalogue import Schema, read_schema
 from bot.targets.mysql_errors import translated
-from bot.targets.mysql_sql import Relation, WorkTable, quote
+from bot.targets.mysql_sql import Relation, quote
+from bot.targets.server_work import ServerWork
+from bot.targets.work_tables import WorkTable
 
 Connection = Any
 
@@ -31,12 +32,8 @@ _BATCH = 1000
 _LONGEST = 1_000_000
 
 
-class MysqlWork:
-    """A connection in a transaction. ``deadline`` is on the monotonic clock; no statement starts after it.
-
-    ``begin`` is run once, before the first look at rows; from then on no work table can be made. None: the
-    transaction is one that can still make them.
-    """
+class MysqlWork(ServerWork[Schema, Relation]):
+    """A connection in a transaction; see ``ServerWork``."""
 
     def __init__(
         self,
@@ -46,45 +43,13 @@ class MysqlWork:
         max_lock: float,
         begin: Callable[[], None] | None,
     ) -> None:
+        super().__init__(target, max_lock, begin)
         self._connection = connection
-        self._target = target
         self._database = database
-        self._max_lock = max_lock
-        self._begin = begin
-        self.deadline = time.monotonic() + max_lock
-        self._known: Schema | None = None
         self._soft: dict[Edge, Edge] = {}
-        self._keys: dict[str, WorkTable] = {}
-        self._links: dict[Edge, WorkTable] = {}
-        self._stages: dict[str, WorkTable] = {}
         #: The rows of a query that is not read to its end yet; the connection can do nothing else meanwhile.
         self._open: _Stream | None = None
-        self._made = 0
         self._mark = secrets.token_hex(4)
-
-    def catalogue(self) -> Catalogue:
-        """See ``Session``."""
-        return self._schema().catalogue
-
-    def _look(self) -> None:
-        """Before the first look at rows: from here on, one snapshot."""
-        if self._begin is not None:
-            begin, self._begin = self._begin, None
-            begin()
-
-    def _key_set(self, table: str) -> WorkTable:
-        if table not in self._keys:
-            self._usable(table)
-            key = self._table(table).key
-            self._keys[table] = self._make("k", table, key, "0 AS r")
-        return self._keys[table]
-
-    def _link_set(self, edge: Edge) -> WorkTable:
-        if edge not in self._links:
-            self._usable(edge.child)
-            key = self._table(edge.child).key
-            self._links[edge] = self._make("n", edge.child, (*key, *edge.child_columns))
-        return self._links[edge]
 
     def _usable(self, table: str) -> None:
         """What we may not change: no undo, or values that we could not put back.
@@ -102,14 +67,12 @@ class MysqlWork:
             raise CannotProve("target.column-kind", target=self._target, table=table, kind=kind)
 
     def _make(self, letter: str, table: str, columns: Sequence[str], more: str = "") -> WorkTable:
-        """An empty work table, made from the table itself, so that its columns have the very same types.
-
-        Its index comes with it: adding one later would commit the transaction.
-        """
+        self._usable(table)
         name = f"countersign_{letter}{self._made}_{self._mark}"
         self._made += 1
         work = WorkTable(f"{quote(self._database)}.{name}", table, tuple(columns), self._table(table).key)
         origin = ", ".join(part for part in (sql.renamed("t", columns), more) if part)
+        # The index comes with it: adding one later would commit the transaction.
         key = ", ".join(map(work.cell, work.key))
         index = f"({'UNIQUE ' if more else ''}KEY ({key}))" if key else ""
         self._run(
@@ -118,6 +81,10 @@ class MysqlWork:
             table,
         )
         return work
+
+    def _read_schema(self) -> Schema:
+        with translated(self._target):
+            return read_schema(lambda query: self._execute(query).fetchall(), self._database)
 
     def _load(self, work: WorkTable, rows: Iterable[Row], more: str = "", suffix: str = "") -> int:
         """Insert rows into a work table; ``more``: a value for its last column. How many are new."""
@@ -154,23 +121,6 @@ class MysqlWork:
         """The same of any two sides, column by column."""
         child, parent = self._relation(edge.child), self._relation(edge.parent)
         return sql.linked(edge, child, parent, parents, children)
-
-    def _schema(self) -> Schema:
-        if self._known is None:
-            self._in_time()
-            with translated(self._target):
-                self._known = read_schema(lambda query: self._execute(query).fetchall(), self._database)
-        return self._known
-
-    def _relation(self, name: str) -> Relation:
-        return self._schema().relations[name]
-
-    def _table(self, name: str) -> Table:
-        return self.catalogue().tables[name]
-
-    def _in_time(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise TargetDown("target.too-slow", target=self._target)
 
     def _execute(self, statement: str, values: Sequence[Any] | None = None) -> Any:
         self._in_time()

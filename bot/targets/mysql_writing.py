@@ -5,15 +5,14 @@ links, which are filled in afterwards.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.errors import TargetDown
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Fate, Row
 from bot.targets.mysql_deleting import MysqlDeleting, pairs
 from bot.targets.mysql_errors import translated
-from bot.targets.mysql_sql import WorkTable, quote
+from bot.targets.mysql_sql import quote
+from bot.targets.work_tables import WorkTable, may_go_back
 
 
 class MysqlWriting(MysqlDeleting):
@@ -65,20 +64,14 @@ class MysqlWriting(MysqlDeleting):
         stage = self._stages[label]
         relation = self._relation(stage.table)
         values = ", ".join(f"t.{quote(name)} = s.{stage.cell(name)}" for name in columns)
-        # A column shared by two links may have come back already with the other one.
-        each = " AND ".join(
-            f"(t.{quote(name)} IS NULL"
-            f" OR {sql.same(relation.kinds[name], f't.{quote(name)}', f's.{stage.cell(name)}')})"
-            for name in columns
-        )
-        some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
-        where = f"({each} AND ({some}))"
-        if heir is not None:
-            held = (
+        where = may_go_back(
+            [f"t.{quote(name)} IS NULL" for name in columns],
+            [sql.same(relation.kinds[name], f"t.{quote(name)}", f"s.{stage.cell(name)}") for name in columns],
+            [
                 f"BINARY CAST({sql.shown(relation.kinds[name], f't.{quote(name)}')} AS CHAR) = BINARY %s"
-                for name in columns
-            )
-            where = f"({where} OR ({' AND '.join(held)}))"
+                for name in (columns if heir is not None else ())
+            ],
+        )
         return self._change(
             f"UPDATE {relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
             f" SET {values} WHERE {where}",
@@ -129,13 +122,6 @@ class MysqlWriting(MysqlDeleting):
     def fate(self, transaction: str) -> Fate:  # noqa: ARG002 - MariaDB keeps no account of transactions
         """See ``Writing``."""
         return "unknown"
-
-    def extend(self) -> None:
-        """See ``Writing``."""
-        now = time.monotonic()
-        if now > self.deadline:
-            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
-        self.deadline = now + self._max_lock
 
     def commit(self) -> None:
         """See ``Writing``."""

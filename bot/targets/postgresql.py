@@ -20,10 +20,11 @@ from psycopg.types.string import TextLoader
 
 from bot.errors import BadInput, CannotProve, TargetDown
 from bot.targets.base import Session, Writing
-from bot.targets.postgresql_errors import connecting, translated
+from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_session import PostgresqlSession
 from bot.targets.postgresql_work import PINNED, Connection
 from bot.targets.postgresql_writing import PostgresqlWriting
+from bot.targets.unreachable import opening
 
 _LONGEST_WAIT = 5.0
 _OPENING = 10_000
@@ -130,7 +131,7 @@ class PostgresqlTarget:
     @contextmanager
     def _connection(self) -> Iterator[tuple[Connection, str]]:
         """A connection with everything pinned, and the search path that the role has without us."""
-        with connecting(self._name):
+        with opening(self._name, translated):
             connection: Connection = psycopg.connect(
                 **self._parts,
                 autocommit=True,

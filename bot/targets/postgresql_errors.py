@@ -51,20 +51,6 @@ def translated(target: str, table: str = "") -> Iterator[None]:
         raise CannotProve("target.value", target=target, table=table) from None
 
 
-@contextmanager
-def connecting(target: str) -> Iterator[None]:
-    """The same while there is no connection yet."""
-    try:
-        with translated(target):
-            yield
-    except CannotProve:
-        raise TargetDown("target.unreachable", target=target) from None
-    except TargetDown as error:
-        if error.key == "target.lost":
-            raise TargetDown("target.unreachable", target=target) from None
-        raise
-
-
 def _ours(error: psycopg.Error, target: str, table: str) -> CountersignError:
     code = error.sqlstate or ""
     key = _down(code, error.diag.message_primary or "")

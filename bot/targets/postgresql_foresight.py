@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.targets.base import Edge, Holder
-from bot.targets.postgresql_sql import Relation, WorkTable, matched, quote
+from bot.targets.postgresql_sql import Relation, matched, quote
+from bot.targets.work_tables import WorkTable
 
 #: Runs a query; the database's answers come as texts.
 Execute = Callable[[str, Sequence[str | int]], Any]

@@ -7,12 +7,13 @@ from dataclasses import replace
 from bot.errors import BadInput, CannotProve
 from bot.targets import postgresql_foresight as foresight
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Edge, Holder, Need, Row, TableColumn, Tally
+from bot.targets.base import Edge, Holder, Need, Row, Tally
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_rights import missing_rights
-from bot.targets.postgresql_sql import Unique, WorkTable, quote
+from bot.targets.postgresql_sql import Unique, quote
 from bot.targets.postgresql_work import PostgresqlWork
+from bot.targets.work_tables import WorkTable
 
 
 class PostgresqlSession(PostgresqlWork):
@@ -59,17 +60,6 @@ class PostgresqlSession(PostgresqlWork):
     def index_for(self, edge: Edge) -> str:
         """See ``Session``."""
         return foresight.index_for(self._relation(edge.child), edge)
-
-    def prepare(self, tables: Iterable[str], edges: Iterable[Edge]) -> None:
-        """See ``Session``."""
-        known = self.catalogue().tables
-        for table in sorted(set(tables)):
-            if known[table].key:
-                self._key_set(table)
-        for edge in edges:
-            if known[edge.child].key:
-                self._key_set(edge.child)
-                self._link_set(edge)
 
     def size(self, table: str) -> int:
         """See ``Session``."""
@@ -344,19 +334,6 @@ class PostgresqlSession(PostgresqlWork):
             return source
         match = sql.matched("c", self._relation(edge.child), own, "x")
         return f"{source} WHERE NOT EXISTS (SELECT FROM {own.path} x WHERE {match})"
-
-    def _solid(self, work: WorkTable) -> None:
-        """No key of the set holds NULL."""
-        if all(self._column(work.table, name).not_null for name in work.key):
-            return
-        empty = " OR ".join(f"{work.cell(name)} IS NULL" for name in work.key)
-        if self._number(f"SELECT count(*) FROM {work.path} WHERE {empty}", work.table):
-            raise CannotProve("operations.null-key", target=self._target, table=work.table)
-
-    def _column(self, table: str, name: str) -> TableColumn:
-        column = self._table(table).column(name)
-        assert column is not None
-        return column
 
     def _hold(self, edge: Edge) -> None:
         """Keep others from adding children to a link that the database does not guard; when writing."""

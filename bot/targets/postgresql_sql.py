@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bot.targets.base import Edge
+from bot.targets.work_tables import WorkTable
 
 #: The ordinary equality; types of an extension bring one of their own.
 EQUAL = "OPERATOR(pg_catalog.=)"
@@ -82,30 +83,6 @@ class Links:
     child_cast: tuple[str, ...]
     checked: bool
     before: str = ""
-
-
-@dataclass(frozen=True)
-class WorkTable:
-    """A work table beside the table that its columns come from. ``key`` of them, by position, are the key."""
-
-    name: str
-    table: str
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-
-    @property
-    def path(self) -> str:
-        """Never a table of somebody else."""
-        return f"pg_temp.{self.name}"
-
-    def cell(self, column: str) -> str:
-        """Our name for a column."""
-        return f"c{self.columns.index(column)}"
-
-    @property
-    def cells(self) -> str:
-        """All our names."""
-        return ", ".join(f"c{position}" for position in range(len(self.columns)))
 
 
 def listed(alias: str, columns: Sequence[str]) -> str:

@@ -6,19 +6,19 @@ nothing is lost on the way; what the texts look like is pinned by ``PINNED``.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
 
-from bot.errors import TargetDown
 from bot.model.backups import Value
 from bot.targets import postgresql_sql as sql
-from bot.targets.base import Catalogue, Edge, Row, Table
+from bot.targets.base import Edge, Row
 from bot.targets.postgresql_catalogue import Schema, read_schema
 from bot.targets.postgresql_errors import translated
-from bot.targets.postgresql_sql import Links, Relation, WorkTable
+from bot.targets.postgresql_sql import Links, Relation
+from bot.targets.server_work import ServerWork
+from bot.targets.work_tables import WorkTable
 
 Connection = psycopg.Connection[tuple[str | None, ...]]
 
@@ -42,38 +42,16 @@ PINNED: Mapping[str, str] = {
 _BATCH = 2000
 
 
-class PostgresqlWork:
-    """A connection in a transaction. ``deadline`` is on the monotonic clock; no statement starts after it.
-
-    ``begin`` is run once, before the first look at rows; from then on no work table can be made. None: the
-    transaction is one that can still make them.
-    """
+class PostgresqlWork(ServerWork[Schema, Relation]):
+    """A connection in a transaction; see ``ServerWork``."""
 
     def __init__(
         self, connection: Connection, target: str, max_lock: float, begin: Callable[[], None] | None
     ) -> None:
+        super().__init__(target, max_lock, begin)
         self._connection = connection
-        self._target = target
-        self._max_lock = max_lock
-        self._begin = begin
-        self.deadline = time.monotonic() + max_lock
-        self._known: Schema | None = None
         self._soft: dict[Edge, Links] = {}
-        self._keys: dict[str, WorkTable] = {}
-        self._links: dict[Edge, WorkTable] = {}
-        self._stages: dict[str, WorkTable] = {}
         self._grown: set[str] = set()
-        self._made = 0
-
-    def catalogue(self) -> Catalogue:
-        """See ``Session``."""
-        return self._schema().catalogue
-
-    def _look(self) -> None:
-        """Before the first look at rows: from here on, one snapshot."""
-        if self._begin is not None:
-            begin, self._begin = self._begin, None
-            begin()
 
     def _read_keys(self, table: str) -> WorkTable:
         """A key set about to be read: the planner should know how large it has become."""
@@ -84,49 +62,25 @@ class PostgresqlWork:
             self._run(f"ANALYZE {keys.path}", table)
         return keys
 
-    def _key_set(self, table: str) -> WorkTable:
-        if table not in self._keys:
-            work = self._make("k", table, self._table(table).key, "0 AS r")
-            self._run(f"CREATE UNIQUE INDEX ON {work.path} ({work.cells})", table)
-            self._keys[table] = work
-        return self._keys[table]
-
-    def _link_set(self, edge: Edge) -> WorkTable:
-        if edge not in self._links:
-            key = self._table(edge.child).key
-            self._links[edge] = self._make("n", edge.child, (*key, *edge.child_columns))
-        return self._links[edge]
-
     def _make(self, letter: str, table: str, columns: Sequence[str], more: str = "") -> WorkTable:
-        """An empty work table, made from the table itself, so that its columns have the very same types."""
-        name = f"countersign_{letter}{self._made}"
+        # In our own schema: never a table of somebody else.
+        name = f"pg_temp.countersign_{letter}{self._made}"
         self._made += 1
         work = WorkTable(name, table, tuple(columns), self._table(table).key)
         origin = ", ".join(part for part in (sql.renamed("t", columns), more) if part)
         self._run(
-            f"CREATE TEMP TABLE {name} AS SELECT {origin} FROM {self._relation(table).rows} t LIMIT 0", table
+            f"CREATE TABLE {name} AS SELECT {origin} FROM {self._relation(table).rows} t LIMIT 0", table
         )
+        if more:
+            self._run(f"CREATE UNIQUE INDEX ON {work.path} ({work.cells})", table)
         return work
+
+    def _read_schema(self) -> Schema:
+        with translated(self._target):
+            return read_schema(self._connection)
 
     def _linked(self, edge: Edge) -> Links:
         return self._soft[edge] if edge.action == "soft" else self._schema().links[edge.label]
-
-    def _schema(self) -> Schema:
-        if self._known is None:
-            self._in_time()
-            with translated(self._target):
-                self._known = read_schema(self._connection)
-        return self._known
-
-    def _relation(self, name: str) -> Relation:
-        return self._schema().relations[name]
-
-    def _table(self, name: str) -> Table:
-        return self.catalogue().tables[name]
-
-    def _in_time(self) -> None:
-        if time.monotonic() > self.deadline:
-            raise TargetDown("target.too-slow", target=self._target)
 
     def _execute(self, statement: str, values: Sequence[Value] | None = None) -> "psycopg.Cursor[Any]":
         self._in_time()

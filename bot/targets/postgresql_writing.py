@@ -1,16 +1,15 @@
 """The transaction that deletes from, or restores into, a PostgreSQL database."""
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.errors import TargetDown
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Fate, Row
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_session import PostgresqlSession
-from bot.targets.postgresql_sql import WorkTable, quote
+from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_work import Connection
+from bot.targets.work_tables import WorkTable, may_go_back
 
 # Rows of all real tables that this transaction has inserted, updated or deleted: its own statistics.
 _CHANGES = """
@@ -101,19 +100,14 @@ class PostgresqlWriting(PostgresqlSession):
         stage = self._stages[label]
         relation = self._relation(stage.table)
         values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in columns)
-        # A column shared by two links may have come back already with the other one.
-        each = " AND ".join(
-            f"(t.{quote(name)} IS NULL OR t.{quote(name)}::text {sql.EQUAL} s.{stage.cell(name)}::text)"
-            for name in columns
-        )
-        some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
-        where = f"({each} AND ({some}))"
-        if heir is not None:
-            held = (
+        where = may_go_back(
+            [f"t.{quote(name)} IS NULL" for name in columns],
+            [f"t.{quote(name)}::text {sql.EQUAL} s.{stage.cell(name)}::text" for name in columns],
+            [
                 f"t.{quote(name)}::text {sql.EQUAL} CAST(CAST(${place} AS {relation.casts[name]}) AS text)"
-                for place, name in enumerate(columns, start=1)
-            )
-            where = f"({where} OR ({' AND '.join(held)}))"
+                for place, name in enumerate(columns if heir is not None else (), start=1)
+            ],
+        )
         return self._change(
             f"UPDATE {relation.rows} t SET {values} FROM {stage.path} s"
             f" WHERE {sql.matched('t', relation, stage, 's')} AND {where}",
@@ -212,13 +206,6 @@ class PostgresqlWriting(PostgresqlSession):
             ).fetchone()
         known: dict[object, Fate] = {"committed": "committed", "aborted": "aborted"}
         return known.get(row[0] if row else None, "unknown")
-
-    def extend(self) -> None:
-        """See ``Writing``."""
-        now = time.monotonic()
-        if now > self.deadline:
-            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
-        self.deadline = now + self._max_lock
 
     def commit(self) -> None:
         """See ``Writing``."""

@@ -7,7 +7,6 @@ Keys are compared with the table's own collation, for its index, and once more i
 
 import re
 import sqlite3
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -17,6 +16,7 @@ from bot.model.backups import InvalidText, Value
 from bot.targets import sqlite_foresight as foresight
 from bot.targets import sqlite_sql as sql
 from bot.targets.base import Catalogue, Edge, Holder, Need, Row, Table, Tally
+from bot.targets.deadline import Deadline
 from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_sql import Stage, quote
@@ -25,14 +25,12 @@ _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 _BATCH = 500
 
 
-class SqliteSession:
+class SqliteSession(Deadline):
     """See ``bot.targets.base.Session``. ``deadline`` is on the monotonic clock; statements stop there."""
 
     def __init__(self, connection: sqlite3.Connection, target: str, max_lock: float) -> None:
+        super().__init__(target, max_lock)
         self._connection = connection
-        self._target = target
-        self._max_lock = max_lock
-        self.deadline = time.monotonic() + max_lock
         self._known: Catalogue | None = None
         self._keys: dict[str, str] = {}
         self._links: dict[Edge, str] = {}
@@ -253,21 +251,19 @@ class SqliteSession:
 
     def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """See ``Session``."""
-        stage = Stage(f"s{len(self._stages)}", table, tuple(columns), self._table(table).key)
+        stage = Stage(f"temp.s{len(self._stages)}", table, tuple(columns), self._table(table).key)
         origin = ", ".join(sql.renamed("t", columns, "c"))
         # Made from the table itself, so that the columns treat values as the table does.
-        self._run(
-            f"CREATE TEMP TABLE {stage.name} AS SELECT {origin} FROM main.{quote(table)} t LIMIT 0", table
-        )
+        self._run(f"CREATE TABLE {stage.path} AS SELECT {origin} FROM main.{quote(table)} t LIMIT 0", table)
         count = self._load(stage, rows)
-        self._run(f"CREATE INDEX temp.{stage.name}_k ON {stage.name} ({', '.join(stage.key_cells)})", table)
+        self._run(f"CREATE INDEX {stage.path}_k ON {stage.name} ({', '.join(stage.key_cells)})", table)
         self._stages[label] = stage
         return count
 
     def staged(self, label: str) -> Iterator[Row]:
         """See ``Session``."""
         stage = self._stages[label]
-        return self._read(f"SELECT * FROM temp.{stage.name}", stage.table)
+        return self._read(f"SELECT * FROM {stage.path}", stage.table)
 
     def pairs(self, label: str) -> Iterator[tuple[Row, Row | None]]:
         """See ``Session``."""
@@ -275,7 +271,7 @@ class SqliteSession:
         width = len(stage.columns)
         query = (
             f"SELECT s.*, t.{quote(stage.key[0])} IS NOT NULL, {sql.listed('t', stage.columns)}"
-            f" FROM temp.{stage.name} s LEFT JOIN main.{quote(stage.table)} t ON {stage.live}"
+            f" FROM {stage.path} s LEFT JOIN main.{quote(stage.table)} t ON {stage.live}"
         )
         for row in self._read(query, stage.table):
             yield row[:width], row[width + 1 :] if row[width] else None
@@ -285,7 +281,7 @@ class SqliteSession:
         stage = self._stages[label]
         query = (
             f"SELECT count(*), count(*) FILTER (WHERE t.{quote(stage.key[0])} IS NULL)"
-            f" FROM temp.{stage.name} s LEFT JOIN main.{quote(stage.table)} t ON {stage.live}"
+            f" FROM {stage.path} s LEFT JOIN main.{quote(stage.table)} t ON {stage.live}"
         )
         with translated(self._target, stage.table):
             rows, missing = self._connection.execute(query).fetchone()
@@ -319,7 +315,7 @@ class SqliteSession:
         parent = self._stages.get(edge.parent)
         if parent and set(edge.parent_columns) <= set(parent.columns):
             staged = sql.linked(edge, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
-            query += f" AND NOT EXISTS (SELECT 1 FROM temp.{parent.name} q WHERE {staged})"
+            query += f" AND NOT EXISTS (SELECT 1 FROM {parent.path} q WHERE {staged})"
         return self._number(query, stage.table)
 
     def _outside(self, edge: Edge) -> str:
@@ -351,7 +347,7 @@ class SqliteSession:
             raise CannotProve("operations.null-key", target=self._target, table=table)
 
     def _load(self, stage: Stage, rows: Iterable[Row]) -> int:
-        count, plain = 0, f"INSERT INTO temp.{stage.name} VALUES ({', '.join('?' * len(stage.columns))})"
+        count, plain = 0, f"INSERT INTO {stage.path} VALUES ({', '.join('?' * len(stage.columns))})"
         source = iter(rows)
         while batch := list(islice(source, _BATCH)):
             count += len(batch)
@@ -360,7 +356,7 @@ class SqliteSession:
                 self._connection.executemany(plain, easy)
             for row in batch:
                 if any(isinstance(value, InvalidText) for value in row):
-                    statement = f"INSERT INTO temp.{stage.name} VALUES ({', '.join(sql.marks(row))})"
+                    statement = f"INSERT INTO {stage.path} VALUES ({', '.join(sql.marks(row))})"
                     self._run(statement, stage.table, [raw(value) for value in row])
         return count
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bot.model.backups import InvalidText, Value
 from bot.targets.base import Edge
+from bot.targets.work_tables import WorkTable
 
 #: So many rows are looked at to see what a column holds.
 SAMPLED = 50_000
@@ -129,17 +130,13 @@ def pointing(edge: Edge, parents: str, parent_key: Sequence[str], child_key: Seq
 
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(WorkTable):
     """A work table with rows out of a backup."""
 
-    name: str
-    table: str
-    columns: tuple[str, ...]
-    key: tuple[str, ...]
-
-    def cell(self, column: str) -> str:
-        """Our name for a column."""
-        return f"c{self.columns.index(column)}"
+    @property
+    def name(self) -> str:
+        """Without its schema."""
+        return self.path.removeprefix("temp.")
 
     @property
     def key_cells(self) -> list[str]:
@@ -154,7 +151,4 @@ class Stage:
     @property
     def missing(self) -> str:
         """FROM and WHERE of the staged rows that are not live."""
-        return (
-            f"temp.{self.name} s WHERE NOT EXISTS"
-            f" (SELECT 1 FROM main.{quote(self.table)} t WHERE {self.live})"
-        )
+        return f"{self.path} s WHERE NOT EXISTS (SELECT 1 FROM main.{quote(self.table)} t WHERE {self.live})"

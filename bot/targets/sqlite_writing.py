@@ -3,15 +3,14 @@
 
 import secrets
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from bot.errors import TargetDown
 from bot.targets import sqlite_sql as sql
 from bot.targets.base import Edge, Fate, Row
 from bot.targets.sqlite_session import SqliteSession, raw
 from bot.targets.sqlite_sql import quote
+from bot.targets.work_tables import may_go_back
 
 
 class SqliteWriting(SqliteSession):
@@ -75,20 +74,16 @@ class SqliteWriting(SqliteSession):
         """See ``Writing``."""
         stage = self._stages[label]
         values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in columns)
-        # A column shared by two links may have come back already with the other one.
-        each = " AND ".join(
-            f"(t.{quote(name)} IS NULL OR t.{quote(name)} IS s.{stage.cell(name)})" for name in columns
-        )
-        some = " OR ".join(f"t.{quote(name)} IS NULL" for name in columns)
-        where = f"({each} AND ({some}))"
-        if heir is not None:
-            held = (
+        where = may_go_back(
+            [f"t.{quote(name)} IS NULL" for name in columns],
+            [f"t.{quote(name)} IS s.{stage.cell(name)}" for name in columns],
+            [
                 f"t.{quote(name)} IS {mark} COLLATE BINARY"
-                for name, mark in zip(columns, sql.marks(heir), strict=True)
-            )
-            where = f"({where} OR ({' AND '.join(held)}))"
+                for name, mark in zip(columns if heir is not None else (), sql.marks(heir or ()), strict=True)
+            ],
+        )
         return self._write(
-            f"UPDATE OR ABORT main.{quote(stage.table)} AS t SET {values} FROM temp.{stage.name} s"
+            f"UPDATE OR ABORT main.{quote(stage.table)} AS t SET {values} FROM {stage.path} s"
             f" WHERE {stage.live} AND {where}",
             stage.table,
             [raw(value) for value in heir or ()],
@@ -121,7 +116,7 @@ class SqliteWriting(SqliteSession):
             [f"s.{stage.cell(name)}" for name in edge.parent_columns],
             [f"c.{quote(name)}" for name in edge.child_columns],
         )
-        tables = [f"temp.{stage.name} s", f"{sql.children(edge, ())} c"]
+        tables = [f"{stage.path} s", f"{sql.children(edge, ())} c"]
         first, second = tables if edge.indexed else reversed(tables)
         return self._number(f"SELECT count(*) FROM {first} CROSS JOIN {second} ON {link}", edge.child)
 
@@ -132,13 +127,6 @@ class SqliteWriting(SqliteSession):
     def fate(self, transaction: str) -> Fate:  # noqa: ARG002 - SQLite keeps no account of transactions
         """See ``Writing``."""
         return "unknown"
-
-    def extend(self) -> None:
-        """See ``Writing``."""
-        now = time.monotonic()
-        if now > self.deadline:
-            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
-        self.deadline = now + self._max_lock
 
     def commit(self) -> None:
         """See ``Writing``."""

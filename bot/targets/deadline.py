@@ -1,0 +1,25 @@
+"""How long a session may go on, on the monotonic clock."""
+
+import time
+
+from bot.errors import TargetDown
+
+
+class Deadline:
+    """No statement starts after ``deadline``; ``max_lock`` and the deadline itself are in seconds."""
+
+    def __init__(self, target: str, max_lock: float) -> None:
+        self._target = target
+        self._max_lock = max_lock
+        self.deadline = time.monotonic() + max_lock
+
+    def extend(self) -> None:
+        """See ``bot.targets.base.Writing``."""
+        now = time.monotonic()
+        if now > self.deadline:
+            raise TargetDown("target.lock-too-long", target=self._target, seconds=int(self._max_lock))
+        self.deadline = now + self._max_lock
+
+    def _in_time(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise TargetDown("target.too-slow", target=self._target)
