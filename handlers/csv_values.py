@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from bot.errors import BadInput
 from bot.texts import listed
-from handlers.parsing import MAX_VALUE
+from handlers.words import MAX_VALUE
 
 MAX_BYTES = 262_144
 MAX_ROWS = 1000

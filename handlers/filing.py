@@ -5,7 +5,7 @@ from dataclasses import replace
 from bot.errors import BadInput, Stale
 from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
-from handlers import csv_values, downloading, parsing
+from handlers import csv_values, downloading, parsing, restoring, words
 from handlers.front import Call, Front, request_of
 from handlers.views import forms
 from handlers.views.forms import private_of, values_of
@@ -34,7 +34,7 @@ def plan_command(front: Front, call: Call) -> None:
 
 def restore_command(front: Front, call: Call) -> None:
     """``/restore``: files at once when everything is there, else opens the form with what is."""
-    typed = parsing.restore(call.text)
+    typed = restoring.restore(call.text)
     if typed.complete:
         _file(front, call, _restore(typed), call.channel)
         return
@@ -53,7 +53,7 @@ def restore_button(front: Front, call: Call) -> None:
         raise BadInput("slack.stale-button")
     actor = front.member(call)
     reference = view.backup.reference
-    typed = parsing.Restore(reference=reference)
+    typed = restoring.Restore(reference=reference)
     form = forms.restore(typed, call.channel, front.people.language(actor.user))
     front.open_form(call, form, BadInput("usage.restore-number", number=view.request.number or 0))
 
@@ -84,7 +84,8 @@ def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.Vie
             )
             return forms.deletion(front.config, typed, channel, language)
         case Operation.RESTORE:
-            named = parsing.Restore(wish.reference, wish.number, wish.into or wish.target, wish.reason)
+            into = wish.into or wish.target
+            named = restoring.Restore(wish.reference, wish.number, into, wish.reason, wish.choice)
             return forms.restore(named, channel, language)
         case Operation.TEARDOWN:
             return forms.teardown(front.config, target, wish.reason, channel, language)
@@ -121,8 +122,8 @@ def delete_form(front: Front, call: Call) -> None:
     typed = parsing.Deletion(
         values.get("target", ""),
         values.get("record", ""),
-        parsing.lines_of_values(values.get("values", "")),
-        parsing.plain(values.get("reason", ""), slack=False),
+        words.lines_of_values(values.get("values", "")),
+        words.plain(values.get("reason", ""), slack=False),
         parsing.count(values.get("expected", "")),
         parsing.one_value(values.get("heir", "")),
     )
@@ -146,23 +147,24 @@ def restore_form(front: Front, call: Call) -> None:
     """The submitted form of ``/restore``."""
     values, channel = _submitted(call)
     named = values.get("backup", "").strip() or values.get("recent", "")
-    reference, number = parsing.backup_name(parsing.plain(named, slack=False))
-    reason = parsing.plain(values.get("reason", ""), slack=False)
-    into = parsing.plain(values.get("into", ""), slack=False) or None
-    _file(front, call, _restore(parsing.Restore(reference, number, into, reason)), channel)
+    reference, number = restoring.backup_name(words.plain(named, slack=False))
+    reason = words.plain(values.get("reason", ""), slack=False)
+    into = words.plain(values.get("into", ""), slack=False) or None
+    choice = forms.choice_of(values, number)
+    _file(front, call, _restore(restoring.Restore(reference, number, into, reason, choice)), channel)
 
 
 def unfreeze_form(front: Front, call: Call) -> None:
     """The submitted form of ``/countersign unfreeze``."""
     values, channel = _submitted(call)
-    reason = parsing.plain(values.get("reason", ""), slack=False)
+    reason = words.plain(values.get("reason", ""), slack=False)
     _file(front, call, _unfreeze(values.get("target", ""), reason), channel)
 
 
 def teardown_form(front: Front, call: Call) -> None:
     """The submitted form of ``/teardown``."""
     values, channel = _submitted(call)
-    reason = parsing.plain(values.get("reason", ""), slack=False)
+    reason = words.plain(values.get("reason", ""), slack=False)
     expected = parsing.count(values.get("expected", ""))
     _file(front, call, _teardown(values.get("target", ""), reason, expected), channel)
 
@@ -196,7 +198,7 @@ def _deletion(typed: parsing.Deletion) -> Wish:
     )
 
 
-def _restore(typed: parsing.Restore) -> Wish:
+def _restore(typed: restoring.Restore) -> Wish:
     folder = typed.into if typed.into and typed.into.startswith("/") else None
     return Wish(
         Operation.RESTORE,
@@ -207,6 +209,7 @@ def _restore(typed: parsing.Restore) -> Wish:
         reference=typed.reference,
         number=typed.number,
         into=folder,
+        choice=typed.choice,
     )
 
 

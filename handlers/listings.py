@@ -12,7 +12,7 @@ from bot.model.bounds import written
 from bot.model.doors import Answer, KeptBackup
 from bot.policy.rules import about
 from bot.texts import listed, say
-from handlers import parsing
+from handlers import words
 from handlers.front import Call, Front
 from handlers.overview import for_members
 from handlers.ports import ReadingPort
@@ -42,7 +42,7 @@ def policy_command(front: Front, call: Call) -> None:
 
 
 def _list(front: Front, call: Call, key: str) -> None:
-    name = parsing.plain(call.text)
+    name = words.plain(call.text)
     if name and name not in front.config.targets:
         known = ", ".join(front.config.targets)
         raise BadInput("filing.unknown-target", target=name, known=known)

@@ -8,7 +8,7 @@ from bot.errors import CannotProve, NotAllowed, Stale
 from bot.model.doors import Answer, OutboxItem
 from bot.model.people import Actor
 from bot.model.requests import Choice, Proof
-from handlers import parsing
+from handlers import words
 from handlers.front import Call, Front, request_of
 from handlers.ports import Services
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo
@@ -80,7 +80,7 @@ def reason_form(front: Front, call: Call) -> None:
     """The submitted reason of a deny."""
     view = call.payload.get("view") or {}
     request_id, _ = request_of(str(private_of(view).get("request") or ""))
-    text = parsing.plain(values_of(view).get("reason", ""), slack=False)
+    text = words.plain(values_of(view).get("reason", ""), slack=False)
     front.settle(call, lambda life, work, actor, now: life.deny_reason(work, request_id, text, actor, now))
 
 

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from bot.approvals.ground import Ground, subject
 from bot.errors import BadInput, CountersignError, NotFound
+from bot.model.choices import RestoreChoice
 from bot.model.doors import Answer, Wish
 from bot.model.requests import Operation, Request
 from bot.store.unit_of_work import Work
@@ -19,7 +20,7 @@ def offered(
     if wish is None or wish.preview or not isinstance(refusal, _MENDED):
         return Answer(refusal.key, refusal.params)
     token = ground.entropy(12).hex()
-    content = {**vars(wish), "values": list(wish.values), "by": by}
+    content = {**vars(wish), "values": list(wish.values), "choice": wish.choice.to_data(), "by": by}
     work.erasable.put(_place(token), "wish", content, b"", now)
     return Answer(refusal.key, refusal.params, button="try-again", value=token)
 
@@ -30,7 +31,8 @@ def kept(work: Work, token: str, by: str) -> Wish | None:
     if content is None or content.pop("by") != by:
         return None
     operation, values = Operation(content.pop("operation")), tuple(content.pop("values"))
-    return Wish(operation=operation, values=values, **content)
+    choice = RestoreChoice.from_data(content.pop("choice", None))
+    return Wish(operation=operation, values=values, choice=choice, **content)
 
 
 def of_request(work: Work, request: Request) -> Wish | None:

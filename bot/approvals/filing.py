@@ -46,6 +46,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     check_person(actor, ground.config)
     if not wish.preview:
         _check_reason(wish.reason)
+    _check_choice(wish)
     target, backup_id = _target_of(ground, work, wish)
     _check_record(ground.config, wish, target)
     require_role(ground, wish.operation, target, actor, wish.record)
@@ -73,7 +74,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         "target": target,
         "record": wish.record,
         "by": actor.user,
-        "values": ground.keep(work, place, "values", list(wish.values), now),
+        "values": ground.keep(work, place, "values", list(wish.values or wish.choice.only), now),
         "reason": ground.keep(work, place, "reason", wish.reason, now),
         "preview": wish.preview,
         **({} if wish.expected is None else {"expected": wish.expected}),
@@ -90,6 +91,9 @@ def _keep_more(ground: Ground, work: Work, wish: Wish, place: str, now: datetime
     if wish.into is not None:
         ground.keep(work, place, "into", wish.into, now)
     said: dict[str, str | int] = {}
+    if not wish.choice.plain:
+        said["mode"] = "undo" if wish.choice.undo else str(wish.choice.mode)
+        said["choice"] = ground.keep(work, place, "choice", wish.choice.to_data(), now)
     if wish.heir is not None:
         said["heir"] = ground.keep(work, place, "heir", wish.heir, now)
     if wish.column is not None:
@@ -113,6 +117,19 @@ def _check_reason(reason: str) -> None:
         raise BadInput("filing.no-reason")
     if len(reason) > MAX_REASON:
         raise BadInput("filing.long-reason", limit=MAX_REASON, length=len(reason))
+
+
+def _check_choice(wish: Wish) -> None:
+    """What was chosen belongs to a restore and makes sense."""
+    choice = wish.choice
+    if choice.problem:
+        raise BadInput(choice.problem)
+    if len(choice.only) > MAX_VALUES:
+        raise BadInput("filing.how-many", n=len(choice.only), limit=MAX_VALUES)
+    if choice.undo and choice.undo != wish.number:
+        raise BadInput("restore.undo-number")
+    if choice.undo and (wish.target or wish.into):
+        raise BadInput("restore.choice-undo")
 
 
 def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, str | None]:

@@ -29,8 +29,9 @@ from bot.jobs import permit
 from bot.jobs.canary import Take
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
+from bot.jobs.reach import Result
 from bot.jobs.system_crew import SystemCrew
-from bot.jobs.work_orders import Hands, Result
+from bot.jobs.work_orders import Hands
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.requests import Operation, Request, State
 from bot.operations.gate import Drifted

@@ -1,54 +1,29 @@
 """From a request to an order of ``bot.operations`` and back to what our books need."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any
 
 from bot.approvals.execution import Planned, asked
-from bot.approvals.ground import Ground, subject
 from bot.backups.ids import backup_id
-from bot.backups.storage import Storage
-from bot.backups.vault import Vault
-from bot.config.record_types import Attachment
-from bot.errors import BadInput, Broken, CountersignError, NotFound, Stale
+from bot.errors import Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
-from bot.jobs.system_hands import SystemHands
+from bot.jobs.reach import Reach, Result, told
+from bot.jobs.restores import Restores, brought_back
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
-from bot.model.plans import Plan, Subject, Told
+from bot.model.plans import Plan, Subject
 from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
-from bot.operations import attached, delete_records, restore
+from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
-from bot.operations.bring_back import is_whole
-from bot.operations.gate import DeleteOrder, RestoreOrder
+from bot.operations.gate import DeleteOrder
 from bot.policy import rules
-from bot.store.unit_of_work import Store
-from bot.targets import open_target
-from bot.targets.base import RecordTarget
 
 _ALL = 10**9
 
 
 @dataclass(frozen=True)
-class Result:
-    """What a committed job adds to the books: facts for the receipt, and the backup it relied on."""
-
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    backup: Backup | None = None
-
-
-@dataclass(frozen=True)
-class Hands:
+class Hands(Reach):
     """Everything that touches a target or the backup store on behalf of a request."""
-
-    store: Store
-    ground: Ground
-    vault: Vault
-    storage: Storage
-    hash_key: bytes
-    clock: Callable[[], datetime]
-    systems: SystemHands | None = None
 
     def plan(self, request: Request) -> Planned:
         """Compute, read-only, what a request would do.
@@ -60,7 +35,7 @@ class Hands:
         if request.operation is Operation.DELETE_RECORDS:
             return self._plan_deletion(request)
         if request.operation is Operation.RESTORE:
-            return self._plan_restore(request)
+            return Restores(self).plan(request)
         if request.operation is Operation.TEARDOWN:
             return self.whole_systems.plan(request)
         plan = Plan.bare(Operation.UNFREEZE, request.target, ("step.unfreeze",), "way-back.freeze")
@@ -77,27 +52,16 @@ class Hands:
         """
         plan = Plan.from_data(revision.plan)
         if request.operation is Operation.RESTORE and plan.system is not None:
-            return _brought_back(self.whole_systems.bring_back(job, request, gate))
+            return brought_back(self.whole_systems.bring_back(job, request, gate))
         if request.operation is Operation.RESTORE:
-            return self._restore(request, plan, gate)
+            return Restores(self).run(request, plan, gate)
         return self._delete(job, request, revision, plan, gate)
-
-    @property
-    def whole_systems(self) -> SystemHands:
-        """The hands for teardowns.
-
-        Raises:
-            Broken: this worker was put together without them.
-        """
-        if self.systems is None:
-            raise Broken("job.broken", code="systems")
-        return self.systems
 
     def look(self, job: Job, request: Request) -> tuple[str, Result | None]:
         """After a crash around COMMIT: committed, not-committed or unclear, by the manifest's keys."""
         if request.operation is Operation.RESTORE:
-            return self._look_at_restore(job, request)
-        target = self._target(request.target)
+            return Restores(self).look(job, request)
+        target = self.target(request.target)
         sha256 = str(job.facts.get("sha256", "")) or None
         if job.backup_id is None:
             return "unclear", None
@@ -107,26 +71,8 @@ class Hands:
             problem = attached.remove(job.backup_id, roots) if verdict == "committed" else None
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
-        facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"], "problem": _told(problem)}
-        return verdict, Result(facts, self._book(request, sealed, 0.0))
-
-    def _look_at_restore(self, job: Job, request: Request) -> tuple[str, Result | None]:
-        plan = self._plan_of(job)
-        if plan is None:
-            return "unclear", None
-        if plan.system is not None:
-            return "committed", _brought_back(self.whole_systems.go_on_bringing_back(job, request))
-        target = self._target(request.target)
-        with self.vault.open(plan.backup or "", plan.sha256) as opened:
-            fate = restore.settle(target, opened, plan, job.transaction or "")
-        if fate == "committed":
-            attached.placed(plan.backup or "", plan.files)
-        return fate, Result({"rows": {part.name: part.rows for part in plan.tables}})
-
-    def _plan_of(self, job: Job) -> Plan | None:
-        with self.store.read() as work:
-            revision = work.requests.revision(job.request_id, job.revision)
-        return None if revision is None else Plan.from_data(revision.plan)
+        facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"], "problem": told(problem)}
+        return verdict, Result(facts, self.book(request, sealed, 0.0))
 
     def clear(self, job: Job) -> None:
         """Remove what an attempt that changed nothing has left; a backup in our books stays."""
@@ -134,14 +80,14 @@ class Hands:
             request = work.requests.get(job.request_id)
             booked = job.backup_id is not None and work.backups.get(job.backup_id) is not None
         if request is not None and request.operation is Operation.RESTORE and job.state is JobState.RUNNING:
-            plan = self._plan_of(job)
+            plan = self.plan_of(job)
             if plan is not None and plan.system is not None:
                 self.whole_systems.clear_restore(job, request)
             elif plan is not None:
                 attached.unplace(plan.backup or "", plan.files)
         if job.backup_id is None or booked or request is None or request.operation not in DESTRUCTIVE:
             return
-        attached.put_back(job.backup_id, {one.root for one in self._attachments(request.target)})
+        attached.put_back(job.backup_id, {one.root for one in self.attachments(request.target)})
         try:
             self.vault.shred(job.backup_id)
         except NotFound:
@@ -155,23 +101,9 @@ class Hands:
         try:
             with self.vault.open(job.backup_id, sha256) as opened:
                 size = self.storage.size(f"{job.backup_id}.age")
-                return self._book(
-                    request, SealedBackup(job.backup_id, sha256, size, "", opened.manifest), 0.0
-                )
+                return self.book(request, SealedBackup(job.backup_id, sha256, size, "", opened.manifest), 0.0)
         except CountersignError:
             return None
-
-    def _target(self, name: str) -> RecordTarget:
-        spec = self.ground.config.targets.get(name)
-        if spec is None:
-            raise NotFound(
-                "filing.unknown-target", target=name, known=", ".join(sorted(self.ground.config.targets))
-            )
-        return open_target(name, spec.database.url, spec.max_lock)
-
-    def _attachments(self, target: str) -> tuple[Attachment, ...]:
-        spec = self.ground.config.targets.get(target)
-        return spec.attachments if spec else ()
 
     def sweep_files(self) -> None:
         """Finish with files what a crash cut off and no job takes up again."""
@@ -197,18 +129,14 @@ class Hands:
             or (last.state is JobState.STOPPED and last.transaction is None)
         )
 
-    def _personal(self, request: Request, name: str) -> Any:
-        with self.store.read() as work:
-            return work.erasable.get(subject(request.id), name)
-
     def _plan_deletion(self, request: Request) -> Planned:
         spec = self.ground.config.targets[request.target]
-        values = self._personal(request, "values")
+        values = self.personal(request, "values")
         if not values or request.record is None:
             # Cancelled meanwhile: its texts are erased.
             raise Stale("request.unknown")
-        named, heir = self._target(request.target), self._personal(request, "heir")
-        column = self._personal(request, "column")
+        named, heir = self.target(request.target), self.personal(request, "heir")
+        column = self.personal(request, "column")
         plan, who = delete_records.plan(named, spec, request.record, values, self.hash_key, heir, column)
         return Planned(
             request.target,
@@ -220,44 +148,8 @@ class Hands:
             heir=who.heir.label if who.heir else None,
         )
 
-    def _plan_restore(self, request: Request) -> Planned:
-        backup_id, sha256 = self._named_backup(request)
-        into = self._personal(request, "into") or ""
-        with self.vault.open(backup_id, sha256) as opened:
-            if is_whole(opened.manifest):
-                return self.whole_systems.plan_restore(opened, sha256, into)
-            if into:
-                raise BadInput("restore.into-folder")
-            extra = opened.manifest.extra
-            name, record = str(extra["target"]), extra.get("record")
-            if request.target and request.target != name:
-                raise BadInput("filing.other-target", target=name)
-            files = self._attachments(name)
-            plan, _ = restore.plan(self._target(name), opened, sha256, self.hash_key, files)
-        return Planned(
-            name,
-            record,
-            plan.to_data(),
-            plan.rows,
-            None,
-            "",
-            backup_id,
-        )
-
-    def _named_backup(self, request: Request) -> tuple[str, str]:
-        """Which backup a restore means, and its checksum: by the reference, else by our books."""
-        reference = self._personal(request, "reference")
-        if reference is not None:
-            payload = self.vault.unseal(reference)
-            return payload.backup_id, payload.sha256
-        with self.store.read() as work:
-            booked = work.backups.get(request.backup_id or "")
-        if booked is None:
-            raise BadInput("filing.no-reference")
-        return booked.id, booked.sha256
-
     def _delete(self, job: Job, request: Request, revision: Revision, plan: Plan, gate: Gatekeeper) -> Result:
-        who = self._personal(request, "subject")
+        who = self.personal(request, "subject")
         if not who:
             raise Broken("job.broken", code="subject")
         order = DeleteOrder(
@@ -269,7 +161,7 @@ class Hands:
             allowance=self._allowance(request, revision, plan),
             facts={"request": request.number or 0, "job": job.id, "plan": revision.digest},
         )
-        target = self._target(request.target)
+        target = self.target(request.target)
         done = delete_records.run(order, target, self.vault, gate)
         facts = {
             "rows": dict(done.rows),
@@ -277,10 +169,10 @@ class Hands:
             "reassigned": dict(done.reassigned),
             "sums": dict(done.sums),
             "test_restore_ms": int(done.test_restore_seconds * 1000),
-            "problem": _told(done.problem),
+            "problem": told(done.problem),
             "engine": target.identity["kind"],
         }
-        return Result(facts, self._book(request, done.backup, done.test_restore_seconds))
+        return Result(facts, self.book(request, done.backup, done.test_restore_seconds))
 
     def _allowance(self, request: Request, revision: Revision, plan: Plan) -> int:
         """How many more rows may go than were approved: what was allowed then and still is."""
@@ -288,49 +180,9 @@ class Hands:
         today = rules.match(config.rules, asked(config, request, plan.rows))
         return min(revision.rule.drift_rows, today.drift.rows if today else 0)
 
-    def _restore(self, request: Request, plan: Plan, gate: Gatekeeper) -> Result:
-        if plan.backup is None or plan.sha256 is None:
-            raise Broken("job.broken", code="backup")
-        files = self._attachments(request.target)
-        order = RestoreOrder(plan, plan.backup, plan.sha256, self.hash_key, files)
-        done = restore.run(order, self._target(request.target), self.vault, gate)
-        return Result(
-            {
-                "rows": dict(done.rows),
-                "nullified": dict(done.nullified),
-                "sums": dict(done.sums),
-                "problem": _told(done.problem),
-            }
-        )
-
-    def _book(self, request: Request, sealed: SealedBackup, seconds: float) -> Backup:
-        now = self.clock()
-        return Backup(
-            id=sealed.backup_id,
-            request_id=request.id,
-            target=request.target,
-            record=request.record,
-            sha256=sealed.sha256,
-            size=sealed.size,
-            rows=sealed.manifest.rows,
-            state="kept",
-            reference=self.vault.reference(sealed),
-            created_at=now,
-            keep_until=now + self.ground.config.backups.keep,
-            test_restore_ms=int(seconds * 1000),
-        )
-
 
 def _restores(request: Request) -> bool:
     return request.operation is Operation.RESTORE
-
-
-def _brought_back(problem: Told | None) -> Result:
-    return Result({"rows": {}, "problem": _told(problem)})
-
-
-def _told(problem: Told | None) -> list[Any] | None:
-    return None if problem is None else [problem.key, dict(problem.params)]
 
 
 def _facts_of(manifest: Manifest) -> dict[str, Any]:

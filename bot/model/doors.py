@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bot.model.choices import EVERYTHING, RestoreChoice
 from bot.model.jobs import Backup, Job, Step
 from bot.model.proofs import Intent
 from bot.model.quorums import Verdict
@@ -32,7 +33,8 @@ class Wish:
     For a restore, either ``reference`` or ``number`` names the backup, and ``into`` a new folder for a whole
     system. ``preview`` shows the plan and files nothing. ``expected``: a number of rows that must match.
     ``heir``: the record at which rows that stay will point instead. ``column``: where alone ``values`` are
-    looked for; they came out of a file, the first of them out of its second row.
+    looked for; they came out of a file, the first of them out of its second row. ``choice``: how a restore
+    differs from all of it or nothing.
     """
 
     operation: Operation
@@ -47,6 +49,7 @@ class Wish:
     expected: int | None = None
     heir: str | None = None
     column: str | None = None
+    choice: RestoreChoice = EVERYTHING
 
 
 @dataclass(frozen=True)

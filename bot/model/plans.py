@@ -15,6 +15,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from bot.model.backups import InvalidText, Value
+from bot.model.choices import Chosen
 from bot.model.requests import Operation
 
 FORMAT = 1
@@ -100,7 +101,7 @@ def counted(plan: Mapping[str, Any]) -> int | None:
     system = plan.get("system") or {}
     if "holdings" in system:
         return len(system["holdings"])
-    tables = plan.get("tables") or ()
+    tables = (*(plan.get("tables") or ()), *(plan.get("overwritten") or ()))
     return sum(int(part[1]) for part in tables) if tables else None
 
 
@@ -141,7 +142,8 @@ class Plan:
     ``backup`` and ``sha256`` name the archive a restore reads. ``system`` is what a teardown shows besides:
     host, services, holdings, checks and steps with their undo; plain JSON. ``people``: the Slack ids of those
     whose own records were asked for, sorted; None where the records are nobody's in Slack. ``files``: those
-    that go, or come back, with the rows that name them.
+    that go, or come back, with the rows that name them. ``overwritten``: rows that are there and different,
+    and get their old values. ``choice``: how a restore differs from all or nothing.
     """
 
     operation: Operation
@@ -161,6 +163,8 @@ class Plan:
     reassigned: tuple[Part, ...] = ()
     heir: str | None = None
     files: tuple[FilesPart, ...] = ()
+    overwritten: tuple[Part, ...] = ()
+    choice: Chosen | None = None
 
     @classmethod
     def bare(
@@ -172,7 +176,8 @@ class Plan:
     @property
     def rows(self) -> int:
         """All rows of all tables, without the nullified links; of a whole system, those that come back."""
-        return sum(part.rows for part in self.tables) + int((self.system or {}).get("rows", 0))
+        counted = sum(part.rows for part in (*self.tables, *self.overwritten))
+        return counted + int((self.system or {}).get("rows", 0))
 
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON data; ``from_data`` reads it back."""
@@ -184,6 +189,10 @@ class Plan:
             heir["reassigned"] = [[part.name, part.rows, part.keys] for part in self.reassigned]
         if self.files:
             heir["files"] = [[one.root, one.files, one.size, one.names] for one in self.files]
+        if self.overwritten:
+            heir["overwritten"] = [[part.name, part.rows, part.keys] for part in self.overwritten]
+        if self.choice is not None:
+            heir["choice"] = self.choice.to_data()
         return (
             system
             | people
@@ -233,6 +242,8 @@ class Plan:
             reassigned=tuple(Part(*part) for part in data.get("reassigned", ())),
             heir=data.get("heir"),
             files=tuple(FilesPart(*one) for one in data.get("files", ())),
+            overwritten=tuple(Part(*part) for part in data.get("overwritten", ())),
+            choice=Chosen.from_data(data["choice"]) if "choice" in data else None,
         )
 
     def canonical(self) -> bytes:
@@ -322,46 +333,3 @@ class Subject:
             heir=Heir.from_data(data["heir"]) if "heir" in data else None,
             column=data.get("column"),
         )
-
-
-@dataclass(frozen=True)
-class RowClasses:
-    """Rows of one table of a backup beside the live ones; counts.
-
-    ``parentless``: missing rows whose parent is not there; ``clashing``: missing rows that share a unique
-    value with a live row.
-    """
-
-    table: str
-    missing: int
-    identical: int
-    different: int
-    parentless: int
-    clashing: int
-
-
-@dataclass(frozen=True)
-class LinkClasses:
-    """Emptied links of a backup beside the live rows; counts.
-
-    ``empty``: still empty, can be put back. ``gone``: the row that held the link has been deleted since.
-    """
-
-    link: str
-    empty: int
-    identical: int
-    different: int
-    gone: int
-
-
-@dataclass(frozen=True)
-class RestorePreview:
-    """What a restore would meet, in the order of the backup."""
-
-    tables: tuple[RowClasses, ...]
-    links: tuple[LinkClasses, ...]
-
-    @property
-    def pending(self) -> int:
-        """Rows and links that would come back."""
-        return sum(one.missing for one in self.tables) + sum(one.empty for one in self.links)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from bot.errors import CannotProve
 from bot.model.backups import Manifest
-from bot.model.plans import Key, LinkClasses, RestorePreview, RowClasses
+from bot.model.choices import LinkClasses, RestorePreview, RowClasses
+from bot.model.plans import Key
 from bot.operations.archived import Extra, Link, Shape
 from bot.operations.compare import link_state, same_row
 from bot.targets.base import Catalogue, Row, Session, Table

@@ -15,8 +15,9 @@ from bot.backups.vault import OpenedBackup, Vault
 from bot.config.record_types import Attachment
 from bot.errors import Broken, CannotProve, CountersignError, NotFound, Refused
 from bot.model.backups import Manifest
+from bot.model.choices import RestorePreview
 from bot.model.drift import judge
-from bot.model.plans import Key, Part, Plan, RestorePreview, Told, hash_marks, marks
+from bot.model.plans import Key, Part, Plan, Told, hash_marks, marks
 from bot.model.requests import Operation
 from bot.operations import archived, attached
 from bot.operations.archived import Extra, Settled, extra_of

@@ -20,7 +20,8 @@ from bot.model.requests import Operation, State
 from bot.sandbox import samples
 from bot.texts import catalogue
 from handlers import listings, overview, replies
-from handlers.parsing import Deletion, Restore
+from handlers.parsing import Deletion
+from handlers.restoring import Restore
 from handlers.views import ballot, forms, home, plan, plan_file, proof_forms, receipt, request_card
 from handlers.views.blocks import Rendered, message, section
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from bot.config.types import Config
 from bot.errors import BadInput
+from bot.model.choices import Mode, RestoreChoice
 from bot.model.doors import KeptBackup
 from bot.texts import say
-from handlers import parsing
+from handlers import parsing, restoring, words
 from handlers.csv_values import MAX_BYTES
 from handlers.views import backups
 from handlers.views.mrkdwn import cut
@@ -23,6 +24,13 @@ MAX_REASON = 500
 MAX_VALUES = 100
 FILE = "file"
 
+#: Beside which field a choice that makes no sense is told.
+_CHOICE_FIELDS = {
+    "restore.choice-both": "table",
+    "restore.choice-undo": "mode",
+    "restore.undo-number": "mode",
+}
+
 View = dict[str, Any]
 Values = Mapping[str, str]
 
@@ -34,7 +42,7 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
         _choice("target", config.targets, typed.target, language),
         _choice("record", records, typed.record, language),
         {
-            **_text("values", "\n".join(map(parsing.quoted, typed.values)), language, many=True, limit=3000),
+            **_text("values", "\n".join(map(words.quoted, typed.values)), language, many=True, limit=3000),
             "optional": True,
         },
         _file(language),
@@ -46,7 +54,7 @@ def deletion(config: Config, typed: parsing.Deletion, channel: str, language: st
 
 
 def restore(
-    typed: parsing.Restore,
+    typed: restoring.Restore,
     channel: str,
     language: str,
     recent: Sequence[KeptBackup] = (),
@@ -61,6 +69,7 @@ def restore(
         fields.insert(
             0, {**_input("recent", _select("recent", options, language), language), "optional": True}
         )
+    fields[-1:-1] = _restore_choice(typed.choice, language)
     if typed.into:
         fields.insert(-1, {**_text("into", typed.into, language, limit=500), "optional": True})
     return modal(RESTORE, fields, {"channel": channel}, language)
@@ -140,7 +149,7 @@ def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
     if check is _check_deletion:
         found |= _check_file(values, file_of(view), found)
     try:
-        reason = parsing.plain(values.get("reason", ""), slack=False)
+        reason = words.plain(values.get("reason", ""), slack=False)
         if not reason:
             found["reason"] = BadInput("form.no-reason")
         elif len(reason) > MAX_REASON:
@@ -180,7 +189,7 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
         known = ", ".join(sorted(config.targets[target].records)) or "-"
         found["record"] = BadInput("filing.unknown-record", record=record, target=target, known=known)
     try:
-        typed = parsing.lines_of_values(values.get("values", ""))
+        typed = words.lines_of_values(values.get("values", ""))
         if len(typed) > MAX_VALUES:
             found["values"] = BadInput("filing.how-many", n=len(typed), limit=MAX_VALUES)
     except BadInput as wrong:
@@ -206,14 +215,32 @@ def _check_file(
     return {}
 
 
+def choice_of(values: Values, number: int | None) -> RestoreChoice:
+    """What of a backup is to come back, by the fields of a submitted form; ``number`` is the request named.
+
+    Raises:
+        BadInput: a field cannot be read, or they do not go together.
+    """
+    only = words.lines_of_values(values.get("only", ""))
+    return restoring.chosen(
+        only, words.plain(values.get("table", ""), slack=False), values.get("mode", ""), number
+    )
+
+
 def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
-    if values.get("recent"):
-        return {"backup": BadInput("form.two-backups")} if values.get("backup", "").strip() else {}
+    named = values.get("backup", "").strip()
+    if values.get("recent") and named:
+        return {"backup": BadInput("form.two-backups")}
     try:
-        if parsing.backup_name(parsing.plain(values.get("backup", ""), slack=False)) == (None, None):
-            return {"backup": BadInput("form.no-backup")}
+        typed = restoring.backup_name(words.plain(values.get("recent") or named, slack=False))
     except BadInput as wrong:
         return {"backup": wrong}
+    if typed == (None, None):
+        return {"backup": BadInput("form.no-backup")}
+    try:
+        choice_of(values, typed[1])
+    except BadInput as wrong:
+        return {_CHOICE_FIELDS.get(wrong.key, "only"): wrong}
     return {}
 
 
@@ -278,8 +305,24 @@ def _heir(config: Config, typed: parsing.Deletion, language: str) -> list[View]:
     records = (record for target in config.targets.values() for record in target.records.values())
     if not typed.heir and not any(record.hands_over for record in records):
         return []
-    filled = parsing.quoted(typed.heir) if typed.heir else ""
+    filled = words.quoted(typed.heir) if typed.heir else ""
     return [{**_text("heir", filled, language, limit=1000), "optional": True}]
+
+
+def _restore_choice(choice: RestoreChoice, language: str) -> list[View]:
+    """The fields for a part of the backup, and for what is in the way."""
+    only = "\n".join(map(words.quoted, choice.only))
+    made = [{"text": _plain(say(f"form.mode.{one}", language), 75), "value": one} for one in (*Mode, "undo")]
+    mode = _select("mode", made, language)
+    if not choice.plain:
+        chosen = "undo" if choice.undo else str(choice.mode)
+        mode["initial_option"] = next(one for one in made if one["value"] == chosen)
+    fields = [
+        _text("only", only, language, many=True, limit=3000),
+        _text("table", choice.table, language, limit=200),
+        _input("mode", mode, language),
+    ]
+    return [{**one, "optional": True} for one in fields]
 
 
 def _expected(filled: int | None, language: str) -> View:

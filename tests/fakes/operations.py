@@ -17,7 +17,8 @@ from bot.backups.vault import Vault
 from bot.config.record_types import Attachment, Record, SoftReference
 from bot.config.types import Database, Target
 from bot.errors import Halted
-from bot.model.plans import Plan, RestorePreview, Subject
+from bot.model.choices import RestorePreview
+from bot.model.plans import Plan, Subject
 from bot.operations import delete_records, restore
 from bot.operations.gate import DeleteOrder, DeleteOutcome, RestoreOrder, RestoreOutcome
 from bot.targets import open_target

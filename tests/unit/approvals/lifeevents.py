@@ -7,7 +7,7 @@ from typing import Any
 
 from bot.approvals.execution import Planned
 from bot.errors import Broken
-from bot.jobs.work_orders import Result
+from bot.jobs.reach import Result
 from bot.model.drift import Drift
 from bot.model.jobs import Job, JobState
 from bot.model.requests import Choice, Request, State

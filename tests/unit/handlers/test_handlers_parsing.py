@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.errors import BadInput
-from handlers import parsing
+from bot.model.choices import Mode, RestoreChoice
+from handlers import parsing, restoring, words
 
 ADA = "ada@example.com"
 
@@ -249,19 +250,19 @@ def test_parts_may_be_missing(text: str, expected: parsing.Deletion) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("cs1.AbC_- -- oops", parsing.Restore("cs1.AbC_-", None, None, "oops")),
-        ("`cs1.AbC` \u2014 oops", parsing.Restore("cs1.AbC", None, None, "oops")),
-        ('"cs1.AbC" -- oops', parsing.Restore("cs1.AbC", None, None, "oops")),
-        ("<http://cs1.AbC|cs1.AbC> -- oops", parsing.Restore("cs1.AbC", None, None, "oops")),
-        ("#42 -- oops", parsing.Restore(None, 42, None, "oops")),
-        ("42 -- oops", parsing.Restore(None, 42, None, "oops")),
-        ("#42 into crm -- oops", parsing.Restore(None, 42, "crm", "oops")),
-        ("#42", parsing.Restore(None, 42)),
-        ("", parsing.Restore()),
+        ("cs1.AbC_- -- oops", restoring.Restore("cs1.AbC_-", None, None, "oops")),
+        ("`cs1.AbC` \u2014 oops", restoring.Restore("cs1.AbC", None, None, "oops")),
+        ('"cs1.AbC" -- oops', restoring.Restore("cs1.AbC", None, None, "oops")),
+        ("<http://cs1.AbC|cs1.AbC> -- oops", restoring.Restore("cs1.AbC", None, None, "oops")),
+        ("#42 -- oops", restoring.Restore(None, 42, None, "oops")),
+        ("42 -- oops", restoring.Restore(None, 42, None, "oops")),
+        ("#42 into crm -- oops", restoring.Restore(None, 42, "crm", "oops")),
+        ("#42", restoring.Restore(None, 42)),
+        ("", restoring.Restore()),
     ],
 )
-def test_restores(text: str, expected: parsing.Restore) -> None:
-    assert parsing.restore(text) == expected
+def test_restores(text: str, expected: restoring.Restore) -> None:
+    assert restoring.restore(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -278,8 +279,88 @@ def test_restores(text: str, expected: parsing.Restore) -> None:
 )
 def test_restores_that_make_no_sense(text: str, key: str) -> None:
     with pytest.raises(BadInput) as refusal:
-        parsing.restore(text)
+        restoring.restore(text)
     assert refusal.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("#42 skip -- x", RestoreChoice(mode=Mode.SKIP)),
+        ("#42 Overwrite \u2014 x", RestoreChoice(mode=Mode.OVERWRITE)),
+        ("#42 only <mailto:a@b.io|a@b.io> -- x", RestoreChoice(("a@b.io",))),
+        ("#42 only a@b.io, c@d.io skip -- x", RestoreChoice(("a@b.io", "c@d.io"), mode=Mode.SKIP)),
+        ("#42 skip only a,b -- x", RestoreChoice(("a", "b"), mode=Mode.SKIP)),
+        ('#42 only "table", skip -- x', RestoreChoice(("table", "skip"))),
+        ("#42 only \u201cAda -- Lovelace\u201d -- x", RestoreChoice(("Ada -- Lovelace",))),
+        ("#42 only \u201cundo\u201d \u2014 x", RestoreChoice(("undo",))),
+        ("#42 only O'Brien -- x", RestoreChoice(("O'Brien",))),
+        ("#42 table notes -- x", RestoreChoice(table="notes")),
+        (
+            "#42 table Sales.Customer overwrite -- x",
+            RestoreChoice(table="Sales.Customer", mode=Mode.OVERWRITE),
+        ),
+        ('#42 table "order items" -- x', RestoreChoice(table="order items")),
+        ('#42 table "skip" -- x', RestoreChoice(table="skip")),
+        ("#42 into crm table notes skip -- x", RestoreChoice(table="notes", mode=Mode.SKIP)),
+        ("#42 undo -- x", RestoreChoice(undo=42)),
+        ("42 UNDO \u2013 x", RestoreChoice(undo=42)),
+        ("#42 -- undo", RestoreChoice()),
+        ("#42 -- skip only table", RestoreChoice()),
+    ],
+)
+def test_what_of_a_backup_comes_back(text: str, choice: RestoreChoice) -> None:
+    typed = restoring.restore(text)
+    assert (typed.number, typed.choice, bool(typed.reason)) == (42, choice, True)
+    assert typed.into == ("crm" if "into" in text else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("#42 only -- x", "parse.restore"),
+        ("#42 only skip -- x", "parse.restore"),
+        ("#42 only Ada Lovelace -- x", "parse.spaces"),
+        ("#42 only a,,b -- x", "parse.empty-value"),
+        ("#42 only a only b -- x", "parse.restore"),
+        ("#42 table -- x", "parse.restore"),
+        ("#42 table order items -- x", "parse.restore"),
+        ("#42 table a table b -- x", "parse.restore"),
+        ("#42 skip overwrite -- x", "parse.restore"),
+        ("#42 skip skip -- x", "parse.restore"),
+        ("#42 skip them -- x", "parse.restore"),
+        ("#42 overwrites -- x", "parse.restore"),
+        ("#42 only a table b -- x", "restore.choice-both"),
+        ("#42 undo skip -- x", "parse.restore"),
+        ("#42 undo only a -- x", "restore.choice-undo"),
+        ("#42 undo table a -- x", "restore.choice-undo"),
+        ("cs1.AbC undo -- x", "restore.undo-number"),
+        ('#42 only "a -- x', "parse.quote"),
+    ],
+)
+def test_choices_that_make_no_sense(text: str, key: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        restoring.restore(text)
+    assert refusal.value.key == key
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=4, unique=True),
+    st.sampled_from(["", " skip", " overwrite"]),
+)
+def test_quoted_values_come_back_whatever_they_hold(wished: list[str], mode: str) -> None:
+    """A value that is typed in quotes is that value, even when it is a keyword, a comma or a dash."""
+    try:
+        known = words.lines_of_values("\n".join(f'"{one}"' for one in wished))
+    except BadInput:
+        return
+    if any('"' in one or one != one.strip() for one in known):
+        return
+    escaped = [one.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") for one in known]
+    listed = ",".join(f'"{one}"' for one in escaped)
+    typed = restoring.restore(f"#7 only {listed}{mode} -- why")
+    assert (typed.choice.only, typed.choice.mode) == (known, mode.strip() or "fail")
 
 
 def test_numbers_and_names() -> None:
@@ -302,9 +383,9 @@ def test_the_word_after_the_command_leaves_the_rest_alone() -> None:
 
 
 def test_a_form_takes_one_value_per_line() -> None:
-    assert parsing.lines_of_values('Ada Lovelace\n\n \nb, c\n"x, y"') == ("Ada Lovelace", "b", "c", "x, y")
-    assert parsing.lines_of_values("a &lt; b") == ("a &lt; b",)
-    assert parsing.lines_of_values(" \n") == ()
+    assert words.lines_of_values('Ada Lovelace\n\n \nb, c\n"x, y"') == ("Ada Lovelace", "b", "c", "x, y")
+    assert words.lines_of_values("a &lt; b") == ("a &lt; b",)
+    assert words.lines_of_values(" \n") == ()
 
 
 _READABLE = st.text(
@@ -328,13 +409,13 @@ def test_whatever_is_in_quotes_comes_out_again(words: list[str]) -> None:
 @settings(deadline=None)  # other suites share the machine
 @given(_READABLE.filter(lambda text: not set(text) & set("\u201c\u201d")))
 def test_a_prefilled_value_is_read_back_as_it_was(value: str) -> None:
-    assert parsing.lines_of_values(parsing.quoted(value)) == (value,)
+    assert words.lines_of_values(words.quoted(value)) == (value,)
 
 
 @settings(deadline=None)  # other suites share the machine
 @given(st.text(max_size=200))
 def test_no_text_does_anything_but_parse_or_be_refused(text: str) -> None:
-    for read in (parsing.deletion, parsing.restore, parsing.named, parsing.number, parsing.lines_of_values):
+    for read in (parsing.deletion, restoring.restore, parsing.named, parsing.number, words.lines_of_values):
         try:
             read(text)
         except BadInput as refusal:

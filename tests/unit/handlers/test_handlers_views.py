@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.model.choices import Mode, RestoreChoice
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView, Wish
 from bot.model.jobs import JobKind, JobState
 from bot.model.quorums import SlotSpec, simple
@@ -29,7 +30,7 @@ from bot.model.requests import (
 from bot.sandbox import gallery
 from bot.sandbox import samples as views
 from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
-from handlers import listings, overview, parsing, replies
+from handlers import listings, overview, replies, restoring
 from handlers.views import ballot, forms, home, mrkdwn, plan, receipt, request_card
 from handlers.views.blocks import Rendered
 from tests.fakes.rooms import config
@@ -435,13 +436,57 @@ def test_the_rules_are_told_in_words_and_a_frozen_system_says_so() -> None:
 def test_the_form_of_a_restore_offers_what_there_is(count: int, name: str) -> None:
     recent = kept(count, target=NASTY_NAME[:75])
     view = forms.restore(
-        parsing.Restore(into="/srv/x"), "C0DELETIONS", "en", recent, {"U0ALICE": name} if name else {}
+        restoring.Restore(into="/srv/x"), "C0DELETIONS", "en", recent, {"U0ALICE": name} if name else {}
     )
     check_view(view)
     fields = {block["block_id"]: block for block in view["blocks"]}
     assert bool(fields["backup"].get("optional")) is bool(count)
     options = fields["recent"]["element"]["options"] if count else []
     assert [option["value"] for option in options] == [f"#{one.number}" for one in recent]
+
+
+@pytest.mark.parametrize(
+    ("choice", "number"),
+    [
+        (RestoreChoice(), 42),
+        (RestoreChoice(("a, b", "skip", "Ada L"), mode=Mode.SKIP), 42),
+        (RestoreChoice(table="order items", mode=Mode.OVERWRITE), None),
+        (RestoreChoice(undo=42), 42),
+    ],
+)
+def test_the_form_of_a_restore_gives_back_the_choice_it_shows(
+    choice: RestoreChoice, number: int | None
+) -> None:
+    view = forms.restore(restoring.Restore(number=42, choice=choice), "C0DELETIONS", "en")
+    check_view(view)
+    shown = {}
+    for block in view["blocks"]:
+        element = block["element"]
+        initial = element.get("initial_option") or {}
+        shown[block["block_id"]] = element.get("initial_value") or initial.get("value") or ""
+    assert forms.choice_of(shown, number) == choice
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"backup": "#42", "mode": "undo"}, {}),
+        ({"recent": "#42", "mode": "undo"}, {}),
+        ({"backup": "cs1.abc", "mode": "undo"}, {"mode": "restore.undo-number"}),
+        ({"backup": "#42", "mode": "undo", "only": "a"}, {"mode": "restore.choice-undo"}),
+        ({"backup": "#42", "table": "notes", "only": "a"}, {"table": "restore.choice-both"}),
+        ({"backup": "#42", "only": "a,,b"}, {"only": "parse.empty-value"}),
+        ({"backup": "forty", "mode": "undo"}, {"backup": "parse.reference"}),
+    ],
+)
+def test_what_does_not_go_together_is_told_beside_its_field(
+    fields: dict[str, str], wrong: dict[str, str]
+) -> None:
+    filled = {"reason": "oops", **fields}
+    view = forms.restore(restoring.Restore(), "C0DELETIONS", "en")
+    state = {"values": {name: {name: {"value": text}} for name, text in filled.items()}}
+    found = forms.problems(config(), {**view, "state": state})
+    assert {field: refusal.key for field, refusal in found.items()} == wrong
 
 
 def test_show_without_a_role_keeps_the_person_to_itself() -> None:

@@ -13,7 +13,8 @@ from bot.errors import TargetDown
 from bot.jobs.crew import Crew
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
-from bot.jobs.work_orders import Hands, Result
+from bot.jobs.reach import Result
+from bot.jobs.work_orders import Hands
 from bot.model.jobs import Job, JobState
 from bot.model.requests import Operation, State
 from bot.store import tables as t
