@@ -150,7 +150,7 @@ def restore_form(front: Front, call: Call) -> None:
     reference, number = restoring.backup_name(words.plain(named, slack=False))
     reason = words.plain(values.get("reason", ""), slack=False)
     into = words.plain(values.get("into", ""), slack=False) or None
-    choice = forms.choice_of(values, number)
+    choice = restoring.choice_of(values, number)
     _file(front, call, _restore(restoring.Restore(reference, number, into, reason, choice)), channel)
 
 

@@ -1,12 +1,12 @@
 """What people type after ``/restore``, understood. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.errors import BadInput
 from bot.model.choices import EVERYTHING, Mode, RestoreChoice
-from handlers.words import clauses, first_word, halves, plain, values
+from handlers.words import clauses, first_word, halves, lines_of_values, plain, values
 
 _NUMBER = re.compile(r"#?([0-9]{1,9})")
 _CLAUSE = re.compile(r" (into|only|table|skip|overwrite|undo)(?= |$)", re.IGNORECASE)
@@ -77,6 +77,16 @@ def chosen(only: tuple[str, ...], table: str, mode: str, number: int | None) -> 
     if made.problem:
         raise BadInput(made.problem)
     return made
+
+
+def choice_of(fields: Mapping[str, str], number: int | None) -> RestoreChoice:
+    """What of a backup is to come back, by the fields of a submitted form; ``number`` is the request named.
+
+    Raises:
+        BadInput: a field cannot be read, or they do not go together.
+    """
+    only = lines_of_values(fields.get("only", ""))
+    return chosen(only, plain(fields.get("table", ""), slack=False), fields.get("mode", ""), number)
 
 
 _Said = Sequence[tuple[str, str]]

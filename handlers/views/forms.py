@@ -215,18 +215,6 @@ def _check_file(
     return {}
 
 
-def choice_of(values: Values, number: int | None) -> RestoreChoice:
-    """What of a backup is to come back, by the fields of a submitted form; ``number`` is the request named.
-
-    Raises:
-        BadInput: a field cannot be read, or they do not go together.
-    """
-    only = words.lines_of_values(values.get("only", ""))
-    return restoring.chosen(
-        only, words.plain(values.get("table", ""), slack=False), values.get("mode", ""), number
-    )
-
-
 def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
     named = values.get("backup", "").strip()
     if values.get("recent") and named:
@@ -238,7 +226,7 @@ def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
     if typed == (None, None):
         return {"backup": BadInput("form.no-backup")}
     try:
-        choice_of(values, typed[1])
+        restoring.choice_of(values, typed[1])
     except BadInput as wrong:
         return {_CHOICE_FIELDS.get(wrong.key, "only"): wrong}
     return {}

@@ -464,7 +464,7 @@ def test_the_form_of_a_restore_gives_back_the_choice_it_shows(
         element = block["element"]
         initial = element.get("initial_option") or {}
         shown[block["block_id"]] = element.get("initial_value") or initial.get("value") or ""
-    assert forms.choice_of(shown, number) == choice
+    assert restoring.choice_of(shown, number) == choice
 
 
 @pytest.mark.parametrize(
