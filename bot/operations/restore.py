@@ -259,6 +259,7 @@ def _warnings(
             if one.identical
         ),
         *(Told("told.referrer-gone", {"link": one.link, "n": one.gone}) for one in preview.links if one.gone),
+        *(Told("told.formula", {"column": column}) for column in session.formulas(tables)),
         *trigger_warnings(session.catalogue(), tables),
     )
 
@@ -275,6 +276,7 @@ def _insert(session: Writing, extra: Extra, meeting: Meeting) -> tuple[Mapping[s
         *(one.table for one in extra.links.values()),
     }
     dangling, before = session.dangling(near), session.changes()
+    session.outrun(extra.shapes)
     rows: dict[str, int] = {}
     for circle in components(extra.shapes, catalogue.edges):
         rows |= session.insert(circle)

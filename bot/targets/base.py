@@ -165,6 +165,9 @@ class Session(Protocol):
     def weight(self, table: str) -> int:
         """About how many bytes of text a row of the table's key set has: a look at some, or statistics."""
 
+    def formulas(self, tables: Iterable[str]) -> tuple[str, ...]:
+        """Columns, as ``table.column``, that get a number of a sequence in a way ``outrun`` cannot follow."""
+
     def index_for(self, edge: Edge) -> str:
         """The statement that lets the child be searched by the columns of this edge."""
 
@@ -273,6 +276,17 @@ class Writing(Session, Protocol):
         """Let an edge's link set point at the parent with the key ``heir``; how many rows.
 
         Only ``columns`` of the edge's child columns are written.
+        """
+
+    def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
+        """Let what numbers new rows go on past every staged row that is not live; comes before ``insert``.
+
+        Never back: numbers go up (or, in a sequence that counts down, down), whoever draws meanwhile. A
+        rollback does not undo it, and need not: a number that is left out harms nobody. Sequences that begin
+        again at their end are left alone. What the database raises by itself on insert, it raises.
+
+        Returns:
+            The columns, as ``table.column``, whose sequence was behind.
         """
 
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:

@@ -18,7 +18,7 @@ from bot.targets.mysql_sql import quote
 
 # What statements and triggers of this session have written through the handler; work tables of the server's
 # own making are counted elsewhere.
-_WRITTEN = """
+WRITTEN = """
 SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS
  WHERE VARIABLE_NAME IN ('HANDLER_WRITE', 'HANDLER_UPDATE', 'HANDLER_DELETE')
 """
@@ -61,7 +61,7 @@ class MysqlDeleting(MysqlSession):
         if not self._number("SELECT @@in_transaction", ""):
             # Some statement has committed, or the server has undone it all: nothing may be done any more.
             raise TargetDown("target.lost", target=self._target)
-        return self._number(_WRITTEN, "") - self._ours + self._cascaded
+        return self._number(WRITTEN, "") - self._ours + self._cascaded
 
     def _inner(self, tables: Iterable[str]) -> list[Edge]:
         """The foreign keys within these tables."""
@@ -166,9 +166,9 @@ class MysqlDeleting(MysqlSession):
         """Write to a real table. A partitioned one counts each row twice: as a whole and in its part."""
         if not self._relation(table).partitioned:
             return self._write(statement, table, values)
-        before = self._number(_WRITTEN, "")
+        before = self._number(WRITTEN, "")
         count = self._write(statement, table, values)
-        twice = self._number(_WRITTEN, "") - before
+        twice = self._number(WRITTEN, "") - before
         if twice == 2 * count:
             self._ours += count
         return count

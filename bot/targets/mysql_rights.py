@@ -39,9 +39,16 @@ class _Granted:
 
 
 def missing_rights(
-    ask: Ask, database: str, needs: Sequence[tuple[Need, Relation]], keys: Iterable[tuple[Relation, Relation]]
+    ask: Ask,
+    database: str,
+    needs: Sequence[tuple[Need, Relation]],
+    keys: Iterable[tuple[Relation, Relation]],
+    sequences: Callable[[Relation], Iterable[tuple[str, str]]],
 ) -> tuple[str, ...]:
-    """Each statement once, in the order in which they must be run. ``keys``: children and parents we know."""
+    """Each statement once, in the order in which they must be run.
+
+    ``keys``: children and parents we know. ``sequences``: database and name of those that number a table.
+    """
     (user,) = next(iter(ask("SELECT CURRENT_USER()")))
     name, _, host = (user or "").rpartition("@")
     whom = f"{_text(name)}@{_text(host)}"
@@ -63,6 +70,12 @@ def missing_rights(
         ]
         if missing:
             found.append(f"GRANT {', '.join(missing)} ON {relation.path} TO {whom}")
+        for place in sequences(relation) if need.inserts else ():
+            # What numbers the rows must be able to go on past those that come back.
+            missing = [right for right in ("SELECT", "INSERT") if not granted.may(right, *place)]
+            if missing:
+                path = f"{quote(place[0])}.{quote(place[1])}"
+                found.append(f"GRANT {', '.join(missing)} ON {path} TO {whom}")
     return tuple(dict.fromkeys(found))
 
 

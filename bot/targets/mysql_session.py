@@ -11,6 +11,7 @@ from typing import Any
 
 from bot.errors import BadInput, CannotProve
 from bot.targets import mysql_foresight as foresight
+from bot.targets import mysql_sequences as sequences
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Holder, Need, Row
 from bot.targets.mysql_catalogue import searchable
@@ -52,6 +53,9 @@ class MysqlSession(MysqlMeeting):
                 self._database,
                 [(need, self._relation(need.table)) for need in needs],
                 keys,
+                lambda relation: [
+                    (one.schema, one.name) for one in sequences.of(self._ask, relation) if one.name
+                ],
             )
         for need in needs:
             if need.deletes or need.inserts or need.columns:
@@ -69,6 +73,19 @@ class MysqlSession(MysqlMeeting):
         """See ``Session``; from the server's statistics."""
         relation = self._relation(table)
         return self._number(foresight.WEIGHT, table, [relation.schema, relation.name])
+
+    def formulas(self, tables: Iterable[str]) -> tuple[str, ...]:
+        """See ``Session``."""
+        with translated(self._target):
+            return tuple(
+                f"{name}.{one.column}"
+                for name in sorted(set(tables))
+                for one in sequences.of(self._ask, self._relation(name))
+                if not one.name
+            )
+
+    def _ask(self, query: str, values: Sequence[Any]) -> list[Sequence[Any]]:
+        return list(self._execute(query, values).fetchall())
 
     def index_for(self, edge: Edge) -> str:
         """See ``Session``."""

@@ -7,9 +7,10 @@ links, which are filled in afterwards.
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from bot.targets import mysql_sequences as sequences
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Fate, Row
-from bot.targets.mysql_deleting import MysqlDeleting, pairs
+from bot.targets.mysql_deleting import WRITTEN, MysqlDeleting, pairs
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_sql import quote
 from bot.targets.work_tables import WorkTable, may_go_back
@@ -39,6 +40,22 @@ class MysqlWriting(MysqlDeleting):
             edge.child,
             bound,
         )
+
+    def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
+        """See ``Writing``. The server counts what it writes to a sequence among the rows."""
+        before, behind = self._number(WRITTEN, ""), []
+        for label in labels:
+            stage = self._stages[label]
+            with translated(self._target, stage.table):
+                behind += [
+                    f"{stage.table}.{one.column}"
+                    for one in sequences.of(self._ask, self._relation(stage.table))
+                    if one.name
+                    and one.column in stage.columns
+                    and sequences.pass_by(self._ask, one, self._missing(stage), f"s.{stage.cell(one.column)}")
+                ]
+        self._ours += self._number(WRITTEN, "") - before
+        return tuple(behind)
 
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
         """See ``Writing``."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from bot.targets import postgresql_sequences as sequences
 from bot.targets.base import Need
 from bot.targets.postgresql_sql import Relation, quote
 
@@ -40,8 +41,27 @@ def _of_table(execute: Execute, user: str, need: Need, relation: Relation) -> It
     missing += [f"UPDATE ({quote(name)})" for name in need.columns if not _may_write(execute, relation, name)]
     if missing:
         yield f"GRANT {', '.join(missing)} ON {relation.path} TO {quote(user)}"
+    if need.inserts:
+        yield from _of_sequences(execute, user, relation)
     if hidden == "t":
         yield f"ALTER ROLE {quote(user)} BYPASSRLS"
+
+
+def _of_sequences(execute: Execute, user: str, relation: Relation) -> Iterator[str]:
+    """What numbers the rows must be able to go on past those that come back."""
+    for one in sequences.of(execute, relation):
+        if not one.plain:
+            continue
+        if _row(execute, "SELECT pg_catalog.has_schema_privilege($1, 'USAGE')", one.schema)[0] != "t":
+            yield f"GRANT USAGE ON SCHEMA {quote(one.schema)} TO {quote(user)}"
+        missing = [
+            right
+            for right in ("SELECT", "UPDATE")
+            if _row(execute, "SELECT pg_catalog.has_sequence_privilege($1::oid, $2)", one.oid, right)[0]
+            != "t"
+        ]
+        if missing:
+            yield f"GRANT {', '.join(missing)} ON SEQUENCE {one.path} TO {quote(user)}"
 
 
 def _wanted(need: Need) -> Iterator[str]:

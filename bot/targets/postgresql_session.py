@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bot.errors import BadInput, CannotProve
 from bot.targets import postgresql_foresight as foresight
+from bot.targets import postgresql_sequences as sequences
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Holder, Need, Row, Tally
 from bot.targets.postgresql_catalogue import searchable, soft_links
@@ -56,6 +57,16 @@ class PostgresqlSession(PostgresqlWork):
         """See ``Session``."""
         keys = self._read_keys(table)
         return self._number(foresight.weight(self._relation(table), keys), table)
+
+    def formulas(self, tables: Iterable[str]) -> tuple[str, ...]:
+        """See ``Session``."""
+        with translated(self._target):
+            return tuple(
+                f"{name}.{one.column}"
+                for name in sorted(set(tables))
+                for one in sequences.of(self._execute, self._relation(name))
+                if not one.plain
+            )
 
     def index_for(self, edge: Edge) -> str:
         """See ``Session``."""

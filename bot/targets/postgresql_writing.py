@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from bot.targets import postgresql_sequences as sequences
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Fate, Row
 from bot.targets.postgresql_errors import translated
@@ -81,6 +82,23 @@ class PostgresqlWriting(PostgresqlSession):
             edge.child,
             heir,
         )
+
+    def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
+        """See ``Writing``."""
+        behind = []
+        for label in labels:
+            stage = self._stages[label]
+            with translated(self._target, stage.table):
+                behind += [
+                    f"{stage.table}.{one.column}"
+                    for one in sequences.of(self._execute, self._relation(stage.table))
+                    if one.plain
+                    and one.column in stage.columns
+                    and sequences.pass_by(
+                        self._execute, one, self._missing(stage), f"s.{stage.cell(one.column)}"
+                    )
+                ]
+        return tuple(behind)
 
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
         """See ``Writing``."""

@@ -83,6 +83,10 @@ class SqliteSession(Deadline):
         rows = f"temp.{keys} k CROSS JOIN main.{quote(table)} t ON {match}"
         return self._number(foresight.weight(rows, [column.name for column in about.stored]), table)
 
+    def formulas(self, tables: Iterable[str]) -> tuple[str, ...]:  # noqa: ARG002 - SQLite has no sequences
+        """See ``Session``."""
+        return ()
+
     def index_for(self, edge: Edge) -> str:
         """See ``Session``."""
         return foresight.index_for(edge)

@@ -56,6 +56,10 @@ class SqliteWriting(SqliteSession):
             [raw(value) for value in heir for _ in (0, 1)],
         )
 
+    def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:  # noqa: ARG002 - AUTOINCREMENT needs no help
+        """See ``Writing``. A row with a number of its own raises what SQLite counts from."""
+        return ()
+
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
         """See ``Writing``."""
         new: dict[str, int] = {}

@@ -70,6 +70,19 @@ def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(tmp_pa
         assert owner.dump() == before
 
 
+def test_a_sequence_that_numbers_the_rows_is_asked_for_as_well(tmp_path: Path) -> None:
+    with somebody(tmp_path) as (owner, bench, _):
+        owner.sql("CREATE SEQUENCE `odd``one`")
+        owner.sql("ALTER TABLE orders ALTER id SET DEFAULT (NEXT VALUE FOR `odd``one`)")
+        named = allow(owner, bench)
+        assert any("SELECT, INSERT" in one and "`odd``one`" in one for one in named)
+        before = owner.dump()
+        outcome = bench.delete("ada@x")
+        assert bench.restore(outcome).problem is None
+        assert owner.dump() == before
+        assert owner.ask("SELECT NEXT VALUE FOR `odd``one`") == [(2,)]
+
+
 def test_a_right_on_some_columns_is_none(tmp_path: Path) -> None:
     with somebody(tmp_path) as (owner, bench, name):
         owner.sql(f"GRANT SELECT (id) ON orders TO '{name}'@'%'")

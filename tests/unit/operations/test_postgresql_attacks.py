@@ -344,6 +344,10 @@ def test_rows_that_a_policy_hides_are_no_reason_to_leave_them_out(bench: Postgre
         assert "BYPASSRLS" in str(error.params["grants"])
 
 
+ON_TABLES = "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public"
+ON_SEQUENCES = "SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public"
+
+
 @contextmanager
 def role(bench: PostgresqlBench, *grants: str) -> Iterator[PostgresqlBench]:
     """The same database as somebody with these rights only."""
@@ -370,9 +374,6 @@ def test_every_right_that_is_missing_is_named_and_exactly_these_are_enough(bench
         grants = str(error.params["grants"])
         assert "TEMPORARY" in grants
         bench.sql(grants)
-        bench.sql(
-            f"GRANT USAGE ON SEQUENCE notes_id_seq TO {limited.user}" if "SEQUENCE" in grants else "SELECT 1"
-        )
         before = bench.dump()
         outcome = limited.delete("1")
         assert outcome.problem is None
@@ -380,16 +381,26 @@ def test_every_right_that_is_missing_is_named_and_exactly_these_are_enough(bench
         assert bench.dump() == before
         assert f'GRANT SELECT, INSERT, DELETE, UPDATE ON "public"."deals" TO "{limited.user}"' in grants
         assert f'GRANT SELECT, UPDATE ("customer_id") ON "public"."invoices" TO "{limited.user}"' in grants
+        assert f'GRANT SELECT, UPDATE ON SEQUENCE "public"."notes_id_seq" TO "{limited.user}"' in grants
 
 
 @pytest.mark.parametrize("right", ["SELECT", "INSERT", "DELETE"])
 @pytest.mark.parametrize("table", ["customers", "deals", "notes"])
 def test_one_missing_right_is_enough_to_refuse(bench: PostgresqlBench, table: str, right: str) -> None:
-    with role(bench, "SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public") as limited:
+    with role(bench, ON_TABLES, ON_SEQUENCES) as limited:
         assert limited.plan("1")
         bench.sql(f"REVOKE {right} ON {table} FROM {limited.user}")
         error = refused(limited, lambda: limited.plan("1"), "operations.missing-rights")
         assert error.params["grants"] == f'GRANT {right} ON "public"."{table}" TO "{limited.user}";'
+
+
+@pytest.mark.parametrize("right", ["SELECT", "UPDATE"])
+def test_what_numbers_the_rows_must_be_able_to_go_on_past_them(bench: PostgresqlBench, right: str) -> None:
+    with role(bench, ON_TABLES, ON_SEQUENCES) as limited:
+        bench.sql(f"REVOKE {right} ON SEQUENCE notes_id_seq FROM {limited.user}")
+        error = refused(limited, lambda: limited.plan("1"), "operations.missing-rights")
+        grant = f'GRANT {right} ON SEQUENCE "public"."notes_id_seq" TO "{limited.user}";'
+        assert error.params["grants"] == grant
 
 
 def test_the_check_on_the_command_line_prints_the_grants(bench: PostgresqlBench) -> None:
