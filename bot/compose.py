@@ -309,6 +309,7 @@ class Worker:
         tick(0.5, lambda: sweeps.expire(self._store, self._ground, now()), "expire")
         tick(0.5, lambda: sweeps.reject(self._store, self._ground, now()), "reject")
         tick(1, lambda: reminding.remind(self._store, self._ground, now()), "remind")
+        tick(60, lambda: reminding.remind_of_copies(self._store, self._ground, now()), "remind-copies")
         tick(5, self._adopt, "adopt")
         tick(30, self._revive, "revive")
         tick(60, lambda: sweeps.prune(self._store, now()), "prune")

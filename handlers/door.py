@@ -16,7 +16,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 
 from bot.errors import Refused
 from bot.model.doors import Answer
-from handlers import brakes, filing, listings, overview, parsing, proving, votes
+from handlers import brakes, copies, filing, listings, overview, parsing, proving, votes
 from handlers.front import Call, Front
 from handlers.intake import LASTING, Taken, take
 from handlers.views import forms, proof_forms
@@ -63,6 +63,8 @@ CLICKS: Mapping[str, Handler] = {
     "put-back": brakes.put_back_button,
     "go-on": brakes.go_on_button,
     "restore": filing.restore_button,
+    "copy-done": copies.done_button,
+    "copy-reopen": copies.reopen_button,
     "try-again": filing.try_again,
 }
 FORMS: Mapping[str, Handler] = {

@@ -17,7 +17,7 @@ from handlers import parsing
 from handlers.front import Call, Front
 from handlers.ports import ReadingPort
 from handlers.slack import SlackIsBusy, SlackIsSilent, SlackSaysNo
-from handlers.views import home, plan, progress, request_card
+from handlers.views import copies, home, plan, progress, request_card
 from handlers.views.blocks import Rendered, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import cut, safe, user
@@ -122,6 +122,7 @@ def show(view: RequestView, language: str) -> Rendered:
             )
         ),
         section(progress.steps(view, language)),
+        section(copies.in_short(view, language)),
     ]
     return message(request_card.summary(view, language), parts)
 

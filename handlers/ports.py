@@ -76,6 +76,11 @@ class LifecyclePort(Protocol):
     def go_on(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
         """Go on removing what a purge that stands still has left."""
 
+    def tick(
+        self, work: Any, request_id: int, place: int, actor: Actor, now: datetime, *, done: bool
+    ) -> Answer:
+        """Say that something else that holds copies was seen to, or that it was not."""
+
     def freeze(self, work: Any, target: str, reason: str | None, actor: Actor, now: datetime) -> Answer:
         """Halt a target."""
 

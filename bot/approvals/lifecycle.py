@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.approvals import brakes, filing, going_on, intents, putting_back, reactions, voting
+from bot.approvals import brakes, copies, filing, going_on, intents, putting_back, reactions, voting
 from bot.approvals.ground import Ground
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
@@ -75,6 +75,12 @@ class Lifecycle:
     def go_on(self, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
         """Go on removing what a purge that stands still has left."""
         return going_on.go_on(self._ground, work, number, actor, now)
+
+    def tick(
+        self, work: Work, request_id: int, place: int, actor: Actor, now: datetime, *, done: bool
+    ) -> Answer:
+        """Say that something else that holds copies was seen to, or that it was not."""
+        return copies.tick(self._ground, work, request_id, place, actor, now, done=done)
 
     def freeze(self, work: Work, target: str, reason: str | None, actor: Actor, now: datetime) -> Answer:
         """Halt a target."""

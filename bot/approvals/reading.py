@@ -119,6 +119,7 @@ class Reading:
             needs_code=proof is not None and proof.code,
             confirm=proof is not None and proof.confirm,
             enrolled=work.boxes.users(SECRET),
+            ticks=work.copies.of(request.id),
         )
 
 

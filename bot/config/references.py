@@ -24,9 +24,18 @@ def check_names(sheet: Sheet) -> None:
         _check_rule_name(sheet, place, rule, seen)
         _check_roles(sheet, place, rule, roles)
         _check_when(sheet, (*place, "when"), _mapping(rule.get("when")), targets)
+    _check_copies(sheet, targets, roles)
     for number, closed in enumerate(_list(_mapping(sheet.tree.get("calendar")).get("closed"))):
         for here, name in _named(_mapping(closed), ("calendar", "closed", number), "targets"):
             _check(sheet, here, "target", name, targets)
+
+
+def _check_copies(sheet: Sheet, targets: dict[str, Any], roles: dict[str, Any]) -> None:
+    """Whoever is to tick a copy off holds a role that exists: an unknown one must not mean anybody."""
+    for name, target in targets.items():
+        for number, copy in enumerate(_list(_mapping(target).get("copies"))):
+            if "who" in _mapping(copy):
+                _check(sheet, ("targets", name, "copies", number, "who"), "role", copy["who"], roles)
 
 
 def _check_rule_name(sheet: Sheet, place: Place, rule: dict[str, Any], seen: dict[str, int]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config import record_types, rule_types, times, types
+from bot.config import leftovers, record_types, rule_types, times, types
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import nearest, short
@@ -19,6 +19,7 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("targets", "*", "records", "*"): record_types.Record,
     ("targets", "*", "soft_references", "*"): record_types.SoftReference,
     ("targets", "*", "attachments", "*"): record_types.Attachment,
+    ("targets", "*", "copies", "*"): leftovers.Copy,
     ("targets", "*", "services", "*"): types.Service,
     ("targets", "*", "services", "*", "commands"): types.Commands,
     ("targets", "*", "files", "*"): types.Folder,
@@ -70,6 +71,8 @@ EXAMPLES: Mapping[str, str] = {
     "where": "where: \"subject_type = 'customer'\"",
     "prefix": 'prefix: "party.party,"',
     "attachments": "attachments: [{column: documents.path, file: /srv/crm/uploads}]",
+    "copies": "copies: [{name: Search index, who: search-team}]",
+    "who": "who: search-team",
     "column": "column: documents.path",
     "file": "file: /srv/crm/uploads",
     "host": "host: crm-1",

@@ -38,6 +38,7 @@ from bot.config.kinds import (
     User,
     Workspace,
 )
+from bot.config.leftovers import Copies
 from bot.config.problems import Source
 from bot.config.record_types import Attachment, Record, SoftReference
 from bot.config.rule_types import Rule
@@ -187,6 +188,7 @@ class Target(Frozen):
     soft_references: tuple[SoftReference, ...] = ()
     ignored_references: tuple[Annotated[str, AfterValidator(values.place)], ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    copies: Copies = ()
     host: Name | None = None
     services: tuple[Service, ...] = ()
     files: tuple[Folder, ...] = ()

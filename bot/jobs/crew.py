@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.approvals import execution, revisions
+from bot.approvals import copies, execution, revisions
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
@@ -132,6 +132,8 @@ class Crew:
             after = move_job(job.state, "finish")
             work.jobs.save(job.id, job.state, state=after, facts=facts, ended_at=now)
             self._close(work, job, locked, now)
+            if job.kind is JobKind.PURGE or request.operation is Operation.DELETE_RECORDS:
+                copies.begin(work, locked, now)
             work.outbox.want(
                 f"receipt:{request.id}",
                 "receipt",

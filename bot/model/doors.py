@@ -8,7 +8,7 @@ from bot.model.choices import EVERYTHING, RestoreChoice
 from bot.model.jobs import Backup, Job, Step
 from bot.model.proofs import Intent
 from bot.model.quorums import Verdict
-from bot.model.requests import Freeze, Operation, Request, Revision, Vote
+from bot.model.requests import Freeze, Operation, Request, Revision, Tick, Vote
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,7 @@ class RequestView:
 
     ``intents``: who wants to approve and has not given the code that the rule needs (``needs_code``, with
     ``confirm`` target and count besides); ``enrolled``: whose codes can be checked.
+    ``ticks``: what became of the copies in the plan; empty until the operation has done its part.
     ``head`` is the signed head of the log (``seq:hash``) at the time the job finished.
     """
 
@@ -123,6 +124,7 @@ class RequestView:
     needs_code: bool = False
     confirm: bool = False
     enrolled: frozenset[str] = frozenset()
+    ticks: tuple[Tick, ...] = ()
 
 
 @dataclass(frozen=True)

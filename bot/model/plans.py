@@ -15,6 +15,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from bot.model.backups import InvalidText, Value
+from bot.model.leftovers import CopyPart, copies_in
 from bot.model.choices import Chosen
 from bot.model.requests import Operation
 
@@ -143,7 +144,8 @@ class Plan:
     host, services, holdings, checks and steps with their undo; plain JSON. ``people``: the Slack ids of those
     whose own records were asked for, sorted; None where the records are nobody's in Slack. ``files``: those
     that go, or come back, with the rows that name them. ``overwritten``: rows that are there and different,
-    and get their old values. ``choice``: how a restore differs from all or nothing.
+    and get their old values. ``choice``: how a restore differs from all or nothing. ``copies``: what people
+    see to by hand afterwards.
     """
 
     operation: Operation
@@ -165,6 +167,7 @@ class Plan:
     files: tuple[FilesPart, ...] = ()
     overwritten: tuple[Part, ...] = ()
     choice: Chosen | None = None
+    copies: tuple[CopyPart, ...] = ()
 
     @classmethod
     def bare(
@@ -193,6 +196,8 @@ class Plan:
             heir["overwritten"] = [[part.name, part.rows, part.keys] for part in self.overwritten]
         if self.choice is not None:
             heir["choice"] = self.choice.to_data()
+        if self.copies:
+            heir["copies"] = [[one.name, one.role] for one in self.copies]
         return (
             system
             | people
@@ -244,6 +249,7 @@ class Plan:
             files=tuple(FilesPart(*one) for one in data.get("files", ())),
             overwritten=tuple(Part(*part) for part in data.get("overwritten", ())),
             choice=Chosen.from_data(data["choice"]) if "choice" in data else None,
+            copies=copies_in(data),
         )
 
     def canonical(self) -> bytes:

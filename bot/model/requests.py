@@ -193,3 +193,14 @@ class Freeze:
     target: str
     by: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What became of one copy of a plan, by its place there: open since then, or seen to by somebody."""
+
+    place: int
+    since: datetime
+    done_by: str | None
+    done_at: datetime | None
+    reminded: bool

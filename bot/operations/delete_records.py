@@ -19,6 +19,7 @@ from bot.model.plans import Part, Plan, Subject, hash_marks
 from bot.operations import archived, attached, heirs, preflight
 from bot.operations.archived import Settled
 from bot.operations.conflicts import require_schema
+from bot.operations.copies import copies_of
 from bot.operations.deleting import (
     Deleted,
     copy_out,
@@ -79,7 +80,7 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         )
     asked = roots_hash(hash_key, kind.table, roots)
     bound = heirs.hash_of(hash_key, kind.table, named)
-    made = replace(plan_of(target, record, found, asked, told, bound), people=people)
+    made = replace(plan_of(target, record, found, asked, told, bound), people=people, copies=copies_of(spec))
     return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named, column)
 
 

@@ -16,6 +16,7 @@ from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.model.plans import Plan, Told
 from bot.model.requests import Operation
+from bot.operations.copies import copies_of
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.system import ServiceFacts, Survey, System, Users
@@ -179,6 +180,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         steps=tuple(step[0] for step in (*first, *second)),
         way_back="way-back.teardown",
         system=data,
+        copies=copies_of(spec),
     )
     return made, _open_files(users)
 

@@ -64,6 +64,8 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
         "enrolled": frozenset({"U0BOB"}),
     },
     "the highest tier": {"needs_code": True, "confirm": True},
+    "copies elsewhere": {"revision": samples.copied(), "ticks": samples.ticks()},
+    "all copies ticked off": {"revision": samples.copied(), "ticks": samples.ticks(3)},
     "backup destroyed": {"backup": samples.backup(state="gone")},
 }
 _HOSTILE = "<!channel> 🎉 *bold* _`tick`_ <@U0BOB> <https://example.com|money> &amp; "

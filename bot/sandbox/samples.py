@@ -21,6 +21,7 @@ from bot.model.requests import (
     Revision,
     RuleSpec,
     State,
+    Tick,
     Vote,
 )
 from bot.operations.bring_back import STEPS as BACK
@@ -36,6 +37,11 @@ HEIR = "Ann <@U0BOB> Berg"
 HANDED_OVER = {"accounts.owner_id -> users.id": 3, "deals.owner_id -> users.id": 1204}
 REASON = "GDPR ticket 4711"
 _UNDECIDED = (State.PLANNING, State.PENDING, State.CANCELLED, State.EXPIRED, State.REFUSED)
+COPIES = (
+    ("Elasticsearch", "dba"),
+    ("Redis-3 <!channel>", ""),
+    ("Mailchimp", "data-owner"),
+)
 REFERENCE = "cs1." + "Ab_-" * 30
 
 
@@ -220,6 +226,22 @@ def foreseen() -> Revision:
         ["told.takes-too-long", {"seconds": 60, "most": 30, "size": 310}],
     ]
     return Revision(7, 1, "d" * 64, {**plan(Operation.DELETE_RECORDS), "warnings": told}, RULE, AT)
+
+
+def copied() -> Revision:
+    """A first revision of which three other things hold copies."""
+    content = {**plan(Operation.DELETE_RECORDS), "copies": [list(one) for one in COPIES]}
+    return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
+def ticks(done: int = 1) -> tuple[Tick, ...]:
+    """What became of them: so many are ticked off."""
+    return tuple(
+        Tick(place, AT, "U0DAN", AT, reminded=False)
+        if place < done
+        else Tick(place, AT, None, None, reminded=False)
+        for place in range(len(COPIES))
+    )
 
 
 def handed_over() -> RequestView:

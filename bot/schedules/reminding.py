@@ -1,9 +1,9 @@
-"""One reminder, once for each request, while there is still time to decide and approvals are missing."""
+"""One reminder each, once: approvals are missing while there is time, copies elsewhere are still open."""
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from bot.approvals import quorum, voting
+from bot.approvals import copies, quorum, voting
 from bot.approvals.ground import Ground
 from bot.model.quorums import SlotSpec, plain, slots_in
 from bot.model.requests import Request, Revision, State
@@ -14,6 +14,8 @@ from bot.store.unit_of_work import Store, Work
 LATEST = timedelta(minutes=5)
 #: More people than these are not called by name: a reminder must not ring everywhere.
 FEW = 3
+#: A copy that nobody has ticked off by then is called to mind, once.
+COPIES_AFTER = timedelta(days=3)
 
 
 def remind(store: Store, ground: Ground, now: datetime) -> None:
@@ -26,6 +28,16 @@ def remind(store: Store, ground: Ground, now: datetime) -> None:
             revision = _due(work, request, now) if request is not None else None
             if request is not None and revision is not None:
                 _remind_one(ground, work, request, revision, now)
+
+
+def remind_of_copies(store: Store, ground: Ground, now: datetime) -> None:
+    """Say in the thread what else still holds copies; once for each request."""
+    with store.read() as work:
+        due = work.copies.forgotten(now - COPIES_AFTER)
+    for request_id in due:
+        with store.transact() as work:
+            if request_id in work.copies.forgotten(now - COPIES_AFTER):
+                copies.remind(ground, work, request_id, now)
 
 
 def _due(work: Work, request: Request, now: datetime) -> Revision | None:

@@ -223,6 +223,18 @@ backups = Table(
     Column("test_restore_ms", Integer, nullable=False),
 )
 
+#: What else holds copies, by its place in the plan: who has seen to it, and when.
+copies = Table(
+    "copies",
+    metadata,
+    Column("request_id", ForeignKey("requests.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("since", Instant, nullable=False),
+    Column("done_by", String(32)),
+    Column("done_at", Instant),
+    Column("reminded_at", Instant),
+)
+
 #: One row per target that was ever locked on; PostgreSQL locks it while a permit is consumed.
 targets = Table(
     "targets",

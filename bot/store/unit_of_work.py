@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bot.model.audit import entry_bytes
 from bot.store.audit_log import AuditLog
+from bot.store.copies import Copies
 from bot.store.database import Database
 from bot.store.jobs import Backups, Jobs, Permits, Targets
 from bot.store.mail import Erasable, Inbox, Outbox, Processes, Roster
@@ -33,6 +34,7 @@ class Work:
         self.permits = Permits(connection)
         self.jobs = Jobs(connection)
         self.backups = Backups(connection)
+        self.copies = Copies(connection)
         self.targets = Targets(connection)
         self.inbox = Inbox(connection)
         self.outbox = Outbox(connection)

@@ -7,7 +7,7 @@ from bot.model.doors import RequestView
 from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.texts import listed, number, say
-from handlers.views import plan, progress, request_card
+from handlers.views import copies, plan, progress, request_card
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, moment, safe, size
@@ -40,6 +40,7 @@ def render(view: RequestView, language: str) -> Rendered:
             section(say("receipt.from-backup", language, reference=code(view.backup.reference, 1000)))
         )
     parts.append(section(_remains(view, language)))
+    parts += copies.checklist(view, language)
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
     if backup is not None and backup.state not in _DESTROYED:
@@ -97,6 +98,7 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     if facts.get("certificate"):
         parts.append(section(_certificate(facts, language)))
     parts.append(section(progress.steps(view, language)))
+    parts += copies.checklist(view, language)
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
     if request_card.may_be_put_back(view):

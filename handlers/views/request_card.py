@@ -4,7 +4,7 @@ from bot.model.doors import RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
 from bot.texts import say
-from handlers.views import hours, progress, slots
+from handlers.views import copies, hours, progress, slots
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, escape, moment, safe, size, tame, user
@@ -38,6 +38,7 @@ def render(view: RequestView, language: str) -> Rendered:
         section(who_and_what(view, Ink(language))),
         section(_decision(view, language)),
         section(_steps(view, language)),
+        section(copies.in_short(view, language)),
         context(_until(view, language)),
         section(_notices(view, language)),
         None if closed else actions(_buttons(view, language)),
