@@ -7,8 +7,8 @@ from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground
 from bot.errors import NotAllowed, Stale
 from bot.model.doors import Answer
-from bot.model.people import Actor
 from bot.model.leftovers import CopyPart, copies_in
+from bot.model.people import Actor
 from bot.model.requests import Operation, Request, State, Tick
 from bot.store.unit_of_work import Work
 

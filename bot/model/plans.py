@@ -15,8 +15,8 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from bot.model.backups import InvalidText, Value
-from bot.model.leftovers import CopyPart, copies_in
 from bot.model.choices import Chosen
+from bot.model.leftovers import CopyPart, copies_in
 from bot.model.requests import Operation
 
 FORMAT = 1

@@ -12,7 +12,7 @@ from bot.approvals import copies
 from bot.approvals.execution import Planned
 from bot.errors import NotAllowed, Refused, Stale
 from bot.model.doors import Answer
-from bot.model.plans import CopyPart
+from bot.model.leftovers import CopyPart
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
 from bot.schedules import reminding
