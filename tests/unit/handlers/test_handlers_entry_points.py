@@ -9,7 +9,7 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,18 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from bot.approvals import again
+from bot.approvals import again, copies
 from bot.config.types import Config
 from bot.errors import NotFound
 from bot.model.jobs import JobKind, JobState
+from bot.model.leftovers import CopyPart
 from bot.model.requests import Operation, State
 from bot.proofs.tickets import issue
 from handlers import door
 from handlers.slack import SlackIsSilent
 from handlers.views import forms, proof_forms
 from tests.fakes.codes import BY_CODE, Phones
-from tests.fakes.rooms import LABEL, REASON, SETTINGS, VALUE, config, snapshot
+from tests.fakes.rooms import LABEL, REASON, SETTINGS, VALUE, config, plan_of, planned, snapshot
 from tests.fakes.slack import BOT, no
 from tests.unit.handlers.doorway import Doorway, opened
 
@@ -192,6 +193,30 @@ def backed_up(doorway: Doorway) -> Scene:
     return scene
 
 
+def removed(doorway: Doorway) -> Scene:
+    """What else holds copies stands on the receipt."""
+    house = doorway.house
+    plan = replace(plan_of(), copies=(CopyPart("Search index", "dba"),))
+    request_id = house.file()
+    house.plan(request_id, replace(planned(), data=plan.to_data()))
+    with house.store.transact() as work:
+        copies.begin(work, house.ground.lock(work, request_id), house.now)
+        work.outbox.want(
+            f"receipt:{request_id}", "receipt", "C0DELETIONS", house.now, request_id=request_id, revision=1
+        )
+    doorway.deliver()
+    return Scene(request_id, doorway.slack.of_kind("receipt")[-1]["ts"])
+
+
+def ticked(doorway: Doorway) -> Scene:
+    scene = removed(doorway)
+    with doorway.house.store.transact() as work:
+        doorway.house.lifecycle.tick(
+            work, scene.request, 0, doorway.house.actor("U0BOB"), doorway.house.now, done=True
+        )
+    return scene
+
+
 def command(name: str, text: str = "") -> Sent:
     return lambda doorway, scene, user, who: doorway.command(
         name, text.format(number=1), user, team_id=who.team
@@ -306,6 +331,8 @@ WAYS: dict[str, Way] = {
     "click go-on": Way(half_removed, click("go-on", "card"), "U0ALICE"),
     "click try-again": Way(asked_in_vain, click("try-again", "card", "{0.token}"), "U0ALICE", shows=True),
     "click restore": Way(backed_up, click("restore", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
+    "click copy-done": Way(removed, click("copy-done", "card", "{0.request}.0"), "U0DAN"),
+    "click copy-reopen": Way(ticked, click("copy-reopen", "card", "{0.request}.0"), "U0DAN"),
     "word enrol": Way(nothing, word("enrol"), "U0DAN", shows=True, open_to=ANYBODY),
     "click enrol": Way(wished, click("enrol", "ballot"), "U0DAN", shows=True, open_to=ANYBODY, settings=BY_CODE),
     "click code-enter": Way(wished, click("code-enter", "ballot", "{0.both}"), "U0DAN", shows=True, settings=BY_CODE),
