@@ -14,7 +14,7 @@ def reopen_button(front: Front, call: Call) -> None:
 
 
 def _tick(front: Front, call: Call, *, done: bool) -> None:
-    """Who presses decides, not on which message: a receipt can be pressed before Slack has told us its place."""
+    """Who presses decides, and not on which message: it may be pressed before we know where it stands."""
     request_id, place = request_of(call.value)
     front.settle(
         call, lambda life, work, actor, now: life.tick(work, request_id, place, actor, now, done=done)
