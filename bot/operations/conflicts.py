@@ -1,16 +1,15 @@
-"""What stands between a backup and its return: the schema, live rows, parents, unique values. Counts only."""
+"""What stands between a backup and its return: live rows, parents, unique values. Counts only."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bot.errors import CannotProve
-from bot.model.backups import Manifest
 from bot.model.choices import LinkClasses, RestorePreview, RowClasses
 from bot.model.plans import Key
 from bot.operations.archived import Extra, Link, Shape
 from bot.operations.compare import link_state, same_row
-from bot.targets.base import Catalogue, Row, Session, Table
+from bot.targets.base import Row, Session
 
 
 class Conflict(CannotProve):
@@ -32,28 +31,6 @@ class Meeting:
     preview: RestorePreview
     missing: Mapping[str, tuple[Key, ...]]
     empty: Mapping[str, tuple[Key, ...]]
-
-
-def require_schema(catalogue: Catalogue, target: str, extra: Extra, manifest: Manifest) -> None:
-    """The tables still take these rows.
-
-    Raises:
-        CannotProve: a table or column is gone or another, or a new column needs a value.
-    """
-    for shape in extra.shapes.values():
-        table = _table(catalogue, target, shape.name, shape.key)
-        _columns(table, target, shape)
-    for edge in extra.softs:
-        if _table(catalogue, target, edge.parent).column(edge.parent_columns[0]) is None:
-            (column,) = edge.parent_columns
-            raise CannotProve("restore.column-gone", target=target, table=edge.parent, column=column)
-    for link in extra.links.values():
-        summary = manifest.table("nullified", link.label)
-        columns = [column.name for column in summary.columns] if summary else []
-        table = _table(catalogue, target, link.table, tuple(columns[: link.key]))
-        for name in link.columns:
-            if table.column(name) is None:
-                raise CannotProve("restore.column-gone", target=target, table=table.name, column=name)
 
 
 def meet(session: Session, extra: Extra) -> Meeting:
@@ -95,28 +72,6 @@ def refuse_conflicts(target: str, preview: RestorePreview) -> None:
     for link in preview.links:
         if link.different:
             raise Conflict("restore.link-different", preview, target=target, link=link.link, n=link.different)
-
-
-def _table(catalogue: Catalogue, target: str, name: str, key: tuple[str, ...] | None = None) -> Table:
-    table = catalogue.tables.get(name)
-    if table is None:
-        raise CannotProve("restore.table-gone", target=target, table=name)
-    if key is not None and table.key != key:
-        raise CannotProve("restore.key-changed", target=target, table=name)
-    return table
-
-
-def _columns(table: Table, target: str, shape: Shape) -> None:
-    known = {name for name, _, _ in shape.columns}
-    for name, kind, _ in shape.columns:
-        column = table.column(name)
-        if column is None or column.generated:
-            raise CannotProve("restore.column-gone", target=target, table=table.name, column=name)
-        if column.type != kind:
-            raise CannotProve("restore.type-changed", target=target, table=table.name, column=name)
-    for column in table.stored:
-        if column.name not in known and column.not_null and not column.has_default:
-            raise CannotProve("restore.column-new", target=target, table=table.name, column=column.name)
 
 
 def _rows(session: Session, shape: Shape) -> tuple[tuple[int, int, int], tuple[Key, ...]]:

@@ -18,7 +18,6 @@ from bot.model.backups import SealedBackup
 from bot.model.plans import Part, Plan, Subject, hash_marks
 from bot.operations import archived, attached, heirs, preflight
 from bot.operations.archived import Settled
-from bot.operations.conflicts import require_schema
 from bot.operations.copies import copies_of
 from bot.operations.deleting import (
     Deleted,
@@ -33,6 +32,7 @@ from bot.operations.deleting import (
 from bot.operations.gate import DeleteOrder, DeleteOutcome, Gate
 from bot.operations.looking import verify
 from bot.operations.preflight import Closure, closure_of, identity_hash, survey, warnings
+from bot.operations.schema_drift import require_schema
 from bot.operations.selecting import label_of, people_of, people_warning, record_of, resolve
 from bot.targets.attachments import Attached
 from bot.targets.base import RecordTarget, Session
@@ -138,7 +138,8 @@ def settle(target: RecordTarget, opened: OpenedBackup, transaction: str = "") ->
         return "unclear"
     try:
         with target.writing() as session:
-            require_schema(session.catalogue(), target.name, extra, opened.manifest)
+            kind = target.identity["kind"]
+            require_schema(session.catalogue(), target.name, kind, extra, opened.manifest)
             archived.load_proven(session, opened.tables(), extra.links)
             counts = [archived.rows_of(session, name) for name in extra.shapes]
             fate = session.fate(transaction)

@@ -22,9 +22,10 @@ from bot.model.requests import Operation
 from bot.operations import archived, attached
 from bot.operations.archived import Extra, Settled, extra_of
 from bot.operations.closure import components
-from bot.operations.conflicts import Meeting, meet, refuse_conflicts, require_schema
+from bot.operations.conflicts import Meeting, meet, refuse_conflicts
 from bot.operations.gate import Drifted, Gate, RestoreOrder, RestoreOutcome
 from bot.operations.preflight import identity_hash, require_rights, schema_hash, trigger_warnings, watched
+from bot.operations.schema_drift import SchemaDrift, require_schema
 from bot.targets.base import Need, RecordTarget, Session, Writing
 
 STEPS = ("step.lock", "step.unpack", "step.compare", "step.insert", "step.commit", "step.verify")
@@ -53,7 +54,8 @@ def plan(
         refuse_conflicts(target.name, meeting.preview)
         if not meeting.preview.pending:
             raise NotFound("restore.nothing-missing", target=target.name)
-        told = _warnings(session, target, extra, meeting.preview)
+        drift = _drift(session, target, extra, opened.manifest)
+        told = (*_warnings(session, target, extra, meeting.preview), *drift.told)
         made = _plan(session, target, _Source(opened.manifest, extra, sha256), meeting, hash_key)
     files, there = attached.meet(opened, attachments, target.name, hash_key)
     return replace(made, files=files, warnings=(*told, *there)), meeting.preview
@@ -192,9 +194,13 @@ def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Ext
     extra = extra_of(opened.manifest)
     if extra.target != target.name:
         raise CannotProve("restore.other-target", target=target.name, origin=extra.target)
-    require_schema(session.catalogue(), target.name, extra, opened.manifest)
-    archived.load_proven(session, opened.tables(), extra.links)
+    drift = _drift(session, target, extra, opened.manifest)
+    archived.load_proven(session, drift.guarded(opened.tables(), target.name), extra.links)
     return extra
+
+
+def _drift(session: Session, target: RecordTarget, extra: Extra, manifest: Manifest) -> SchemaDrift:
+    return require_schema(session.catalogue(), target.name, target.identity["kind"], extra, manifest)
 
 
 def _needs(session: Session, extra: Extra) -> tuple[Need, ...]:
