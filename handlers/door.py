@@ -63,6 +63,7 @@ CLICKS: Mapping[str, Handler] = {
     "put-back": brakes.put_back_button,
     "go-on": brakes.go_on_button,
     "restore": filing.restore_button,
+    "follow-up": filing.follow_up,
     "copy-done": copies.done_button,
     "copy-reopen": copies.reopen_button,
     "try-again": filing.try_again,

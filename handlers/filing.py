@@ -5,6 +5,7 @@ from dataclasses import replace
 from bot.errors import BadInput, Stale
 from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
+from bot.texts import say
 from handlers import csv_values, downloading, parsing, restoring, words
 from handlers.front import Call, Front, request_of
 from handlers.views import forms
@@ -66,6 +67,20 @@ def try_again(front: Front, call: Call) -> None:
         raise Stale("filing.again-gone")
     view = _form_of(front, wish, call.channel, front.people.language(actor.user))
     front.open_form(call, view, Stale("filing.again-late"))
+
+
+def follow_up(front: Front, call: Call) -> None:
+    """*Ask for…* on a receipt: the form, with the rows that were found filled in."""
+    request_id, number = request_of(call.value)
+    actor = front.member(call)
+    wish = front.services.reading.follow_up(request_id, number, actor)
+    view = front.services.reading.view(request_id)
+    if wish is None or view is None:
+        raise Stale("residue.follow-up-gone")
+    language = front.people.language(actor.user)
+    reason = say("residue.follow-up-reason", language, number=view.request.number or 0)
+    form = _form_of(front, replace(wish, reason=reason), call.channel, language)
+    front.open_form(call, form, Stale("residue.follow-up-late"))
 
 
 def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.View:

@@ -106,6 +106,9 @@ class ReadingPort(Protocol):
     def wished(self, token: str, by: str) -> Wish | None:
         """What this person asked for in vain, as long as it is kept."""
 
+    def follow_up(self, request_id: int, number: int, actor: Actor) -> Wish | None:
+        """What this person may ask for after a deletion, as long as it is kept."""
+
     def private_text(self, place: str) -> Answer | None:
         """The content of a private sentence or a note; None once it is erased."""
 

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from bot.approvals import again, intents, workers
+from bot.approvals import again, follow_ups, intents, workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
 from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView, Wish
 from bot.model.jobs import Canary, Job, Step
+from bot.model.people import Actor
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.proofs import SECRET
 from bot.store.unit_of_work import Store, Work
@@ -65,6 +66,15 @@ class Reading:
         with self._store.read() as work:
             return again.kept(work, token, by)
 
+    def follow_up(self, request_id: int, number: int, actor: Actor) -> Wish | None:
+        """What may be asked for after a deletion, as long as it is kept.
+
+        Raises:
+            NotAllowed: this person may not ask for such a deletion.
+        """
+        with self._store.read() as work:
+            return follow_ups.wish(self._ground, work, request_id, number, actor)
+
     def frozen(self) -> Mapping[str, str]:
         """Frozen targets and who froze them."""
         with self._store.read() as work:
@@ -120,6 +130,7 @@ class Reading:
             confirm=proof is not None and proof.confirm,
             enrolled=work.boxes.users(SECRET),
             ticks=work.copies.of(request.id),
+            follow_ups=follow_ups.there(work, request) if job and job.facts.get("residue") else (),
         )
 
 

@@ -1,13 +1,15 @@
-"""What a deletion leaves elsewhere, as types: who else holds copies, and where else a person may be named."""
+"""What a deletion leaves elsewhere, as types: what else holds copies, where else a person may be named."""
 
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from bot.config.kinds import Frozen, Name, Text
+from bot.config import values
+from bot.config.kinds import Column, Frozen, Name, Text
 
 MOST_COPIES = 20
+MOST_PLACES = 50
 _LONGEST_NAME = 75
 
 
@@ -36,3 +38,22 @@ def _few(copies: tuple[Copy, ...]) -> tuple[Copy, ...]:
 
 
 Copies = Annotated[tuple[Copy, ...], AfterValidator(_few)]
+
+
+def _some(places: tuple[str, ...]) -> tuple[str, ...]:
+    if len(places) > MOST_PLACES:
+        raise PydanticCustomError("config.many-places", "config.many-places", {"limit": MOST_PLACES})
+    return tuple(dict.fromkeys(places))
+
+
+class Residue(Frozen):
+    """Where else whoever a record is about may be named.
+
+    ``identifiers``: columns of the record that say who it is. ``look_in``: other columns, each with its
+    table, in which those values are looked for.
+    """
+
+    identifiers: Annotated[tuple[Column, ...], Field(min_length=1), AfterValidator(_some)]
+    look_in: Annotated[
+        tuple[Annotated[str, AfterValidator(values.place)], ...], Field(min_length=1), AfterValidator(_some)
+    ]

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from bot.config import values
 from bot.config.kinds import Column, File, Frozen, Template, Text
+from bot.config.leftovers import Residue
 
 #: What becomes of a row that points at one that goes: it goes too; it stays and points nowhere; it forbids
 #: the deletion; it stays and points at another row, which the requester names.
@@ -26,7 +27,7 @@ class Record(Frozen):
 
     ``person``: the column that holds the Slack id of whom the record is about. ``links``: what becomes of
     rows that point at rows that go, by the label of the link (``child.column -> parent.column``); of the
-    others the foreign key decides.
+    others the foreign key decides. ``residue``: where else the same person may be named.
     """
 
     table: Column
@@ -34,6 +35,7 @@ class Record(Frozen):
     label: Template | None = None
     person: Column | None = None
     links: _Links = Field(default_factory=lambda: MappingProxyType({}))
+    residue: Residue | None = None
 
     @model_validator(mode="after")
     def _same_kind(self) -> Self:

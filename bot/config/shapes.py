@@ -17,6 +17,7 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("targets", "*"): types.Target,
     ("targets", "*", "database"): types.Database,
     ("targets", "*", "records", "*"): record_types.Record,
+    ("targets", "*", "records", "*", "residue"): leftovers.Residue,
     ("targets", "*", "soft_references", "*"): record_types.SoftReference,
     ("targets", "*", "attachments", "*"): record_types.Attachment,
     ("targets", "*", "copies", "*"): leftovers.Copy,
@@ -63,6 +64,9 @@ EXAMPLES: Mapping[str, str] = {
     "label": 'label: "{name}"',
     "person": "person: slack_id",
     "links": 'links: {"orders.owner_id -> users.id": reassign}',
+    "residue": "residue: {identifiers: [email], look_in: [orders.billing_email]}",
+    "identifiers": "identifiers: [email, phone]",
+    "look_in": "look_in: [orders.billing_email, audit.payload]",
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",
     "ignored_references": "ignored_references: [orders.legacy_id]",
     "from": 'from: notes.subject_id in “soft_references”, from: "22:00" in “window”, '

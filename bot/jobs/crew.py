@@ -11,7 +11,7 @@ from datetime import datetime
 
 import structlog
 
-from bot.approvals import copies, execution, revisions
+from bot.approvals import copies, execution, follow_ups, revisions
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
@@ -262,6 +262,7 @@ class Crew:
                 return
             if result.backup is not None and work.backups.get(result.backup.id) is None:
                 work.backups.add(result.backup)
+            follow_ups.keep(work, request, result.offers, now)
             body = {"job": job.id, "backup": result.backup.id if result.backup else None}
             self.ground.log(work, "committed", request, body, now)
 

@@ -13,6 +13,7 @@ from bot.errors import Broken, NotFound
 from bot.jobs.system_hands import SystemHands
 from bot.model.backups import SealedBackup
 from bot.model.jobs import Backup, Job
+from bot.model.leftovers import Offer
 from bot.model.plans import Plan, Told
 from bot.model.requests import Request
 from bot.store.unit_of_work import Store
@@ -22,10 +23,11 @@ from bot.targets.base import RecordTarget
 
 @dataclass(frozen=True)
 class Result:
-    """What a committed job adds to the books: facts for the receipt, and the backup it relied on."""
+    """What a committed job adds to the books: facts, its backup, what a follow-up may ask for."""
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     backup: Backup | None = None
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)

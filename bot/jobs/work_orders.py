@@ -11,12 +11,14 @@ from bot.jobs.reach import Reach, Result, told
 from bot.jobs.restores import Restores, brought_back
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
+from bot.model.leftovers import Offer, ResiduePart, residue_data
 from bot.model.plans import Plan, Subject
 from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
 from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
 from bot.operations.gate import DeleteOrder
 from bot.policy import rules
+from bot.targets.base import RecordTarget
 
 _ALL = 10**9
 
@@ -72,7 +74,18 @@ class Hands(Reach):
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"], "problem": told(problem)}
-        return verdict, Result(facts, self.book(request, sealed, 0.0))
+        left, offers = self._residue(job, request, target) if verdict == "committed" else ((), ())
+        return verdict, Result({**facts, **_left(left)}, self.book(request, sealed, 0.0), offers)
+
+    def _residue(
+        self, job: Job, request: Request, target: RecordTarget
+    ) -> tuple[tuple[ResiduePart, ...], tuple[Offer, ...]]:
+        """The last look of a job whose own memory was lost in a crash."""
+        plan, who = self.plan_of(job), self.personal(request, "subject")
+        if plan is None:
+            return (), ()
+        texts = Subject.from_json(who).identifiers if who else ()
+        return delete_records.residue_of(plan, self.ground.config.targets[request.target], target, texts)
 
     def clear(self, job: Job) -> None:
         """Remove what an attempt that changed nothing has left; a backup in our books stays."""
@@ -171,8 +184,9 @@ class Hands(Reach):
             "test_restore_ms": int(done.test_restore_seconds * 1000),
             "problem": told(done.problem),
             "engine": target.identity["kind"],
+            **_left(done.residue),
         }
-        return Result(facts, self.book(request, done.backup, done.test_restore_seconds))
+        return Result(facts, self.book(request, done.backup, done.test_restore_seconds), done.offers)
 
     def _allowance(self, request: Request, revision: Revision, plan: Plan) -> int:
         """How many more rows may go than were approved: what was allowed then and still is."""
@@ -183,6 +197,10 @@ class Hands(Reach):
 
 def _restores(request: Request) -> bool:
     return request.operation is Operation.RESTORE
+
+
+def _left(residue: tuple[ResiduePart, ...]) -> dict[str, Any]:
+    return {"residue": residue_data(residue)} if residue else {}
 
 
 def _facts_of(manifest: Manifest) -> dict[str, Any]:

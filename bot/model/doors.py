@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bot.model.choices import EVERYTHING, RestoreChoice
 from bot.model.jobs import Backup, Job, Step
+from bot.model.leftovers import FollowUp
 from bot.model.proofs import Intent
 from bot.model.quorums import Verdict
 from bot.model.requests import Freeze, Operation, Request, Revision, Tick, Vote
@@ -102,6 +103,7 @@ class RequestView:
 
     ``intents``: who wants to approve and has not given the code that the rule needs (``needs_code``, with
     ``confirm`` target and count besides); ``enrolled``: whose codes can be checked.
+    ``follow_ups``: rows that a deletion left and that can be asked for still.
     ``ticks``: what became of the copies in the plan; empty until the operation has done its part.
     ``head`` is the signed head of the log (``seq:hash``) at the time the job finished.
     """
@@ -125,6 +127,7 @@ class RequestView:
     confirm: bool = False
     enrolled: frozenset[str] = frozenset()
     ticks: tuple[Tick, ...] = ()
+    follow_ups: tuple[FollowUp, ...] = ()
 
 
 @dataclass(frozen=True)

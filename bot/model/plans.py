@@ -16,7 +16,7 @@ from typing import Any
 
 from bot.model.backups import InvalidText, Value
 from bot.model.choices import Chosen
-from bot.model.leftovers import CopyPart, copies_in
+from bot.model.leftovers import CopyPart, ResiduePart, copies_in, residue_data, residue_in
 from bot.model.requests import Operation
 
 FORMAT = 1
@@ -145,7 +145,7 @@ class Plan:
     whose own records were asked for, sorted; None where the records are nobody's in Slack. ``files``: those
     that go, or come back, with the rows that name them. ``overwritten``: rows that are there and different,
     and get their old values. ``choice``: how a restore differs from all or nothing. ``copies``: what people
-    see to by hand afterwards.
+    see to by hand afterwards. ``residue``: rows that stay and name the same people, when it was made.
     """
 
     operation: Operation
@@ -168,6 +168,7 @@ class Plan:
     overwritten: tuple[Part, ...] = ()
     choice: Chosen | None = None
     copies: tuple[CopyPart, ...] = ()
+    residue: tuple[ResiduePart, ...] = ()
 
     @classmethod
     def bare(
@@ -198,6 +199,8 @@ class Plan:
             heir["choice"] = self.choice.to_data()
         if self.copies:
             heir["copies"] = [[one.name, one.role] for one in self.copies]
+        if self.residue:
+            heir["residue"] = residue_data(self.residue)
         return (
             system
             | people
@@ -250,6 +253,7 @@ class Plan:
             overwritten=tuple(Part(*part) for part in data.get("overwritten", ())),
             choice=Chosen.from_data(data["choice"]) if "choice" in data else None,
             copies=copies_in(data),
+            residue=residue_in(data.get("residue")),
         )
 
     def canonical(self) -> bytes:
@@ -298,6 +302,7 @@ class Subject:
     marks: Mapping[str, tuple[str, ...]] | None = None
     heir: Heir | None = None
     column: str | None = None
+    identifiers: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """The subject as JSON; ``from_json`` reads it back exactly."""
@@ -314,6 +319,7 @@ class Subject:
                 else {name: list(part) for name, part in self.marks.items()},
                 **({} if self.heir is None else {"heir": self.heir.to_data()}),
                 **({} if self.column is None else {"column": self.column}),
+                **({"identifiers": list(self.identifiers)} if self.identifiers else {}),
             },
             ensure_ascii=True,
         )
@@ -338,4 +344,5 @@ class Subject:
             marks=None if marks is None else {name: tuple(part) for name, part in marks.items()},
             heir=Heir.from_data(data["heir"]) if "heir" in data else None,
             column=data.get("column"),
+            identifiers=tuple(data.get("identifiers", ())),
         )

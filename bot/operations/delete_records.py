@@ -7,7 +7,7 @@ the commit leaves the target as it was and removes the attempt's backup.
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,8 +15,9 @@ from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
 from bot.errors import Broken, CountersignError, NotOurs, Refused
 from bot.model.backups import SealedBackup
+from bot.model.leftovers import Offer, ResiduePart
 from bot.model.plans import Part, Plan, Subject, hash_marks
-from bot.operations import archived, attached, heirs, preflight
+from bot.operations import archived, attached, heirs, preflight, residue
 from bot.operations.archived import Settled
 from bot.operations.copies import copies_of
 from bot.operations.deleting import (
@@ -78,10 +79,16 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
             *heirs.told(found, named),
             *attached.told(found),
         )
+        texts = residue.identifiers(kind, table, rows)
+        # Last, for it may take all the time there is.
+        elsewhere = residue.look(session, kind.residue.look_in, texts) if kind.residue else ()
     asked = roots_hash(hash_key, kind.table, roots)
     bound = heirs.hash_of(hash_key, kind.table, named)
-    made = replace(plan_of(target, record, found, asked, told, bound), people=people, copies=copies_of(spec))
-    return made, Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named, column)
+    made = plan_of(target, record, found, asked, told, bound)
+    made = replace(made, people=people, copies=copies_of(spec), residue=residue.parts(elsewhere))
+    steps = residue.steps(made)
+    who = Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named, column, texts)
+    return replace(made, steps=steps), who
 
 
 def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> DeleteOutcome:
@@ -109,6 +116,7 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
     if roots:
         with gate.step("step.files-remove"):
             problem = problem or attached.remove(order.backup_id, roots)
+    left, offers = residue_of(order.plan, order.spec, target, attempt.identifiers, gate)
     return DeleteOutcome(
         rows=attempt.deleted.rows,
         nullified=attempt.deleted.nullified,
@@ -118,7 +126,21 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
         transaction=attempt.transaction,
         test_restore_seconds=attempt.seconds,
         problem=problem,
+        residue=left,
+        offers=offers,
     )
+
+
+def residue_of(
+    plan: Plan, spec: Target, target: RecordTarget, texts: Sequence[str], gate: Gate | None = None
+) -> tuple[tuple[ResiduePart, ...], tuple[Offer, ...]]:
+    """Where the same people are named still, now that the rows are gone, and what a follow-up may ask for."""
+    places = [part.place for part in plan.residue]
+    if not places:
+        return (), ()
+    with gate.step(residue.STEP) if gate else nullcontext():
+        found = residue.after(target, places, texts)
+    return residue.parts(found), residue.offers(spec, found, texts)
 
 
 def settle(target: RecordTarget, opened: OpenedBackup, transaction: str = "") -> Settled:
@@ -161,6 +183,7 @@ def _transaction(
             session = stack.enter_context(target.writing())
         with gate.step("step.compare"):
             found = recompute(session, target, order)
+            attempt.identifiers = residue.again(session, order)
         gate.check()
         gate.backup_started(order.backup_id)
         with vault.sealing(order.backup_id) as sealing:
@@ -209,6 +232,7 @@ class _Attempt:
 
     sealed: SealedBackup | None = None
     files: tuple[Attached, ...] = ()
+    identifiers: tuple[str, ...] = field(default=(), repr=False)
     seconds: float = 0.0
     deleted: Deleted = field(default_factory=Deleted)
     transaction: str = ""

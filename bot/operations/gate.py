@@ -10,6 +10,7 @@ from bot.config.types import Target
 from bot.errors import Stale
 from bot.model.backups import SealedBackup
 from bot.model.drift import Drift
+from bot.model.leftovers import Offer, ResiduePart
 from bot.model.plans import Plan, Subject, Told
 
 
@@ -80,6 +81,7 @@ class DeleteOutcome:
 
     ``nullified`` and ``reassigned``: links that were emptied, and that point at another row now, by label.
 
+    ``residue``: where the same people are named still; ``offers``: which of those rows can be asked for.
     ``problem`` is why a look from a new connection could not confirm it, None when it could.
     """
 
@@ -91,6 +93,8 @@ class DeleteOutcome:
     test_restore_seconds: float
     problem: Told | None
     reassigned: Mapping[str, int] = field(default_factory=dict)
+    residue: tuple[ResiduePart, ...] = ()
+    offers: tuple[Offer, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,9 @@ def _person(value: Value) -> str | None:
 
 def _columns(record: Record) -> list[str]:
     """Every column that the configuration names."""
-    return [*record.find_by, *record.label_columns, *([record.person] if record.person else [])]
+    identifiers = record.residue.identifiers if record.residue else ()
+    person = [record.person] if record.person else []
+    return [*record.find_by, *record.label_columns, *person, *identifiers]
 
 
 def _usable(value: str, position: int) -> None:

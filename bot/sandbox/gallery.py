@@ -16,6 +16,7 @@ from bot.config.types import Config
 from bot.model.bounds import Bounds
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView, Wish
 from bot.model.jobs import JobKind, JobState
+from bot.model.people import Actor
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
 from bot.texts import catalogue
@@ -64,6 +65,7 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
         "enrolled": frozenset({"U0BOB"}),
     },
     "the highest tier": {"needs_code": True, "confirm": True},
+    "named elsewhere": {"revision": samples.named_elsewhere()},
     "copies elsewhere": {"revision": samples.copied(), "ticks": samples.ticks()},
     "all copies ticked off": {"revision": samples.copied(), "ticks": samples.ticks(3)},
     "backup destroyed": {"backup": samples.backup(state="gone")},
@@ -195,6 +197,7 @@ def _requests(language: str) -> Iterator[Exhibit]:
                 yield _exhibit(name, title, paint(samples.view(state, **_copied(changes)), language))
 
     yield _exhibit("receipt", "rows handed over", receipt.render(samples.handed_over(), language))
+    yield _exhibit("receipt", "named elsewhere still", receipt.render(samples.left_over(), language))
 
 
 def _files(language: str) -> Iterator[Exhibit]:
@@ -274,6 +277,9 @@ class _Books:
         return None
 
     def wished(self, _token: str, _by: str, /) -> Wish | None:
+        return None
+
+    def follow_up(self, _request_id: int, _number: int, _actor: Actor, /) -> Wish | None:
         return None
 
 

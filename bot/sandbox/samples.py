@@ -9,6 +9,7 @@ from bot.model.bounds import Bounds
 from bot.model.calendar import Closed, Window
 from bot.model.doors import Personal, PlanFile, RequestView
 from bot.model.jobs import Backup, Job, JobState, Step, StepState
+from bot.model.leftovers import FollowUp
 from bot.model.proofs import Intent
 from bot.model.quorums import Filled, SlotSpec, Stage, Verdict, simple
 from bot.model.requests import (
@@ -37,6 +38,16 @@ HEIR = "Ann <@U0BOB> Berg"
 HANDED_OVER = {"accounts.owner_id -> users.id": 3, "deals.owner_id -> users.id": 1204}
 REASON = "GDPR ticket 4711"
 _UNDECIDED = (State.PLANNING, State.PENDING, State.CANCELLED, State.EXPIRED, State.REFUSED)
+RESIDUE = (
+    ("leads.mail", 3, "counted", 'CREATE INDEX CONCURRENTLY ON "public"."leads" ("mail")'),
+    ("trail.payload", 1000, "more", ""),
+    ("events.body", 0, "counted", ""),
+    ("archive.text", 0, "slow", ""),
+    ("secret.notes", 0, "unreadable", ""),
+    ("old.mail", 0, "absent", ""),
+    ("orders.phone", 0, "empty", ""),
+    ("orders.mail", 0, "many", ""),
+)
 COPIES = (
     ("Elasticsearch", "dba"),
     ("Redis-3 <!channel>", ""),
@@ -232,6 +243,19 @@ def copied() -> Revision:
     """A first revision of which three other things hold copies."""
     content = {**plan(Operation.DELETE_RECORDS), "copies": [list(one) for one in COPIES]}
     return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
+def named_elsewhere() -> Revision:
+    """A first revision that says where else the same people are named, and where it cannot be told."""
+    content = {**plan(Operation.DELETE_RECORDS), "residue": [list(one) for one in RESIDUE]}
+    return Revision(7, 1, "d" * 64, content, RULE, AT)
+
+
+def left_over() -> RequestView:
+    """The same, done: what was found again, and a follow-up to some of it."""
+    done = view(State.SUCCEEDED, revision=named_elsewhere(), follow_ups=(FollowUp(0, "lead", 3),))
+    assert done.job is not None
+    return replace(done, job=replace(done.job, facts={"residue": [list(one) for one in RESIDUE]}))
 
 
 def ticks(done: int = 1) -> tuple[Tick, ...]:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bot.approvals import starting, voting
+from bot.approvals import follow_ups, starting, voting
 from bot.approvals.ground import Ground, subject
 from bot.audit.opening import sign_log
 from bot.backups.vault import Vault
@@ -193,6 +193,7 @@ def prune(store: Store, now: datetime) -> None:
         for key in work.inbox.prune(now - PAYLOAD_LIFE):
             work.erasable.erase(f"inbox:{key}")
         work.erasable.prune(now - PAYLOAD_LIFE)
+        follow_ups.prune(work, now - PAYLOAD_LIFE)
         work.roster.prune(now - timedelta(hours=1))
         for request in work.requests.in_states([State.PLANNING]):
             if request.preview and request.created_at + PREVIEW_LIFE <= now:

@@ -112,6 +112,13 @@ class Erasable:
         """Forget a subject, salts included: what commits to it can no longer be guessed."""
         self._connection.execute(delete(t.erasable).where(t.erasable.c.subject == subject))
 
+    def older(self, kind: str, before: datetime) -> list[str]:
+        """Subjects of a kind with a text that is older."""
+        query = select(t.erasable.c.subject).where(
+            t.erasable.c.created_at < before, t.erasable.c.subject.like(f"{kind}:%")
+        )
+        return sorted(set(self._connection.execute(query).scalars()))
+
     def prune(self, before: datetime) -> None:
         """Forget payloads and private sentences that outlived their day."""
         self._connection.execute(

@@ -132,6 +132,18 @@ class Holder:
 
 
 @dataclass(frozen=True)
+class Named:
+    """Rows that name something: their keys, or nothing for each where the table has no key.
+
+    ``index``: the statement that lets such rows be found without reading the whole table; empty when that is
+    so already, or when no index would help.
+    """
+
+    keys: tuple[Row, ...]
+    index: str = ""
+
+
+@dataclass(frozen=True)
 class Catalogue:
     """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
 
@@ -190,6 +202,17 @@ class Session(Protocol):
         """At most ``limit`` different combinations of what these columns hold, none of them NULL, as texts.
 
         Only some tens of thousands of rows are looked at, which differ from database to database.
+        """
+
+    def naming(self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float) -> Named:
+        """Rows outside the table's key set, at most ``limit``, whose column names one of the texts.
+
+        A column of a bounded type names what it holds, compared as text. One for long texts, documents or
+        bytes names every text of six characters or more that stands somewhere in it, also as JSON writes it.
+        Wildcards are characters; the case of the letters A to Z does not count in a text with ``@``.
+
+        Raises:
+            TargetDown: ``target.too-slow`` after ``seconds``; the session can be used on.
         """
 
     def seed(self, table: str, keys: Iterable[Row]) -> int:

@@ -17,12 +17,13 @@ from bot.targets.base import Edge, Holder, Need, Row
 from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_meeting import MysqlMeeting
+from bot.targets.mysql_naming import MysqlNaming
 from bot.targets.mysql_rights import missing_rights
 from bot.targets.mysql_sql import quote
 from bot.targets.work_tables import WorkTable
 
 
-class MysqlSession(MysqlMeeting):
+class MysqlSession(MysqlNaming, MysqlMeeting):
     """See ``bot.targets.base.Session``."""
 
     def check(self, edge: Edge) -> Edge:

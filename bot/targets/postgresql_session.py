@@ -11,13 +11,13 @@ from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Holder, Need, Row, Tally
 from bot.targets.postgresql_catalogue import searchable, soft_links
 from bot.targets.postgresql_errors import translated
+from bot.targets.postgresql_naming import PostgresqlNaming
 from bot.targets.postgresql_rights import missing_rights
 from bot.targets.postgresql_sql import Unique, quote
-from bot.targets.postgresql_work import PostgresqlWork
 from bot.targets.work_tables import WorkTable
 
 
-class PostgresqlSession(PostgresqlWork):
+class PostgresqlSession(PostgresqlNaming):
     """See ``bot.targets.base.Session``."""
 
     locking = False

@@ -162,18 +162,19 @@ def children(edge: Edge, relation: Relation, key: Sequence[str]) -> str:
     return f"(SELECT {columns} FROM {relation.rows} WHERE (\n{edge.where}\n))"
 
 
-def typed(relation: Relation, column: str, text: str) -> str | None:
-    """The condition under which a column is what was typed as ``$1``; None: it cannot be."""
+def typed(relation: Relation, column: str, text: str, place: int = 1) -> str | None:
+    """The condition under which a column is what was typed at this ``place``; None: it cannot be."""
     name, kind, equal = f"t.{quote(column)}", relation.kinds[column], relation.equal[column]
-    exact = f'{name}::pg_catalog.text {EQUAL} $1 COLLATE "C"'
+    typed = f"${place}"
+    exact = f'{name}::pg_catalog.text {EQUAL} {typed} COLLATE "C"'
     if kind in _SIZES:
         fits = _INTEGER.fullmatch(text) and -(2 ** _SIZES[kind]) <= int(text) < 2 ** _SIZES[kind]
-        return f"{name} {EQUAL} $1::pg_catalog.{kind}" if fits else None
+        return f"{name} {EQUAL} {typed}::pg_catalog.{kind}" if fits else None
     if kind == "numeric":
-        return f"{name} {EQUAL} $1::pg_catalog.numeric" if _NUMBER.fullmatch(text) else None
+        return f"{name} {EQUAL} {typed}::pg_catalog.numeric" if _NUMBER.fullmatch(text) else None
     if kind == "uuid":
-        return f"{name} {EQUAL} $1::pg_catalog.uuid" if _UUID.fullmatch(text) else None
+        return f"{name} {EQUAL} {typed}::pg_catalog.uuid" if _UUID.fullmatch(text) else None
     if kind in ("text", "varchar", "bpchar", "citext"):
         # Once for the index, which may not tell cases apart, and once to be exact.
-        return f"{name} {equal} CAST($1 AS {relation.casts[column]}) AND {exact}"
+        return f"{name} {equal} CAST({typed} AS {relation.casts[column]}) AND {exact}"
     return exact

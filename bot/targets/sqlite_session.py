@@ -15,10 +15,11 @@ from bot.errors import BadInput, CannotProve
 from bot.model.backups import InvalidText, Value
 from bot.targets import sqlite_foresight as foresight
 from bot.targets import sqlite_sql as sql
-from bot.targets.base import Catalogue, Edge, Holder, Need, Row, Table, Tally
+from bot.targets.base import Catalogue, Edge, Holder, Named, Need, Row, Table, Tally
 from bot.targets.deadline import Deadline
 from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
 from bot.targets.sqlite_errors import translated
+from bot.targets.sqlite_naming import named
 from bot.targets.sqlite_sql import Stage, quote
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
@@ -121,6 +122,12 @@ class SqliteSession(Deadline):
             f" LIMIT {sql.SAMPLED}) LIMIT {int(limit)}"
         )
         return list(self._read(query, table))
+
+    def naming(self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float) -> Named:
+        """See ``Session``."""
+        with self._within(seconds), translated(self._target, table):
+            own = self._keys.get(table)
+            return named(self._connection, self._table(table), own, column, texts, limit)
 
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""

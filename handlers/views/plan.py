@@ -6,7 +6,7 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.requests import CLOSED, Operation
 from bot.texts import DEFAULT_LANGUAGE, catalogue, number, say
-from handlers.views import copies, progress, request_card, system_plan
+from handlers.views import copies, progress, request_card, residue, system_plan
 from handlers.views.blocks import MAX_SECTION, Rendered, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import size
@@ -62,6 +62,7 @@ def paragraphs(view: RequestView, ink: Ink) -> list[str]:
         _warnings(plan, ink),
         *(_steps_to_come(view, plan, ink) if view.request.state not in CLOSED else ()),
         progress.steps(view, ink.language) if plan.get("system") else None,
+        residue.announced(plan, ink),
         copies.announced(plan, ink),
         _way_back(plan, ink),
         _support(view, ink),

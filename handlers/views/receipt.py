@@ -7,7 +7,7 @@ from bot.model.doors import RequestView
 from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.texts import listed, number, say
-from handlers.views import copies, plan, progress, request_card
+from handlers.views import copies, plan, progress, request_card, residue
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, moment, safe, size
@@ -39,6 +39,7 @@ def render(view: RequestView, language: str) -> Rendered:
         parts.append(
             section(say("receipt.from-backup", language, reference=code(view.backup.reference, 1000)))
         )
+    parts += residue.found(view, language)
     parts.append(section(_remains(view, language)))
     parts += copies.checklist(view, language)
     if view.head:

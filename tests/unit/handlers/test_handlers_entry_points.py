@@ -17,11 +17,11 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from bot.approvals import again, copies
+from bot.approvals import again, copies, follow_ups
 from bot.config.types import Config
 from bot.errors import NotFound
 from bot.model.jobs import JobKind, JobState
-from bot.model.leftovers import CopyPart
+from bot.model.leftovers import CopyPart, Offer
 from bot.model.requests import Operation, State
 from bot.proofs.tickets import issue
 from handlers import door
@@ -208,6 +208,15 @@ def removed(doorway: Doorway) -> Scene:
     return Scene(request_id, doorway.slack.of_kind("receipt")[-1]["ts"])
 
 
+def left_over(doorway: Doorway) -> Scene:
+    """Another customer still names the one who is gone."""
+    scene = removed(doorway)
+    with doorway.house.store.transact() as work:
+        request = doorway.house.ground.lock(work, scene.request)
+        follow_ups.keep(work, request, [Offer(0, "customer", ("17",))], doorway.house.now)
+    return scene
+
+
 def ticked(doorway: Doorway) -> Scene:
     scene = removed(doorway)
     with doorway.house.store.transact() as work:
@@ -331,6 +340,7 @@ WAYS: dict[str, Way] = {
     "click go-on": Way(half_removed, click("go-on", "card"), "U0ALICE"),
     "click try-again": Way(asked_in_vain, click("try-again", "card", "{0.token}"), "U0ALICE", shows=True),
     "click restore": Way(backed_up, click("restore", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
+    "click follow-up": Way(left_over, click("follow-up", "card", "{0.request}.0"), "U0ALICE", shows=True),
     "click copy-done": Way(removed, click("copy-done", "card", "{0.request}.0"), "U0DAN"),
     "click copy-reopen": Way(ticked, click("copy-reopen", "card", "{0.request}.0"), "U0DAN"),
     "word enrol": Way(nothing, word("enrol"), "U0DAN", shows=True, open_to=ANYBODY),

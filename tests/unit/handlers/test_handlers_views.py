@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bot.model.choices import Mode, RestoreChoice
 from bot.model.doors import Answer, KeptBackup, Personal, RequestView, Wish
 from bot.model.jobs import JobKind, JobState
+from bot.model.people import Actor
 from bot.model.quorums import SlotSpec, simple
 from bot.model.requests import (
     CLOSED,
@@ -391,6 +392,9 @@ class _Reading:
         return None
 
     def wished(self, token: str, by: str) -> Wish | None:
+        return None
+
+    def follow_up(self, request_id: int, number: int, actor: Actor) -> Wish | None:
         return None
 
 
