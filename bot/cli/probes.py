@@ -148,9 +148,23 @@ def _columns(name: str, record: str, spec: Record, catalogue: Catalogue) -> Iter
         return
     if not table.key:
         yield item(Level.ERROR, "cli.check.no-key", target=name, what=record, table=spec.table)
-    for column in (*spec.find_by, *spec.label_columns):
+    identifiers = spec.residue.identifiers if spec.residue else ()
+    for column in (*spec.find_by, *spec.label_columns, *identifiers):
         if table.column(column) is None:
             yield _no_column(name, record, spec.table, column, catalogue)
+    for place in spec.residue.look_in if spec.residue else ():
+        yield from _elsewhere(name, record, place, catalogue)
+
+
+def _elsewhere(name: str, record: str, place: str, catalogue: Catalogue) -> Iterator[Item]:
+    """A column in which somebody may be named."""
+    table, _, column = place.rpartition(".")
+    there = catalogue.tables.get(table)
+    if there is None:
+        known = _known(catalogue)
+        yield item(Level.ERROR, "cli.check.no-table", target=name, what=record, table=table, known=known)
+    elif there.column(column) is None:
+        yield _no_column(name, record, table, column, catalogue)
 
 
 def _soft_references(name: str, target: Target, session: Session, catalogue: Catalogue) -> Iterator[Item]:

@@ -40,12 +40,11 @@ def found(view: RequestView, language: str) -> list[Block | None]:
     lines = [f"*{say('receipt.residue-after', language)}*"]
     ink = Ink(language)
     for part in parts[:_SHOWN]:
-        line = f"• {ink.code(part.place, 120)}  {_counted(part, language)}"
-        if part.place in before:
-            line = say(
-                "receipt.residue-line", language, line=line, before=_counted(before[part.place], language)
-            )
-        lines.append(line)
+        now = _counted(part, language)
+        then = _counted(before[part.place], language) if part.place in before else ""
+        key = "receipt.residue-same" if then == now else "receipt.residue-line"
+        said = say(key, language, now=now, before=then)
+        lines.append(f"• {ink.code(part.place, 120)}  {said}")
     if len(parts) > _SHOWN:
         lines.append(say("plan.more", language, n=len(parts) - _SHOWN))
     buttons = [

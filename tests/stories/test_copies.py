@@ -11,6 +11,7 @@ from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
+from tests.stories.town import ask, thread, town
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +73,7 @@ def test_the_plan_announces_them_and_people_tick_them_off(rig: Rig) -> None:
     since = press(rig, "U0BOB", "copy-done", 0)
     assert "Ticked off and recorded: Search index" in rig.told("U0BOB", since)
     rig.wait(lambda: "1 of 2 ticked off" in shown_text(receipt(rig)), "the receipt should be redrawn")
-    assert "Search index* – <@U0BOB>" in shown_text(receipt(rig))
+    assert "Search index – <@U0BOB>" in shown_text(receipt(rig))
 
     press(rig, "U0BOB", "copy-reopen", 0)
     rig.wait(lambda: ticks(rig) == [None, None], "undo")
@@ -88,6 +89,22 @@ def test_the_plan_announces_them_and_people_tick_them_off(rig: Rig) -> None:
         "copy-done Newsletter",
         "copies-done",
     ]
+
+
+def test_a_teardown_asks_for_them_once_everything_is_gone(tmp_path: Path) -> None:
+    def change(text: str) -> str:
+        return text.replace("    soft_references:\n", COPIES, 1)
+
+    with town(tmp_path, grace="6s", change=change) as (rig, _):
+        ballot = ask(rig)
+        assert "2 other things hold copies" in thread(rig, ballot)
+        rig.approve(ballot)
+        rig.wait_state(1, "set-aside")
+        assert "ticked off" not in shown_text(receipt(rig))
+        assert rig.wait_state(1, "succeeded", "held", "failed", patience=60) == "succeeded"
+        rig.slack.wait_for(lambda: "0 of 2 ticked off" in shown_text(receipt(rig)), 30)
+        press(rig, "U0BOB", "copy-done", 1)
+        rig.wait(lambda: ticks(rig) == [None, "U0BOB"], "the tick")
 
 
 def test_a_late_second_click_hears_who_was_first(rig: Rig) -> None:

@@ -1,5 +1,6 @@
 """``check`` and ``policy simulate``: what can be known before the start."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -96,6 +97,18 @@ def test_check_finds_every_wrong_name_in_the_system_at_once(installation: Instal
     answer = installation.command("check")
     assert answer.code == 1
     assert {"mail", "nick", "notice"} <= {word.strip("“”,.") for word in answer.out.split()}
+
+
+def test_columns_in_which_somebody_may_be_named_are_looked_for(installation: Installation) -> None:
+    text = installation.config.read_text(encoding="utf-8")
+    wrong = "residue: {identifiers: [mail], look_in: [notes.nobody, memos.body, notes.body]}"
+    changed = re.sub(r"(customer: \{table: customers, find_by: \[[^]]*\])", rf"\1, {wrong}", text, count=1)
+    assert changed != text
+    installation.config.write_text(changed, encoding="utf-8")
+    errors = " ".join(levels(installation)["error"])
+    for missing in ("“customers” has no column “mail”", "“notes” has no column “nobody”", "“memos”"):
+        assert missing in errors
+    assert "“body”" not in errors
 
 
 def test_check_finds_what_the_schema_does_not_allow_of_links_with_its_line(
