@@ -209,7 +209,8 @@ class Session(Protocol):
 
         A column of a bounded type names what it holds, compared as text. One for long texts, documents or
         bytes names every text of six characters or more that stands somewhere in it, also as JSON writes it.
-        Wildcards are characters; the case of the letters A to Z does not count in a text with ``@``.
+        Wildcards are characters; the case of the letters A to Z does not count in a text with ``@``, that
+        of others may not.
 
         Raises:
             TargetDown: ``target.too-slow`` after ``seconds``; the session can be used on.

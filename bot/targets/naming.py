@@ -18,9 +18,9 @@ def is_long(declared: str) -> bool:
 
     A bounded one holds one value: a mail address, not a letter.
     """
-    if _BOUNDED.match(declared):
-        return False
-    return declared.endswith("[]") or _LONG.fullmatch(declared.partition("(")[0].strip()) is not None
+    if declared.endswith("[]"):
+        return True
+    return not _BOUNDED.match(declared) and _LONG.fullmatch(declared.partition("(")[0].strip()) is not None
 
 
 def ignores_case(text: str) -> bool:
