@@ -14,7 +14,15 @@ from bot.model.leftovers import Offer, ResiduePart
 from bot.model.plans import Plan, Subject
 from bot.operations import residue
 from bot.targets.base import Catalogue, Named, Session, Table, TableColumn
-from tests.fakes.operations import Bench, RecordingGate, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import (
+    Bench,
+    PostgresqlBench,
+    RecordingGate,
+    make_bench,
+    mysql_bench,
+    postgresql_bench,
+)
+from tests.unit.operations.test_postgresql_attacks import role
 
 SCHEMA = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR(100), phone VARCHAR(40), boss INTEGER REFERENCES customers (id));
@@ -137,6 +145,19 @@ def test_a_restore_brings_back_all_of_it(bench: Bench) -> None:
     before = bench.dump()
     bench.restore(bench.delete("1"))
     assert bench.dump() == before
+
+
+@pytest.mark.parametrize("bench", ["postgresql"], indirect=True)
+def test_what_our_user_may_not_read_is_unknown_and_the_rest_is_counted(bench: Bench) -> None:
+    """Only this server shows tables that may not be read."""
+    assert isinstance(bench, PostgresqlBench)
+    tables = "customers, orders, leads, inboxes"
+    with role(bench, f"SELECT, INSERT, UPDATE, DELETE ON {tables}") as limited:
+        order = limited.order("1")
+        assert counts(order.plan.residue)["audit.payload"] == "unreadable"
+        assert counts(order.plan.residue)["leads.body"] == 1
+        left = counts(limited.run(order).residue)
+    assert (left["audit.payload"], left["inboxes.note"]) == ("unreadable", 2)
 
 
 class Odd:
