@@ -15,7 +15,8 @@ from bot.sandbox.slack.workspace import Message
 from tests.fakes.servers import postgresql_database
 from tests.stories.rig import Rig
 
-pytestmark = pytest.mark.slow
+# Twice it waits for a sweep that comes once a minute.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 NAME, MAIL, PHONE = "Ada Lovelace", "ada@example.com", "+44 1815 1852"
 REASON = "Löschwunsch-4711-der-Gräfin"
