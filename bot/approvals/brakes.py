@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bot.approvals import part_way
 from bot.approvals.aside import is_aside
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground
@@ -47,6 +48,8 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
     answer = _brake(ground, work, request, actor, now)
     if answer is not None:
         return answer
+    if part_way.stop(ground, work, request, work.jobs.latest(request.id), actor.user, now):
+        return Answer("brake.stopped-part-way", {"number": number})
     ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
     ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
     return Answer("brake.stopped", {"number": number})
@@ -160,6 +163,8 @@ def _halt(ground: Ground, work: Work, running: list[Request], actor: Actor, now:
             ground.note(work, request, "note.halting", now, **params)
             continue
         _stop_job(work, job, now)
+        if part_way.stop(ground, work, request, job, actor.user, now):
+            continue
         ground.change(work, request, "stop", now, outcome="outcome.frozen", outcome_params=params)
         ground.note(work, request, "note.stopped-by-freeze", now, requester=request.requester, **params)
     return halted

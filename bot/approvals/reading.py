@@ -8,7 +8,7 @@ from bot.approvals import again, follow_ups, intents, workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
 from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView, Wish
-from bot.model.jobs import Canary, Job, Step
+from bot.model.jobs import Backup, Canary, Job, Step
 from bot.model.people import Actor
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.proofs import SECRET
@@ -47,7 +47,7 @@ class Reading:
         """What can be brought back, newest first; of one target, or of all."""
         with self._store.read() as work:
             return [
-                KeptBackup(backup, request.number, request.requester)
+                KeptBackup(work.backups.summed(backup), request.number, request.requester)
                 for backup in work.backups.kept(target, limit)
                 if (request := work.requests.get(backup.request_id)) is not None
                 and request.number is not None
@@ -116,9 +116,7 @@ class Reading:
             verdict=verdict(revision, votes) if revision else None,
             job=job,
             steps=_steps(work, request, job),
-            backup=work.backups.get(request.backup_id)
-            if request.backup_id
-            else work.backups.of_request(request.id),
+            backup=_backup(work, request),
             frozen=work.targets.frozen(request.target),
             worker_alive=bool(workers.at_work(work, self._clock())),
             support=target.support if target else None,
@@ -132,6 +130,12 @@ class Reading:
             ticks=work.copies.of(request.id),
             follow_ups=follow_ups.there(work, request) if job and job.facts.get("residue") else (),
         )
+
+
+def _backup(work: Work, request: Request) -> Backup | None:
+    named = request.backup_id
+    found = work.backups.get(named) if named else work.backups.of_request(request.id)
+    return None if found is None else work.backups.summed(found)
 
 
 def _steps(work: Work, request: Request, job: Job | None) -> tuple[Step, ...]:

@@ -83,7 +83,7 @@ JOB: Mapping[JobState, Mapping[str, JobState]] = {
         "not-committed": JobState.RUNNING,
         "hold": JobState.HELD,
     },
-    JobState.COMMITTED: {"finish": JobState.DONE, "hold": JobState.HELD},
+    JobState.COMMITTED: {"next": JobState.RUNNING, "finish": JobState.DONE, "hold": JobState.HELD},
     JobState.HELD: {"stop": JobState.STOPPED},
     JobState.DONE: {},
     JobState.TURNED_AWAY: {},

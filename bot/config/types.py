@@ -170,6 +170,13 @@ class Builtin(Frozen):
         return self
 
 
+class Segments(Frozen):
+    """How a set of more than ``above`` rows is deleted: record by record, at most ``pace`` rows a second."""
+
+    above: Annotated[StrictInt, Field(ge=1)] = 100_000
+    pace: Annotated[StrictInt, Field(ge=1)] | None = None
+
+
 class Target(Frozen):
     """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``.
 
@@ -186,6 +193,7 @@ class Target(Frozen):
     database: Database
     records: Table[Record] = Field(default_factory=lambda: MappingProxyType({}))
     soft_references: tuple[SoftReference, ...] = ()
+    segments: Segments = Segments()
     ignored_references: tuple[Annotated[str, AfterValidator(values.place)], ...] = ()
     attachments: tuple[Attachment, ...] = ()
     copies: Copies = ()

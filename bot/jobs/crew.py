@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
 
-from bot.approvals import copies, execution, follow_ups, revisions
+from bot.approvals import copies, execution, follow_ups, part_way, revisions
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.audit.opening import sign_log
@@ -25,8 +26,9 @@ from bot.errors import (
     TargetDown,
     whereabouts,
 )
-from bot.jobs import permit
+from bot.jobs import pacing, permit
 from bot.jobs.canary import Take
+from bot.jobs.closing import close
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Result
@@ -34,6 +36,7 @@ from bot.jobs.system_crew import SystemCrew
 from bot.jobs.work_orders import Hands
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.requests import Operation, Request, State
+from bot.model.segments import added_up, progress
 from bot.operations.gate import Drifted
 from bot.store.unit_of_work import Store, Work
 
@@ -90,10 +93,17 @@ class Crew:
         return str(self._load(job_id)[0].state)
 
     def _go_on(self, job: Job, request: Request) -> None:
+        """To the end; what is done in segments, one after the other."""
+        self._turn(job, request)
+        while (job := self._still(job)).state is JobState.RUNNING and progress(job.facts).part_way:
+            self._turn(job, request)
+
+    def _turn(self, job: Job, request: Request) -> None:
         try:
             if job.state is JobState.COMMITTING:
                 job = self._settle(job, request)
             if job.state is JobState.RUNNING:
+                self._between(job)
                 self._attempts(job, request)
         except (BooksDown, TakenOver):
             raise
@@ -107,6 +117,12 @@ class Crew:
             # The text of the error may hold values of rows.
             log.error("job failed", action="job-failed", job=job.id, error=whereabouts(error))  # noqa: TRY400
             self._failed(job, Broken("job.broken", code=type(error).__name__))
+
+    def _between(self, job: Job) -> None:
+        target = self.ground.config.targets.get(job.target)
+        if target is not None:
+            gate = self.gatekeeper(self.store, self.ground, self.clock, job)
+            pacing.between(job, target.segments, gate, self.clock, self.rest)
 
     def _begin(self, job_id: str) -> tuple[Job, Request]:
         """Take the job up: from here on a worker that had it before can do nothing more about it."""
@@ -131,39 +147,15 @@ class Crew:
             facts = {**job.facts, "head": head}
             after = move_job(job.state, "finish")
             work.jobs.save(job.id, job.state, state=after, facts=facts, ended_at=now)
-            self._close(work, job, locked, now)
+            close(self.ground, work, job, locked, now)
             if job.kind is JobKind.PURGE or request.operation is Operation.DELETE_RECORDS:
                 copies.begin(work, locked, now)
-            work.outbox.want(
-                f"receipt:{request.id}",
-                "receipt",
-                request.channel,
-                now,
-                request_id=request.id,
-                revision=request.revision,
-            )
+            part_way.want_receipt(work, request, now)
         self.store.database.forget()
         return str(JobState.DONE)
 
     def _system_crew(self) -> SystemCrew:
         return SystemCrew(self.store, self.ground, self.hands.whole_systems, self.clock, self.gatekeeper)
-
-    def _close(self, work: Work, job: Job, request: Request, now: datetime) -> None:
-        """The request is done; a teardown ends its first job set aside, and its last one as it was wanted."""
-        if request.operation is not Operation.TEARDOWN:
-            self.ground.change(work, request, "succeed", now, outcome="outcome.done")
-        elif job.kind is JobKind.RUN:
-            until = now + self.ground.config.targets[request.target].grace
-            self.ground.change(work, request, "set-aside", now, outcome=None, grace_until=until)
-            told = int(until.timestamp())
-            self.ground.note(work, request, "note.set-aside", now, requester=request.requester, until=told)
-        elif job.kind is JobKind.PURGE:
-            self.ground.change(work, request, "succeed", now, outcome="outcome.done")
-            self.ground.note(work, request, "note.purged", now, requester=request.requester)
-        else:
-            params = {"user": request.put_back_by or ""}
-            self.ground.change(work, request, "stop", now, outcome="outcome.put-back", outcome_params=params)
-            self.ground.note(work, request, "note.put-back", now, requester=request.requester)
 
     def _load(self, job_id: str) -> tuple[Job, Request]:
         with self.store.read() as work:
@@ -258,10 +250,18 @@ class Crew:
         with self.store.transact() as work:
             found, request = self._lock(work, job.id, job)
             after = move_job(found.state, "committed")
-            if not work.jobs.save(job.id, found.state, state=after, facts={**found.facts, **result.facts}):
+            changes: dict[str, Any] = {"facts": {**found.facts, **result.facts}}
+            if result.segments:
+                changes["facts"] = added_up(found.facts, result.facts, result.segments)
+                part = progress(changes["facts"])
+                if part.part_way:
+                    after = move_job(after, "next")
+                    changes |= {"backup_id": None, "transaction": None}
+            if not work.jobs.save(job.id, found.state, state=after, **changes):
                 return
             if result.backup is not None and work.backups.get(result.backup.id) is None:
                 work.backups.add(result.backup)
+                work.backups.keep_together(result.backup)
             follow_ups.keep(work, request, result.offers, now)
             body = {"job": job.id, "backup": result.backup.id if result.backup else None}
             self.ground.log(work, "committed", request, body, now)
@@ -284,9 +284,12 @@ class Crew:
             job, locked = self._lock(work, ours.id, ours)
             if job.state is not JobState.RUNNING:
                 return
-            work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
-            self.ground.change(work, locked, "drift", now, starts_at=None)
-            self.ground.note(work, locked, "note.drift", now)
+            if progress(job.facts).part_way:
+                self._end(work, job, "hold", "hold", None)
+            else:
+                work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
+                self.ground.change(work, locked, "drift", now, starts_at=None)
+                self.ground.note(work, locked, "note.drift", now)
             for told in drifted.drift.differences:
                 self.ground.note(work, locked, told.key, now, **told.params)
 
@@ -380,7 +383,11 @@ class Crew:
         found, request = self._lock(work, job.id, job)
         if found.state is not job.state:
             return False
+        part = progress(found.facts)
+        move = "hold" if part.part_way else move
         work.jobs.save(job.id, found.state, state=move_job(found.state, move), ended_at=now)
-        if request.state is State.RUNNING:
+        if request.state is State.RUNNING and part.part_way:
+            part_way.hold(self.ground, work, request, part, error, now)
+        elif request.state is State.RUNNING:
             execution.end(self.ground, work, request, event, now, error)
         return True

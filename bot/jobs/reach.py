@@ -23,11 +23,15 @@ from bot.targets.base import RecordTarget
 
 @dataclass(frozen=True)
 class Result:
-    """What a committed job adds to the books: facts, its backup, what a follow-up may ask for."""
+    """What was committed adds to the books: facts, its backup, what a follow-up may ask for.
+
+    ``segments``: it was one of so many; 0: it was everything.
+    """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     backup: Backup | None = None
     offers: tuple[Offer, ...] = ()
+    segments: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,13 @@ from bot.errors import Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Reach, Result, told
 from bot.jobs.restores import Restores, brought_back
+from bot.jobs.segment_orders import next_segment, segments_of
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.leftovers import Offer, ResiduePart, residue_data
 from bot.model.plans import Plan, Subject
 from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
+from bot.model.segments import progress
 from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
 from bot.operations.gate import DeleteOrder
@@ -74,8 +76,10 @@ class Hands(Reach):
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"], "problem": told(problem)}
-        left, offers = self._residue(job, request, target) if verdict == "committed" else ((), ())
-        return verdict, Result({**facts, **_left(left)}, self.book(request, sealed, 0.0), offers)
+        of, done = segments_of(opened.manifest), progress(job.facts).done + 1
+        looked = verdict == "committed" and done >= of
+        left, offers = self._residue(job, request, target) if looked else ((), ())
+        return verdict, Result({**facts, **_left(left)}, self.book(request, sealed, 0.0), offers, of)
 
     def _residue(
         self, job: Job, request: Request, target: RecordTarget
@@ -175,6 +179,8 @@ class Hands(Reach):
             facts={"request": request.number or 0, "job": job.id, "plan": revision.digest},
         )
         target = self.target(request.target)
+        if plan.segments:
+            order = next_segment(order, target, progress(job.facts).done, self._before(request))
         done = delete_records.run(order, target, self.vault, gate)
         facts = {
             "rows": dict(done.rows),
@@ -186,7 +192,12 @@ class Hands(Reach):
             "engine": target.identity["kind"],
             **_left(done.residue),
         }
-        return Result(facts, self.book(request, done.backup, done.test_restore_seconds), done.offers)
+        booked = self.book(request, done.backup, done.test_restore_seconds)
+        return Result(facts, booked, done.offers, len(plan.segments))
+
+    def _before(self, request: Request) -> Backup | None:
+        with self.store.read() as work:
+            return work.backups.of_request(request.id)
 
     def _allowance(self, request: Request, revision: Revision, plan: Plan) -> int:
         """How many more rows may go than were approved: what was allowed then and still is."""

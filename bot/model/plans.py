@@ -134,6 +134,14 @@ class FilesPart:
 
 
 @dataclass(frozen=True)
+class SegmentPart:
+    """One transaction of a large operation: its rows, and the digest of its own plan without warnings."""
+
+    rows: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """A resolved operation, in the order people read it.
 
@@ -146,6 +154,7 @@ class Plan:
     that go, or come back, with the rows that name them. ``overwritten``: rows that are there and different,
     and get their old values. ``choice``: how a restore differs from all or nothing. ``copies``: what people
     see to by hand afterwards. ``residue``: rows that stay and name the same people, when it was made.
+    ``segments``: the transactions it takes, in their order, when it is too large for one.
     """
 
     operation: Operation
@@ -169,6 +178,7 @@ class Plan:
     choice: Chosen | None = None
     copies: tuple[CopyPart, ...] = ()
     residue: tuple[ResiduePart, ...] = ()
+    segments: tuple[SegmentPart, ...] = ()
 
     @classmethod
     def bare(
@@ -201,6 +211,8 @@ class Plan:
             heir["copies"] = [[one.name, one.role] for one in self.copies]
         if self.residue:
             heir["residue"] = residue_data(self.residue)
+        if self.segments:
+            heir["segments"] = [[one.rows, one.digest] for one in self.segments]
         return (
             system
             | people
@@ -254,6 +266,7 @@ class Plan:
             choice=Chosen.from_data(data["choice"]) if "choice" in data else None,
             copies=copies_in(data),
             residue=residue_in(data.get("residue")),
+            segments=tuple(SegmentPart(*one) for one in data.get("segments", ())),
         )
 
     def canonical(self) -> bytes:
@@ -291,7 +304,8 @@ class Subject:
     ``roots`` are the keys of the rows that were asked for. ``marks`` are the keyed hashes of all keys by
     table or link, kept so that a rule which allows a few more rows can be judged exactly; None when there are
     too many, and then nothing may change. ``heir``: to whom goes what is not deleted. ``column``: where alone
-    the values were looked for.
+    the values were looked for. ``segments``: for each segment of the plan its label, and the
+    values that name its roots.
     """
 
     record: str
@@ -303,6 +317,7 @@ class Subject:
     heir: Heir | None = None
     column: str | None = None
     identifiers: tuple[str, ...] = ()
+    segments: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def to_json(self) -> str:
         """The subject as JSON; ``from_json`` reads it back exactly."""
@@ -320,6 +335,7 @@ class Subject:
                 **({} if self.heir is None else {"heir": self.heir.to_data()}),
                 **({} if self.column is None else {"column": self.column}),
                 **({"identifiers": list(self.identifiers)} if self.identifiers else {}),
+                **({"segments": [[label, list(of)] for label, of in self.segments]} if self.segments else {}),
             },
             ensure_ascii=True,
         )
@@ -345,4 +361,5 @@ class Subject:
             heir=Heir.from_data(data["heir"]) if "heir" in data else None,
             column=data.get("column"),
             identifiers=tuple(data.get("identifiers", ())),
+            segments=tuple((label, tuple(of)) for label, of in data.get("segments", ())),
         )

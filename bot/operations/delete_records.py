@@ -6,8 +6,8 @@ the commit leaves the target as it was and removes the attempt's backup.
 """
 
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -15,28 +15,27 @@ from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
 from bot.errors import Broken, CountersignError, NotOurs, Refused
 from bot.model.backups import SealedBackup
+from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
-from bot.model.plans import Part, Plan, Subject, hash_marks
+from bot.model.plans import Part, Plan, Subject, Told, hash_marks
 from bot.operations import archived, attached, heirs, preflight, residue
 from bot.operations.archived import Settled
-from bot.operations.copies import copies_of
 from bot.operations.deleting import (
     Deleted,
     copy_out,
     delete,
     extra_for,
-    plan_of,
     prove_restore,
     recompute,
     roots_hash,
 )
-from bot.operations.gate import DeleteOrder, DeleteOutcome, Gate
+from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
 from bot.operations.looking import verify
-from bot.operations.preflight import Closure, closure_of, identity_hash, survey, warnings
+from bot.operations.preflight import Closure, Ground, identity_hash, survey, warnings
 from bot.operations.schema_drift import require_schema
-from bot.operations.selecting import label_of, people_of, people_warning, record_of, resolve
+from bot.operations.wishing import Asked, in_segments, look
 from bot.targets.attachments import Attached
-from bot.targets.base import RecordTarget, Session
+from bot.targets.base import Edge, RecordTarget, Session
 
 
 def plan(  # noqa: PLR0913 - a wish has this many parts
@@ -59,36 +58,58 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         CannotProve: something could not be counted or identified exactly.
         TargetDown: the database cannot be used.
     """
-    kind = record_of(spec, record)
+    asked = Asked(target, spec, record, hash_key, heir, column)
+    with _looking(asked) as (session, ground, naming):
+        whole = look(session, ground, naming, asked, values)
+        found = whole.found
+        told = (
+            *warnings(session, target, ground, found.measured, spec.max_lock.total_seconds()),
+            *whole.told,
+            *heirs.told(found, whole.subject.heir),
+            *attached.told(found),
+        )
+        segments, said = in_segments(session, ground, naming, asked, whole)
+        places = asked.kind.residue.look_in if asked.kind.residue else ()
+        # Last, for it may take all the time there is.
+        elsewhere = residue.look(session, places, whole.subject.identifiers)
+    parts = tuple(one.part for one in segments)
+    made = replace(whole.plan, warnings=(*told, *said), segments=parts, residue=residue.parts(elsewhere))
+    made = replace(made, steps=residue.steps(made))
+    return made, replace(whole.subject, segments=tuple((one.label, one.values) for one in segments))
+
+
+def plan_segment(asked: Asked, who: Subject, plan: Plan, done: int) -> tuple[Plan, Subject]:
+    """The segment after ``done`` others of a large plan, found anew: its own plan and whom it is about.
+
+    Raises:
+        Drifted: it is not what was approved.
+        TargetDown: the database cannot be used.
+    """
+    part, (label, values) = plan.segments[done], who.segments[done]
+    try:
+        with _looking(asked) as (session, ground, naming):
+            found = look(session, ground, naming, asked, values)
+    except Refused:
+        found = None
+    if (
+        found is None
+        or (found.plan.rows, found.plan.digest()) != (part.rows, part.digest)
+        or (found.subject.label, found.subject.heir) != (label, who.heir)
+    ):
+        told = Told("drift.segment", {"number": done + 1, "of": len(plan.segments)})
+        raise Drifted(asked.target.name, Drift(drifted=True, differences=(told,)))
+    return found.plan, found.subject
+
+
+@contextmanager
+def _looking(asked: Asked) -> Iterator[tuple[Session, Ground, tuple[Edge, ...]]]:
+    target, spec, kind = asked.target, asked.spec, asked.kind
     with target.reading() as session:
         ground = survey(session, target.name, kind.table, spec.soft_references, kind.links)
         naming = attached.links(session, target.name, spec.attachments, ground)
         preflight.require_rights(session, target.name, (*ground.needs, *attached.needs(naming)))
         session.prepare(ground.reach.tables, (*ground.reach.changed, *naming))
-        roots = resolve(session, target.name, kind, values, column)
-        session.seed(kind.table, roots)
-        table, rows = ground.catalogue.tables[kind.table], list(session.rows(kind.table))
-        label, people = label_of(kind, table, rows, values), people_of(kind, table, rows)
-        found = closure_of(session, ground, hash_key)
-        found = attached.added(session, found, spec.attachments, naming, hash_key)
-        named = heirs.find(session, target.name, kind, heir) if heir else None
-        heirs.require(session, found, named, hash_key)
-        told = (
-            *warnings(session, target, ground, found.measured, spec.max_lock.total_seconds()),
-            *people_warning(kind, table, rows),
-            *heirs.told(found, named),
-            *attached.told(found),
-        )
-        texts = residue.identifiers(kind, table, rows)
-        # Last, for it may take all the time there is.
-        elsewhere = residue.look(session, kind.residue.look_in, texts) if kind.residue else ()
-    asked = roots_hash(hash_key, kind.table, roots)
-    bound = heirs.hash_of(hash_key, kind.table, named)
-    made = plan_of(target, record, found, asked, told, bound)
-    made = replace(made, people=people, copies=copies_of(spec), residue=residue.parts(elsewhere))
-    steps = residue.steps(made)
-    who = Subject(record, tuple(values), label, kind.table, roots, found.measured.few, named, column, texts)
-    return replace(made, steps=steps), who
+        yield session, ground, naming
 
 
 def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> DeleteOutcome:

@@ -1,10 +1,10 @@
 """Permits, jobs, steps, backups and freezes."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
 
 from bot.model.jobs import Backup, Job, JobKind, JobState, Step, StepState
 from bot.model.requests import Freeze, Permit
@@ -239,12 +239,36 @@ class Backups:
         return [Backup(**_values(row)) for row in self._connection.execute(query)]
 
     def kept(self, target: str | None, limit: int) -> list[Backup]:
-        """Those that can be restored, newest first; of one target, or of all."""
-        query = select(t.backups).where(t.backups.c.state == "kept")
+        """The newest of each request that can be restored, newest first; of one target, or of all."""
+        newer = t.backups.alias()
+        # One that a later segment follows is named by its reference too.
+        last = ~exists().where(
+            newer.c.request_id == t.backups.c.request_id,
+            newer.c.state == "kept",
+            newer.c.created_at > t.backups.c.created_at,
+        )
+        query = select(t.backups).where(t.backups.c.state == "kept", last)
         if target is not None:
             query = query.where(t.backups.c.target == target)
         query = query.order_by(t.backups.c.created_at.desc()).limit(limit)
         return [Backup(**_values(row)) for row in self._connection.execute(query)]
+
+    def summed(self, backup: Backup) -> Backup:
+        """A backup with rows, bytes and time of all segments that its reference names."""
+        columns = t.backups.c
+        query = select(
+            func.sum(columns.rows), func.sum(columns.size), func.sum(columns.test_restore_ms)
+        ).where(t.backups.c.request_id == backup.request_id, t.backups.c.created_at <= backup.created_at)
+        rows, size, spent = self._connection.execute(query).one()
+        return replace(backup, rows=int(rows), size=int(size), test_restore_ms=int(spent))
+
+    def keep_together(self, backup: Backup) -> None:
+        """What the reference of this backup names besides is kept as long as itself."""
+        self._connection.execute(
+            update(t.backups)
+            .where(t.backups.c.request_id == backup.request_id, t.backups.c.state == "kept")
+            .values(keep_until=backup.keep_until)
+        )
 
     def any(self) -> bool:
         """Whether a backup was ever relied on: then the master key must not be made anew."""

@@ -228,6 +228,12 @@ class Session(Protocol):
             CannotProve: a row's key holds NULL, so that nothing identifies it.
         """
 
+    def forget(self) -> None:
+        """Empty every key set and link set, and give the statements that follow their time again.
+
+        Locks that a writing session holds stay.
+        """
+
     def pointing(self, edge: Edge) -> int:
         """How many rows of the child point at the parent's key set and are not in the child's own.
 

@@ -159,6 +159,13 @@ class MysqlSession(MysqlNaming, MysqlMeeting):
             self._solid(child)
         return new
 
+    def forget(self) -> None:
+        """See ``Session``."""
+        for work in (*self._keys.values(), *self._links.values()):
+            self._run(f"DELETE FROM {work.path}", work.table)
+        self._in_time()
+        self.extend()
+
     def pointing(self, edge: Edge) -> int:
         """See ``Session``."""
         return self._number(f"SELECT COUNT(*) FROM {self._outside(edge)}{self._locked()}", edge.child)

@@ -130,6 +130,13 @@ class PostgresqlSession(PostgresqlNaming):
             self._solid(child)
         return new
 
+    def forget(self) -> None:
+        """See ``Session``."""
+        for work in (*self._keys.values(), *self._links.values()):
+            self._run(f"DELETE FROM {work.path}", work.table)
+        self._in_time()
+        self.extend()
+
     def pointing(self, edge: Edge) -> int:
         """See ``Session``."""
         outside = self._outside(edge)

@@ -36,6 +36,7 @@ class SqliteSession(Deadline):
         self._keys: dict[str, str] = {}
         self._links: dict[Edge, str] = {}
         self._stages: dict[str, Stage] = {}
+        self._noted = 0
 
     def catalogue(self) -> Catalogue:
         """See ``Session``."""
@@ -155,13 +156,21 @@ class SqliteSession(Deadline):
             self._solid(edge.child, child, len(key))
         return new
 
+    def forget(self) -> None:
+        """See ``Session``."""
+        for name in (*self._keys.values(), *self._links.values()):
+            self._run(f"DELETE FROM temp.{name}", "")
+        self._in_time()
+        self.extend()
+
     def pointing(self, edge: Edge) -> int:
         """See ``Session``."""
         return self._number(f"SELECT count(*) FROM {self._outside(edge)}", edge.child)
 
     def note(self, edge: Edge) -> int:
         """See ``Session``."""
-        name = f"n{len(self._links)}"
+        name = f"n{self._noted}"
+        self._noted += 1
         key = self._table(edge.child).key
         columns = [*sql.renamed("c", key, "k"), *sql.renamed("c", edge.child_columns, "v")]
         self._run(

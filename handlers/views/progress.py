@@ -3,6 +3,7 @@
 from bot.model.doors import RequestView
 from bot.model.jobs import StepState
 from bot.model.requests import State
+from bot.model.segments import progress
 from bot.texts import DEFAULT_LANGUAGE, catalogue, say
 from handlers.views.mrkdwn import safe
 
@@ -25,7 +26,21 @@ def steps(view: RequestView, language: str) -> str | None:
         shown.append(say("card.steps.more", language, n=len(lines) - 40))
     done = sum(step.state is StepState.DONE for step in view.steps)
     first = say("card.steps", language, done=done, n=max(len(lines), len(view.steps)))
-    return "\n".join([f"*{first}*", *shown])
+    return "\n".join([*segments(view, language), f"*{first}*", *shown])
+
+
+def segments(view: RequestView, language: str) -> list[str]:
+    """How much of a large operation is done for good, and about how long the rest takes; empty for others."""
+    planned = (view.revision.plan.get("segments") if view.revision else None) or ()
+    if not planned or view.job is None:
+        return []
+    part, total = progress(view.job.facts), sum(int(one[0]) for one in planned)
+    line = say("card.segments", language, done=part.done, n=len(planned), rows=part.rows, total=total)
+    begun, seen = view.job.started_at, view.steps[-1].started_at if view.steps else None
+    if not (part.rows and begun and seen) or view.request.state is not State.RUNNING:
+        return [line]
+    left = (seen - begun).total_seconds() / part.rows * (total - part.rows)
+    return [f"{line} {say('card.segments.left', language, n=max(1, round(left / 60)))}"]
 
 
 def in_short(view: RequestView, language: str) -> str | None:

@@ -6,8 +6,10 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
+from bot.model.segments import progress
 from bot.texts import listed, number, say
-from handlers.views import copies, plan, progress, request_card, residue
+from handlers.views import copies, plan, request_card, residue
+from handlers.views import progress as running
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, moment, safe, size
@@ -29,12 +31,15 @@ def render(view: RequestView, language: str) -> Rendered:
     parts: list[Block | None] = [
         header(first),
         section(_done(view, language)),
-        *(section(text) for text in plan.tables(data, request.operation, Ink(language))),
+        *(section(text) for text in _tables(view, language)),
         section(_handed_over(view, language)),
         section(plan.files(data, f"receipt.files.{request.operation}", Ink(language))),
     ]
     if backup is not None:
         parts += _backup(backup, language)
+        of = progress(view.job.facts) if view.job else None
+        if of is not None and of.done > 1:
+            parts.append(section(say("receipt.parts", language, n=of.done)))
     elif view.backup is not None and request.operation is Operation.RESTORE:
         parts.append(
             section(say("receipt.from-backup", language, reference=code(view.backup.reference, 1000)))
@@ -73,13 +78,28 @@ def _done(view: RequestView, language: str) -> str:
     """What happened; "verified" is said only when the last look found it so."""
     request = view.request
     counted = request_card.rows_line(view, language) or say("receipt.nothing-counted", language)
-    problem = view.job.facts.get("problem") if view.job else None
-    facts = {"target": safe(request.target), "counted": counted}
+    facts = view.job.facts if view.job else {}
+    part, problem = progress(facts), facts.get("problem")
+    if part.part_way:
+        counted = say("receipt.part-way", language, done=part.done, of=part.of, n=part.rows)
+    said = {"target": safe(request.target), "counted": counted}
     if problem is None:
-        return say(f"receipt.done.{request.operation}", language, **facts)
-    said = say(f"receipt.unsure.{request.operation}", language, **facts)
+        return say(f"receipt.done.{request.operation}", language, **said)
     key, params = problem
-    return f"{said}\n{sentence(key, params, language)}"
+    unsure = say(f"receipt.unsure.{request.operation}", language, **said)
+    return f"{unsure}\n{sentence(key, params, language)}"
+
+
+def _tables(view: RequestView, language: str) -> list[str]:
+    """Rows by table: as planned, or those that went when not everything did."""
+    data = view.revision.plan if view.revision else {}
+    facts = view.job.facts if view.job else {}
+    if progress(facts).part_way:
+        gone = facts.get("rows") or {}
+        kept = [[part[0], gone[part[0]]] for part in data.get("tables") or () if gone.get(part[0])]
+        emptied = [[name, n, ""] for name, n in (facts.get("nullified") or {}).items() if n]
+        data = {**data, "tables": kept, "nullified": emptied, "reassigned": [], "files": []}
+    return plan.tables(data, view.request.operation, Ink(language))
 
 
 def _teardown(view: RequestView, first: str, language: str) -> Rendered:
@@ -98,7 +118,7 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     facts = view.job.facts if view.job else {}
     if facts.get("certificate"):
         parts.append(section(_certificate(facts, language)))
-    parts.append(section(progress.steps(view, language)))
+    parts.append(section(running.steps(view, language)))
     parts += copies.checklist(view, language)
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))

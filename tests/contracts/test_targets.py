@@ -17,7 +17,7 @@ import pytest
 
 from bot.errors import BadInput, Broken, CountersignError, TargetDown
 from bot.targets import open_target
-from bot.targets.base import Edge, RecordTarget, Session, Tally
+from bot.targets.base import Edge, RecordTarget, Row, Session, Tally
 from bot.texts import say
 from tests.contracts.installations import CASCADE, EMPTY, KINDS, Installation, sqlite_installation
 
@@ -85,6 +85,29 @@ def test_a_link_set_holds_keys_and_old_values_of_rows_that_stay(place: Installat
         session.grow(follow, 0)
         assert session.note(empty) == 2
         assert set(session.links(empty)) == {*place.said((1, "p1"), (4, "p1"))}
+
+
+def test_what_is_forgotten_is_found_again_as_if_for_the_first_time(place: Installation) -> None:
+    target = place.open()
+    follow, empty = edge(target, CASCADE), edge(target, EMPTY)
+
+    def walk(session: Session, parent: int) -> tuple[int, int, set[Row], set[Row]]:
+        assert session.seed("parents", place.said((parent,))) == 1
+        grown, noted = session.grow(follow, 0), session.note(empty)
+        return grown, noted, set(session.keys("children")), set(session.links(empty))
+
+    alone = []
+    for parent in (1, 2):
+        with target.reading() as session:
+            session.prepare(["parents", "children"], [empty])
+            alone.append(walk(session, parent))
+    for opened in (target.reading, target.writing):
+        with opened() as session:
+            session.prepare(["parents", "children"], [empty])
+            for parent in (1, 2, 1):
+                assert walk(session, parent) == alone[parent - 1]
+                session.forget()
+                assert not list(session.keys("children"))
 
 
 def test_finding_is_exact(place: Installation) -> None:
