@@ -8,7 +8,8 @@ from bot.jobs.crew import Crew
 from bot.model.requests import Operation, State
 from tests.fakes.operations import make_bench
 from tests.fakes.rooms import SETTINGS, House
-from tests.unit.jobs.test_crew import SCHEMA, Killed, Works
+from tests.fakes.works import Killed, Works
+from tests.unit.jobs.test_crew import SCHEMA
 
 
 @pytest.fixture
