@@ -203,27 +203,31 @@ def fail(works: Works) -> None:
 
 #: What happens in the second of three parts, how the request then stands, and what people read.
 ENDS: dict[str, tuple[Callable[[Works], None], State, str]] = {
-    "somebody presses stop": (stop, State.STOPPED, "outcome.stopped-part-way"),
-    "somebody freezes the system": (freeze, State.STOPPED, "outcome.stopped-part-way"),
-    "the database is locked": (fail, State.HELD, "outcome.part-way"),
+    "somebody presses stop": (stop, State.STOPPED, "outcome.stopped-part-way.delete-records"),
+    "somebody freezes the system": (freeze, State.STOPPED, "outcome.stopped-part-way.delete-records"),
+    "the database is locked": (fail, State.HELD, "outcome.part-way.delete-records"),
     "a row came after the vote": (
         lambda works: works.bench.sql("INSERT INTO notes VALUES (9, 2, 'new')"),
         State.HELD,
-        "outcome.part-way",
+        "outcome.part-way.delete-records",
     ),
     "the record got another name": (
         lambda works: works.bench.sql("UPDATE customers SET name = 'Eve' WHERE id = 2"),
         State.HELD,
-        "outcome.part-way",
+        "outcome.part-way.delete-records",
     ),
     "the record is gone": (
         lambda works: works.bench.sql(
             "DELETE FROM notes WHERE customer = 2; DELETE FROM customers WHERE id = 2"
         ),
         State.HELD,
-        "outcome.part-way",
+        "outcome.part-way.delete-records",
     ),
-    "the worker slept for days": (lambda works: works.house.wait(days=3), State.HELD, "outcome.part-way"),
+    "the worker slept for days": (
+        lambda works: works.house.wait(days=3),
+        State.HELD,
+        "outcome.part-way.delete-records",
+    ),
 }
 
 
