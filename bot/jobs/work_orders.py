@@ -58,7 +58,7 @@ class Hands(Reach):
         if request.operation is Operation.RESTORE and plan.system is not None:
             return brought_back(self.whole_systems.bring_back(job, request, gate))
         if request.operation is Operation.RESTORE:
-            return Restores(self).run(request, plan, gate)
+            return Restores(self).run(job, request, plan, gate)
         return self._delete(job, request, revision, plan, gate)
 
     def look(self, job: Job, request: Request) -> tuple[str, Result | None]:
@@ -97,11 +97,7 @@ class Hands(Reach):
             request = work.requests.get(job.request_id)
             booked = job.backup_id is not None and work.backups.get(job.backup_id) is not None
         if request is not None and request.operation is Operation.RESTORE and job.state is JobState.RUNNING:
-            plan = self.plan_of(job)
-            if plan is not None and plan.system is not None:
-                self.whole_systems.clear_restore(job, request)
-            elif plan is not None:
-                attached.unplace(plan.backup or "", plan.files)
+            Restores(self).clear(job, request)
         if job.backup_id is None or booked or request is None or request.operation not in DESTRUCTIVE:
             return
         attached.put_back(job.backup_id, {one.root for one in self.attachments(request.target)})

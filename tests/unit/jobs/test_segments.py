@@ -10,7 +10,7 @@ import pytest
 from bot.errors import TargetDown
 from bot.jobs.crew import Crew
 from bot.model.jobs import Job, JobState
-from bot.model.requests import State
+from bot.model.requests import Operation, State
 from bot.model.segments import progress
 from tests.fakes.operations import make_bench
 from tests.fakes.rooms import SETTINGS, House, config
@@ -187,9 +187,9 @@ class OneStepCrew(Crew):
         raise Killed
 
 
-def stop(works: Works) -> None:
+def stop(works: Works, number: int = 1) -> None:
     with works.house.store.transact() as work:
-        works.house.lifecycle.stop(work, 1, works.house.actor("U0ALICE"), works.house.now)
+        works.house.lifecycle.stop(work, number, works.house.actor("U0ALICE"), works.house.now)
 
 
 def freeze(works: Works) -> None:
@@ -282,3 +282,104 @@ def test_a_stop_counts_while_it_rests(works: Works) -> None:
     replace(works.crew(), rest=lambda _: stop(works)).run(job, plainly)
     assert works.house.state(request_id) is State.STOPPED
     assert customers(works) == [2, 3, 4]
+
+
+def asked_back(works: Works, number: int = 1) -> tuple[int, str]:
+    """A restore of that request, approved and past the gate."""
+    house = works.house
+    back = house.file(operation=Operation.RESTORE, target=None, record=None, values=(), number=number)
+    house.plan(back, works.crew().hands.plan(house.request(back)))
+    house.vote(back, "U0DAN")
+    house.wait(seconds=11)
+    job = house.enqueue(back)
+    assert house.take(job) == "go"
+    return back, job
+
+
+def gone(works: Works) -> dict[str, Any]:
+    """Three records deleted part by part; the database before."""
+    before = works.bench.dump()
+    _, job = works.running(values=THREE)
+    works.crew().run(job, plainly)
+    return before
+
+
+def test_all_parts_come_back_by_the_number_of_the_request(works: Works) -> None:
+    before = gone(works)
+    back, job = asked_back(works)
+    revision = works.house.view(back).revision
+    assert revision is not None
+    assert [part[0] for part in revision.plan["segments"]] == [3, 2, 3]
+    works.crew().run(job, plainly)
+    assert works.house.state(back) is State.SUCCEEDED
+    assert works.house.job(job).facts["rows"] == ROWS
+    assert works.bench.dump() == before
+
+
+BACK = ("step.lock", "step.unpack", "step.insert", "step.commit", "step.verify")
+
+
+@pytest.mark.parametrize("segment", [1, 2, 3])
+@pytest.mark.parametrize("step", BACK)
+def test_a_crash_on_the_way_back_goes_on_where_it_was(works: Works, step: str, segment: int) -> None:
+    def die() -> None:
+        raise Killed
+
+    before = gone(works)
+    back, job = asked_back(works)
+    with pytest.raises(Killed):
+        works.crew(act=at_segment(segment, step, die)).run(job, plainly)
+    works.crew().run(job, plainly)
+    assert works.house.state(back) is State.SUCCEEDED
+    assert works.bench.dump() == before
+
+
+def test_what_came_back_before_a_stop_is_left_out_of_the_next_restore(works: Works) -> None:
+    before = gone(works)
+    back, job = asked_back(works)
+
+    class Between(Crew):
+        def _between(self, job: Job) -> None:
+            if progress(job.facts).done == 2:
+                stop(works, 2)
+            super()._between(job)
+
+    works.crew(Between).run(job, plainly)
+    assert works.house.request(back).outcome == "outcome.stopped-part-way.restore"
+    assert customers(works) == [2, 3, 4]
+    again, job = asked_back(works)
+    works.crew().run(job, plainly)
+    assert works.house.state(again) is State.SUCCEEDED
+    assert works.bench.dump() == before
+
+
+def test_what_is_gone_after_a_stop_comes_back_by_the_same_number(works: Works) -> None:
+    before = works.bench.dump()
+    _, job = works.running(values=THREE)
+
+    class Between(Crew):
+        def _between(self, job: Job) -> None:
+            if progress(job.facts).done == 2:
+                stop(works)
+            super()._between(job)
+
+    works.crew(Between).run(job, plainly)
+    assert customers(works) == [3, 4]
+    back, job = asked_back(works)
+    works.crew().run(job, plainly)
+    assert works.house.state(back) is State.SUCCEEDED
+    assert works.bench.dump() == before
+
+
+def test_a_part_that_somebody_wrote_into_our_books_is_not_carried_out(works: Works) -> None:
+    gone(works)
+    before = works.bench.dump()
+    back, job = asked_back(works)
+    with works.house.store.transact() as work:
+        place = f"request:{back}"
+        text = str(work.erasable.get(place, "subject"))
+        work.erasable.erase(place)
+        work.erasable.put(place, "subject", text.replace('"crm"', '"hr"'), b"", works.house.now)
+    works.crew().run(job, plainly)
+    assert works.house.state(back) is State.FAILED
+    assert works.bench.dump() == before

@@ -1,0 +1,49 @@
+"""Many records go one after the other, through the real Slack door: seen, stopped, cut off, and brought back."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.slack.responses import shown_text
+from tests.stories.rig import Rig
+
+pytestmark = pytest.mark.slow
+
+MANY = "    segments: {above: 5}\n    soft_references:\n"
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    with Rig(tmp_path, lambda text: text.replace("    soft_references:\n", MANY)) as rig:
+        yield rig
+
+
+def emails(rig: Rig) -> str:
+    found = rig.contents()["customers"][:3]
+    return ",".join(row[1] for row in found)
+
+
+def test_they_go_part_by_part_and_one_reference_brings_all_of_them_back(rig: Rig) -> None:
+    before = rig.contents()
+    since = rig.command("U0ALICE", "/delete-records", f"crm customer {emails(rig)} -- they all asked")
+    ballot = rig.ballot(since)
+    plan = "\n".join(shown_text(one) for one in rig.thread(ballot.thread_ts or ""))
+    assert "goes in 3 parts" in plan
+    rig.approve(ballot)
+    rig.wait_state(1, "succeeded")
+    assert len(before["customers"]) - len(rig.contents()["customers"]) == 3
+    (receipt,) = rig.wait(rig.receipts, "a receipt")
+    told = shown_text(receipt)
+    assert "names the backups of all 3 parts" in told
+    assert "3 of 3 parts done" in shown_text(rig.card(ballot))
+    (reference,) = rig.row("SELECT reference FROM backups ORDER BY created_at DESC LIMIT 1")
+    assert reference in told
+
+    since = rig.command("U0ERIN", "/restore", f"{reference} -- they came back")
+    back = rig.ballot(since)
+    assert "comes back part by part" in "\n".join(shown_text(one) for one in rig.thread(back.thread_ts or ""))
+    rig.approve(back, "U0BOB")
+    rig.wait_state(2, "succeeded")
+    assert rig.contents() == before
+    assert not rig.slack.violations
