@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 from bot.errors import NotOurs
 from bot.model.backups import Manifest
@@ -38,6 +39,13 @@ def next_segment(order: DeleteOrder, target: RecordTarget, done: int, before: Ba
         "before": [before.id, before.sha256] if before else None,
     }
     return replace(order, plan=made, subject=subject, allowance=0, facts=facts)
+
+
+def after(backup: Backup, earlier: Backup | None) -> Backup:
+    """The backup of a segment as it stands in our books: newer than the one before, whatever a clock says."""
+    if earlier is None:
+        return backup
+    return replace(backup, created_at=max(backup.created_at, earlier.created_at + timedelta(microseconds=1)))
 
 
 def segments_of(manifest: Manifest) -> int:

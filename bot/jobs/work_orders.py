@@ -9,7 +9,7 @@ from bot.errors import Broken, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Reach, Result, told
 from bot.jobs.restores import Restores, brought_back
-from bot.jobs.segment_orders import next_segment, segments_of
+from bot.jobs.segment_orders import after, next_segment, segments_of
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.leftovers import Offer, ResiduePart, residue_data
@@ -79,7 +79,8 @@ class Hands(Reach):
         of, done = segments_of(opened.manifest), progress(job.facts).done + 1
         looked = verdict == "committed" and done >= of
         left, offers = self._residue(job, request, target) if looked else ((), ())
-        return verdict, Result({**facts, **_left(left)}, self.book(request, sealed, 0.0), offers, of)
+        booked = after(self.book(request, sealed, 0.0), self._before(request))
+        return verdict, Result({**facts, **_left(left)}, booked, offers, of)
 
     def _residue(
         self, job: Job, request: Request, target: RecordTarget
@@ -188,7 +189,7 @@ class Hands(Reach):
             "engine": target.identity["kind"],
             **_left(done.residue),
         }
-        booked = self.book(request, done.backup, done.test_restore_seconds)
+        booked = after(self.book(request, done.backup, done.test_restore_seconds), self._before(request))
         return Result(facts, booked, done.offers, len(plan.segments))
 
     def _before(self, request: Request) -> Backup | None:
