@@ -20,7 +20,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def emails(rig: Rig) -> str:
-    found = rig.contents()["customers"][:3]
+    found = [row for row in rig.contents()["customers"] if row[1]][:3]
     return ",".join(row[1] for row in found)
 
 
