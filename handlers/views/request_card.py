@@ -248,6 +248,8 @@ def _while_running(view: RequestView, language: str) -> str | None:
         return say("card.stop-too-late", language)
     if job.kind is JobKind.PURGE:
         return say("card.stop-possible.purge", language)
+    if _in_parts(view):
+        return say("card.stop-possible.parts", language)
     whole = view.request.operation is Operation.TEARDOWN
     return say("card.stop-possible.teardown" if whole else "card.stop-possible", language)
 
@@ -323,9 +325,16 @@ def _what_stops(view: RequestView) -> str:
     """Which words say what *Stop* does: it depends on how far things are."""
     if view.request.state is State.HELD:
         return ".held"
+    if _in_parts(view):
+        return ".parts"
     if view.request.state is not State.RUNNING or view.request.operation is not Operation.TEARDOWN:
         return ""
     return ".purge" if view.job is not None and view.job.kind is JobKind.PURGE else ".teardown"
+
+
+def _in_parts(view: RequestView) -> bool:
+    """Whether it goes part by part, so that *Stop* may come after something is gone."""
+    return view.revision is not None and bool(view.revision.plan.get("segments"))
 
 
 def _asking(action: str, view: RequestView, language: str, style: str | None = None) -> Block:
