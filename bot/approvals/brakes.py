@@ -49,7 +49,7 @@ def stop(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) -
     if answer is not None:
         return answer
     if part_way.stop(ground, work, request, work.jobs.latest(request.id), actor.user, now):
-        return Answer(part_way.said("brake.stopped-part-way", request), {"number": number})
+        return Answer(f"brake.stopped-part-way.{request.operation}", {"number": number})
     ground.change(work, request, "stop", now, outcome="outcome.stopped", outcome_params={"user": actor.user})
     ground.note(work, request, "note.stopped", now, user=actor.user, requester=request.requester)
     return Answer("brake.stopped", {"number": number})

@@ -17,10 +17,20 @@ def stop(ground: Ground, work: Work, request: Request, job: Job | None, user: st
         return False
     params: dict[str, str | int] = {"user": user, **_counted(part)}
     ground.change(
-        work, request, "stop", now, outcome=said("outcome.stopped-part-way", request), outcome_params=params
+        work,
+        request,
+        "stop",
+        now,
+        outcome=f"outcome.stopped-part-way.{request.operation}",
+        outcome_params=params,
     )
     ground.note(
-        work, request, said("note.stopped-part-way", request), now, requester=request.requester, **params
+        work,
+        request,
+        f"note.stopped-part-way.{request.operation}",
+        now,
+        requester=request.requester,
+        **params,
     )
     want_receipt(work, request, now)
     return True
@@ -36,10 +46,20 @@ def hold(
 ) -> None:
     """The next segment could not be done: it stands still, and a person decides."""
     ground.change(
-        work, request, "hold", now, outcome=said("outcome.part-way", request), outcome_params=_counted(part)
+        work,
+        request,
+        "hold",
+        now,
+        outcome=f"outcome.part-way.{request.operation}",
+        outcome_params=_counted(part),
     )
     ground.note(
-        work, request, said("note.part-way", request), now, requester=request.requester, **_counted(part)
+        work,
+        request,
+        f"note.part-way.{request.operation}",
+        now,
+        requester=request.requester,
+        **_counted(part),
     )
     if error is not None:
         ground.note(work, request, error.key, now, **error.params)
@@ -60,8 +80,3 @@ def want_receipt(work: Work, request: Request, now: datetime) -> None:
 
 def _counted(part: Progress) -> dict[str, str | int]:
     return {"done": part.done, "of": part.of, "rows": part.rows}
-
-
-def said(key: str, request: Request) -> str:
-    """What went says something else than what came back."""
-    return f"{key}.{request.operation}"

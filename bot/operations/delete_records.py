@@ -68,10 +68,10 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
             *heirs.told(found, whole.subject.heir),
             *attached.told(found),
         )
-        segments, said = in_segments(session, ground, naming, asked, whole)
         places = asked.kind.residue.look_in if asked.kind.residue else ()
-        # Last, for it may take all the time there is.
+        # What goes anyway is no residue, and the segments begin by forgetting what goes.
         elsewhere = residue.look(session, places, whole.subject.identifiers)
+        segments, said = in_segments(session, ground, naming, asked, whole)
     parts = tuple(one.part for one in segments)
     made = replace(whole.plan, warnings=(*told, *said), segments=parts, residue=residue.parts(elsewhere))
     made = replace(made, steps=residue.steps(made))

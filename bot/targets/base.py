@@ -229,10 +229,7 @@ class Session(Protocol):
         """
 
     def forget(self) -> None:
-        """Empty every key set and link set, and give the statements that follow their time again.
-
-        Locks that a writing session holds stay.
-        """
+        """Empty every key set and link set; what follows has its time anew. Locks stay."""
 
     def pointing(self, edge: Edge) -> int:
         """How many rows of the child point at the parent's key set and are not in the child's own.

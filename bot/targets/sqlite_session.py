@@ -5,7 +5,6 @@ Keys are compared with the table's own collation, for its index, and once more i
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -22,7 +21,6 @@ from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_naming import named
 from bot.targets.sqlite_sql import Stage, quote
 
-_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 _BATCH = 500
 
 
@@ -103,13 +101,8 @@ class SqliteSession(Deadline):
     def find(self, table: str, column: str, text: str, limit: int) -> list[Row]:
         """See ``Session``."""
         key = ", ".join(f"t.{quote(name)}" for name in self._table(table).key)
-        name = f"t.{quote(column)}"
-        # The column may hold numbers beside texts; what was typed is looked for as both.
-        branches = [(f"typeof({name}) = 'text' AND {name} = ? AND {name} = ? COLLATE BINARY", (text, text))]
-        if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
-            branches.append((f"typeof({name}) = 'integer' AND {name} = ?", (int(text),)))  # type: ignore[arg-type]  # as many values as the branch has marks
         found: list[Row] = []
-        for condition, values in branches:
+        for condition, values in sql.typed(f"t.{quote(column)}", text):
             query = f"SELECT {key} FROM main.{quote(table)} t WHERE {condition} LIMIT {int(limit)}"
             found += self._read(query, table, values)
         return found[:limit]

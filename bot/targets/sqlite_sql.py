@@ -1,6 +1,7 @@
-"""Pieces of SQL for SQLite. Pure: names in, text out; every name is quoted, no value ever appears."""
+"""Pieces of SQL for SQLite. Pure: names in, text out; every name is quoted, no value appears in it."""
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from bot.targets.work_tables import WorkTable
 
 #: So many rows are looked at to see what a column holds.
 SAMPLED = 50_000
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
 
 def quote(name: str) -> str:
@@ -152,3 +154,16 @@ class Stage(WorkTable):
     def missing(self) -> str:
         """FROM and WHERE of the staged rows that are not live."""
         return f"{self.path} s WHERE NOT EXISTS (SELECT 1 FROM main.{quote(self.table)} t WHERE {self.live})"
+
+
+def typed(name: str, text: str) -> list[tuple[str, tuple[Value, ...]]]:
+    """Conditions, each with its values, under which a column holds just what was typed.
+
+    It may hold numbers beside texts, so that what was typed is looked for as both.
+    """
+    tests: list[tuple[str, tuple[Value, ...]]] = [
+        (f"typeof({name}) = 'text' AND {name} = ? AND {name} = ? COLLATE BINARY", (text, text))
+    ]
+    if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**63:
+        tests.append((f"typeof({name}) = 'integer' AND {name} = ?", (int(text),)))
+    return tests

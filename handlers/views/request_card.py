@@ -248,10 +248,8 @@ def _while_running(view: RequestView, language: str) -> str | None:
         return say("card.stop-too-late", language)
     if job.kind is JobKind.PURGE:
         return say("card.stop-possible.purge", language)
-    if _in_parts(view):
-        return say("card.stop-possible.parts", language)
-    whole = view.request.operation is Operation.TEARDOWN
-    return say("card.stop-possible.teardown" if whole else "card.stop-possible", language)
+    whole = ".teardown" if view.request.operation is Operation.TEARDOWN else ""
+    return say(f"card.stop-possible{'.parts' if _in_parts(view) else whole}", language)
 
 
 def _notices(view: RequestView, language: str) -> str | None:
