@@ -248,8 +248,9 @@ def _while_running(view: RequestView, language: str) -> str | None:
         return say("card.stop-too-late", language)
     if job.kind is JobKind.PURGE:
         return say("card.stop-possible.purge", language)
-    whole = ".teardown" if view.request.operation is Operation.TEARDOWN else ""
-    return say(f"card.stop-possible{'.parts' if _in_parts(view) else whole}", language)
+    whole = view.request.operation is Operation.TEARDOWN
+    rest = "card.stop-possible.parts" if _in_parts(view) else "card.stop-possible"
+    return say("card.stop-possible.teardown" if whole else rest, language)
 
 
 def _notices(view: RequestView, language: str) -> str | None:
