@@ -89,6 +89,6 @@ def _is_back(work: Work, request: Request) -> bool:
     """Whether what was removed has been restored since."""
     backup = work.backups.of_request(request.id)
     return backup is not None and any(
-        one.backup_id == backup.id and one.operation is Operation.RESTORE
+        one.backup_id == backup.id and one.operation is Operation.RESTORE and one.target == request.target
         for one in work.requests.in_states([State.SUCCEEDED])
     )

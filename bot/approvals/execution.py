@@ -118,7 +118,7 @@ def accept_plan(
     """
     resolved = replace(request, target=plan.target, record=plan.record)
     people = plan.data.get("people") or ()
-    rule = rule_for(ground.config, resolved, plan.rows, roster, people)
+    rule = _of_origin(ground.config, resolved, plan, roster)
     before = work.requests.revision(request.id, request.revision)
     if before is not None:
         rule = _carried(ground.config, resolved, before, rule)
@@ -147,6 +147,8 @@ def accept_plan(
         )
         return
     body = {"digest": revision.digest, "rows": plan.rows, "rule": rule.name, "revision": number}
+    if "origin" in plan.data:
+        body |= {"target": plan.target, "origin": plan.data["origin"][0]}
     ground.log(work, "plan", request, body, now)
     changed = ground.change(
         work,
@@ -165,6 +167,25 @@ def accept_plan(
         outcome_params={},
     )
     revisions.show(work, changed, number, now)
+
+
+def _of_origin(config: Config, request: Request, plan: Planned, roster: RosterFacts) -> RuleSpec:
+    """The rule that decides. Rows that leave their own system need no less than they would need to stay.
+
+    Raises:
+        Refused: as ``rule_for``, for either system.
+    """
+    people = plan.data.get("people") or ()
+    rule = rule_for(config, request, plan.rows, roster, people)
+    origin = (plan.data.get("origin") or [""])[0]
+    if origin not in config.targets:
+        return rule
+    there = rule_for(config, replace(request, target=origin), plan.rows, roster, people)
+    merged = (
+        rule if stricter.is_same(there, rule) else replace(stricter.merge(there, rule), bounds=rule.bounds)
+    )
+    check_reachable(config, request, merged, roster, people)
+    return merged
 
 
 def _carried(config: Config, request: Request, before: Revision, rule: RuleSpec) -> RuleSpec:

@@ -7,6 +7,7 @@ from bot.approvals.ground import Ground, subject
 from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
 from bot.model.doors import Answer, Wish
+from bot.model.jobs import Backup
 from bot.model.people import Actor
 from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, Request, State
 from bot.policy import rules
@@ -47,9 +48,13 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     if not wish.preview:
         _check_reason(wish.reason)
     _check_choice(wish)
-    target, backup_id = _target_of(ground, work, wish)
+    target, backup = _target_of(ground, work, wish)
+    backup_id = backup.id if backup else None
     _check_record(ground.config, wish, target)
     require_role(ground, wish.operation, target, actor, wish.record)
+    if backup is not None and backup.target != target and backup.target in ground.config.targets:
+        # Rows leave that system: whoever asks must be allowed to get them back there as well.
+        require_role(ground, wish.operation, backup.target, actor, wish.record)
     _check_number(ground.config, wish, target)
     _check_freeze(work, wish, target)
     _check_host(ground.config, work, wish, target, now)
@@ -132,8 +137,8 @@ def _check_choice(wish: Wish) -> None:
         raise BadInput("restore.choice-undo")
 
 
-def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, str | None]:
-    """The target's name and the backup; a restore by a reference that is not in our books has neither yet."""
+def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, Backup | None]:
+    """The target's name and the backup; of a reference that is not in our books, what was typed, and none."""
     if wish.operation is not Operation.RESTORE:
         return _known_target(ground.config, wish.target or ""), None
     if wish.number is None and wish.reference is None:
@@ -149,11 +154,12 @@ def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, str | None]
     else:
         backup = next((one for one in work.backups.all() if one.reference == wish.reference), None)
     target = backup.target if backup else ""
-    if wish.target and wish.target != target:
-        _known_target(ground.config, wish.target)
-        if target:
-            raise BadInput("filing.other-target", target=target)
-    return target, backup.id if backup else None
+    if not wish.target or wish.target == target:
+        return target, backup
+    # Rows may go into another system's database; a whole system goes back to its own places, or to a folder.
+    if backup is not None and backup.record is None:
+        raise BadInput("filing.other-target", target=target)
+    return _known_target(ground.config, wish.target), backup
 
 
 def _known_target(config: Config, name: str) -> str:

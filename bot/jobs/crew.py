@@ -142,6 +142,9 @@ class Crew:
             if job.state is not JobState.COMMITTED:
                 return str(job.state)
             body = {"job": job.id, "backup": job.backup_id, "rows": job.facts.get("rows", {})}
+            revision = work.requests.revision(job.request_id, job.revision)
+            if revision is not None and "origin" in revision.plan:
+                body |= {"target": request.target, "origin": revision.plan["origin"][0]}
             self.ground.log(work, "job-done", request, body, now)
             head = sign_log(work.audit, self.sign_key, now)
             facts = {**job.facts, "head": head}

@@ -4,19 +4,23 @@ from dataclasses import dataclass
 
 from bot.approvals.execution import Planned
 from bot.backups.vault import OpenedBackup
-from bot.errors import BadInput, Broken, NotFound
+from bot.errors import BadInput, Broken, CannotProve, NotFound
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Reach, Result, told
 from bot.jobs.segment_orders import before
+from bot.model.backups import Manifest
 from bot.model.choices import RestoreChoice
 from bot.model.jobs import Job
 from bot.model.plans import Plan, Told
 from bot.model.requests import Request
 from bot.model.segments import progress
 from bot.operations import attached, restore
+from bot.operations.archived import extra_of
 from bot.operations.bring_back import is_whole
 from bot.operations.gate import RestoreOrder
 from bot.operations.together import part_of, together
+from bot.targets import kind_of
+from bot.targets.base import RecordTarget
 
 
 @dataclass(frozen=True)
@@ -33,16 +37,16 @@ class Restores:
         with self.reach.vault.open(backup_id, sha256) as opened:
             if is_whole(opened.manifest) and not choice.plain:
                 raise BadInput("restore.choice-whole")
+            origin, record = str(opened.manifest.extra["target"]), opened.manifest.extra.get("record")
+            name = request.target or origin
+            if is_whole(opened.manifest) and name != origin:
+                raise BadInput("filing.other-target", target=origin)
             if is_whole(opened.manifest):
                 return self.reach.whole_systems.plan_restore(opened, sha256, into)
             if into:
                 raise BadInput("restore.into-folder")
             if not choice.plain:
                 raise BadInput("restore.choice-later")
-            extra = opened.manifest.extra
-            name, record = str(extra["target"]), extra.get("record")
-            if request.target and request.target != name:
-                raise BadInput("filing.other-target", target=name)
             if before(opened.manifest) is None:
                 plan = self._plan_one(name, opened, sha256)
                 return Planned(name, record, plan.to_data(), plan.rows, None, "", backup_id)
@@ -50,8 +54,12 @@ class Restores:
         return Planned(name, record, plan.to_data(), plan.rows, None, parts, backup_id)
 
     def _plan_one(self, target: str, opened: OpenedBackup, sha256: str) -> Plan:
-        files = self.reach.attachments(target)
-        plan, _ = restore.plan(self.reach.target(target), opened, sha256, self.reach.hash_key, files)
+        files, opens = self.reach.attachments(target), self.reach.target(target)
+        origin = extra_of(opened.manifest).target
+        elsewhere = origin if origin != target else ""
+        if elsewhere:
+            self._require_fit(opened.manifest, opens)
+        plan, _ = restore.plan(opens, opened, sha256, self.reach.hash_key, files, origin=elsewhere)
         return plan
 
     def _plan_parts(self, target: str, backup_id: str, sha256: str) -> tuple[Plan, str]:
@@ -101,7 +109,7 @@ class Restores:
         with self.reach.vault.open(plan.backup or "", plan.sha256) as opened:
             fate = restore.settle(target, opened, plan, job.transaction or "")
         if fate == "committed":
-            attached.placed(plan.backup or "", plan.files)
+            attached.placed(plan.backup or "", plan.files, plan.elsewhere)
         facts = {"rows": {part.name: part.rows for part in plan.tables}}
         return fate, Result(facts, segments=len(whole.segments))
 
@@ -112,12 +120,33 @@ class Restores:
             self.reach.whole_systems.clear_restore(job, request)
         elif whole is not None:
             plan = self._part(job, request, whole)
-            attached.unplace(plan.backup or "", plan.files)
+            attached.unplace(plan.backup or "", plan.files, plan.elsewhere)
 
     def _part(self, job: Job, request: Request, whole: Plan) -> Plan:
         """What comes next of a restore in parts; of any other, all of it."""
         text = self.reach.personal(request, "subject") if whole.segments else None
         return part_of(whole, text, progress(job.facts).done)
+
+    def _require_fit(self, manifest: Manifest, target: RecordTarget) -> None:
+        """The rows come from one database of the same kind: what another makes of a value is not proven.
+
+        Raises:
+            CannotProve: from another kind, or nobody knows from which, or some from a database beside it.
+        """
+        extra = extra_of(manifest)
+        spec = self.reach.ground.config.targets.get(extra.target)
+        # Backups of earlier releases do not say; the system they are of may still be configured.
+        kind = extra.engine or (kind_of(spec.database.url) if spec else "")
+        names = {"target": target.name, "origin": extra.target}
+        if not kind:
+            raise CannotProve("restore.kind-unknown", **names)
+        if kind != target.identity["kind"]:
+            raise CannotProve("restore.other-kind", kind=kind, other=target.identity["kind"], **names)
+        tables = (*extra.shapes, *(link.table for link in extra.links.values()))
+        beside = next((table for table in tables if kind == "mariadb" and "." in table), None)
+        if beside is not None:
+            # The same name means the same table for both, and that one is not the destination's.
+            raise CannotProve("restore.beside", table=beside, **names)
 
     def _named_backup(self, request: Request) -> tuple[str, str]:
         """Which backup a restore means, and its checksum: by the reference, else by our books."""

@@ -20,6 +20,7 @@ from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
 from bot.operations.gate import DeleteOrder
 from bot.policy import rules
+from bot.store.unit_of_work import Work
 from bot.targets.base import RecordTarget
 
 _ALL = 10**9
@@ -130,12 +131,17 @@ class Hands(Reach):
             request = work.requests.get(booked.request_id) if booked else None
         return request is not None and request.state is State.SUCCEEDED
 
-    def _is_void(self, backup_id: str) -> bool:
-        """Whether the last restore of a backup surely changed nothing. What a person closed may have."""
+    def _is_void(self, operation: str) -> bool:
+        """Whether the last restore of that name surely changed nothing. What a person closed may have."""
+        backup_id = attached.backup_of(operation) or ""
         with self.store.read() as work:
             known = work.requests.in_states(State, limit=_ALL)
             jobs = [
-                work.jobs.latest(one.id) for one in known if one.backup_id == backup_id and _restores(one)
+                work.jobs.latest(one.id)
+                for one in known
+                if one.backup_id == backup_id
+                and _restores(one)
+                and attached.operation_of(backup_id, _elsewhere(work, one)) == operation
             ]
         last = next((job for job in reversed(jobs) if job is not None), None)
         return last is not None and (
@@ -201,6 +207,12 @@ class Hands(Reach):
         config = self.ground.config
         today = rules.match(config.rules, asked(config, request, plan.rows))
         return min(revision.rule.drift_rows, today.drift.rows if today else 0)
+
+
+def _elsewhere(work: Work, request: Request) -> str:
+    """The system that a restore goes into, when its rows are from another one."""
+    revision = work.requests.revision(request.id, request.revision)
+    return request.target if revision is not None and revision.plan.get("origin") else ""
 
 
 def _restores(request: Request) -> bool:

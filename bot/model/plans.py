@@ -142,6 +142,18 @@ class SegmentPart:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """The system that rows were deleted from, when they come back into another one, and its identity."""
+
+    target: str
+    identity: str
+
+
+def _origin_data(origin: Origin | None) -> dict[str, Any]:
+    return {} if origin is None else {"origin": [origin.target, origin.identity]}
+
+
+@dataclass(frozen=True)
 class Plan:
     """A resolved operation, in the order people read it.
 
@@ -155,6 +167,7 @@ class Plan:
     and get their old values. ``choice``: how a restore differs from all or nothing. ``copies``: what people
     see to by hand afterwards. ``residue``: rows that stay and name the same people, when it was made.
     ``segments``: the transactions it takes, in their order, when it is too large for one.
+    ``origin``: where the rows of a restore are from, when they go elsewhere.
     """
 
     operation: Operation
@@ -179,6 +192,7 @@ class Plan:
     copies: tuple[CopyPart, ...] = ()
     residue: tuple[ResiduePart, ...] = ()
     segments: tuple[SegmentPart, ...] = ()
+    origin: Origin | None = None
 
     @classmethod
     def bare(
@@ -192,6 +206,11 @@ class Plan:
         """All rows of all tables, without the nullified links; of a whole system, those that come back."""
         counted = sum(part.rows for part in (*self.tables, *self.overwritten))
         return counted + int((self.system or {}).get("rows", 0))
+
+    @property
+    def elsewhere(self) -> str:
+        """Where the rows of a restore go, when that is not where they are from; else empty."""
+        return self.target if self.origin else ""
 
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON data; ``from_data`` reads it back."""
@@ -217,6 +236,7 @@ class Plan:
             system
             | people
             | heir
+            | _origin_data(self.origin)
             | {
                 "format": FORMAT,
                 "operation": str(self.operation),
@@ -267,6 +287,7 @@ class Plan:
             copies=copies_in(data),
             residue=residue_in(data.get("residue")),
             segments=tuple(SegmentPart(*one) for one in data.get("segments", ())),
+            origin=Origin(*data["origin"]) if "origin" in data else None,
         )
 
     def canonical(self) -> bytes:

@@ -66,6 +66,7 @@ class Extra:
     ``softs``: the declared links by which the rows name a parent.
     ``attached``: the folders whose files go too, each with the stream that holds them.
     ``loose``: rows that pointed nowhere already, by label of the link; they may do so again.
+    ``engine``: the kind of database; empty in the backups of earlier releases.
     """
 
     target: str
@@ -78,6 +79,7 @@ class Extra:
     facts: Mapping[str, object]
     softs: tuple[Edge, ...] = ()
     attached: Sequence[Mapping[str, Any]] = ()
+    engine: str = ""
 
     def to_json(self) -> dict[str, object]:
         """For ``Sealing.finish``."""
@@ -94,6 +96,7 @@ class Extra:
             "facts": dict(self.facts),
             **({"softs": [_of_soft(edge) for edge in self.softs]} if self.softs else {}),
             **({"attached": [dict(one) for one in self.attached]} if self.attached else {}),
+            **({"engine": self.engine} if self.engine else {}),
         }
 
 
@@ -127,6 +130,7 @@ def extra_of(manifest: Manifest) -> Extra:
             facts=data["facts"],
             softs=tuple(_to_soft(one) for one in data.get("softs", ())),
             attached=tuple(data.get("attached", ())),
+            engine=str(data.get("engine", "")),
         )
     except (KeyError, TypeError, ValueError):
         raise NotOurs("operations.not-a-deletion", id=manifest.backup_id) from None

@@ -4,6 +4,8 @@ Rows are the truth. Until COMMIT everything can be put back by what lies in the 
 removing goes on wherever it was cut off. A file that a row outside the closure names too stays where it is.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,6 +21,7 @@ from bot.targets.attachments import Attached, FileRoot
 from bot.targets.base import Edge, Need, Session
 
 _BACK = "back-"
+_RESTORE = re.compile(_BACK + "(b[0-9]{8}-[0-9a-z]{10})(?:-[0-9a-f]{8})?")
 STEPS = {
     "step.commit": ("step.files-aside", "step.commit"),
     "step.verify": ("step.verify", "step.files-remove"),
@@ -210,24 +213,34 @@ def clean(
 ) -> None:
     """Finish what a crash cut off and nobody took up again, by the id of the backup.
 
-    ``is_over``: the deletion was committed and is done. ``is_void``: its last restore surely changed nothing.
+    ``is_over``: the deletion was committed and is done. ``is_void``: the last restore that is called so there
+    surely changed nothing.
     """
     for root in sorted({one.root for one in attachments}):
         for operation in FileRoot(root).waiting():
-            backup_id = operation.removeprefix(_BACK)
-            if operation != backup_id:
-                if is_void(backup_id):
+            if operation.startswith(_BACK):
+                if is_void(operation):
                     attachment_copies.unplace(FileRoot(root), operation)
-            elif is_over(backup_id):
+            elif is_over(operation):
                 FileRoot(root).remove(operation)
 
 
 # The way back.
 
 
-def operation_of(backup_id: str) -> str:
-    """What a restore of this backup is called in the quarantine."""
-    return f"{_BACK}{backup_id}"
+def operation_of(backup_id: str, elsewhere: str = "") -> str:
+    """What a restore of this backup is called in the quarantine.
+
+    ``elsewhere``: the system it goes into, when that is another one. Two restores at a time may share a root.
+    """
+    digest = hashlib.sha256(elsewhere.encode()).hexdigest()[:8]
+    return f"{_BACK}{backup_id}-{digest}" if elsewhere else f"{_BACK}{backup_id}"
+
+
+def backup_of(operation: str) -> str | None:
+    """The backup whose restore bears this name in the quarantine."""
+    found = _RESTORE.fullmatch(operation)
+    return found[1] if found else None
 
 
 def meet(
@@ -257,9 +270,15 @@ def meet(
 
 
 def place(
-    opened: OpenedBackup, attachments: Sequence[Attachment], target: str, planned: Sequence[FilesPart]
+    opened: OpenedBackup,
+    attachments: Sequence[Attachment],
+    target: str,
+    planned: Sequence[FilesPart],
+    elsewhere: str = "",
 ) -> None:
     """Bring the missing files into their places; ``unplace`` takes them away again.
+
+    ``elsewhere``: as in ``operation_of``.
 
     Raises:
         CannotProve: something stands in a place by now.
@@ -270,20 +289,20 @@ def place(
         if root.path in wanted:
             files = attachment_copies.listed(opened, stream)
             missing = {one.path for one in attachment_copies.meet(root, files).missing}
-            operation = operation_of(opened.manifest.backup_id)
+            operation = operation_of(opened.manifest.backup_id, elsewhere)
             attachment_copies.place(root, operation, opened, stream, files, missing)
 
 
-def unplace(backup_id: str, planned: Iterable[FilesPart]) -> None:
+def unplace(backup_id: str, planned: Iterable[FilesPart], elsewhere: str = "") -> None:
     """A restore that was not committed takes its files away again; again: no harm."""
     for part in planned:
-        attachment_copies.unplace(FileRoot(part.root), operation_of(backup_id))
+        attachment_copies.unplace(FileRoot(part.root), operation_of(backup_id, elsewhere))
 
 
-def placed(backup_id: str, planned: Iterable[FilesPart]) -> None:
+def placed(backup_id: str, planned: Iterable[FilesPart], elsewhere: str = "") -> None:
     """A restore was committed: its files stay; again: no harm."""
     for part in planned:
-        attachment_copies.settled(FileRoot(part.root), operation_of(backup_id))
+        attachment_copies.settled(FileRoot(part.root), operation_of(backup_id, elsewhere))
 
 
 def _streams(

@@ -183,6 +183,7 @@ def extra_for(
         softs=tuple(edge for edge in above if edge.action == "soft"),
         facts=order.facts,
         attached=attached.to_data(found),
+        engine=target.identity["kind"],
     ).to_json()
 
 

@@ -99,7 +99,7 @@ class DeleteOutcome:
 
 @dataclass(frozen=True)
 class RestoreOrder:
-    """A permitted restore of one backup into the target it came from."""
+    """A permitted restore of one backup, into the target it came from or the one its plan names."""
 
     plan: Plan
     backup_id: str

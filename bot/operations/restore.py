@@ -1,4 +1,4 @@
-"""Bring the rows of one backup back into the database they came from: plan, run, and settle after a crash.
+"""Bring the rows of one backup back, where they came from or elsewhere: plan, run, and settle after a crash.
 
 ``run`` is one transaction on the target: lock, read the backup into scratch space and compare it with its
 manifest, meet the live rows again, insert parents first, put emptied links back, compare, commit. It never
@@ -17,7 +17,7 @@ from bot.errors import Broken, CannotProve, CountersignError, NotFound, Refused
 from bot.model.backups import Manifest
 from bot.model.choices import RestorePreview
 from bot.model.drift import judge
-from bot.model.plans import Key, Part, Plan, Told, hash_marks, marks
+from bot.model.plans import Key, Origin, Part, Plan, Told, hash_marks, marks
 from bot.model.requests import Operation
 from bot.operations import archived, attached
 from bot.operations.archived import Extra, Settled, extra_of
@@ -37,8 +37,11 @@ def plan(
     sha256: str,
     hash_key: bytes,
     attachments: tuple[Attachment, ...] = (),
+    origin: str = "",
 ) -> tuple[Plan, RestorePreview]:
     """What bringing this backup back would mean, read-only. ``sha256`` is the archive's.
+
+    ``origin``: the other system whose backup it may be; empty: only the target's own.
 
     Raises:
         Conflict: a row differs, a parent is missing or a unique value is taken; it carries the preview.
@@ -49,7 +52,7 @@ def plan(
     """
     with target.reading() as session:
         require_rights(session, target.name, _needs(session, extra_of(opened.manifest)))
-        extra = _unpack(session, target, opened)
+        extra = _unpack(session, target, opened, origin)
         meeting = meet(session, extra)
         refuse_conflicts(target.name, meeting.preview)
         if not meeting.preview.pending:
@@ -77,9 +80,9 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
         if attempt.committing and not attempt.committed:
             attempt.committed = _was_committed(order, target, vault, attempt.transaction)
         if not attempt.committed:
-            attached.unplace(order.backup_id, order.plan.files)
+            attached.unplace(order.backup_id, order.plan.files, order.plan.elsewhere)
             raise
-    attached.placed(order.backup_id, order.plan.files)
+    attached.placed(order.backup_id, order.plan.files, order.plan.elsewhere)
     with gate.step("step.verify"):
         problem = _verify(order, target, vault)
     return RestoreOutcome(attempt.rows, attempt.links, attempt.sums, attempt.transaction, problem)
@@ -97,7 +100,7 @@ def settle(target: RecordTarget, opened: OpenedBackup, plan: Plan, transaction: 
     """
     try:
         with target.writing() as session:
-            extra = _unpack(session, target, opened)
+            extra = _unpack(session, target, opened, _origin(plan))
             same = _fingerprint(session, target, extra) == plan.fingerprint
             preview = meet(session, extra).preview
             known = session.fate(transaction)
@@ -137,7 +140,7 @@ def _transaction(
         with gate.step("step.lock"):
             session = stack.enter_context(target.writing())
         with gate.step("step.unpack"), vault.open(order.backup_id, order.sha256) as opened:
-            extra = _unpack(session, target, opened)
+            extra = _unpack(session, target, opened, _origin(order.plan))
             source = _Source(opened.manifest, extra, order.sha256)
             files, _ = attached.meet(opened, order.attachments, target.name, order.hash_key)
         with gate.step("step.compare"):
@@ -154,7 +157,7 @@ def _transaction(
             attempt.rows, attempt.links = _insert(session, extra, meeting)
             attempt.sums = _compare(session, source)
             with vault.open(order.backup_id, order.sha256, source.manifest) as opened:
-                attached.place(opened, order.attachments, target.name, files)
+                attached.place(opened, order.attachments, target.name, files, order.plan.elsewhere)
         with gate.step("step.commit"):
             attempt.transaction = session.transaction()
             gate.check()
@@ -185,14 +188,18 @@ class _Source:
     sha256: str
 
 
-def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup) -> Extra:
-    """Stage the whole backup, and prove that every row of it arrived.
+def _origin(plan: Plan) -> str:
+    return plan.origin.target if plan.origin else ""
+
+
+def _unpack(session: Session, target: RecordTarget, opened: OpenedBackup, origin: str = "") -> Extra:
+    """Stage the whole backup, which is the target's own or one of ``origin``; prove that all of it arrived.
 
     Raises:
         CannotProve: it belongs to another target, or its tables have changed.
     """
     extra = extra_of(opened.manifest)
-    if extra.target != target.name:
+    if extra.target not in (target.name, origin):
         raise CannotProve("restore.other-target", target=target.name, origin=extra.target)
     drift = _drift(session, target, extra, opened.manifest)
     archived.load_proven(session, drift.guarded(opened.tables(), target.name), extra.links)
@@ -237,6 +244,7 @@ def _plan(session: Session, target: RecordTarget, source: _Source, meeting: Meet
         way_back="way-back.restore",
         backup=source.manifest.backup_id,
         sha256=source.sha256,
+        origin=Origin(extra.target, extra.identity) if extra.target != target.name else None,
     )
 
 
@@ -254,10 +262,8 @@ def _warnings(
 ) -> tuple[Told, ...]:
     tables = {one.table for one in preview.tables if one.missing}
     tables |= {extra.links[one.link].table for one in preview.links if one.empty}
-    # The name says "the same system"; a copy, a server that moved or a changed address does not.
-    elsewhere = extra.identity != identity_hash(target)
     return (
-        *([Told("told.other-database", {"target": target.name})] if elsewhere else []),
+        *_whereto(target, extra),
         *(Told(key, params) for key, params in target.warnings),
         *(
             Told("told.already-there", {"table": one.table, "n": one.identical})
@@ -268,6 +274,16 @@ def _warnings(
         *(Told("told.formula", {"column": column}) for column in session.formulas(tables)),
         *trigger_warnings(session.catalogue(), tables),
     )
+
+
+def _whereto(target: RecordTarget, extra: Extra) -> tuple[Told, ...]:
+    """That it is not the database which the rows came from, or not the name of it."""
+    other = extra.identity != identity_hash(target)
+    if extra.target != target.name:
+        key = "told.into" if other else "told.into-same"
+        return (Told(key, {"target": target.name, "origin": extra.target}),)
+    # The name says "the same system"; a copy, a server that moved or a changed address does not.
+    return (Told("told.other-database", {"target": target.name}),) if other else ()
 
 
 def _insert(session: Writing, extra: Extra, meeting: Meeting) -> tuple[Mapping[str, int], Mapping[str, int]]:
@@ -342,7 +358,7 @@ def _verify(order: RestoreOrder, target: RecordTarget, vault: Vault) -> Told | N
     """
     try:
         with vault.open(order.backup_id, order.sha256) as opened, target.reading() as session:
-            extra = _unpack(session, target, opened)
+            extra = _unpack(session, target, opened, _origin(order.plan))
             missing = sum(archived.rows_of(session, name).missing for name in extra.shapes)
             missing += sum(archived.links_of(session, link).empty for link in extra.links.values())
     except CountersignError:

@@ -17,6 +17,12 @@ KINDS: Mapping[str, Callable[[str, str, timedelta], RecordTarget]] = {
 }
 
 
+def kind_of(url: str) -> str:
+    """What a target behind this URL calls its kind of database; empty for none that we know."""
+    scheme = url.partition("://")[0].lower()
+    return {"mysql": "mariadb"}.get(scheme, scheme) if scheme in KINDS else ""
+
+
 def open_target(name: str, url: str, max_lock: timedelta) -> RecordTarget:
     """The target behind a database URL; nothing is read yet.
 

@@ -308,12 +308,9 @@ class Writing(Session, Protocol):
     def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
         """Let what numbers new rows go on past every staged row that is not live; comes before ``insert``.
 
-        Never back: numbers go up (or, in a sequence that counts down, down), whoever draws meanwhile. A
-        rollback does not undo it, and need not: a number that is left out harms nobody. Sequences that begin
-        again at their end are left alone. What the database raises by itself on insert, it raises.
-
-        Returns:
-            The columns, as ``table.column``, whose sequence was behind.
+        Never back, whoever draws meanwhile. A rollback does not undo it: a number left out harms nobody.
+        Sequences that begin again at their end are left alone. What the database raises by itself, it raises.
+        Gives the columns, as ``table.column``, whose sequence was behind.
         """
 
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:

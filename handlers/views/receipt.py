@@ -30,7 +30,7 @@ def render(view: RequestView, language: str) -> Rendered:
     data = view.revision.plan if view.revision else {}
     parts: list[Block | None] = [
         header(first),
-        section(_done(view, language)),
+        section("\n".join([_done(view, language), *request_card.origin(view, Ink(language))])),
         *(section(text) for text in _tables(view, language)),
         section(_handed_over(view, language)),
         section(plan.files(data, f"receipt.files.{request.operation}", Ink(language))),

@@ -107,6 +107,7 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
             target=ink.safe(request.target),
         )
     ]
+    lines += origin(view, ink)
     counted = rows_line(view, language)
     if counted:
         lines.append(say(f"card.counted.{request.operation}", language, counted=counted))
@@ -126,6 +127,15 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     if personal.reason:
         lines.append(say("card.why", language, reason=ink.code(personal.reason, 400)))
     return "\n".join(lines)
+
+
+def origin(view: RequestView, ink: Ink) -> list[str]:
+    """The system that the rows were deleted from, when they go into another one."""
+    plan = view.revision.plan if view.revision else {}
+    if "origin" not in plan:
+        return []
+    names = {"origin": ink.safe(plan["origin"][0]), "target": ink.safe(view.request.target)}
+    return [say("card.origin", ink.language, **names)]
 
 
 def heir(view: RequestView, ink: Ink) -> list[str]:
