@@ -67,6 +67,8 @@ CLICKS: Mapping[str, Handler] = {
     "copy-done": copies.done_button,
     "copy-reopen": copies.reopen_button,
     "try-again": filing.try_again,
+    "restore-skip": filing.restore_skipping,
+    "restore-overwrite": filing.restore_overwriting,
 }
 FORMS: Mapping[str, Handler] = {
     forms.DELETE: filing.delete_form,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bot.errors import BadInput, Stale
+from bot.model.choices import Mode
 from bot.model.doors import Wish
 from bot.model.requests import CLOSED, Operation
 from bot.texts import say
@@ -81,6 +82,24 @@ def follow_up(front: Front, call: Call) -> None:
     reason = say("residue.follow-up-reason", language, number=view.request.number or 0)
     form = _form_of(front, replace(wish, reason=reason), call.channel, language)
     front.open_form(call, form, Stale("residue.follow-up-late"))
+
+
+def restore_skipping(front: Front, call: Call) -> None:
+    """*Leave those out* under a refusal: the same restore again, without what is in the way."""
+    _restore_again(front, call, Mode.SKIP)
+
+
+def restore_overwriting(front: Front, call: Call) -> None:
+    """*Overwrite them* under a refusal: the same restore again, over what is different."""
+    _restore_again(front, call, Mode.OVERWRITE)
+
+
+def _restore_again(front: Front, call: Call, mode: Mode) -> None:
+    actor = front.member(call)
+    wish = front.services.reading.wished(call.value, actor.user)
+    if wish is None or wish.operation is not Operation.RESTORE:
+        raise Stale("filing.again-gone")
+    _file(front, call, replace(wish, choice=replace(wish.choice, mode=mode)), call.channel)
 
 
 def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.View:
@@ -165,7 +184,7 @@ def restore_form(front: Front, call: Call) -> None:
     reference, number = restoring.backup_name(words.plain(named, slack=False))
     reason = words.plain(values.get("reason", ""), slack=False)
     into = words.plain(values.get("into", ""), slack=False) or None
-    choice = restoring.choice_of(values, number)
+    choice = restoring.choice_of(values)
     _file(front, call, _restore(restoring.Restore(reference, number, into, reason, choice)), channel)
 
 

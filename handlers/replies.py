@@ -6,7 +6,7 @@ from handlers.views.blocks import Rendered, actions, button, message, section
 from handlers.views.wording import sentence
 
 #: Buttons that stand beside another one.
-_BESIDE = {"change-confirm": ("change-cancel",)}
+_BESIDE = {"change-confirm": ("change-cancel",), "restore-overwrite": ("restore-skip",)}
 
 
 def private(answer: Answer, language: str) -> Rendered:

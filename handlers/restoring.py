@@ -9,7 +9,7 @@ from bot.model.choices import EVERYTHING, Mode, RestoreChoice
 from handlers.words import clauses, first_word, halves, lines_of_values, plain, values
 
 _NUMBER = re.compile(r"#?([0-9]{1,9})")
-_CLAUSE = re.compile(r" (into|only|table|skip|overwrite|undo)(?= |$)", re.IGNORECASE)
+_CLAUSE = re.compile(r" (into|only|table|skip|overwrite)(?= |$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Restore:
 
 
 def restore(text: str) -> Restore:
-    """``<reference|#request> [into …] [only …|table …] [skip|overwrite] -- <reason>``, or ``#request undo``.
+    """``<reference|#request> [into …] [only …|table …] [skip|overwrite] -- <reason>``.
 
     Any part may be missing, and the parts in brackets may change places.
 
@@ -43,7 +43,7 @@ def restore(text: str) -> Restore:
         raise BadInput("parse.restore", text=before.strip())
     reference, number = backup_name(named)
     into = _word("into", said) or None
-    return Restore(reference, number, into, reason, _choice(said, number))
+    return Restore(reference, number, into, reason, _choice(said))
 
 
 def backup_name(text: str) -> tuple[str | None, int | None]:
@@ -63,44 +63,40 @@ def backup_name(text: str) -> tuple[str | None, int | None]:
     return word, None
 
 
-def chosen(only: tuple[str, ...], table: str, mode: str, number: int | None) -> RestoreChoice:
-    """The choice of a form or a command. ``mode``: how, ``undo`` among it; empty for all or nothing.
+def chosen(only: tuple[str, ...], table: str, mode: str) -> RestoreChoice:
+    """The choice of a form or a command; no ``mode`` is all or nothing.
 
     Raises:
         BadInput: its parts do not go together.
     """
-    if mode == "undo" and number is None:
-        raise BadInput("restore.undo-number")
-    how = Mode(mode) if mode and mode != "undo" else Mode.FAIL
-    undo = number or 0 if mode == "undo" else 0
-    made = RestoreChoice(only, table, how, undo)
+    made = RestoreChoice(only, table, Mode(mode) if mode else Mode.FAIL)
     if made.problem:
         raise BadInput(made.problem)
     return made
 
 
-def choice_of(fields: Mapping[str, str], number: int | None) -> RestoreChoice:
-    """What of a backup is to come back, by the fields of a submitted form; ``number`` is the request named.
+def choice_of(fields: Mapping[str, str]) -> RestoreChoice:
+    """What of a backup is to come back, by the fields of a submitted form.
 
     Raises:
         BadInput: a field cannot be read, or they do not go together.
     """
     only = lines_of_values(fields.get("only", ""))
-    return chosen(only, plain(fields.get("table", ""), slack=False), fields.get("mode", ""), number)
+    return chosen(only, plain(fields.get("table", ""), slack=False), fields.get("mode", ""))
 
 
 _Said = Sequence[tuple[str, str]]
 
 
-def _choice(said: _Said, number: int | None) -> RestoreChoice:
+def _choice(said: _Said) -> RestoreChoice:
     typed = _behind("only", said)
     only = values(typed) if typed else ()
     if typed == "":
         raise BadInput("parse.restore", text="only")
-    modes = [(word, behind) for word, behind in said if word in ("skip", "overwrite", "undo")]
+    modes = [(word, behind) for word, behind in said if word in ("skip", "overwrite")]
     if len(modes) > 1 or any(behind for _, behind in modes):
         raise BadInput("parse.restore", text=" ".join(f"{word} {behind}".strip() for word, behind in modes))
-    return chosen(only, _word("table", said), modes[0][0] if modes else "", number)
+    return chosen(only, _word("table", said), modes[0][0] if modes else "")
 
 
 def _word(keyword: str, said: _Said) -> str:

@@ -97,7 +97,7 @@ def _keep_more(ground: Ground, work: Work, wish: Wish, place: str, now: datetime
         ground.keep(work, place, "into", wish.into, now)
     said: dict[str, str | int] = {}
     if not wish.choice.plain:
-        said["mode"] = "undo" if wish.choice.undo else str(wish.choice.mode)
+        said["mode"] = str(wish.choice.mode)
         said["choice"] = ground.keep(work, place, "choice", wish.choice.to_data(), now)
     if wish.heir is not None:
         said["heir"] = ground.keep(work, place, "heir", wish.heir, now)
@@ -131,10 +131,6 @@ def _check_choice(wish: Wish) -> None:
         raise BadInput(choice.problem)
     if len(choice.only) > MAX_VALUES:
         raise BadInput("filing.how-many", n=len(choice.only), limit=MAX_VALUES)
-    if choice.undo and choice.undo != wish.number:
-        raise BadInput("restore.undo-number")
-    if choice.undo and (wish.target or wish.into):
-        raise BadInput("restore.choice-undo")
 
 
 def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, Backup | None]:

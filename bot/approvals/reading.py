@@ -129,6 +129,7 @@ class Reading:
             enrolled=work.boxes.users(SECRET),
             ticks=work.copies.of(request.id),
             follow_ups=follow_ups.there(work, request) if job and job.facts.get("residue") else (),
+            fresh=work.backups.of_request(request.id) if request.operation is Operation.RESTORE else None,
         )
 
 

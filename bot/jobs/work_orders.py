@@ -100,18 +100,20 @@ class Hands(Reach):
             booked = job.backup_id is not None and work.backups.get(job.backup_id) is not None
         if request is not None and request.operation is Operation.RESTORE and job.state is JobState.RUNNING:
             Restores(self).clear(job, request)
-        if job.backup_id is None or booked or request is None or request.operation not in DESTRUCTIVE:
+        if job.backup_id is None or booked or request is None or job.backup_id == request.backup_id:
             return
-        attached.put_back(job.backup_id, {one.root for one in self.attachments(request.target)})
+        if request.operation in DESTRUCTIVE:
+            attached.put_back(job.backup_id, {one.root for one in self.attachments(request.target)})
         try:
             self.vault.shred(job.backup_id)
         except NotFound:
             return
 
     def salvage(self, job: Job, request: Request) -> Backup | None:
-        """The backup of a deletion that may have happened, for our books; None when none opens."""
+        """The backup of what may be gone or overwritten, for our books; None when none opens."""
         sha256 = str(job.facts.get("sha256", "")) or None
-        if job.backup_id is None or sha256 is None or request.operation is not Operation.DELETE_RECORDS:
+        of_rows = (Operation.DELETE_RECORDS, Operation.RESTORE)
+        if job.backup_id is None or sha256 is None or request.operation not in of_rows:
             return None
         try:
             with self.vault.open(job.backup_id, sha256) as opened:

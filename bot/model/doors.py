@@ -105,7 +105,8 @@ class RequestView:
     ``confirm`` target and count besides); ``enrolled``: whose codes can be checked.
     ``follow_ups``: rows that a deletion left and that can be asked for still.
     ``ticks``: what became of the copies in the plan; empty until the operation has done its part.
-    ``head`` is the signed head of the log (``seq:hash``) at the time the job finished.
+    ``head`` is the signed head of the log (``seq:hash``) at the time the job finished. ``fresh``: what a
+    restore has overwritten, beside ``backup``, which it has read.
     """
 
     request: Request
@@ -128,6 +129,7 @@ class RequestView:
     enrolled: frozenset[str] = frozenset()
     ticks: tuple[Tick, ...] = ()
     follow_ups: tuple[FollowUp, ...] = ()
+    fresh: Backup | None = None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,8 @@ def judge(
     differences += [Told("drift.link", _counts(one, "link")) for one in links]
     moving = _differing(approved.reassigned, found.reassigned)
     differences += [Told("drift.reassigned", _counts(one, "link")) for one in moving]
+    over = _differing(approved.overwritten, found.overwritten)
+    differences += [Told("drift.overwritten", _counts(one, "table")) for one in over]
     files = approved.files != found.files
     if files:
         counts = {
@@ -56,7 +58,7 @@ def judge(
     for one in tables:
         differences.append(Told("drift.table", _counts(one, "table")))
         changed += _moved(one[0], before, after, allowance)
-    return Drift(strict or files or bool(links or moving) or changed > allowance, tuple(differences))
+    return Drift(strict or files or bool(links or moving or over) or changed > allowance, tuple(differences))
 
 
 def schema_drift(target: str) -> Told:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from bot.backups.rows import sum_rows
 from bot.errors import CannotProve, NotOurs
@@ -12,9 +12,6 @@ from bot.model.requests import Operation
 from bot.operations.compare import Links, Rows, classify_links, classify_rows
 from bot.targets import base
 from bot.targets.base import Edge, Row, Session
-
-#: What became of a transaction whose end we did not see.
-Settled = Literal["committed", "not-committed", "unclear"]
 
 _FORMAT = 1
 

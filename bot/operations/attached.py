@@ -6,7 +6,7 @@ removing goes on wherever it was cut off. A file that a row outside the closure 
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,13 @@ from bot.config.record_types import Attachment
 from bot.errors import CannotProve, CountersignError
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.plans import FilesPart, Told, hash_marks, marks
+from bot.operations.archived import Extra
+from bot.operations.gate import Wanted
 from bot.operations.preflight import Closure, Ground, find_table
 from bot.targets import attachment_copies
 from bot.targets.attachments import Attached, FileRoot
 from bot.targets.base import Edge, Need, Session
+from bot.targets.entries import Entry
 
 _BACK = "back-"
 _RESTORE = re.compile(_BACK + "(b[0-9]{8}-[0-9a-z]{10})(?:-[0-9a-f]{8})?")
@@ -243,8 +246,39 @@ def backup_of(operation: str) -> str | None:
     return found[1] if found else None
 
 
+#: By folder, the files that rows name; None: all of a backup.
+Named = Mapping[str, Collection[str]] | None
+
+
+def named(session: Session, extra: Extra, attachments: Sequence[Attachment], wanted: Wanted) -> Named:
+    """The files that the staged rows name, when not the whole backup was asked for."""
+    if wanted.plain:
+        return None
+    found: dict[str, set[str]] = {one.root: set() for one in attachments}
+    for one in attachments:
+        shape = extra.shapes.get(one.place[0])
+        names = [name for name, _, _ in shape.columns] if shape else []
+        if shape is not None and one.place[1] in names:
+            place, prefix = names.index(one.place[1]), one.prefix or ""
+            values = (row[place] for row in session.staged(shape.name))
+            found[one.root] |= {
+                value.removeprefix(prefix)
+                for value in values
+                if isinstance(value, str) and value.startswith(prefix)
+            }
+    return found
+
+
+def _wanted(files: Iterable[Entry], root: FileRoot, named: Named) -> list[Entry]:
+    return [one for one in files if named is None or one.path in named.get(root.path, ())]
+
+
 def meet(
-    opened: OpenedBackup, attachments: Sequence[Attachment], target: str, hash_key: bytes
+    opened: OpenedBackup,
+    attachments: Sequence[Attachment],
+    target: str,
+    hash_key: bytes,
+    named: Named = None,
 ) -> tuple[tuple[FilesPart, ...], tuple[Told, ...]]:
     """The files of a backup that would come back, and what is to be told about the others.
 
@@ -255,7 +289,7 @@ def meet(
     found: list[FilesPart] = []
     there: list[Told] = []
     for root, stream in _streams(opened.manifest, attachments, target):
-        met = attachment_copies.meet(root, attachment_copies.listed(opened, stream))
+        met = attachment_copies.meet(root, _wanted(attachment_copies.listed(opened, stream), root, named))
         if met.different:
             raise CannotProve("attached.different", root=root.path, n=met.different)
         if met.identical:
@@ -274,6 +308,7 @@ def place(
     attachments: Sequence[Attachment],
     target: str,
     planned: Sequence[FilesPart],
+    named: Named = None,
     elsewhere: str = "",
 ) -> None:
     """Bring the missing files into their places; ``unplace`` takes them away again.
@@ -288,7 +323,8 @@ def place(
     for root, stream in _streams(opened.manifest, attachments, target):
         if root.path in wanted:
             files = attachment_copies.listed(opened, stream)
-            missing = {one.path for one in attachment_copies.meet(root, files).missing}
+            met = attachment_copies.meet(root, _wanted(files, root, named))
+            missing = {one.path for one in met.missing}
             operation = operation_of(opened.manifest.backup_id, elsewhere)
             attachment_copies.place(root, operation, opened, stream, files, missing)
 

@@ -19,7 +19,6 @@ from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
 from bot.model.plans import Part, Plan, Subject, Told, hash_marks
 from bot.operations import archived, attached, heirs, preflight, residue
-from bot.operations.archived import Settled
 from bot.operations.deleting import (
     Deleted,
     copy_out,
@@ -33,6 +32,7 @@ from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
 from bot.operations.looking import verify
 from bot.operations.preflight import Closure, Ground, identity_hash, survey, warnings
 from bot.operations.schema_drift import require_schema
+from bot.operations.verdicts import Settled
 from bot.operations.wishing import Asked, in_segments, look
 from bot.targets.attachments import Attached
 from bot.targets.base import Edge, RecordTarget, Session

@@ -9,9 +9,10 @@ from bot.config.record_types import Attachment
 from bot.config.types import Target
 from bot.errors import Stale
 from bot.model.backups import SealedBackup
+from bot.model.choices import EVERYTHING, RestoreChoice
 from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
-from bot.model.plans import Plan, Subject, Told
+from bot.model.plans import Key, Plan, Subject, Told
 
 
 class Drifted(Stale):
@@ -98,21 +99,50 @@ class DeleteOutcome:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A choice, with the rows that its values mean: keys of the table ``table``; None for all.
+
+    The keys are personal; what binds them is the keyed hash in the plan.
+    """
+
+    choice: RestoreChoice = EVERYTHING
+    keys: tuple[Key, ...] | None = None
+    table: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing was chosen."""
+        return self.choice.plain and self.keys is None
+
+
+#: All of a backup, or nothing.
+ALL = Wanted()
+
+
+@dataclass(frozen=True)
 class RestoreOrder:
-    """A permitted restore of one backup, into the target it came from or the one its plan names."""
+    """A permitted restore of one backup into the target it came from or the one its plan names.
+
+    ``wanted``: which part, and how. ``fresh``: the id of the backup of what is overwritten, new for every
+    attempt; ``facts`` go into its manifest (no personal values).
+    """
 
     plan: Plan
     backup_id: str
     sha256: str
     hash_key: bytes
     attachments: tuple[Attachment, ...] = ()
+    wanted: Wanted = ALL
+    fresh: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class RestoreOutcome:
     """What a restore did; it is committed. Rows brought back by table, links put back by label.
 
-    ``sums`` and ``problem`` as in ``DeleteOutcome``.
+    ``sums`` and ``problem`` as in ``DeleteOutcome``. ``overwritten``: rows that got their old values, by
+    table, and ``backup`` the one that holds what they were before.
     """
 
     rows: Mapping[str, int]
@@ -120,3 +150,6 @@ class RestoreOutcome:
     sums: Mapping[str, str]
     transaction: str
     problem: Told | None
+    overwritten: Mapping[str, int] = field(default_factory=dict)
+    backup: SealedBackup | None = None
+    test_restore_seconds: float = 0.0

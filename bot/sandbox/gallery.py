@@ -105,6 +105,7 @@ NOT_SENTENCES = (
 #: Sentences among the parts of a plan; a text for a file, among the sentences about backups.
 ALSO, NEITHER = ("plan.broken", "plan.not-ours"), "backups.readme"
 _SAMPLE: Mapping[str, str | int] = {
+    "classes": '[["customers", {"missing": 3, "different": 1}], ["deals", {"parentless": 2}]]',
     "user": "U0BOB",
     "by": "U0BOB",
     "requester": "U0ALICE",
@@ -198,6 +199,15 @@ def _requests(language: str) -> Iterator[Exhibit]:
 
     yield _exhibit("receipt", "rows handed over", receipt.render(samples.handed_over(), language))
     yield _exhibit("receipt", "named elsewhere still", receipt.render(samples.left_over(), language))
+    for title, mode in (
+        ("with what is in the way left out", "skip"),
+        ("over what is different", "overwrite"),
+    ):
+        chosen = samples.chosen(State.PENDING, mode)
+        yield _exhibit("plan", f"a restore, {title}", plan.render(chosen, 1, language))
+        yield _exhibit("card", f"a restore, {title}", request_card.render(chosen, language))
+    over = samples.chosen(State.SUCCEEDED, "overwrite")
+    yield _exhibit("receipt", "a restore, over what was different", receipt.render(over, language))
 
 
 def _files(language: str) -> Iterator[Exhibit]:
@@ -348,6 +358,9 @@ def _sentences(language: str) -> Iterator[Exhibit]:
     gone = "operations.no-match"
     anew = Answer(gone, _filled(gone), button="try-again", value="0a" * 12)
     yield _exhibit("said: operations", "with a button", replies.private(anew, language))
+    in_the_way = "restore.different"
+    either = Answer(in_the_way, _filled(in_the_way), button="restore-overwrite", value="0a" * 12)
+    yield _exhibit("said: restore", "with what can be chosen", replies.private(either, language))
 
 
 def _filled(key: str) -> dict[str, str | int]:

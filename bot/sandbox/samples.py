@@ -276,6 +276,19 @@ def handed_over() -> RequestView:
     return replace(done, job=replace(done.job, facts={"reassigned": dict(HANDED_OVER)}))
 
 
+def chosen(state: State, mode: str) -> RequestView:
+    """A restore of some records, over what is different or without what is in the way."""
+    asked = view(state, request={"operation": Operation.RESTORE})
+    assert asked.revision is not None
+    left = [["customers", "different", 1], ["deals", "below", 12]] if mode == "skip" else []
+    choice = {"mode": mode, "only": 2, "table": "", "left": left, "there": 0}
+    content: dict[str, Any] = {**asked.revision.plan, "choice": choice}
+    if mode == "overwrite":
+        content["overwritten"] = [["customers", 2, "0" * 64], ["notes", 1, "0" * 64]]
+    fresh = backup(request_id=asked.request.id) if state is State.SUCCEEDED and mode == "overwrite" else None
+    return replace(asked, revision=replace(asked.revision, plan=content), fresh=fresh)
+
+
 def plan_file(*, there: bool = True, gone: bool = False) -> PlanFile:
     """The file with the whole plan of request 42."""
     return PlanFile("plan-42-1.txt", "ab12" * 16, there, gone)

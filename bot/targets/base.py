@@ -11,144 +11,38 @@ the schema). No error carries a value of a row; driver errors are never chained.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
-from bot.model.backups import Value
+from bot.targets.schema import (
+    Action,
+    Catalogue,
+    Edge,
+    Fate,
+    Holder,
+    Named,
+    Need,
+    Row,
+    Table,
+    TableColumn,
+    Tally,
+)
 
-Row = tuple[Value, ...]
-
-#: What is known of a transaction that is over.
-Fate = Literal["committed", "aborted", "unknown"]
-
-#: What the database does to a child when its parent goes; ``soft``: a link only the configuration knows.
-Action = Literal["cascade", "no action", "restrict", "set null", "set default", "soft"]
-
-
-@dataclass(frozen=True)
-class TableColumn:
-    """One column. ``type`` is the declared type; ``codec`` writes its values into a backup."""
-
-    name: str
-    type: str
-    codec: str
-    not_null: bool
-    has_default: bool
-    generated: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """One ordinary table.
-
-    ``key`` identifies a row: the primary key, else a unique key; empty when there is none.
-    ``definition`` is everything about the schema whose change must be noticed; ``triggers`` are their names.
-    """
-
-    name: str
-    columns: tuple[TableColumn, ...]
-    key: tuple[str, ...]
-    definition: str
-    triggers: tuple[str, ...]
-
-    @property
-    def stored(self) -> tuple[TableColumn, ...]:
-        """The columns that hold something of their own: all but the generated ones."""
-        return tuple(column for column in self.columns if not column.generated)
-
-    def column(self, name: str) -> TableColumn | None:
-        """The column of exactly that name."""
-        return next((column for column in self.columns if column.name == name), None)
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A link from a child table to a parent table. ``where`` narrows a soft link: SQL over the child.
-
-    ``prefix``: the child holds this text and then the parent's value. ``path``: the child is JSON, and holds
-    the parent's value as text or number under these names, one below the other. A link has one column on
-    each side then, and compares texts.
-
-    ``indexed``: the child can be searched by these columns without reading all of it. ``sound``: the parent
-    columns are unique, so that the link means one row.
-    """
-
-    child: str
-    child_columns: tuple[str, ...]
-    parent: str
-    parent_columns: tuple[str, ...]
-    action: Action
-    where: str = ""
-    indexed: bool = True
-    sound: bool = True
-    prefix: str = ""
-    path: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """``child.column -> parent.column``."""
-        return f"{self.child}.{_join(self.child_columns)} -> {self.parent}.{_join(self.parent_columns)}"
-
-
-@dataclass(frozen=True)
-class Need:
-    """What an operation does with a table: lock and delete rows, or insert them; write some columns.
-
-    Reading is always part of it. ``holds``: it keeps others from adding rows.
-    """
-
-    table: str
-    deletes: bool = False
-    inserts: bool = False
-    columns: tuple[str, ...] = ()
-    holds: bool = False
-
-
-@dataclass(frozen=True)
-class Tally:
-    """A stage beside the live rows: how many it has, how many are not live, and how many surely the same."""
-
-    rows: int
-    missing: int
-    identical: int
-
-    @property
-    def settled(self) -> bool:
-        """Every row is one or the other. If not, only a look at the rows tells."""
-        return self.missing + self.identical == self.rows
-
-
-@dataclass(frozen=True)
-class Holder:
-    """Somebody else's open transaction that has written or locked rows, as far as the database tells.
-
-    ``table``: where; empty when only the database is known. ``who``: process, user and program, without what
-    they do; empty when the database does not know. ``seconds``: for how long.
-    """
-
-    table: str
-    who: str
-    seconds: int
-
-
-@dataclass(frozen=True)
-class Named:
-    """Rows that name something: their keys, or nothing for each where the table has no key.
-
-    ``index``: the statement that lets such rows be found without reading the whole table; empty when that is
-    so already, or when no index would help.
-    """
-
-    keys: tuple[Row, ...]
-    index: str = ""
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
-
-    tables: Mapping[str, Table]
-    edges: tuple[Edge, ...]
+__all__ = [
+    "Action",
+    "Catalogue",
+    "Edge",
+    "Fate",
+    "Holder",
+    "Named",
+    "Need",
+    "RecordTarget",
+    "Row",
+    "Session",
+    "Table",
+    "TableColumn",
+    "Tally",
+    "Writing",
+]
 
 
 class Session(Protocol):
@@ -285,6 +179,21 @@ class Session(Protocol):
         ``label`` is the child's stage; the parent's stage is the one labelled with the parent's name.
         """
 
+    def joins(self, edge: Edge, label: str) -> Iterator[tuple[Row, Row]]:
+        """The keys of staged rows of an edge's child, each beside the key of a staged parent that it names.
+
+        ``label`` is the child's stage; the parent's stage is the one labelled with the parent's name.
+        """
+
+    def orphaned(self, edge: Edge, label: str) -> Iterator[Row]:
+        """The keys behind ``orphans``, and those of live rows in the same case."""
+
+    def clashing(self, label: str) -> Iterator[Row]:
+        """The keys of staged rows that share a unique key with a live row that has another key."""
+
+    def unstage(self, label: str, keys: Iterable[Row] | None = None) -> int:
+        """Take the rows with these keys, or all, out of a stage; how many."""
+
 
 class Writing(Session, Protocol):
     """A transaction that holds the target's lock and sees the newest committed state.
@@ -322,11 +231,14 @@ class Writing(Session, Protocol):
         ``heir``: also where the live row holds exactly these values there.
         """
 
+    def overwrite(self, label: str) -> int:
+        """Give the live rows of a stage what is staged for them; how many rows. Keys stay as they are."""
+
     def changes(self) -> int:
         """How many rows this connection has changed so far, by itself, by trigger or by cascade.
 
         Only differences mean something. Loading work tables may count; ``delete``, ``unlink``, ``repoint``,
-        ``insert`` and ``relink`` count exactly the rows of real tables.
+        ``insert``, ``overwrite`` and ``relink`` count exactly the rows of real tables.
         """
 
     def strangers(self, labels: Iterable[str]) -> bool:
@@ -392,7 +304,3 @@ class RecordTarget(Protocol):
         Raises:
             TargetDown: as ``reading``.
         """
-
-
-def _join(columns: Sequence[str]) -> str:
-    return columns[0] if len(columns) == 1 else f"({', '.join(columns)})"

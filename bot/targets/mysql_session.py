@@ -16,14 +16,14 @@ from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Holder, Need, Row
 from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
-from bot.targets.mysql_meeting import MysqlMeeting
 from bot.targets.mysql_naming import MysqlNaming
+from bot.targets.mysql_narrowing import MysqlNarrowing
 from bot.targets.mysql_rights import missing_rights
 from bot.targets.mysql_sql import quote
 from bot.targets.work_tables import WorkTable
 
 
-class MysqlSession(MysqlNaming, MysqlMeeting):
+class MysqlSession(MysqlNaming, MysqlNarrowing):
     """See ``bot.targets.base.Session``."""
 
     def check(self, edge: Edge) -> Edge:

@@ -96,6 +96,19 @@ class MysqlWriting(MysqlDeleting):
             heir,
         )
 
+    def overwrite(self, label: str) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        names = [name for name in stage.columns if name not in stage.key]
+        if not names:
+            return 0
+        values = ", ".join(f"t.{quote(name)} = s.{stage.cell(name)}" for name in names)
+        return self._change(
+            f"UPDATE {self._relation(stage.table).path} t JOIN {stage.path} s"
+            f" ON {sql.matched('t', stage, 's')} SET {values}",
+            stage.table,
+        )
+
     def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - MariaDB does not say which rows
         """See ``Writing``."""
         return True

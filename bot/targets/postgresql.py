@@ -21,7 +21,7 @@ from psycopg.types.string import TextLoader
 from bot.errors import BadInput, CannotProve, TargetDown
 from bot.targets.base import Session, Writing
 from bot.targets.postgresql_errors import translated
-from bot.targets.postgresql_session import PostgresqlSession
+from bot.targets.postgresql_narrowing import PostgresqlNarrowing
 from bot.targets.postgresql_work import PINNED, Connection
 from bot.targets.postgresql_writing import PostgresqlWriting
 from bot.targets.unreachable import opening
@@ -112,7 +112,7 @@ class PostgresqlTarget:
         with self._connection() as (connection, _):
             self._bounded(connection)
             self._set(connection, ["BEGIN"])
-            yield PostgresqlSession(connection, self._name, self._max_lock, self._snapshot(connection))
+            yield PostgresqlNarrowing(connection, self._name, self._max_lock, self._snapshot(connection))
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:

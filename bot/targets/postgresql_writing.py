@@ -7,7 +7,7 @@ from bot.targets import postgresql_sequences as sequences
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Fate, Row
 from bot.targets.postgresql_errors import translated
-from bot.targets.postgresql_session import PostgresqlSession
+from bot.targets.postgresql_narrowing import PostgresqlNarrowing
 from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_work import Connection
 from bot.targets.work_tables import WorkTable, may_go_back
@@ -37,7 +37,7 @@ SELECT c.oid::text, c.relfilenode::text FROM pg_catalog.pg_class c
 """
 
 
-class PostgresqlWriting(PostgresqlSession):
+class PostgresqlWriting(PostgresqlNarrowing):
     """See ``bot.targets.base.Writing``.
 
     ``path``: the role's own search path. Triggers are written for it, so it holds while they may fire; our
@@ -131,6 +131,20 @@ class PostgresqlWriting(PostgresqlSession):
             f" WHERE {sql.matched('t', relation, stage, 's')} AND {where}",
             stage.table,
             heir,
+        )
+
+    def overwrite(self, label: str) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        relation = self._relation(stage.table)
+        names = [name for name in stage.columns if name not in stage.key]
+        if not names:
+            return 0
+        values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in names)
+        return self._change(
+            f"UPDATE {relation.rows} t SET {values} FROM {stage.path} s"
+            f" WHERE {sql.matched('t', relation, stage, 's')}",
+            stage.table,
         )
 
     def changes(self) -> int:

@@ -19,7 +19,7 @@ from bot.errors import BadInput, CannotProve, TargetDown
 from bot.model.backups import InvalidText
 from bot.targets.base import Session, Writing
 from bot.targets.sqlite_errors import past, translated
-from bot.targets.sqlite_session import SqliteSession
+from bot.targets.sqlite_narrowing import SqliteNarrowing
 from bot.targets.sqlite_writing import SqliteWriting
 
 _PREFIX = "sqlite:///"
@@ -63,7 +63,7 @@ class SqliteTarget:
         self._look()
         self._recover()
         with self._connection("ro") as connection:
-            session = SqliteSession(connection, self._name, self._max_lock)
+            session = SqliteNarrowing(connection, self._name, self._max_lock)
             self._bound(connection, session)
             with translated(self._name):
                 connection.execute("BEGIN")
@@ -110,7 +110,7 @@ class SqliteTarget:
             with self._connection("rw") as connection:
                 self._recognise(connection)
 
-    def _bound(self, connection: sqlite3.Connection, session: SqliteSession) -> None:
+    def _bound(self, connection: sqlite3.Connection, session: SqliteNarrowing) -> None:
         handler = past(lambda: session.deadline, time.monotonic)
         connection.set_progress_handler(handler, _STEPS_BETWEEN_CHECKS)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from bot.targets import sqlite_sql as sql
 from bot.targets.base import Edge, Fate, Row
-from bot.targets.sqlite_session import SqliteSession, raw
+from bot.targets.sqlite_narrowing import SqliteNarrowing
+from bot.targets.sqlite_session import raw
 from bot.targets.sqlite_sql import quote
 from bot.targets.work_tables import may_go_back
 
 
-class SqliteWriting(SqliteSession):
+class SqliteWriting(SqliteNarrowing):
     """See ``bot.targets.base.Writing``.
 
     ``OR ABORT`` overrules what a constraint may declare for conflicts, such as REPLACE.
@@ -91,6 +92,19 @@ class SqliteWriting(SqliteSession):
             f" WHERE {stage.live} AND {where}",
             stage.table,
             [raw(value) for value in heir or ()],
+        )
+
+    def overwrite(self, label: str) -> int:
+        """See ``Writing``."""
+        stage = self._stages[label]
+        names = [name for name in stage.columns if name not in stage.key]
+        if not names:
+            return 0
+        values = ", ".join(f"{quote(name)} = s.{stage.cell(name)}" for name in names)
+        return self._write(
+            f"UPDATE OR ABORT main.{quote(stage.table)} AS t SET {values} FROM {stage.path} s"
+            f" WHERE {stage.live}",
+            stage.table,
         )
 
     def changes(self) -> int:

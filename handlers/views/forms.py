@@ -24,13 +24,6 @@ MAX_REASON = 500
 MAX_VALUES = 100
 FILE = "file"
 
-#: Beside which field a choice that makes no sense is told.
-_CHOICE_FIELDS = {
-    "restore.choice-both": "table",
-    "restore.choice-undo": "mode",
-    "restore.undo-number": "mode",
-}
-
 View = dict[str, Any]
 Values = Mapping[str, str]
 
@@ -226,9 +219,9 @@ def _check_restore(_config: Config, values: Values) -> dict[str, BadInput]:
     if typed == (None, None):
         return {"backup": BadInput("form.no-backup")}
     try:
-        restoring.choice_of(values, typed[1])
+        restoring.choice_of(values)
     except BadInput as wrong:
-        return {_CHOICE_FIELDS.get(wrong.key, "only"): wrong}
+        return {"table" if wrong.key == "restore.choice-both" else "only": wrong}
     return {}
 
 
@@ -300,11 +293,10 @@ def _heir(config: Config, typed: parsing.Deletion, language: str) -> list[View]:
 def _restore_choice(choice: RestoreChoice, language: str) -> list[View]:
     """The fields for a part of the backup, and for what is in the way."""
     only = "\n".join(map(words.quoted, choice.only))
-    made = [{"text": _plain(say(f"form.mode.{one}", language), 75), "value": one} for one in (*Mode, "undo")]
+    made = [{"text": _plain(say(f"form.mode.{one}", language), 75), "value": one} for one in Mode]
     mode = _select("mode", made, language)
     if not choice.plain:
-        chosen = "undo" if choice.undo else str(choice.mode)
-        mode["initial_option"] = next(one for one in made if one["value"] == chosen)
+        mode["initial_option"] = next(one for one in made if one["value"] == choice.mode)
     fields = [
         _text("only", only, language, many=True, limit=3000),
         _text("table", choice.table, language, limit=200),

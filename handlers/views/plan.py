@@ -6,7 +6,7 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.requests import CLOSED, Operation
 from bot.texts import DEFAULT_LANGUAGE, catalogue, number, say
-from handlers.views import copies, progress, request_card, residue, system_plan
+from handlers.views import copies, progress, request_card, residue, restore_plan, system_plan
 from handlers.views.blocks import MAX_SECTION, Rendered, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import size
@@ -56,6 +56,7 @@ def paragraphs(view: RequestView, ink: Ink) -> list[str]:
     found = [
         *tables(plan, view.request.operation, ink),
         *system_plan.sections(plan, ink),
+        *restore_plan.sections(plan, ink),
         links(plan.get("nullified") or [], f"plan.links.{view.request.operation}", ink),
         links(plan.get("reassigned") or [], "plan.reassigned", ink, heir=request_card.heir_name(view, ink)),
         files(plan, f"plan.files.{view.request.operation}", ink),

@@ -8,7 +8,7 @@ from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.model.segments import progress
 from bot.texts import listed, number, say
-from handlers.views import copies, plan, request_card, residue
+from handlers.views import copies, plan, request_card, residue, restore_plan
 from handlers.views import progress as running
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
@@ -32,6 +32,7 @@ def render(view: RequestView, language: str) -> Rendered:
         header(first),
         section("\n".join([_done(view, language), *request_card.origin(view, Ink(language))])),
         *(section(text) for text in _tables(view, language)),
+        section(restore_plan.overwritten(data, Ink(language), "receipt.overwritten")),
         section(_handed_over(view, language)),
         section(plan.files(data, f"receipt.files.{request.operation}", Ink(language))),
     ]
@@ -44,6 +45,9 @@ def render(view: RequestView, language: str) -> Rendered:
         parts.append(
             section(say("receipt.from-backup", language, reference=code(view.backup.reference, 1000)))
         )
+    if view.fresh is not None:
+        parts.append(section(say("receipt.before-overwrite", language)))
+        parts += _backup(view.fresh, language)
     parts += residue.found(view, language)
     parts.append(section(_remains(view, language)))
     parts += copies.checklist(view, language)

@@ -111,6 +111,7 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     counted = rows_line(view, language)
     if counted:
         lines.append(say(f"card.counted.{request.operation}", language, counted=counted))
+    lines += overwriting(view, language)
     if request.expected is not None:
         expected = say("card.rows", language, n=request.expected)
         lines.append(say("card.expected", language, counted=expected, user=user(request.requester)))
@@ -118,7 +119,7 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     if view.environment:
         lines.append(say("card.environment", language, environment=ink.safe(view.environment)))
     what = [ink.code(personal.label, 150)] if personal.label else []
-    if personal.values and request.operation is Operation.DELETE_RECORDS:
+    if personal.values and request.operation in (Operation.DELETE_RECORDS, Operation.RESTORE):
         shown = ", ".join(ink.code(value, 80) for value in ink.shown(personal.values, SHOWN_VALUES))
         more = ink.left(personal.values, SHOWN_VALUES)
         what.append(f"{shown}{say('card.more-values', language, n=more) if more else ''}")
@@ -136,6 +137,15 @@ def origin(view: RequestView, ink: Ink) -> list[str]:
         return []
     names = {"origin": ink.safe(plan["origin"][0]), "target": ink.safe(view.request.target)}
     return [say("card.origin", ink.language, **names)]
+
+
+def overwriting(view: RequestView, language: str) -> list[str]:
+    """How many rows get their old values, and how many stay out, where a choice was made."""
+    plan = view.revision.plan if view.revision else {}
+    over = sum(int(part[1]) for part in plan.get("overwritten") or ())
+    left = sum(int(one[2]) for one in (plan.get("choice") or {}).get("left") or ())
+    counts = (("card.overwritten", over), ("card.left", left))
+    return [say(key, language, n=n) for key, n in counts if n]
 
 
 def heir(view: RequestView, ink: Ink) -> list[str]:

@@ -4,11 +4,13 @@ What fills a sentence is named by convention, the same in every catalogue: ``use
 Slack people, ``users`` several with commas, ``channel`` a channel, ``state`` a state's word, ``until`` and
 ``at`` are seconds since 1970; ``text``, ``value`` and ``reason`` are somebody's own words and shown as code;
 ``known``, ``roles``, ``names``, ``missing`` and ``left`` are lists with commas. ``why`` is the key of another
-sentence, filled by what is named ``why_…``, and stands in brackets.
+sentence, filled by what is named ``why_…``, and stands in brackets. ``classes`` are tables with counts by
+class, as ``RestorePreview.told`` writes them, one a line.
 Everything else is shown as plain words.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 import structlog
@@ -20,6 +22,7 @@ _PEOPLE = frozenset({"user", "by", "requester", "owner"})
 _WORDS = frozenset({"text", "value", "reason"})
 _TIMES = frozenset({"until", "at"})
 _LISTS = frozenset({"users", "known", "roles", "names", "missing", "left"})
+_SHOWN_CLASSES = 20
 _log = structlog.get_logger(__name__)
 
 
@@ -47,11 +50,23 @@ def shown(name: str, value: str | int, language: str, limit: int = 500) -> str |
         return mrkdwn.user(value)
     if name == "channel":
         return mrkdwn.channel(value)
-    if name == "state":
-        return state_word(value, language)
+    if name in _OF_LANGUAGE:
+        return _OF_LANGUAGE[name](value, language)
     if name in _LISTS:
         return _list(name, value, language, limit)
     return mrkdwn.code(value, limit) if name in _WORDS else mrkdwn.safe(value, limit)
+
+
+def _classes(value: str, language: str) -> str:
+    lines = []
+    try:
+        counted = json.loads(value)[:_SHOWN_CLASSES]
+    except ValueError:
+        return mrkdwn.safe(value)
+    for table, counts in counted:
+        parts = [say(f"restore.class.{why}", language, n=int(n)) for why, n in counts.items()]
+        lines.append(f"• {mrkdwn.code(table, 120)}  {', '.join(parts)}")
+    return "\n".join(lines)
 
 
 def _list(name: str, value: str, language: str, limit: int) -> str:
@@ -67,3 +82,6 @@ def state_word(state: str, language: str) -> str:
         return say(f"card.state.{state}", language)
     except KeyError:
         return mrkdwn.safe(state)
+
+
+_OF_LANGUAGE: Mapping[str, Callable[[str, str], str]] = {"state": state_word, "classes": _classes}

@@ -17,9 +17,11 @@ from bot.backups.vault import Vault
 from bot.config.record_types import Attachment, Record, SoftReference
 from bot.config.types import Database, Target
 from bot.errors import Halted
-from bot.model.choices import RestorePreview
+from bot.model.backups import SealedBackup
+from bot.model.choices import EVERYTHING, RestoreChoice, RestorePreview
 from bot.model.plans import Plan, Subject
 from bot.operations import delete_records, restore
+from bot.operations.choosing import Naming
 from bot.operations.gate import DeleteOrder, DeleteOutcome, RestoreOrder, RestoreOutcome
 from bot.targets import open_target
 from bot.targets.base import RecordTarget
@@ -105,12 +107,28 @@ class Bench:
     def plan_restore(self, outcome: DeleteOutcome) -> tuple[Plan, RestorePreview]:
         backup = outcome.backup
         with self.vault.open(backup.backup_id, backup.sha256) as opened:
-            return restore.plan(self.target, opened, backup.sha256, HASH_KEY, self.spec.attachments)
+            return restore.plan(self.target, opened, backup.sha256, HASH_KEY, self.spec.attachments)[:2]
 
     def restore(self, outcome: DeleteOutcome, gate: RecordingGate | None = None) -> RestoreOutcome:
-        made, _ = self.plan_restore(outcome)
-        backup, files = outcome.backup, self.spec.attachments
-        order = RestoreOrder(made, backup.backup_id, backup.sha256, HASH_KEY, files)
+        return restore.run(
+            self.order_restore(outcome.backup), self.target, self.vault, gate or RecordingGate()
+        )
+
+    def order_restore(self, backup: SealedBackup, choice: RestoreChoice = EVERYTHING) -> RestoreOrder:
+        """What a choice means for a backup, as an order."""
+        kind, files = self.spec.records.get("customer"), self.spec.attachments
+        naming = Naming(kind.table, tuple(kind.find_by)) if kind else None
+        with self.vault.open(backup.backup_id, backup.sha256) as opened:
+            made, _, wanted = restore.plan(
+                self.target, opened, backup.sha256, HASH_KEY, files, choice, naming
+            )
+        return RestoreOrder(made, backup.backup_id, backup.sha256, HASH_KEY, files, wanted, new_backup_id())
+
+    def choose(
+        self, backup: SealedBackup, choice: RestoreChoice, gate: RecordingGate | None = None
+    ) -> RestoreOutcome:
+        """Plan and carry out a restore by a choice."""
+        order = self.order_restore(backup, choice)
         return restore.run(order, self.target, self.vault, gate or RecordingGate())
 
     def settle(self, backup: str, transaction: str = "") -> str:

@@ -20,9 +20,12 @@ from ruamel.yaml import YAML
 from bot.approvals import again, copies, follow_ups
 from bot.config.types import Config
 from bot.errors import NotFound
+from bot.model.choices import RestorePreview, RowClasses
+from bot.model.doors import Wish
 from bot.model.jobs import JobKind, JobState
 from bot.model.leftovers import CopyPart, Offer
 from bot.model.requests import Operation, State
+from bot.operations.conflicts import Conflict
 from bot.proofs.tickets import issue
 from handlers import door
 from handlers.slack import SlackIsSilent
@@ -156,6 +159,18 @@ def asked_in_vain(doorway: Doorway) -> Scene:
     with house.store.transact() as work:
         refusal = NotFound("operations.no-match", target="crm", table="customers", n=1)
         answer = again.offered(house.ground, work, house.wish(), "U0ALICE", refusal, house.now)
+    return Scene(token=answer.value or "")
+
+
+def stuck(doorway: Doorway) -> Scene:
+    """A restore that something stands in the way of, offered again with what can be chosen."""
+    house = doorway.house
+    backed_up(doorway)
+    wish = Wish(Operation.RESTORE, None, None, (), "why", number=1)
+    with house.store.transact() as work:
+        preview = RestorePreview((RowClasses("customers", 1, 0, 1, 0, 0),), ())
+        refusal = Conflict("restore.different", preview, target="crm", table="customers", n=1)
+        answer = again.offered(house.ground, work, wish, "U0ALICE", refusal, house.now)
     return Scene(token=answer.value or "")
 
 
@@ -338,6 +353,8 @@ WAYS: dict[str, Way] = {
     "click stop": Way(approved, click("stop", "card"), "U0DAN", open_to=ANY_ROLE),
     "click put-back": Way(aside, click("put-back", "card"), "U0DAN"),
     "click go-on": Way(half_removed, click("go-on", "card"), "U0ALICE"),
+    "click restore-skip": Way(stuck, click("restore-skip", "card", "{0.token}"), "U0ALICE"),
+    "click restore-overwrite": Way(stuck, click("restore-overwrite", "card", "{0.token}"), "U0ALICE"),
     "click try-again": Way(asked_in_vain, click("try-again", "card", "{0.token}"), "U0ALICE", shows=True),
     "click restore": Way(backed_up, click("restore", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
     "click follow-up": Way(left_over, click("follow-up", "card", "{0.request}.0"), "U0ALICE", shows=True),

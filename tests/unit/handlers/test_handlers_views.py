@@ -450,17 +450,14 @@ def test_the_form_of_a_restore_offers_what_there_is(count: int, name: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("choice", "number"),
+    "choice",
     [
-        (RestoreChoice(), 42),
-        (RestoreChoice(("a, b", "skip", "Ada L"), mode=Mode.SKIP), 42),
-        (RestoreChoice(table="order items", mode=Mode.OVERWRITE), None),
-        (RestoreChoice(undo=42), 42),
+        RestoreChoice(),
+        RestoreChoice(("a, b", "skip", "Ada L"), mode=Mode.SKIP),
+        RestoreChoice(table="order items", mode=Mode.OVERWRITE),
     ],
 )
-def test_the_form_of_a_restore_gives_back_the_choice_it_shows(
-    choice: RestoreChoice, number: int | None
-) -> None:
+def test_the_form_of_a_restore_gives_back_the_choice_it_shows(choice: RestoreChoice) -> None:
     view = forms.restore(restoring.Restore(number=42, choice=choice), "C0DELETIONS", "en")
     check_view(view)
     shown = {}
@@ -468,19 +465,17 @@ def test_the_form_of_a_restore_gives_back_the_choice_it_shows(
         element = block["element"]
         initial = element.get("initial_option") or {}
         shown[block["block_id"]] = element.get("initial_value") or initial.get("value") or ""
-    assert restoring.choice_of(shown, number) == choice
+    assert restoring.choice_of(shown) == choice
 
 
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
-        ({"backup": "#42", "mode": "undo"}, {}),
-        ({"recent": "#42", "mode": "undo"}, {}),
-        ({"backup": "cs1.abc", "mode": "undo"}, {"mode": "restore.undo-number"}),
-        ({"backup": "#42", "mode": "undo", "only": "a"}, {"mode": "restore.choice-undo"}),
         ({"backup": "#42", "table": "notes", "only": "a"}, {"table": "restore.choice-both"}),
         ({"backup": "#42", "only": "a,,b"}, {"only": "parse.empty-value"}),
-        ({"backup": "forty", "mode": "undo"}, {"backup": "parse.reference"}),
+        ({"recent": "#42", "only": "a", "table": "b"}, {"table": "restore.choice-both"}),
+        ({"backup": "forty", "mode": "skip"}, {"backup": "parse.reference"}),
+        ({"backup": "#42", "mode": "skip"}, {}),
     ],
 )
 def test_what_does_not_go_together_is_told_beside_its_field(

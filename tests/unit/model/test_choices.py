@@ -15,15 +15,14 @@ CHOICES = st.builds(
     st.lists(st.text(), max_size=3).map(tuple),
     st.text(max_size=5),
     st.sampled_from(Mode),
-    st.integers(0, 9),
 )
 CHOSEN = st.builds(
     Chosen,
     st.sampled_from(Mode),
     st.integers(0, 9),
     st.text(max_size=5),
-    st.integers(0, 9),
     st.lists(st.tuples(st.text(max_size=3), st.text(max_size=3), st.integers(0, 9)), max_size=3).map(tuple),
+    st.integers(0, 9),
 )
 
 
@@ -40,11 +39,7 @@ def test_a_choice_comes_back_from_its_data(choice: RestoreChoice) -> None:
         (RestoreChoice(), None),
         (RestoreChoice(("a",), mode=Mode.SKIP), None),
         (RestoreChoice(table="notes", mode=Mode.OVERWRITE), None),
-        (RestoreChoice(undo=7), None),
         (RestoreChoice(("a",), "notes"), "restore.choice-both"),
-        (RestoreChoice(undo=7, mode=Mode.SKIP), "restore.choice-undo"),
-        (RestoreChoice(("a",), undo=7), "restore.choice-undo"),
-        (RestoreChoice(table="notes", undo=7), "restore.choice-undo"),
     ],
 )
 def test_what_does_not_go_together(choice: RestoreChoice, problem: str | None) -> None:

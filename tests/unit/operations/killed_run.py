@@ -29,7 +29,7 @@ def main(folder: Path, what: str, where: str, backup: str) -> None:
         return
     checksum = sha256((folder / "backups" / f"{backup}.age").read_bytes()).hexdigest()
     with bench.vault.open(backup, checksum) as opened:
-        plan, _ = restore.plan(bench.target, opened, checksum, HASH_KEY)
+        plan, _, _ = restore.plan(bench.target, opened, checksum, HASH_KEY)
     restore.run(RestoreOrder(plan, backup, checksum, HASH_KEY), bench.target, bench.vault, gate)
 
 

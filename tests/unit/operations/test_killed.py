@@ -75,7 +75,7 @@ def test_killed_after_the_commit_the_backup_tells_and_restores(bench: Bench, whe
     assert manifest.rows == 9
     checksum = _checksum(bench, backup)
     with bench.vault.open(backup, checksum) as opened:
-        plan, _ = restore.plan(bench.target, opened, checksum, HASH_KEY)
+        plan, _, _ = restore.plan(bench.target, opened, checksum, HASH_KEY)
     order = RestoreOrder(plan, backup, checksum, HASH_KEY)
     restore.run(order, bench.target, bench.vault, RecordingGate())
     assert bench.dump() == before

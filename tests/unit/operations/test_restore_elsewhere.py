@@ -56,7 +56,7 @@ class Elsewhere:
 
     def plan(self, gone: DeleteOutcome, origin: str = "crm") -> Plan:
         with self.origin.vault.open(gone.backup.backup_id, gone.backup.sha256) as opened:
-            plan, _ = restore.plan(self.there.target, opened, gone.backup.sha256, HASH_KEY, origin=origin)
+            plan, _, _ = restore.plan(self.there.target, opened, gone.backup.sha256, HASH_KEY, origin=origin)
         return plan
 
     def run(self, plan: Plan, gate: RecordingGate | None = None) -> RestoreOutcome:
