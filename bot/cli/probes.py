@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 from bot.backups import keys
 from bot.backups.vault import any_backup_exists
@@ -13,6 +14,7 @@ from bot.config.record_types import Record, SoftReference
 from bot.config.types import Config, Target
 from bot.errors import CountersignError
 from bot.model.people import RosterFacts
+from bot.operations.attachment_stores import stores_of
 from bot.operations.lookalikes import lookalikes
 from bot.operations.policies import wrong_links
 from bot.operations.preflight import edge_of, survey
@@ -20,6 +22,7 @@ from bot.operations.suggesting import own, settled_places
 from bot.settings import Settings
 from bot.store.proofs import SECRET
 from bot.targets import open_target
+from bot.targets.attachment_store import AttachmentStore
 from bot.targets.base import Catalogue, Session
 from bot.texts import say
 
@@ -72,6 +75,7 @@ def of_target(name: str, target: Target, source: Source | None = None) -> Iterat
             found += _rights(name, target, session)
         yield from found
         yield from _lookalikes(name, target, own(catalogue, opened.identity))
+    yield from _attachments(name, target, catalogue)
     if all(one.level is not Level.ERROR for one in found):
         yield item(
             Level.OK,
@@ -211,6 +215,31 @@ def _links(name: str, target: Target, session: Session, source: Source) -> Itera
             place = ("targets", name, "records", record, "links", str(wrong.params["link"]))
             problem = source.problem(place, wrong.key, **wrong.params)
             yield Item(Level.ERROR, problem.sentence(), problem.file, problem.line)
+
+
+def _attachments(name: str, target: Target, catalogue: Catalogue) -> Iterator[Item]:
+    """Columns that are there, and places where everything a deletion and a restore do is possible."""
+    for one in target.attachments:
+        table, column = one.place
+        if table not in catalogue.tables:
+            known = _known(catalogue)
+            yield item(
+                Level.ERROR, "cli.check.no-table", target=name, what=one.column, table=table, known=known
+            )
+        elif catalogue.tables[table].column(column) is None:
+            yield _no_column(name, one.column, table, column, catalogue)
+    # What is sealed here is read by nobody.
+    for store in stores_of(target.attachments, b""):
+        yield from attempt(partial(_place, name, store))
+
+
+def _place(name: str, store: AttachmentStore) -> Iterator[Item]:
+    health = store.inspect()
+    for level, told in ((Level.ERROR, health.fatal), (Level.WARNING, health.told)):
+        for key, params in told:
+            yield item(level, key, **params)
+    if not health.fatal:
+        yield item(Level.OK, "cli.check.attachments", target=name, root=store.path)
 
 
 def _rights(name: str, target: Target, session: Session) -> Iterator[Item]:

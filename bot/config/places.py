@@ -1,7 +1,8 @@
-"""Variables and paths: the two values that a worker resolves, and nobody else.
+"""Variables and paths: the values that a worker resolves, and nobody else.
 
-``${NAME}`` may stand in a database URL and in the store of the backups. Anywhere else it is an error: what
-the bot process reads must not depend on secrets, and what is shown to people must not contain them.
+``${NAME}`` may stand in a database URL, in the store of the backups, and for who we are at a bucket. Anywhere
+else it is an error: what the bot process reads must not depend on secrets, and what is shown to people must
+not contain them.
 """
 
 import re
@@ -12,7 +13,13 @@ from typing import Any
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import short
-from bot.settings import BOT_VARIABLES, PLAIN_VARIABLES, SHARED_VARIABLES, WORKER_VARIABLES
+from bot.settings import (
+    BOT_VARIABLES,
+    PLAIN_VARIABLES,
+    SHARED_VARIABLES,
+    STORE_VARIABLES,
+    WORKER_VARIABLES,
+)
 
 #: The databases that this version works on.
 DATABASES = ("postgresql", "mysql", "mariadb", "sqlite")
@@ -26,12 +33,29 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def variables_in(tree: Any) -> frozenset[str]:
-    """The names that the file mentions where a variable may stand."""
+    """The names that the file mentions where a variable may stand, or that a bucket without keys implies."""
     texts = list(_texts(tree, ()))
     held = [text for place, text in texts if _may_hold_variables(place)]
     found = {name for text in held for name in _PLACEHOLDER.findall(text) if _VARIABLE.fullmatch(name)}
     named = {text for place, text in texts if _names_a_variable(place) and _VARIABLE.fullmatch(text)}
-    return frozenset(found | named)
+    return frozenset(found | named | ({*STORE_VARIABLES} if _asks_the_machine(tree) else set()))
+
+
+def _asks_the_machine(tree: Any) -> bool:
+    """Whether there is a bucket for which the file does not say who we are."""
+    targets = tree.get("targets") if isinstance(tree, dict) else None
+    parts = [target.get("attachments") for target in _values(targets) if isinstance(target, dict)]
+    places = [
+        one.get("object")
+        for part in parts
+        for one in (part if isinstance(part, list) else ())
+        if isinstance(one, dict)
+    ]
+    return any(isinstance(place, dict) and "key_id" not in place for place in places)
+
+
+def _values(tree: Any) -> list[Any]:
+    return list(tree.values()) if isinstance(tree, dict) else []
 
 
 def resolve_variables(sheet: Sheet, resolve: Mapping[str, str] | None) -> None:
@@ -39,6 +63,8 @@ def resolve_variables(sheet: Sheet, resolve: Mapping[str, str] | None) -> None:
     for place, text in list(_texts(sheet.tree, ())):
         if _names_a_variable(place) and text in _RESERVED:
             sheet.report(place, "config.credential-taken", name=text)
+        if _is_credential(place) and not _PLACEHOLDER.fullmatch(text):
+            sheet.report(place, "config.credential-in-file", key=str(place[-1]))
         if "${" not in text:
             continue
         if not _may_hold_variables(place):
@@ -79,9 +105,15 @@ def _texts(tree: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _may_hold_variables(place: Place) -> bool:
-    if place == ("backups", "store"):
+    if place == ("backups", "store") or _is_credential(place):
         return True
     return len(place) == 4 and place[0] == "targets" and place[2:] == ("database", "url")
+
+
+def _is_credential(place: Place) -> bool:
+    """Where nothing but a variable may stand."""
+    held = place[0] == "targets" and place[2:3] == ("attachments",) and place[4:5] == ("object",)
+    return held and place[5:] in (("key_id",), ("secret",))
 
 
 def _names_a_variable(place: Place) -> bool:

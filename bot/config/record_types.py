@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from bot.config import values
+from bot.config import store_values, values
 from bot.config.kinds import Column, File, Frozen, Template, Text
 from bot.config.leftovers import Residue
 
@@ -92,15 +92,49 @@ class SoftReference(Frozen):
         return table, column
 
 
-class Attachment(Frozen):
-    """A column that names a file: ``column`` is table and column, ``file`` the folder its names lead from.
+class ObjectPlace(Frozen):
+    """A bucket, and the prefix under which the names of a column lead.
 
-    ``prefix``: what stands in the column before the path, such as the folder itself.
+    ``endpoint``: a store other than Amazon's. ``key_id`` and ``secret``: variables of the worker; without
+    them its machine says who it is, as for any program of that kind.
+    """
+
+    bucket: Annotated[str, AfterValidator(store_values.bucket)]
+    prefix: Annotated[str, AfterValidator(store_values.object_prefix)] = ""
+    endpoint: Annotated[str, AfterValidator(values.endpoint)] | None = None
+    region: Annotated[str, AfterValidator(store_values.region)] | None = None
+    key_id: Text | None = Field(default=None, repr=False)
+    secret: Text | None = Field(default=None, repr=False)
+
+    @model_validator(mode="after")
+    def _both(self) -> Self:
+        if (self.key_id is None) != (self.secret is None):
+            raise PydanticCustomError("config.half-credential", "config.half-credential")
+        return self
+
+    @property
+    def name(self) -> str:
+        """How people know it."""
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+class Attachment(Frozen):
+    """A column that names files: ``column`` is table and column; ``file`` the folder its names lead from.
+
+    ``object``: the bucket that they lead into instead. ``prefix``: what stands in the column before the
+    name, such as the folder itself.
     """
 
     column: Annotated[str, AfterValidator(values.place)]
-    file: File
+    file: File | None = None
+    object: ObjectPlace | None = None
     prefix: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.file is None) == (self.object is None):
+            raise PydanticCustomError("config.file-or-object", "config.file-or-object")
+        return self
 
     @property
     def place(self) -> tuple[str, str]:
@@ -110,5 +144,10 @@ class Attachment(Frozen):
 
     @property
     def root(self) -> str:
-        """The folder, without a slash at its end."""
-        return self.file.rstrip("/")
+        """The folder, without a slash at its end, or the bucket with its prefix."""
+        return self.object.name if self.object is not None else (self.file or "").rstrip("/")
+
+
+def is_inside(inner: str, outer: str) -> bool:
+    """Whether the root of one attachment holds that of another; a prefix of keys need not end at a slash."""
+    return f"{inner}/".startswith(outer if outer.startswith("s3://") else f"{outer}/")

@@ -40,7 +40,7 @@ from bot.config.kinds import (
 )
 from bot.config.leftovers import Copies
 from bot.config.problems import Source
-from bot.config.record_types import Attachment, Record, SoftReference
+from bot.config.record_types import Attachment, Record, SoftReference, is_inside
 from bot.config.rule_types import Rule
 from bot.config.times import Calendar
 from bot.model.calendar import Closed
@@ -236,11 +236,11 @@ class Target(Frozen):
     def _attachments(self) -> Self:
         """One folder, one spelling: else a file could go that another row names in other words."""
         columns = [one.column for one in self.attachments]
-        spelled = {(one.root, one.prefix) for one in self.attachments}
-        roots = sorted(root for root, _ in spelled)
+        spelled = {(one.root, one.prefix, one.object) for one in self.attachments}
+        roots = sorted(root for root, _, _ in spelled)
         if len(set(columns)) != len(columns) or len(set(roots)) != len(roots):
             raise PydanticCustomError("config.attachment-twice", "config.attachment-twice")
-        if any(f"{inner}/".startswith(f"{outer}/") for inner in roots for outer in roots if inner != outer):
+        if any(is_inside(inner, outer) for inner in roots for outer in roots if inner != outer):
             raise PydanticCustomError("config.attachment-nested", "config.attachment-nested")
         return self
 

@@ -16,8 +16,10 @@ from bot.model.jobs import Backup, Job
 from bot.model.leftovers import Offer
 from bot.model.plans import Plan, Told
 from bot.model.requests import Request
+from bot.operations.attachment_stores import stores_at
 from bot.store.unit_of_work import Store
 from bot.targets import open_target
+from bot.targets.attachment_store import AttachmentStore
 from bot.targets.base import RecordTarget
 
 
@@ -74,6 +76,15 @@ class Reach:
         """Which columns of a target name files."""
         spec = self.ground.config.targets.get(target)
         return spec.attachments if spec else ()
+
+    def stores_of(self, plan: Plan) -> tuple[AttachmentStore, ...]:
+        """The places of the files that a plan names.
+
+        Raises:
+            CannotProve: one is not among the attachments any more.
+        """
+        roots = [part.root for part in plan.files]
+        return stores_at(roots, self.attachments(plan.target), self.hash_key, plan.target)
 
     def personal(self, request: Request, name: str) -> Any:
         """One personal text of a request; None once it is erased."""

@@ -1,6 +1,7 @@
 """From a request for a restore to an order of ``bot.operations`` and back to what our books need."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +136,9 @@ class Restores:
             fate = restore.settle(target, opened, plan, job.transaction or "", self.reach.hash_key, wanted)
         if fate != "committed":
             return fate, None
-        attached.placed(plan.backup or "", plan.files, plan.elsewhere)
+        # A bucket that is configured no more says nothing about the rows.
+        with suppress(CannotProve):
+            attached.placed(plan.backup or "", self.reach.stores_of(plan), plan.elsewhere)
         return fate, self._remembered(job, request, plan, len(whole.segments))
 
     def clear(self, job: Job, request: Request) -> None:
@@ -145,7 +148,7 @@ class Restores:
             self.reach.whole_systems.clear_restore(job, request)
         elif whole is not None:
             plan = self._part(job, request, whole)
-            attached.unplace(plan.backup or "", plan.files, plan.elsewhere)
+            attached.unplace(plan.backup or "", self.reach.stores_of(plan), plan.elsewhere)
 
     def _part(self, job: Job, request: Request, whole: Plan) -> Plan:
         """What comes next of a restore in parts; of any other, all of it."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from bot.approvals.execution import Planned, asked
 from bot.backups.ids import backup_id
-from bot.errors import Broken, CountersignError, NotFound, Stale
+from bot.errors import Broken, CannotProve, CountersignError, NotFound, Stale
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Reach, Result, told
 from bot.jobs.restores import Restores, brought_back
@@ -13,11 +13,12 @@ from bot.jobs.segment_orders import after, next_segment, segments_of
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.leftovers import Offer, ResiduePart, residue_data
-from bot.model.plans import Plan, Subject
+from bot.model.plans import Plan, Subject, Told
 from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
 from bot.model.segments import progress
 from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
+from bot.operations.attachment_stores import stores_at, stores_of
 from bot.operations.gate import DeleteOrder
 from bot.policy import rules
 from bot.store.unit_of_work import Work
@@ -72,8 +73,7 @@ class Hands(Reach):
             return "unclear", None
         with self.vault.open(job.backup_id, sha256) as opened:
             verdict = delete_records.settle(target, opened, job.transaction or "")
-            roots = attached.roots_in(opened.manifest)
-            problem = attached.remove(job.backup_id, roots) if verdict == "committed" else None
+            problem = self._removed(opened.manifest, request) if verdict == "committed" else None
             size = self.storage.size(f"{job.backup_id}.age")
             sealed = SealedBackup(job.backup_id, sha256 or "", size, "", opened.manifest)
         facts = {**_facts_of(opened.manifest), "engine": target.identity["kind"], "problem": told(problem)}
@@ -103,7 +103,7 @@ class Hands(Reach):
         if job.backup_id is None or booked or request is None or job.backup_id == request.backup_id:
             return
         if request.operation in DESTRUCTIVE:
-            attached.put_back(job.backup_id, {one.root for one in self.attachments(request.target)})
+            attached.put_back(job.backup_id, stores_of(self.attachments(request.target), self.hash_key))
         try:
             self.vault.shred(job.backup_id)
         except NotFound:
@@ -124,17 +124,32 @@ class Hands(Reach):
 
     def sweep_files(self) -> None:
         """Finish with files what a crash cut off and no job takes up again."""
-        for spec in self.ground.config.targets.values():
-            attached.clean(spec.attachments, self._is_over, self._is_void)
+        targets = self.ground.config.targets.values()
+        stores = [store for spec in targets for store in stores_of(spec.attachments, self.hash_key)]
+        attached.clean(stores, self._is_over, self._came_back)
+
+    def _removed(self, manifest: Manifest, request: Request) -> Told | None:
+        """What of the files of committed rows could not go."""
+        problem = None
+        for root in attached.roots_in(manifest):
+            try:
+                stores = stores_at([root], self.attachments(request.target), self.hash_key, request.target)
+            except CannotProve:
+                problem = Told("attached.not-removed", {"root": root})
+                continue
+            problem = attached.remove(manifest.backup_id, stores) or problem
+        return problem
 
     def _is_over(self, backup_id: str) -> bool:
         with self.store.read() as work:
             booked = work.backups.get(backup_id)
             request = work.requests.get(booked.request_id) if booked else None
-        return request is not None and request.state is State.SUCCEEDED
+            # A restore finishes by itself what the deletion has left, and nobody may come in between.
+            running = any(one.backup_id == backup_id for one in work.requests.in_states([State.RUNNING]))
+        return request is not None and request.state is State.SUCCEEDED and not running
 
-    def _is_void(self, operation: str) -> bool:
-        """Whether the last restore of that name surely changed nothing. What a person closed may have."""
+    def _came_back(self, operation: str) -> bool | None:
+        """Whether the last restore called so was committed; None: not sure, as where a person closed it."""
         backup_id = attached.backup_of(operation) or ""
         with self.store.read() as work:
             known = work.requests.in_states(State, limit=_ALL)
@@ -146,10 +161,13 @@ class Hands(Reach):
                 and attached.operation_of(backup_id, _elsewhere(work, one)) == operation
             ]
         last = next((job for job in reversed(jobs) if job is not None), None)
-        return last is not None and (
-            last.state in (JobState.FAILED, JobState.DRIFTED)
-            or (last.state is JobState.STOPPED and last.transaction is None)
-        )
+        if last is None:
+            return None
+        if last.state in (JobState.FAILED, JobState.DRIFTED):
+            return False
+        if last.state is JobState.STOPPED and last.transaction is None:
+            return False
+        return True if last.state is JobState.DONE else None
 
     def _plan_deletion(self, request: Request) -> Planned:
         spec = self.ground.config.targets[request.target]

@@ -1,12 +1,14 @@
 """The files that rows name, beside a deletion: found, copied, set aside before COMMIT, removed after it.
 
-Rows are the truth. Until COMMIT everything can be put back by what lies in the quarantine itself; after it,
-removing goes on wherever it was cut off. A file that a row outside the closure names too stays where it is.
+They lie in folders or in buckets. Rows are the truth. Until COMMIT everything can be put back by what lies in
+the place itself; after it, removing goes on wherever it was cut off. A file that a row outside the closure
+names too stays where it is.
 """
 
 import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,26 +18,28 @@ from bot.errors import CannotProve, CountersignError
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.plans import FilesPart, Told, hash_marks, marks
 from bot.operations.archived import Extra
+from bot.operations.attachment_stores import store_of
 from bot.operations.gate import Wanted
 from bot.operations.preflight import Closure, Ground, find_table
-from bot.targets import attachment_copies
-from bot.targets.attachments import Attached, FileRoot
+from bot.targets.attachment_store import Attached, AttachmentStore, Kept
 from bot.targets.base import Edge, Need, Session
-from bot.targets.entries import Entry
 
 _BACK = "back-"
 _RESTORE = re.compile(_BACK + "(b[0-9]{8}-[0-9a-z]{10})(?:-[0-9a-f]{8})?")
-STEPS = {
-    "step.commit": ("step.files-aside", "step.commit"),
-    "step.verify": ("step.verify", "step.files-remove"),
-}
 
 
-def steps(plain: Sequence[str], files: Sequence[FilesPart]) -> tuple[str, ...]:
+def steps(plain: Sequence[str], found: Sequence[Attached]) -> tuple[str, ...]:
     """The steps of a deletion, with those for files when there are any."""
-    if not files:
+    if not found:
         return tuple(plain)
-    return tuple(step for name in plain for step in STEPS.get(name, (name,)))
+    more = {"step.commit": (aside(found), "step.commit"), "step.verify": ("step.verify", "step.files-remove")}
+    return tuple(step for name in plain for step in more.get(name, (name,)))
+
+
+def aside(found: Sequence[Attached]) -> str:
+    """What the step before COMMIT is called; files are moved, objects are only noted down."""
+    names = {one.store.words.step for one in found}
+    return "step.files-aside" if len(names) != 1 else names.pop()
 
 
 def links(
@@ -100,10 +104,21 @@ def _of_root(
     places = {one.place for one in here}
     others = [edge for edge in edges if (edge.parent, edge.parent_columns[0]) in places]
     shared = wanted & {value for edge in others for value in _shared(session, found, edge)}
-    root = FileRoot(here[0].root)
-    seen = root.look(name.removeprefix(prefix) for name in wanted - shared)
-    named = hash_marks(hash_key, marks(hash_key, f"file in {root.path}", ((one.path,) for one in seen.files)))
-    return Attached(root, seen.files, named, missing=seen.missing, odd=seen.odd + odd, shared=len(shared))
+    store = store_of(here[0], hash_key)
+    seen = store.look(name.removeprefix(prefix) for name in wanted - shared)
+    return Attached(
+        store,
+        seen.files,
+        _named(store, seen.files, hash_key),
+        missing=seen.missing,
+        odd=seen.odd + odd,
+        shared=len(shared),
+        told=seen.told,
+    )
+
+
+def _named(store: AttachmentStore, files: Iterable[Kept], hash_key: bytes) -> str:
+    return hash_marks(hash_key, marks(hash_key, f"file in {store.identity}", ((one.path,) for one in files)))
 
 
 def _values(session: Session, found: Closure, one: Attachment) -> Iterator[object]:
@@ -125,40 +140,43 @@ def _shared(session: Session, found: Closure, edge: Edge) -> Iterator[object]:
 def parts(found: Closure) -> tuple[FilesPart, ...]:
     """What the plan says of the files, folder by folder."""
     return tuple(
-        FilesPart(one.root.path, len(one.files), sum(file.size for file in one.files), one.names)
-        for one in found.attached
-        if one.files
+        FilesPart(one.store.path, len(one.files), sum(file.size for file in one.files), one.names)
+        for one in going(found)
     )
+
+
+def going(found: Closure) -> tuple[Attached, ...]:
+    """The places from which something goes."""
+    return tuple(one for one in found.attached if one.files)
 
 
 def told(found: Closure) -> tuple[Told, ...]:
     """What stays, or is not there."""
     counts = [
-        (key, one.root.path, n)
+        (key, one.store.path, n)
         for one in found.attached
         for key, n in (
             ("told.files-missing", one.missing),
             ("told.files-shared", one.shared),
-            ("told.files-odd", one.odd),
+            (one.store.words.odd, one.odd),
         )
     ]
-    return tuple(Told(key, {"root": root, "n": n}) for key, root, n in counts if n)
-
-
-def copy(found: Closure, sealing: Sealing) -> tuple[Attached, ...]:
-    """Every file into the archive; raises as ``attachment_copies.copy``."""
-    return tuple(
-        replace(one, files=attachment_copies.copy(one.root, one.files, sealing, one.stream))
-        for one in found.attached
-        if one.files
+    return (
+        *(Told(key, {"root": root, "n": n}) for key, root, n in counts if n),
+        *(Told(key, params) for one in found.attached for key, params in one.told),
     )
 
 
+def copy(found: Closure, sealing: Sealing) -> tuple[Attached, ...]:
+    """Everything into the archive; raises as ``AttachmentStore.copy``."""
+    return tuple(replace(one, files=one.store.copy(one.files, sealing, one.stream)) for one in going(found))
+
+
 def to_data(found: Closure) -> list[dict[str, Any]]:
-    """For the manifest: which stream holds the files of which folder."""
+    """For the manifest: which stream holds what of which place."""
     return [
         {"root": part.root, "files": part.files, "size": part.size, "stream": one.stream}
-        for one, part in zip([one for one in found.attached if one.files], parts(found), strict=True)
+        for one, part in zip(going(found), parts(found), strict=True)
     ]
 
 
@@ -171,61 +189,75 @@ def prove(vault: Vault, sealed: SealedBackup, copied: Sequence[Attached]) -> Non
     if copied:
         with vault.open(sealed.backup_id, sealed.sha256, sealed.manifest) as opened:
             for one in copied:
-                attachment_copies.prove(opened, one.stream, one.files)
+                one.store.prove(opened, one.stream, one.files)
 
 
 def set_aside(backup_id: str, copied: Sequence[Attached]) -> None:
-    """Out of everybody's reach; raises as ``FileRoot.set_aside``."""
+    """Ready to go, whatever happens now; raises as ``AttachmentStore.set_aside``."""
     for one in copied:
-        one.root.set_aside(backup_id, one.files)
+        one.store.set_aside(backup_id, one.files)
 
 
-def put_back(backup_id: str, roots: Iterable[str]) -> None:
-    """Whatever an attempt set aside goes back; raises as ``FileRoot.put_back``, after all were tried."""
+def put_back(backup_id: str, stores: Iterable[AttachmentStore]) -> None:
+    """Whatever an attempt set aside goes back; raises as the stores do, after all were tried."""
+    _each(stores, lambda store: store.put_back(backup_id))
+
+
+def _each(stores: Iterable[AttachmentStore], act: Callable[[AttachmentStore], object]) -> None:
+    """One place that is out of reach keeps none of the others waiting."""
     problem: CountersignError | None = None
-    for root in roots:
+    for store in stores:
         try:
-            FileRoot(root).put_back(backup_id)
+            act(store)
         except CountersignError as error:
             problem = error
     if problem is not None:
         raise problem
 
 
-def remove(backup_id: str, roots: Iterable[str]) -> Told | None:
+def remove(backup_id: str, stores: Iterable[AttachmentStore]) -> Told | None:
     """After COMMIT: what was set aside goes for ever. What could not go, if anything."""
     problem = None
-    for root in roots:
+    for store in stores:
         try:
-            left = FileRoot(root).remove(backup_id)
+            left = store.remove(backup_id)
         except CountersignError:
-            problem = Told("attached.not-removed", {"root": root})
+            problem = Told("attached.not-removed", {"root": store.path})
             continue
         if left:
-            problem = Told("attached.left", {"root": root, "n": left})
+            problem = Told(store.words.left, {"root": store.path, "n": left})
     return problem
 
 
 def roots_in(manifest: Manifest) -> tuple[str, ...]:
-    """The folders whose files a backup holds."""
+    """The places of which a backup holds something."""
     return tuple(str(one["root"]) for one in manifest.extra.get("attached", ()))
 
 
 def clean(
-    attachments: Iterable[Attachment], is_over: Callable[[str], bool], is_void: Callable[[str], bool]
+    stores: Iterable[AttachmentStore],
+    is_over: Callable[[str], bool],
+    came_back: Callable[[str], bool | None],
 ) -> None:
     """Finish what a crash cut off and nobody took up again, by the id of the backup.
 
-    ``is_over``: the deletion was committed and is done. ``is_void``: the last restore that is called so there
-    surely changed nothing.
+    ``is_over``: the deletion was committed and is done. ``came_back``: the last restore that is called
+    so there was committed, or surely changed nothing; None: neither is sure.
     """
-    for root in sorted({one.root for one in attachments}):
-        for operation in FileRoot(root).waiting():
-            if operation.startswith(_BACK):
-                if is_void(operation):
-                    attachment_copies.unplace(FileRoot(root), operation)
-            elif is_over(operation):
-                FileRoot(root).remove(operation)
+    _each(stores, lambda store: _cleaned(store, is_over, came_back))
+
+
+def _cleaned(
+    store: AttachmentStore, is_over: Callable[[str], bool], came_back: Callable[[str], bool | None]
+) -> None:
+    for operation in store.waiting():
+        if not operation.startswith(_BACK):
+            if is_over(operation):
+                store.remove(operation)
+            continue
+        there = came_back(operation)
+        if there is not None:
+            (store.settled if there else store.unplace)(operation)
 
 
 # The way back.
@@ -269,8 +301,8 @@ def named(session: Session, extra: Extra, attachments: Sequence[Attachment], wan
     return found
 
 
-def _wanted(files: Iterable[Entry], root: FileRoot, named: Named) -> list[Entry]:
-    return [one for one in files if named is None or one.path in named.get(root.path, ())]
+def _only(store: AttachmentStore, named: Named) -> Collection[str] | None:
+    return None if named is None else named.get(store.path, ())
 
 
 def meet(
@@ -280,38 +312,36 @@ def meet(
     hash_key: bytes,
     named: Named = None,
 ) -> tuple[tuple[FilesPart, ...], tuple[Told, ...]]:
-    """The files of a backup that would come back, and what is to be told about the others.
+    """What of a backup would come back, and what is to be told about the rest.
 
     Raises:
-        CannotProve: a file is there and different, or the folder is configured no more.
-        TargetDown: the folder is not there.
+        CannotProve: something is there and different, or the place is configured no more.
+        TargetDown: the place is not there.
     """
     found: list[FilesPart] = []
     there: list[Told] = []
-    for root, stream in _streams(opened.manifest, attachments, target):
-        met = attachment_copies.meet(root, _wanted(attachment_copies.listed(opened, stream), root, named))
+    for store, stream in _streams(opened.manifest, attachments, target, hash_key):
+        met = store.meet(opened, stream, opened.manifest.backup_id, _only(store, named))
         if met.different:
-            raise CannotProve("attached.different", root=root.path, n=met.different)
+            raise CannotProve("attached.different", root=store.path, n=met.different)
         if met.identical:
-            there.append(Told("told.files-there", {"root": root.path, "n": met.identical}))
+            there.append(Told("told.files-there", {"root": store.path, "n": met.identical}))
         if met.missing:
-            names = hash_marks(
-                hash_key, marks(hash_key, f"file in {root.path}", ((one.path,) for one in met.missing))
-            )
             size = sum(one.size for one in met.missing)
-            found.append(FilesPart(root.path, len(met.missing), size, names))
+            found.append(FilesPart(store.path, len(met.missing), size, _named(store, met.missing, hash_key)))
     return tuple(found), tuple(there)
 
 
-def place(
+def place(  # noqa: PLR0913 - a restore has this many parts
     opened: OpenedBackup,
     attachments: Sequence[Attachment],
     target: str,
     planned: Sequence[FilesPart],
+    hash_key: bytes,
     named: Named = None,
     elsewhere: str = "",
 ) -> None:
-    """Bring the missing files into their places; ``unplace`` takes them away again.
+    """Bring what is missing into its places; ``unplace`` takes it away again.
 
     ``elsewhere``: as in ``operation_of``.
 
@@ -320,32 +350,30 @@ def place(
         TargetDown: the disk is full, or the machine refuses.
     """
     wanted = {part.root for part in planned}
-    for root, stream in _streams(opened.manifest, attachments, target):
-        if root.path in wanted:
-            files = attachment_copies.listed(opened, stream)
-            met = attachment_copies.meet(root, _wanted(files, root, named))
+    backup = opened.manifest.backup_id
+    for store, stream in _streams(opened.manifest, attachments, target, hash_key):
+        if store.path in wanted:
+            met = store.meet(opened, stream, backup, _only(store, named))
             missing = {one.path for one in met.missing}
-            operation = operation_of(opened.manifest.backup_id, elsewhere)
-            attachment_copies.place(root, operation, opened, stream, files, missing)
+            store.place(operation_of(backup, elsewhere), opened, stream, missing, backup)
 
 
-def unplace(backup_id: str, planned: Iterable[FilesPart], elsewhere: str = "") -> None:
+def unplace(backup_id: str, stores: Iterable[AttachmentStore], elsewhere: str = "") -> None:
     """A restore that was not committed takes its files away again; again: no harm."""
-    for part in planned:
-        attachment_copies.unplace(FileRoot(part.root), operation_of(backup_id, elsewhere))
+    _each(stores, lambda store: store.unplace(operation_of(backup_id, elsewhere)))
 
 
-def placed(backup_id: str, planned: Iterable[FilesPart], elsewhere: str = "") -> None:
-    """A restore was committed: its files stay; again: no harm."""
-    for part in planned:
-        attachment_copies.settled(FileRoot(part.root), operation_of(backup_id, elsewhere))
+def placed(backup_id: str, stores: Iterable[AttachmentStore], elsewhere: str = "") -> None:
+    """A restore was committed: its files stay; again: no harm. What is left, ``clean`` forgets."""
+    with suppress(CountersignError):
+        _each(stores, lambda store: store.settled(operation_of(backup_id, elsewhere)))
 
 
 def _streams(
-    manifest: Manifest, attachments: Sequence[Attachment], target: str
-) -> Iterator[tuple[FileRoot, str]]:
-    configured = {one.root for one in attachments}
+    manifest: Manifest, attachments: Sequence[Attachment], target: str, hash_key: bytes
+) -> Iterator[tuple[AttachmentStore, str]]:
+    configured = {one.root: one for one in attachments}
     for one in manifest.extra.get("attached", ()):
         if one["root"] not in configured:
             raise CannotProve("attached.not-configured", root=str(one["root"]), target=target)
-        yield FileRoot(one["root"]), str(one["stream"])
+        yield store_of(configured[one["root"]], hash_key), str(one["stream"])

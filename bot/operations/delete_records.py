@@ -34,7 +34,7 @@ from bot.operations.preflight import Closure, Ground, identity_hash, survey, war
 from bot.operations.schema_drift import require_schema
 from bot.operations.verdicts import Settled
 from bot.operations.wishing import Asked, in_segments, look
-from bot.targets.attachments import Attached
+from bot.targets.attachment_store import Attached
 from bot.targets.base import Edge, RecordTarget, Session
 
 
@@ -133,10 +133,10 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
     assert sealed is not None
     with gate.step("step.verify"):
         problem = verify(target, vault, sealed)
-    roots = attached.roots_in(sealed.manifest)
-    if roots:
+    if attempt.files:
         with gate.step("step.files-remove"):
-            problem = problem or attached.remove(order.backup_id, roots)
+            stuck = attached.remove(order.backup_id, [one.store for one in attempt.files])
+            problem = problem or stuck
     left, offers = residue_of(order.plan, order.spec, target, attempt.identifiers, gate)
     return DeleteOutcome(
         rows=attempt.deleted.rows,
@@ -243,7 +243,7 @@ def _test_restore(
 
 def _set_aside(order: DeleteOrder, gate: Gate, attempt: "_Attempt") -> None:
     if attempt.files:
-        with gate.step("step.files-aside"):
+        with gate.step(attached.aside(attempt.files)):
             attached.set_aside(order.backup_id, attempt.files)
 
 
@@ -273,7 +273,7 @@ def _clean_up(error: BaseException, attempt: _Attempt, target: RecordTarget, vau
         if fate == "unclear":
             raise Broken("operations.unclear", target=target.name) from None
     if not attempt.committed:
-        attached.put_back(attempt.sealed.backup_id, [one.root.path for one in attempt.files])
+        attached.put_back(attempt.sealed.backup_id, [one.store for one in attempt.files])
         # The first error says more than one about the clean-up.
         with suppress(CountersignError):
             vault.shred(attempt.sealed.backup_id)

@@ -61,7 +61,7 @@ def plan_of(
         roots=roots,
         fingerprint=fingerprint(target, found.ground),
         warnings=told,
-        steps=attached.steps(STEPS, files),
+        steps=attached.steps(STEPS, attached.going(found)),
         way_back="way-back.delete-records",
         files=files,
     )

@@ -17,7 +17,7 @@ from bot.operations.closure import Reach, components, reach
 from bot.operations.foresight import foresee
 from bot.operations.policies import can_be_emptied, wrong_links
 from bot.targets import versions
-from bot.targets.attachments import Attached
+from bot.targets.attachment_store import Attached
 from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
 #: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.

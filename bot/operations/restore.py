@@ -18,6 +18,7 @@ from bot.model.drift import judge
 from bot.model.plans import Plan, Told
 from bot.operations import archived, attached
 from bot.operations.archived import extra_of
+from bot.operations.attachment_stores import stores_at
 from bot.operations.choosing import Naming, keep, narrow, resolve
 from bot.operations.conflicts import Meeting, meet, refuse_conflicts
 from bot.operations.gate import ALL, Drifted, Gate, RestoreOrder, RestoreOutcome, Wanted
@@ -111,17 +112,19 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
     if not genuine(order.plan, order.wanted, order.hash_key):
         raise NotOurs("operations.subject-altered", target=target.name)
     attempt = Attempt()
+    roots = [part.root for part in order.plan.files]
+    stores = stores_at(roots, order.attachments, order.hash_key, order.plan.target)
     try:
         _transaction(order, target, vault, gate, attempt)
     except Exception:
         if attempt.committing and not attempt.committed:
             attempt.committed = _was_committed(order, target, vault, attempt.transaction)
         if not attempt.committed:
-            attached.unplace(order.backup_id, order.plan.files, order.plan.elsewhere)
+            attached.unplace(order.backup_id, stores, order.plan.elsewhere)
             if attempt.before is not None:
                 forget(vault, attempt.before.sealed)
             raise
-    attached.placed(order.backup_id, order.plan.files, order.plan.elsewhere)
+    attached.placed(order.backup_id, stores, order.plan.elsewhere)
     with gate.step("step.verify"):
         problem = _verify(order, target, vault, attempt)
     before = attempt.before
@@ -197,7 +200,15 @@ def _transaction(
             insert(session, extra, meeting, attempt)
             attempt.sums = compare(session, source)
             with vault.open(order.backup_id, order.sha256, source.manifest) as opened:
-                attached.place(opened, order.attachments, target.name, files, named, order.plan.elsewhere)
+                attached.place(
+                    opened,
+                    order.attachments,
+                    target.name,
+                    files,
+                    order.hash_key,
+                    named,
+                    order.plan.elsewhere,
+                )
         with gate.step("step.commit"):
             _commit(session, gate, attempt)
 

@@ -9,31 +9,21 @@ import tarfile
 import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import IO, cast
 
 from bot.errors import CannotProve, CountersignError, NotOurs
 from bot.targets import ground
+from bot.targets.attachment_store import Met
+from bot.targets.attachment_tar import members
 from bot.targets.attachments import FileRoot, entry_of, forget, moved_to, read_index, write_index
 from bot.targets.entries import Entry, is_same
-from bot.targets.ports import Reader, Sink, Source
+from bot.targets.ports import Sink, Source
 from bot.targets.streams import lines
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_COPY = 1024 * 1024
 #: Seconds; longer than the kernel takes between two times that it writes down.
 _TICK = 0.02
-
-
-@dataclass(frozen=True)
-class Met:
-    """The files of a backup beside the live ones."""
-
-    missing: tuple[Entry, ...]
-    identical: int
-    different: int
 
 
 def copy(root: FileRoot, files: Sequence[Entry], sink: Sink, stream: str) -> tuple[Entry, ...]:
@@ -121,52 +111,6 @@ def listed(source: Source, stream: str) -> tuple[Entry, ...]:
         return tuple(Entry.of(line) for line in lines(reading))
 
 
-def prove(source: Source, stream: str, files: Sequence[Entry]) -> None:
-    """Return when the backup gives back exactly these files.
-
-    Raises:
-        CannotProve: it does not.
-    """
-    if listed(source, stream) != tuple(files):
-        raise CannotProve("attached.not-copied")
-    found = 0
-    for entry, content in _members(source, stream, files):
-        digest = hashlib.sha256()
-        for data in content:
-            digest.update(data)
-        if digest.hexdigest() != entry.sha256:
-            raise CannotProve("attached.not-copied")
-        found += 1
-    if found != len(files):
-        raise CannotProve("attached.not-copied")
-
-
-def _members(source: Source, stream: str, files: Sequence[Entry]) -> Iterator[tuple[Entry, Iterator[bytes]]]:
-    """Each file in the tar with its content; in the order of the entries.
-
-    Raises:
-        NotOurs: the tar holds something else.
-    """
-    with source.blob(f"{stream}.tar") as reading:
-        try:
-            with tarfile.open(fileobj=cast("IO[bytes]", reading), mode="r|") as archive:
-                for entry, info in zip(files, archive, strict=False):
-                    if (info.name, info.size, info.isreg()) != (entry.path, entry.size, True):
-                        raise NotOurs("backups.damaged")
-                    content = archive.extractfile(info)
-                    assert content is not None
-                    yield entry, iter(partial(content.read, _COPY), b"")
-        except tarfile.TarError:
-            raise NotOurs("backups.damaged") from None
-        _drain(reading)
-
-
-def _drain(reading: Reader) -> None:
-    """To the end of the stream: only then is it known that it is the one that was sealed."""
-    while reading.read(_COPY):
-        pass
-
-
 def meet(root: FileRoot, files: Sequence[Entry]) -> Met:
     """The files of a backup beside what stands in their places.
 
@@ -230,7 +174,7 @@ def place(
     foreign = 0
     with root.opened() as opened, root.quarantine.open(operation) as box:
         staged: list[Entry] = []
-        for entry, content in _members(source, stream, files):
+        for entry, content in members(source, stream, files, [entry.path for entry in files]):
             if entry.path in wanted:
                 about = _staged(root, box, str(len(staged)), entry, content)
                 foreign += (about.st_uid, about.st_gid) != (entry.uid, entry.gid)

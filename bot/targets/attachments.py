@@ -12,11 +12,12 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets import ground
+from bot.targets.attachment_store import Found
 from bot.targets.entries import Entry, is_same
 from bot.targets.quarantine import FOLDER, Quarantine
 
@@ -24,41 +25,6 @@ _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LONGEST = 255
 _INDEX = "index.jsonl"
 _UNFINISHED = "index.new"
-
-
-@dataclass(frozen=True)
-class Found:
-    """The files behind some names: those that can go, how many are not there, and how many must stay.
-
-    ``odd``: no plain path under the root, no ordinary file, another name elsewhere (hard link), or on another
-    disk.
-    """
-
-    files: tuple[Entry, ...]
-    missing: int
-    odd: int
-
-    @property
-    def size(self) -> int:
-        """Bytes of the files."""
-        return sum(entry.size for entry in self.files)
-
-
-@dataclass(frozen=True)
-class Attached:
-    """The files of rows that go, under one root. ``names``: the keyed hash of theirs.
-
-    ``missing``, ``odd`` and ``shared`` with rows that stay: how many do not go. ``stream``: where the files
-    lie in the backup.
-    """
-
-    root: "FileRoot"
-    files: tuple[Entry, ...]
-    names: str
-    missing: int = 0
-    odd: int = 0
-    shared: int = 0
-    stream: str = ""
 
 
 def is_plain(name: str) -> bool:

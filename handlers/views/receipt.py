@@ -16,6 +16,8 @@ from handlers.views.mrkdwn import code, moment, safe, size
 from handlers.views.wording import sentence
 
 _DESTROYED = ("deleting", "gone")
+#: What a plan says of a bucket, and what stays true afterwards.
+_VERSIONS = ("told.objects-versions", "told.objects-versions-days", "told.objects-locked")
 #: What a target calls its kind of database.
 _ENGINES = ("postgresql", "mariadb", "mysql", "sqlite")
 
@@ -51,6 +53,7 @@ def render(view: RequestView, language: str) -> Rendered:
     parts += residue.found(view, language)
     parts.append(section(_remains(view, language)))
     parts += copies.checklist(view, language)
+    parts += [section(text) for text in _kept_versions(data, language)]
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
     if backup is not None and backup.state not in _DESTROYED:
@@ -76,6 +79,11 @@ def _remains(view: RequestView, language: str) -> str | None:
         return said
     own = say("receipt.remains.own", language, until=moment(view.backup.keep_until))
     return f"{said} {own}"
+
+
+def _kept_versions(data: Mapping[str, Any], language: str) -> list[str]:
+    """What a bucket keeps of objects that are gone from its sight; the plan has said so before."""
+    return [sentence(key, params, language) for key, params in data.get("warnings") or () if key in _VERSIONS]
 
 
 def _done(view: RequestView, language: str) -> str:

@@ -3,7 +3,8 @@
 Moments: ``before``, ``inside``, ``after`` a step NAME of the operation; ``before-note``: the target has
 committed and our own database does not know yet; ``sleep`` stops the process inside a step with SIGSTOP, for
 whoever sends it SIGCONT; ``open-gate``: the worker's gate says yes to everything; ``linger`` keeps a step waiting while a file ``lingering`` is in the data folder; ``engine-before``, ``engine-after``: a step NAME of the
-engine; ``code-used``: a code is used up and its vote not cast.
+engine; ``code-used``: a code is used up and its vote not cast; ``asking``: its bucket is asked for NAME, a method and
+a part of the path, and has not done it yet; ``answered``: it has, and the worker does not know.
 """
 
 import os
@@ -25,6 +26,7 @@ from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.permit import Gate
 from bot.jobs.proving import Prover
 from bot.settings import read_environment
+from tests.fakes.faults import order_faults
 
 MOMENT, NAME = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else ""
 
@@ -38,6 +40,12 @@ def linger() -> None:
     marker.touch()
     while marker.exists():
         time.sleep(0.01)
+
+
+if MOMENT in ("asking", "answered"):
+    method, _, part = NAME.partition(" ")
+    dying = {"method": method, "contains": part, "die": os.getpid(), "lost": MOMENT == "answered"}
+    order_faults(os.environ["BUCKETS"], [dying])
 
 
 class DyingGatekeeper(Gatekeeper):

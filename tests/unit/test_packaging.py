@@ -18,7 +18,9 @@ NOT_FOREIGN = {*ROOMS, "_typeshed"}
 #: Nothing imports it: the standard library reads its files where the system has no time zones.
 READ = {"tzdata"}
 #: A part that another distribution brings along at exactly the version it needs.
-BROUGHT_BY = {"pydantic-core": "pydantic"}
+BROUGHT_BY = {"pydantic-core": "pydantic", "botocore": "boto3"}
+#: What only some need, by the name of the extra: imported where it is used, and one sentence where it is missing.
+EXTRAS = {"s3": {"boto3"}}
 
 
 def normal(name: str) -> str:
@@ -53,11 +55,19 @@ def imported() -> dict[str, set[str]]:
 
 
 def test_whatever_is_imported_is_declared() -> None:
-    assert {name: files for name, files in imported().items() if name not in declared()} == {}
+    known = declared().union(*EXTRAS.values())
+    assert {name: files for name, files in imported().items() if name not in known} == {}
 
 
 def test_whatever_is_declared_is_imported() -> None:
     assert declared() - set(imported()) - READ == set()
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_an_extra_asks_for_what_it_is_for(extra: str) -> None:
+    lines = PROJECT["project"]["optional-dependencies"][extra]
+    assert {normal(re.split(r"[<>=\[]", line)[0]) for line in lines} == EXTRAS[extra]
+    assert all(re.search(r">=[\d.]+,<[\d.]+$", line) for line in lines)
 
 
 @pytest.mark.parametrize("line", PROJECT["project"]["dependencies"])

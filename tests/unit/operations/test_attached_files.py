@@ -14,7 +14,7 @@ from bot.errors import CannotProve, CountersignError, StorageDown, TargetDown
 from bot.model.plans import Plan
 from bot.operations import attached
 from bot.operations.gate import Drifted
-from bot.targets.attachments import FileRoot
+from bot.targets.folder_store import FolderStore
 from tests.fakes.operations import Bench, RecordingGate, make_bench
 from tests.unit.operations.link_bench import Make
 
@@ -311,9 +311,9 @@ def test_a_stranger_in_the_place_of_a_file_that_goes_back_is_not_overwritten(
     assert (root / "a/photo.jpg").read_bytes() == b"new"
     assert bench.vault.ids() == [order.backup_id]
     (root / "a/photo.jpg").unlink()
-    attached.put_back(order.backup_id, [str(root)])
+    attached.put_back(order.backup_id, [FolderStore(str(root))])
     assert (root / "a/photo.jpg").read_bytes() == b""
-    assert FileRoot(str(root)).waiting() == []
+    assert FolderStore(str(root)).waiting() == []
 
 
 def test_what_somebody_wrote_to_a_file_set_aside_is_kept_and_told(bench: Bench, root: Path) -> None:
@@ -335,10 +335,10 @@ def test_whoever_comes_again_after_a_crash_does_no_harm(bench: Bench, root: Path
     outcome = bench.delete("1")
     backup, files = outcome.backup.backup_id, tree(root)
     for _ in range(2):
-        assert attached.remove(backup, [str(root)]) is None
-        attached.put_back(backup, [str(root)])
-        attached.unplace(backup, bench.plan("2")[0].files)
-        attached.placed(backup, bench.plan("2")[0].files)
+        assert attached.remove(backup, [FolderStore(str(root))]) is None
+        attached.put_back(backup, [FolderStore(str(root))])
+        attached.unplace(backup, [FolderStore(str(root))])
+        attached.placed(backup, [FolderStore(str(root))])
     assert tree(root) == files
 
 
@@ -349,9 +349,9 @@ def test_the_sweep_removes_only_what_is_surely_over(bench: Bench, root: Path) ->
     order = bench.order("1")
     with pytest.raises(KeyboardInterrupt):
         bench.run(order, RecordingGate(on={"step.files-remove": die}))
-    attached.clean(bench.spec.attachments, lambda _: False, lambda _: True)
-    assert FileRoot(str(root)).waiting() == [order.backup_id]
-    attached.clean(bench.spec.attachments, lambda backup: backup == order.backup_id, lambda _: True)
+    attached.clean([FolderStore(str(root))], lambda _: False, lambda _: False)
+    assert FolderStore(str(root)).waiting() == [order.backup_id]
+    attached.clean([FolderStore(str(root))], lambda backup: backup == order.backup_id, lambda _: False)
     assert set(tree(root)) == {"a", "b", "b/contract.pdf"}
 
 
