@@ -76,7 +76,7 @@ class MysqlDeleting(MysqlSession):
         keys, relation = self._keys[table], self._relation(table)
         held = [
             f"NOT EXISTS (SELECT 1 FROM {self._relation(edge.child).path} c"
-            f" WHERE {self._link(edge, 't', 'c')}{self._but_itself(edge)})"
+            f" WHERE {self._link(edge, 't', 'c')}{self._but_itself(edge, 't')})"
             for edge in inner
             if edge.parent == table
         ]
@@ -89,11 +89,12 @@ class MysqlDeleting(MysqlSession):
         self._ours += marked
         return marked
 
-    def _but_itself(self, edge: Edge) -> str:
+    def _but_itself(self, edge: Edge, parent: str) -> str:
+        """A child ``c`` is not the very row that it points at; to be added to a condition."""
         if edge.child != edge.parent:
             return ""
         key = self._table(edge.child).key
-        return f" AND NOT ({' AND '.join(f'c.{quote(name)} = t.{quote(name)}' for name in key)})"
+        return f" AND NOT ({' AND '.join(f'c.{quote(name)} = {parent}.{quote(name)}' for name in key)})"
 
     def _open_circle(self, inner: Sequence[Edge], component: Sequence[str]) -> None:
         """Empty what may be empty among rows that hold each other; they were copied before.
@@ -152,13 +153,11 @@ class MysqlDeleting(MysqlSession):
     def _taken_along(self, edge: Edge, where: str) -> int:
         """Children that still point at rows about to go: the engine would change them in silence."""
         keys = self._keys[edge.parent]
-        condition = f"{where} AND " if where else " WHERE "
-        itself = self._but_itself(edge).removeprefix(" AND ").replace("t.", "p.") or "TRUE"
         return self._number(
             f"SELECT COUNT(*) FROM {keys.path} k"
             f" JOIN {self._relation(edge.parent).path} p ON {sql.matched('p', keys, 'k')}"
             f" JOIN {self._relation(edge.child).path} c ON {self._link(edge, 'p', 'c')}"
-            f"{condition}{itself} LOCK IN SHARE MODE",
+            f"{where or ' WHERE TRUE'}{self._but_itself(edge, 'p')} LOCK IN SHARE MODE",
             edge.child,
         )
 

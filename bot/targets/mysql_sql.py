@@ -28,6 +28,8 @@ KINDS: dict[str, str] = {
     "double": "double",
     "bit": "bits",
 }
+#: Where a value goes. A name or a condition may hold any other sign, also what the driver would take for one.
+PLACE = "\0"
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,64})(?:\.[0-9]{0,37}[1-9])?", re.ASCII)
 
@@ -90,25 +92,25 @@ def same(kind: str, one: str, other: str) -> str:
 def compared(kind: str, text: str) -> tuple[str, Bound]:
     """A kept text as the other side of a comparison with its column: its place, and what fills it."""
     if kind in ("whole", "bits"):
-        return "%s", int(text)
+        return PLACE, int(text)
     if kind == "decimal":
-        return "%s", Decimal(text)
+        return PLACE, Decimal(text)
     if kind in ("float", "double"):
-        return "%s", float(text)
-    return ("UNHEX(%s)" if kind == "bytes" else "%s"), text
+        return PLACE, float(text)
+    return (f"UNHEX({PLACE})" if kind == "bytes" else PLACE), text
 
 
 def typed(kind: str, column: str, text: str) -> tuple[str, list[Bound]] | None:
     """The condition under which a column is what was typed; None: it cannot be."""
     if kind == "whole":
-        return (f"{column} = %s", [int(text)]) if _INTEGER.fullmatch(text) else None
+        return (f"{column} = {PLACE}", [int(text)]) if _INTEGER.fullmatch(text) else None
     if kind == "decimal":
-        return (f"{column} = %s", [Decimal(text)]) if _NUMBER.fullmatch(text) else None
+        return (f"{column} = {PLACE}", [Decimal(text)]) if _NUMBER.fullmatch(text) else None
     if kind == "text":
         # Once for the index, which may not tell cases apart, and once to be exact.
-        exact = f"BINARY CONVERT({column} USING utf8mb4) = BINARY %s"
-        return f"{column} = %s AND {exact}", [text, text]
-    return f"BINARY CAST({shown(kind, column)} AS CHAR CHARACTER SET utf8mb4) = BINARY %s", [text]
+        exact = f"BINARY CONVERT({column} USING utf8mb4) = BINARY {PLACE}"
+        return f"{column} = {PLACE} AND {exact}", [text, text]
+    return f"BINARY CAST({shown(kind, column)} AS CHAR CHARACTER SET utf8mb4) = BINARY {PLACE}", [text]
 
 
 def listed(alias: str, columns: Sequence[str]) -> str:

@@ -127,7 +127,7 @@ class MysqlWork(ServerWork[Schema, Relation]):
         if self._open is not None:
             self._open.keep()
         cursor = self._connection.cursor()
-        cursor.execute(statement, list(values) if values else None)
+        cursor.execute(_filled(cursor, statement, values))
         return cursor
 
     def _run(self, statement: str, table: str, values: Sequence[Any] | None = None) -> None:
@@ -144,7 +144,7 @@ class MysqlWork(ServerWork[Schema, Relation]):
             if self._open is not None:
                 self._open.keep()
             cursor = self._connection.cursor(SSCursor)
-            cursor.execute(query, list(values) if values else None)
+            cursor.execute(_filled(cursor, query, values))
         stream = self._open = _Stream(cursor)
         try:
             while True:
@@ -163,6 +163,13 @@ class MysqlWork(ServerWork[Schema, Relation]):
     def _number(self, query: str, table: str, values: Sequence[Any] | None = None) -> int:
         with translated(self._target, table):
             return int(self._execute(query, values).fetchone()[0])
+
+
+def _filled(cursor: Any, statement: str, values: Sequence[Any] | None) -> str:
+    """The statement with each value, written out by the driver, in its place."""
+    before, *after = statement.split(sql.PLACE)
+    written = (cursor.mogrify("%s", (value,)) for value in values or ())
+    return before + "".join(f"{value}{text}" for value, text in zip(written, after, strict=True))
 
 
 class _Stream:

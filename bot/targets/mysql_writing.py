@@ -85,7 +85,8 @@ class MysqlWriting(MysqlDeleting):
             [f"t.{quote(name)} IS NULL" for name in columns],
             [sql.same(relation.kinds[name], f"t.{quote(name)}", f"s.{stage.cell(name)}") for name in columns],
             [
-                f"BINARY CAST({sql.shown(relation.kinds[name], f't.{quote(name)}')} AS CHAR) = BINARY %s"
+                f"BINARY CAST({sql.shown(relation.kinds[name], f't.{quote(name)}')} AS CHAR)"
+                f" = BINARY {sql.PLACE}"
                 for name in (columns if heir is not None else ())
             ],
         )
