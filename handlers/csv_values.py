@@ -9,11 +9,11 @@ import io
 from collections.abc import Collection
 
 from bot.errors import BadInput
+from bot.model.doors import MAX_ROWS
 from bot.texts import listed
 from handlers.words import MAX_VALUE
 
 MAX_BYTES = 262_144
-MAX_ROWS = 1000
 
 _SHOWN = 60
 

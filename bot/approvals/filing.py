@@ -6,17 +6,12 @@ from bot.approvals import quorum, workers
 from bot.approvals.ground import Ground, subject
 from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
-from bot.model.doors import Answer, Wish
+from bot.model.doors import MAX_REASON, MAX_ROWS, MAX_VALUES, Answer, Wish
 from bot.model.jobs import Backup
 from bot.model.people import Actor
 from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, Request, State
 from bot.policy import rules
 from bot.store.unit_of_work import Work
-
-MAX_REASON = 500
-MAX_VALUES = 100
-#: Out of a file.
-MAX_ROWS = 1000
 
 
 def check_person(actor: Actor, config: Config) -> None:

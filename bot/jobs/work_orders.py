@@ -24,8 +24,6 @@ from bot.policy import rules
 from bot.store.unit_of_work import Work
 from bot.targets.base import RecordTarget
 
-_ALL = 10**9
-
 
 @dataclass(frozen=True)
 class Hands(Reach):
@@ -152,13 +150,10 @@ class Hands(Reach):
         """Whether the last restore called so was committed; None: not sure, as where a person closed it."""
         backup_id = attached.backup_of(operation) or ""
         with self.store.read() as work:
-            known = work.requests.in_states(State, limit=_ALL)
             jobs = [
                 work.jobs.latest(one.id)
-                for one in known
-                if one.backup_id == backup_id
-                and _restores(one)
-                and attached.operation_of(backup_id, _elsewhere(work, one)) == operation
+                for one in work.requests.restores_of(backup_id)
+                if attached.operation_of(backup_id, _elsewhere(work, one)) == operation
             ]
         last = next((job for job in reversed(jobs) if job is not None), None)
         if last is None:
@@ -233,10 +228,6 @@ def _elsewhere(work: Work, request: Request) -> str:
     """The system that a restore goes into, when its rows are from another one."""
     revision = work.requests.revision(request.id, request.revision)
     return request.target if revision is not None and revision.plan.get("origin") else ""
-
-
-def _restores(request: Request) -> bool:
-    return request.operation is Operation.RESTORE
 
 
 def _left(residue: tuple[ResiduePart, ...]) -> dict[str, Any]:

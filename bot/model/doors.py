@@ -11,6 +11,11 @@ from bot.model.proofs import Intent
 from bot.model.quorums import Verdict
 from bot.model.requests import Freeze, Operation, Request, Revision, Tick, Vote
 
+#: The longest reason, and how many values one request may name: typed, and in the rows of a file.
+MAX_REASON = 500
+MAX_VALUES = 100
+MAX_ROWS = 1000
+
 
 @dataclass(frozen=True)
 class Delivery:

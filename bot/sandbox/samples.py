@@ -226,7 +226,7 @@ def foreseen() -> Revision:
     """A first revision that says all there is to expect: slow places, locks of others, time and size."""
     index = 'CREATE INDEX CONCURRENTLY ON "public"."order_lines" ("order_id")'
     slow = {"table": "order_lines", "column": "order_id", "rows": 4_200_000, "seconds": 38}
-    who = "crm (report.py, idle in transaction, pid 4711)"
+    who = "pid 4711 (idle in transaction)"
     held = {"target": "crm", "table": "orders", "seconds": 912, "who": who}
     told = [
         ["told.add-index", {**slow, "statement": index}],

@@ -68,6 +68,15 @@ class Requests:
         )
         return [_request(row) for row in self._connection.execute(query)]
 
+    def restores_of(self, backup_id: str) -> list[Request]:
+        """Requests that restore from this backup, in any state, oldest first."""
+        query = (
+            select(t.requests)
+            .where(t.requests.c.backup_id == backup_id, t.requests.c.operation == Operation.RESTORE)
+            .order_by(t.requests.c.id)
+        )
+        return [_request(row) for row in self._connection.execute(query)]
+
     def save(self, request_id: int, was: State, **changes: Any) -> bool:
         """Change a request that is still in state ``was``; False when somebody else was first."""
         result = self._connection.execute(

@@ -15,8 +15,8 @@ from bot.errors import CannotProve, CountersignError, NotOurs
 from bot.targets import ground
 from bot.targets.attachment_store import Met
 from bot.targets.attachment_tar import members
-from bot.targets.attachments import FileRoot, entry_of, forget, moved_to, read_index, write_index
-from bot.targets.entries import Entry, is_same
+from bot.targets.attachments import INDEX, FileRoot, forget, moved_to, read_index, write_index
+from bot.targets.entries import Entry, entry_of, is_same
 from bot.targets.ports import Sink, Source
 from bot.targets.streams import lines
 
@@ -64,7 +64,7 @@ def _packed(archive: tarfile.TarFile, root: FileRoot, opened: int, entry: Entry)
         except _ShortError:
             raise CannotProve("attached.changed", root=root.path) from None
         _require_same(root, entry, os.fstat(file))
-        return entry_of(entry.path, os.fstat(file), reading.digest.hexdigest())
+        return entry_of(entry.path, "file", os.fstat(file), sha256=reading.digest.hexdigest())
     finally:
         os.close(file)
 
@@ -246,7 +246,7 @@ def unplace(root: FileRoot, operation: str) -> None:
     if not _has_box(root, operation):
         return
     with root.opened() as opened, root.quarantine.open(operation) as box:
-        known = read_index(box) if ground.look(box, "index.jsonl") is not None else []
+        known = read_index(box) if ground.look(box, INDEX) is not None else []
         for number, entry in enumerate(known):
             if ground.look(box, str(number)) is None:
                 _taken_back(root, opened, box, str(number), entry)

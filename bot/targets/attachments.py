@@ -18,12 +18,13 @@ from pathlib import Path
 from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets import ground
 from bot.targets.attachment_store import Found
-from bot.targets.entries import Entry, is_same
+from bot.targets.entries import Entry, entry_of, is_same
 from bot.targets.quarantine import FOLDER, Quarantine
 
 _STEP = os.O_PATH | os.O_NOFOLLOW | os.O_DIRECTORY | os.O_CLOEXEC
 _LONGEST = 255
-_INDEX = "index.jsonl"
+#: Beside what is set aside: which number is which file.
+INDEX = "index.jsonl"
 _UNFINISHED = "index.new"
 
 
@@ -118,7 +119,7 @@ class FileRoot:
                     raise TargetDown("attached.no-right", root=self.path)
                 if not os.access(".", os.W_OK | os.X_OK, dir_fd=parent, effective_ids=True):
                     raise TargetDown("attached.no-right", root=self.path)
-                return entry_of(name, about)
+                return entry_of(name, "file", about)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -233,7 +234,7 @@ class FileRoot:
             yield box, read_index(box)
 
     def _exists(self, operation: str) -> bool:
-        if self._quarantine.has(operation, _INDEX) is not None:
+        if self._quarantine.has(operation, INDEX) is not None:
             return True
         if self._quarantine.has(operation, _UNFINISHED) is not None:
             with self._quarantine.open(operation) as box:
@@ -245,23 +246,6 @@ class FileRoot:
     def quarantine(self) -> Quarantine:
         """Where things of this root are set aside."""
         return self._quarantine
-
-
-def entry_of(name: str, about: os.stat_result, sha256: str = "") -> Entry:
-    """A file, as it is written down."""
-    return Entry(
-        path=name,
-        type="file",
-        mode=stat.S_IMODE(about.st_mode),
-        uid=about.st_uid,
-        gid=about.st_gid,
-        size=about.st_size,
-        mtime_ns=about.st_mtime_ns,
-        inode=about.st_ino,
-        device=about.st_dev,
-        links=about.st_nlink,
-        sha256=sha256,
-    )
 
 
 def moved_to(entry: Entry, about: os.stat_result) -> Entry:
@@ -288,7 +272,7 @@ def write_index(box: int, files: Iterable[Entry]) -> None:
                 file.write(entry.line())
             file.flush()
             os.fsync(file.fileno())
-        os.rename(_UNFINISHED, _INDEX, src_dir_fd=box, dst_dir_fd=box)
+        os.rename(_UNFINISHED, INDEX, src_dir_fd=box, dst_dir_fd=box)
     except OSError as error:
         raise ground.refused(error, FOLDER) from None
     ground.sync(box)
@@ -296,14 +280,14 @@ def write_index(box: int, files: Iterable[Entry]) -> None:
 
 def read_index(box: int) -> list[Entry]:
     """What ``write_index`` wrote."""
-    opened = os.open(_INDEX, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=box)
+    opened = os.open(INDEX, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=box)
     with os.fdopen(opened, "rb") as file:
         return [Entry.of(line) for line in file]
 
 
 def forget(box: int) -> None:
     """Nothing is set aside in this box any more."""
-    for name in (_INDEX, _UNFINISHED):
+    for name in (INDEX, _UNFINISHED):
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=box)
     ground.sync(box)

@@ -82,7 +82,7 @@ def walk(parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
     """
     with ground.inner(parent, name, place) as opened:
         about = os.fstat(opened)
-        yield _entry(".", "folder", about, xattrs=_xattrs(opened) if read else "")
+        yield entry_of(".", "folder", about, xattrs=_xattrs(opened) if read else "")
         yield from _Walk(place, about.st_dev, read).into(opened, "", 0)
 
 
@@ -120,7 +120,7 @@ class _Walk:
             if kind == "folder":
                 with ground.inner(opened, name, self._full(path)) as below:
                     self._unchanged(about, os.fstat(below), path)
-                    yield _entry(path, kind, about, xattrs=_xattrs(below) if self._read else "")
+                    yield entry_of(path, kind, about, xattrs=_xattrs(below) if self._read else "")
                     yield from self.into(below, f"{path}/", depth + 1)
             else:
                 yield self._leaf(opened, name, path, kind, about)
@@ -135,9 +135,9 @@ class _Walk:
 
     def _leaf(self, opened: int, name: str, path: str, kind: Type, about: os.stat_result) -> Entry:
         if kind == "link":
-            return _entry(path, kind, about, target=self._aim(opened, name, path))
+            return entry_of(path, kind, about, target=self._aim(opened, name, path))
         if kind != "file" or not self._read:
-            return _entry(path, kind, about)
+            return entry_of(path, kind, about)
         try:
             file = os.open(name, _FILE, dir_fd=opened)
         except OSError as error:
@@ -148,7 +148,7 @@ class _Walk:
                 raise CannotProve("files.marked", path=self._full(path), marks=marks)
             digest = _digest(file)
             self._unchanged(about, os.fstat(file), path)
-            return _entry(path, kind, about, sha256=digest, xattrs=_xattrs(file))
+            return entry_of(path, kind, about, sha256=digest, xattrs=_xattrs(file))
         finally:
             os.close(file)
 
@@ -233,9 +233,10 @@ def _marked(entries: Iterable[Entry]) -> Iterator[tuple[str, tuple[object, ...]]
         yield entry.path, tuple(getattr(entry, name) for name in _MARKS if name not in folder)
 
 
-def _entry(
+def entry_of(
     path: str, kind: Type, about: os.stat_result, target: str = "", sha256: str = "", xattrs: str = ""
 ) -> Entry:
+    """A thing as it is written down, with what its ``stat`` says."""
     return Entry(
         path=path,
         type=kind,

@@ -16,7 +16,7 @@ SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN 
 
 # The server tells of a transaction that it holds locks, not on which table.
 _HOLDERS = f"""
-SELECT CAST(p.ID AS CHAR), p.USER, p.COMMAND,
+SELECT CAST(p.ID AS CHAR), p.COMMAND,
        CAST(GREATEST(0, TIMESTAMPDIFF(SECOND, t.trx_started, NOW())) AS CHAR)
   FROM information_schema.INNODB_TRX t JOIN information_schema.PROCESSLIST p ON p.ID = t.trx_mysql_thread_id
  WHERE t.trx_mysql_thread_id <> CONNECTION_ID() AND p.DB = {PLACE}
@@ -35,8 +35,8 @@ def holders(ask: Ask, database: str) -> tuple[Holder, ...]:
     if not int(may):
         return ()
     found = [
-        Holder("", f"{user} ({command}, connection {number})", int(seconds))
-        for number, user, command, seconds in ask(_HOLDERS, [database])
+        Holder("", f"connection {number} ({command})", int(seconds))
+        for number, command, seconds in ask(_HOLDERS, [database])
     ]
     return tuple(sorted(found, key=lambda one: (-one.seconds, one.who)))
 

@@ -12,10 +12,11 @@ from bot.targets.work_tables import WorkTable
 Execute = Callable[[str, Sequence[str | int]], Any]
 
 # Whoever only reads, and the server's own cleaning, is in nobody's way. Of other users' sessions a plain user
-# sees the process and the name, not since when. A partition counts as the whole.
+# sees the process, not since when. A partition counts as the whole. Names of users and programs are left
+# there: a plan is never erased, and the number is enough to look them up.
 _HOLDERS = """
 SELECT coalesce(pg_catalog.pg_partition_root(l.relation), l.relation)::oid::text, l.pid::text,
-       coalesce(a.usename::text, '?'), coalesce(a.application_name, ''), coalesce(a.state, '?'),
+       coalesce(a.state, '?'),
        coalesce(max(extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start)::bigint), 0)::text
   FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
  WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()
@@ -24,7 +25,7 @@ SELECT coalesce(pg_catalog.pg_partition_root(l.relation), l.relation)::oid::text
    AND l.mode IN ('RowShareLock', 'RowExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
                   'AccessExclusiveLock')
    AND coalesce(a.backend_type, '') NOT LIKE 'autovacuum%'
- GROUP BY 1, 2, 3, 4, 5
+ GROUP BY 1, 2, 3
 """
 _LOOKED_AT = 200
 
@@ -34,8 +35,8 @@ def holders(execute: Execute, relations: Mapping[str, Relation]) -> tuple[Holder
     names = {str(relation.oid): name for name, relation in relations.items()}
     found = [
         # A prepared transaction has no process.
-        Holder(names[oid], f"{user} ({program or '?'}, {state}, pid {pid or '-'})", int(seconds))
-        for oid, pid, user, program, state, seconds in execute(_HOLDERS, ()).fetchall()
+        Holder(names[oid], f"pid {pid or '-'} ({state})", int(seconds))
+        for oid, pid, state, seconds in execute(_HOLDERS, ()).fetchall()
         if oid in names
     ]
     return tuple(sorted(found, key=lambda one: (-one.seconds, one.table, one.who)))

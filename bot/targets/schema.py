@@ -112,8 +112,9 @@ class Tally:
 class Holder:
     """Somebody else's open transaction that has written or locked rows, as far as the database tells.
 
-    ``table``: where; empty when only the database is known. ``who``: process, user and program, without what
-    they do; empty when the database does not know. ``seconds``: for how long.
+    ``table``: where; empty when only the database is known. ``who``: the number of the process and its state,
+    never a user or a program, because a plan keeps it for ever; empty when the database does not know.
+    ``seconds``: for how long.
     """
 
     table: str

@@ -8,7 +8,7 @@ from typing import Any
 from bot.config.types import Config
 from bot.errors import BadInput
 from bot.model.choices import Mode, RestoreChoice
-from bot.model.doors import KeptBackup
+from bot.model.doors import MAX_REASON, MAX_VALUES, KeptBackup
 from bot.texts import say
 from handlers import parsing, restoring, words
 from handlers.csv_values import MAX_BYTES
@@ -20,8 +20,6 @@ RESTORE = "form-restore"
 UNFREEZE = "form-unfreeze"
 TEARDOWN = "form-teardown"
 DENY = "form-deny-reason"
-MAX_REASON = 500
-MAX_VALUES = 100
 FILE = "file"
 
 View = dict[str, Any]

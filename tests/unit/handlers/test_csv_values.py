@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import BadInput
+from bot.model.doors import MAX_ROWS
 from bot.texts import say
-from handlers.csv_values import MAX_BYTES, MAX_ROWS, read
+from handlers.csv_values import MAX_BYTES, read
 
 COLUMNS = ("id", "email")
 SECRET = "ada@example.com"

@@ -12,7 +12,7 @@ import pytest
 from bot.errors import BooksDown, Refused
 from bot.model.people import RosterFacts
 from bot.model.quorums import SlotSpec, simple
-from bot.model.requests import Choice, State
+from bot.model.requests import Choice, Operation, State
 from bot.store import schema
 from bot.store.database import Database, reachable
 from bot.store.ports import InboxPort, RosterPort
@@ -300,3 +300,25 @@ def test_a_rule_that_an_earlier_release_stored_is_still_read() -> None:
     rule = rule_from(stored)
     assert rule.quorums == (simple(SlotSpec(2, "dba"), SlotSpec(1, "data-owner")),)
     assert rule_from(rule_data(rule)) == rule
+
+
+def test_the_restores_of_a_backup_are_those_and_no_others(house: House) -> None:
+    """In any state, oldest first; a deletion that made the backup is no restore of it."""
+    with house.store.transact() as work:
+        common = {
+            "target": "crm",
+            "requester": "U0ALICE",
+            "origin_channel": "C0",
+            "channel": "C0",
+            "created_at": house.now,
+        }
+        kinds = [
+            (Operation.RESTORE, "b1"),
+            (Operation.DELETE_RECORDS, "b1"),
+            (Operation.RESTORE, "b2"),
+            (Operation.RESTORE, "b1"),
+        ]
+        ids = [work.requests.add(operation=kind, backup_id=backup, **common) for kind, backup in kinds]
+        work.requests.save(ids[0], State.PLANNING, state=State.CANCELLED)
+        assert [one.id for one in work.requests.restores_of("b1")] == [ids[0], ids[3]]
+        assert work.requests.restores_of("b3") == []
