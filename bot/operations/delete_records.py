@@ -135,8 +135,10 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
         problem = verify(target, vault, sealed)
     if attempt.files:
         with gate.step("step.files-remove"):
-            stuck = attached.remove(order.backup_id, [one.store for one in attempt.files])
-            problem = problem or stuck
+            # The rows are gone for good, so their files go whatever the look at the rows said; what cannot
+            # go now the sweep tries again. Of two problems the rows' is the graver one.
+            stayed = attached.remove(order.backup_id, [one.store for one in attempt.files])
+            problem = problem or stayed
     left, offers = residue_of(order.plan, order.spec, target, attempt.identifiers, gate)
     return DeleteOutcome(
         rows=attempt.deleted.rows,

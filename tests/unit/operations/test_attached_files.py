@@ -331,6 +331,19 @@ def test_what_somebody_wrote_to_a_file_set_aside_is_kept_and_told(bench: Bench, 
     assert kept.read_bytes() == b"late"
 
 
+def test_files_go_also_when_the_rows_could_not_be_looked_at_afterwards(bench: Bench, root: Path) -> None:
+    """COMMIT has happened: files that stayed aside would be seen by nobody."""
+    aside = bench.path.with_suffix(".away")
+
+    def vanish() -> None:
+        bench.path.rename(aside)
+
+    outcome = bench.run(bench.order("1"), RecordingGate(on={"step.verify": vanish}))
+    assert outcome.problem is not None
+    assert outcome.problem.key == "operations.no-look"
+    assert FileRoot(str(root)).waiting() == []
+
+
 def test_whoever_comes_again_after_a_crash_does_no_harm(bench: Bench, root: Path) -> None:
     outcome = bench.delete("1")
     backup, files = outcome.backup.backup_id, tree(root)
