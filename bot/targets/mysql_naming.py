@@ -8,12 +8,12 @@ from bot.targets import naming
 from bot.targets.base import Named
 from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
-from bot.targets.mysql_sql import Bound, Relation, quote
+from bot.targets.mysql_sql import PLACE, Bound, Relation, quote
 from bot.targets.mysql_work import MysqlWork
 
 _COLLATION = (
     "SELECT COLLATION_NAME FROM information_schema.COLUMNS"
-    " WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND COLUMN_NAME = %s"
+    f" WHERE TABLE_SCHEMA = {PLACE} AND TABLE_NAME = {PLACE} AND COLUMN_NAME = {PLACE}"
 )
 
 
@@ -38,12 +38,12 @@ class MysqlNaming(MysqlWork):
                     values += test[1]
         if not tests:
             return Named(())
-        key = sql.read("t", relation, about.key).replace("%", "%%") or "''"
-        query = f"SELECT {key} FROM {relation.path.replace('%', '%%')} t WHERE ({' OR '.join(tests)})"
+        key = sql.read("t", relation, about.key) or "''"
+        query = f"SELECT {key} FROM {relation.path} t WHERE ({' OR '.join(tests)})"
         own = self._keys.get(table)
         if own is not None:
-            same = sql.matched("t", own, "x").replace("%", "%%")
-            query += f" AND NOT EXISTS (SELECT 1 FROM {own.path.replace('%', '%%')} x WHERE {same})"
+            same = sql.matched("t", own, "x")
+            query += f" AND NOT EXISTS (SELECT 1 FROM {own.path} x WHERE {same})"
         bound = f"SET STATEMENT max_statement_time = {max(0.01, seconds):.3f} FOR "
         with translated(self._target, table):
             keys = self._execute(f"{bound}{query} LIMIT {int(limit)}", values).fetchall()
@@ -67,17 +67,17 @@ def _missing(relation: Relation, column: str, texts: Sequence[str], *, long: boo
 def _test(
     relation: Relation, column: str, text: str, *, inside: bool, folds: bool
 ) -> tuple[str, list[Bound]] | None:
-    kind, name = relation.kinds[column], f"t.{quote(column).replace('%', '%%')}"
+    kind, name = relation.kinds[column], f"t.{quote(column)}"
     if kind == "bytes":
         raw: list[Bound] = [text.encode().hex()]
-        return (f"LOCATE(UNHEX(%s), {name}) > 0" if inside else f"{name} = UNHEX(%s)"), raw
+        return (f"LOCATE(UNHEX({PLACE}), {name}) > 0" if inside else f"{name} = UNHEX({PLACE})"), raw
     if kind != "text" or not (inside or naming.ignores_case(text)):
         return sql.typed(kind, name, text)
-    here, there = f"CONVERT({name} USING utf8mb4)", "%s"
+    here, there = f"CONVERT({name} USING utf8mb4)", PLACE
     if naming.ignores_case(text):
         here, there = f"LOWER({here})", f"LOWER({there})"
     if inside:
         return f"LOCATE(BINARY {there}, BINARY {here}) > 0", [text]
     if folds:
-        return f"{name} = %s AND BINARY {here} = BINARY {there}", [text, text]
+        return f"{name} = {PLACE} AND BINARY {here} = BINARY {there}", [text, text]
     return f"BINARY {here} = BINARY {there}", [text]

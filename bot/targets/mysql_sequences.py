@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.targets.counters import Counter
-from bot.targets.mysql_sql import Relation, quote
+from bot.targets.mysql_sql import PLACE, Relation, quote
 
 #: Runs a query; the answers come as texts.
 Ask = Callable[[str, Sequence[Any]], Iterable[Sequence[Any]]]
 
-_DEFAULTS = """
+_DEFAULTS = f"""
 SELECT COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS
- WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND COLUMN_DEFAULT LIKE '%%nextval(%%'
+ WHERE TABLE_SCHEMA = {PLACE} AND TABLE_NAME = {PLACE} AND COLUMN_DEFAULT LIKE '%nextval(%'
  ORDER BY ORDINAL_POSITION
 """
 _PLAIN = re.compile(r"nextval\((`(?:[^`]|``)*`)\.(`(?:[^`]|``)*`)\)")
@@ -57,14 +57,15 @@ def pass_by(ask: Ask, named: Named, rows: str, cell: str) -> bool:
     # Whatever the column's type: only whole numbers are in the way.
     number = f"CASE WHEN CAST({cell} AS CHAR) REGEXP '^-?[0-9]{{1,19}}$' THEN CAST({cell} AS DECIMAL(30)) END"
     ((taken,),) = ask(
-        f"SELECT {farthest}(n.v) FROM (SELECT {number} AS v FROM {rows}) n WHERE n.v BETWEEN %s AND %s",
+        f"SELECT {farthest}(n.v) FROM (SELECT {number} AS v FROM {rows}) n"
+        f" WHERE n.v BETWEEN {PLACE} AND {PLACE}",
         [counter.low, counter.high],
     )
     last = counter.last_to_draw(None if taken is None else int(taken))
     if last is None:
         return False
     # Where the sequence stands is known to the server only: it hands out numbers that it has set aside.
-    ((raised,),) = ask(f"SELECT SETVAL({named.path}, %s, 1)", [last])
+    ((raised,),) = ask(f"SELECT SETVAL({named.path}, {PLACE}, 1)", [last])
     return raised is not None
 
 
