@@ -6,7 +6,7 @@ hashes. The same three run for the plan and, under the lock, for the execution.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -150,7 +150,23 @@ def survey(
     for edge in catalogue.edges:
         if edge.child in near and not edge.sound:
             raise CannotProve("operations.vague-link", target=target, link=edge.label)
+    for edge in edges:
+        if edge.child in near and _is_computed(catalogue, edge, near):
+            raise CannotProve("operations.computed-link", target=target, link=edge.label)
     return ground
+
+
+def _is_computed(catalogue: Catalogue, edge: Edge, near: Collection[str]) -> bool:
+    """A link through generated columns: a backup holds none, so that nothing could be joined by it again."""
+    sides = [(edge.child, edge.child_columns)]
+    if edge.parent in near:
+        sides.append((edge.parent, edge.parent_columns))
+    return any(
+        column.generated
+        for table, names in sides
+        for column in catalogue.tables[table].columns
+        if column.name in names
+    )
 
 
 def require_rights(session: Session, target: str, needs: Iterable[Need]) -> None:

@@ -161,6 +161,30 @@ class MysqlDeleting(MysqlSession):
             edge.child,
         )
 
+    def _still(self, table: str) -> str:
+        """To be added to SET: moments that the server would renew by itself stay as they are."""
+        return "".join(
+            f", t.{quote(column.name)} = t.{quote(column.name)}"
+            for column in self._table(table).stored
+            if column.type.startswith(("timestamp", "datetime"))
+        )
+
+    def _followers(self, table: str, columns: Iterable[str], rows: str) -> int:
+        """Rows that point at ``columns`` of rows about to be written: ON UPDATE would change them in silence.
+
+        Where it would not, the server refuses by itself. ``rows``: FROM with the alias ``t``, no WHERE.
+        """
+        written = set(columns)
+        return sum(
+            self._number(
+                f"SELECT COUNT(*) FROM {rows} JOIN {self._relation(edge.child).path} c"
+                f" ON {self._link(edge, 't', 'c')} LOCK IN SHARE MODE",
+                edge.child,
+            )
+            for edge in self.catalogue().edges
+            if edge.parent == table and written & set(edge.parent_columns)
+        )
+
     def _change(self, statement: str, table: str, values: Sequence[Any] | None = None) -> int:
         """Write to a real table. A partitioned one counts each row twice: as a whole and in its part."""
         if not self._relation(table).partitioned:

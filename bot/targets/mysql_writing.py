@@ -23,10 +23,9 @@ class MysqlWriting(MysqlDeleting):
         """See ``Writing``."""
         child, links = self._relation(edge.child), self._links[edge]
         empty = ", ".join(f"t.{quote(name)} = NULL" for name in edge.child_columns)
-        return self._change(
-            f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')} SET {empty}",
-            edge.child,
-        )
+        rows = f"{child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
+        self._cascaded += self._followers(edge.child, edge.child_columns, rows)
+        return self._change(f"UPDATE {rows} SET {empty}{self._still(edge.child)}", edge.child)
 
     def repoint(self, edge: Edge, columns: Sequence[str], heir: Row) -> int:
         """See ``Writing``."""
@@ -34,9 +33,10 @@ class MysqlWriting(MysqlDeleting):
         moved = sql.moved(edge, parent, columns)
         values = ", ".join(f"t.{quote(name)} = {value}" for name, value in moved)
         where, bound = self._is("p", edge.parent, heir)
+        rows = f"{child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
+        self._cascaded += self._followers(edge.child, columns, rows)
         return self._change(
-            f"UPDATE {child.path} t JOIN {links.path} n ON {sql.matched('t', links, 'n')}"
-            f" JOIN {parent.path} p ON {where} SET {values}",
+            f"UPDATE {rows} JOIN {parent.path} p ON {where} SET {values}{self._still(edge.child)}",
             edge.child,
             bound,
         )
@@ -90,11 +90,9 @@ class MysqlWriting(MysqlDeleting):
                 for name in (columns if heir is not None else ())
             ],
         )
+        rows = f"{relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
         return self._change(
-            f"UPDATE {relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
-            f" SET {values} WHERE {where}",
-            stage.table,
-            heir,
+            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir
         )
 
     def overwrite(self, label: str) -> int:
@@ -241,6 +239,6 @@ class MysqlWriting(MysqlDeleting):
         wanted = " OR ".join(f"w.{aside.cell(name)} IS NOT NULL" for name in names)
         return self._change(
             f"UPDATE {self._relation(table).path} t JOIN {aside.path} w ON {sql.matched('t', aside, 'w')}"
-            f" SET {values} WHERE {wanted}",
+            f" SET {values}{self._still(table)} WHERE {wanted}",
             table,
         )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from bot.errors import CountersignError
+from bot.texts import say
 from tests.fakes.operations import mysql_bench
 
 NAMES = ["id", "at.id", "t.", "c.t.p.", "p.`t.", "k.r", "100%", "%s"]
@@ -26,3 +28,92 @@ def test_a_column_may_be_called_like_a_piece_of_our_statements(tmp_path: Path, n
             assert (outcome.problem, outcome.rows) == (None, {"customers": rows})
             assert bench.restore(outcome).problem is None
             assert bench.dump() == before
+
+
+FOLLOWED = """
+CREATE TABLE customers (id INT PRIMARY KEY, code VARCHAR(9) UNIQUE);
+CREATE TABLE a (id INT PRIMARY KEY, ref VARCHAR(9) UNIQUE, FOREIGN KEY (ref) REFERENCES customers (code) ON DELETE SET NULL);
+CREATE TABLE b (id INT PRIMARY KEY, ref VARCHAR(9), FOREIGN KEY (ref) REFERENCES a (ref) ON UPDATE {rule});
+INSERT INTO customers VALUES (1, 'x'), (2, 'y'), (3, 'z');
+INSERT INTO a VALUES (1, 'x'), (2, 'y'), (3, 'z');
+INSERT INTO b VALUES (1, 'x'), (2, 'y'), (3, 'x')
+"""
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        ("CASCADE", "operations.others-changed"),
+        ("SET NULL", "operations.others-changed"),
+        ("RESTRICT", "target.constraint"),
+    ],
+)
+@pytest.mark.parametrize("policy", ["nullify", "reassign"])
+def test_rows_that_would_follow_an_emptied_or_moved_link_stop_it(
+    tmp_path: Path, rule: str, key: str, policy: str
+) -> None:
+    """InnoDB would change them in silence: in no counter, in no backup."""
+    how = {"find_by": ["id"], "policies": {"a.ref -> customers.code": policy}}
+    with mysql_bench(tmp_path, FOLLOWED.format(rule=rule), **how) as bench:
+        heir = "2" if policy == "reassign" else None
+        if heir:
+            bench.sql("DELETE FROM b WHERE id = 2;\nDELETE FROM a WHERE id = 2")
+        before = bench.dump()
+        with pytest.raises(CountersignError) as refused:
+            bench.delete("1", heir=heir)
+        assert refused.value.key == key
+        assert bench.dump() == before
+        # Where nobody follows, it goes and comes back.
+        outcome = bench.delete("3", heir=heir)
+        assert bench.restore(outcome).problem is None
+        assert bench.dump() == before
+
+
+RENEWED = """
+CREATE TABLE customers (id INT PRIMARY KEY, head INT, t TIMESTAMP(6) NOT NULL DEFAULT '2020-01-01' ON UPDATE CURRENT_TIMESTAMP(6));
+CREATE TABLE a (id INT PRIMARY KEY, c INT, t TIMESTAMP NULL ON UPDATE CURRENT_TIMESTAMP, d DATETIME(3) DEFAULT '2020-01-01' ON UPDATE CURRENT_TIMESTAMP(3), FOREIGN KEY (c) REFERENCES customers (id) ON DELETE SET NULL);
+CREATE TABLE heads (id INT PRIMARY KEY, c INT NOT NULL, FOREIGN KEY (c) REFERENCES customers (id));
+INSERT INTO customers (id, t) VALUES (1, '2020-01-01'), (2, '2020-01-01');
+INSERT INTO a VALUES (1, 1, '2020-01-01', '2020-01-01'), (2, 2, NULL, NULL), (3, 1, NULL, NULL);
+INSERT INTO heads VALUES (1, 1);
+ALTER TABLE customers ADD FOREIGN KEY (head) REFERENCES heads (id);
+UPDATE customers SET head = 1, t = '2020-01-01' WHERE id = 1
+"""
+
+
+def test_moments_that_the_server_renews_stay_what_they_were(tmp_path: Path) -> None:
+    """In rows whose link is emptied and filled again, and in rows that come back in a circle."""
+    with mysql_bench(tmp_path, RENEWED, find_by=["id"]) as bench:
+        before, moments = bench.dump(), bench.ask("SELECT id, t, d FROM a ORDER BY id")
+        outcome = bench.delete("1")
+        assert bench.ask("SELECT id, t, d FROM a ORDER BY id") == moments
+        assert bench.restore(outcome).problem is None
+        assert bench.dump() == before
+
+
+COMPUTED = {
+    "the child's side": """
+    CREATE TABLE customers (id INT PRIMARY KEY);
+    CREATE TABLE a (id INT PRIMARY KEY, raw INT, c INT AS (raw DIV 10) PERSISTENT, FOREIGN KEY (c) REFERENCES customers (id));
+    INSERT INTO customers VALUES (1);
+    INSERT INTO a (id, raw) VALUES (1, 10)
+    """,
+    "the parent's side": """
+    CREATE TABLE customers (id INT PRIMARY KEY, twice INT AS (id * 2) PERSISTENT UNIQUE);
+    CREATE TABLE a (id INT PRIMARY KEY, c INT, FOREIGN KEY (c) REFERENCES customers (twice));
+    INSERT INTO customers (id) VALUES (1);
+    INSERT INTO a VALUES (1, 2)
+    """,
+}
+
+
+@pytest.mark.parametrize("schema", COMPUTED.values(), ids=COMPUTED.keys())
+def test_a_link_through_a_computed_column_is_refused_before_anything_is_deleted(
+    tmp_path: Path, schema: str
+) -> None:
+    """A backup holds no such column, so a restore could not join the rows again."""
+    with mysql_bench(tmp_path, schema, find_by=["id"]) as bench:
+        with pytest.raises(CountersignError) as refused:
+            bench.plan("1")
+        assert refused.value.key == "operations.computed-link"
+        assert say(refused.value.key, "zh-CN", **refused.value.params)
