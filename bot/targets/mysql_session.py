@@ -22,6 +22,10 @@ from bot.targets.mysql_rights import missing_rights
 from bot.targets.mysql_sql import quote
 from bot.targets.work_tables import WorkTable
 
+_MEGABYTE = 1024 * 1024
+#: What a statement may hold beside the wide values of one row: the others, and its own words.
+_BESIDE = 200_000
+
 
 class MysqlSession(MysqlNaming, MysqlNarrowing):
     """See ``bot.targets.base.Session``."""
@@ -72,6 +76,7 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
 
     def weight(self, table: str) -> int:
         """See ``Session``; from the server's statistics."""
+        self._require_fit(table)
         relation = self._relation(table)
         return self._number(foresight.WEIGHT, table, [relation.schema, relation.name])
 
@@ -250,6 +255,7 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
         """See ``Session``."""
         if table not in self._keys:
             return iter(())
+        self._require_fit(table)
         relation, keys = self._relation(table), self._keys[table]
         columns = sql.read("t", relation, [column.name for column in self._table(table).stored])
         return self._read(
@@ -263,6 +269,35 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
         work = self._links[edge]
         cells = sql.read_cells("n", self._relation(edge.child), work)
         return self._read(f"SELECT {cells} FROM {work.path} n", edge.child)
+
+    def _require_fit(self, table: str) -> None:
+        """Every row of the key set goes through the wire whole, both ways, each byte written with two signs.
+
+        What a function would make longer than a packet, the server replaces by NULL and says nothing.
+
+        Raises:
+            CannotProve: a row is too large, and what to set.
+        """
+        stored, keys = self._table(table).stored, self._keys.get(table)
+        wide = [column.name for column in stored if column.type.startswith(sql.WIDE)]
+        if not wide or keys is None:
+            return
+        size = " + ".join(f"COALESCE(OCTET_LENGTH(t.{quote(name)}), 0)" for name in wide)
+        largest = self._number(
+            f"SELECT COALESCE(MAX({size}), 0) FROM {keys.path} k"
+            f" JOIN {self._relation(table).path} t ON {sql.matched('t', keys, 'k')}{self._shared()}",
+            table,
+        )
+        needed, packet = 2 * largest + _BESIDE, self._number("SELECT @@max_allowed_packet", table)
+        if largest and needed > packet:
+            raise CannotProve(
+                "target.too-large",
+                target=self._target,
+                table=table,
+                size=-(-largest // _MEGABYTE),
+                most=packet // _MEGABYTE,
+                needed=-(-needed // _MEGABYTE),
+            )
 
     def _is(self, alias: str, table: str, key: Row) -> tuple[str, list[Any]]:
         """A row has this key: the condition, and what fills it."""

@@ -28,6 +28,20 @@ KINDS: dict[str, str] = {
     "double": "double",
     "bit": "bits",
 }
+#: How the types begin whose values may be larger than a packet.
+WIDE = (
+    "text",
+    "mediumtext",
+    "longtext",
+    "blob",
+    "mediumblob",
+    "longblob",
+    "geometry",
+    "point",
+    "linestring",
+    "polygon",
+    "multi",
+)
 #: Where a value goes. A name or a condition may hold any other sign, also what the driver would take for one.
 PLACE = "\0"
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)

@@ -117,3 +117,29 @@ def test_a_link_through_a_computed_column_is_refused_before_anything_is_deleted(
             bench.plan("1")
         assert refused.value.key == "operations.computed-link"
         assert say(refused.value.key, "zh-CN", **refused.value.params)
+
+
+@pytest.mark.parametrize("kind", ["LONGBLOB", "LONGTEXT"])
+def test_a_row_larger_than_a_packet_is_refused_before_anything_is_copied(tmp_path: Path, kind: str) -> None:
+    """HEX of it would be NULL, without an error: the backup would hold nothing, and equal itself."""
+    schema = f"""
+    CREATE TABLE customers (id INT PRIMARY KEY);
+    CREATE TABLE files (id INT PRIMARY KEY, c INT, body {kind}, FOREIGN KEY (c) REFERENCES customers (id));
+    INSERT INTO customers VALUES (1), (2);
+    INSERT INTO files VALUES (1, 1, 'small'), (2, 2, 'small')
+    """
+    with mysql_bench(tmp_path, schema, find_by=["id"]) as bench:
+        packet = int(bench.ask("SELECT @@max_allowed_packet")[0][0])
+        order = bench.order("1")
+        bench.sql(f"UPDATE files SET body = REPEAT('x', {packet // 2 + 1}) WHERE c = 1")
+        for act in (lambda: bench.run(order), lambda: bench.plan("1")):
+            with pytest.raises(CountersignError) as refused:
+                act()
+            assert refused.value.key == "target.too-large"
+            assert "max_allowed_packet" in say(refused.value.key, "zh-CN", **refused.value.params)
+        assert bench.ask("SELECT COUNT(*) FROM files") == [(2,)]
+        # What just fits goes and comes back.
+        bench.sql(f"UPDATE files SET body = REPEAT('x', {packet // 2 - 200_000}) WHERE c = 1")
+        before = bench.ask("SELECT id, MD5(body) FROM files ORDER BY id")
+        assert bench.restore(bench.delete("1")).problem is None
+        assert bench.ask("SELECT id, MD5(body) FROM files ORDER BY id") == before
