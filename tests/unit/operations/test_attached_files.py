@@ -341,7 +341,7 @@ def test_files_go_also_when_the_rows_could_not_be_looked_at_afterwards(bench: Be
     outcome = bench.run(bench.order("1"), RecordingGate(on={"step.verify": vanish}))
     assert outcome.problem is not None
     assert outcome.problem.key == "operations.no-look"
-    assert FileRoot(str(root)).waiting() == []
+    assert FolderStore(str(root)).waiting() == []
 
 
 def test_whoever_comes_again_after_a_crash_does_no_harm(bench: Bench, root: Path) -> None:
