@@ -143,7 +143,7 @@ def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, Backup | No
         if backup is None:
             raise NotFound("filing.no-backup", number=wish.number)
     else:
-        backup = next((one for one in work.backups.all() if one.reference == wish.reference), None)
+        backup = work.backups.by_reference(wish.reference or "")
     target = backup.target if backup else ""
     if not wish.target or wish.target == target:
         return target, backup

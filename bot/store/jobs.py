@@ -233,6 +233,12 @@ class Backups:
         row = self._connection.execute(query).one_or_none()
         return None if row is None else Backup(**_values(row))
 
+    def by_reference(self, reference: str) -> Backup | None:
+        """The backup that this reference names."""
+        query = select(t.backups).where(t.backups.c.reference == reference).limit(1)
+        row = self._connection.execute(query).one_or_none()
+        return None if row is None else Backup(**_values(row))
+
     def all(self, limit: int = 1000) -> list[Backup]:
         """Newest first."""
         query = select(t.backups).order_by(t.backups.c.created_at.desc()).limit(limit)

@@ -44,7 +44,7 @@ class Usage:
             but: the request that is being decided.
         """
         jobs, requests, revisions = t.jobs.c, t.requests.c, t.revisions.c
-        counts = exists().where(
+        began = exists().where(
             jobs.request_id == requests.id,
             jobs.kind == str(JobKind.RUN),
             or_(
@@ -53,6 +53,9 @@ class Usage:
                 & (jobs.state.not_in([str(one) for one in _NOTHING]) | jobs.transaction.is_not(None)),
             ),
         )
+        # What was stopped between two segments has done some; its backups say so.
+        partly = exists().where(t.backups.c.request_id == requests.id, t.backups.c.created_at > since)
+        counts = or_(began, partly)
         waits = requests.state.in_([str(one) for one in _WAITING]) & (requests.number.is_not(None))
         query = (
             select(revisions.rule, revisions.plan)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -383,3 +384,25 @@ def test_a_part_that_somebody_wrote_into_our_books_is_not_carried_out(works: Wor
     works.crew().run(job, plainly)
     assert works.house.state(back) is State.FAILED
     assert works.bench.dump() == before
+
+
+def test_what_was_stopped_half_way_counts_towards_the_cap_of_its_rule(works: Works) -> None:
+    _, job = works.running(values=THREE)
+    since = works.house.now - timedelta(hours=1)
+
+    def used() -> list[int]:
+        with works.house.store.read() as work:
+            return [one.rows for one in work.usage.on("crm", since, waiting=False, but=0)]
+
+    class Between(Crew):
+        def _between(self, job: Job) -> None:
+            if progress(job.facts).done == 2:
+                stop(works)
+            super()._between(job)
+
+    works.crew(Between).run(job, plainly)
+    assert works.house.state(1) is State.STOPPED
+    assert used() == [8]
+    works.house.wait(hours=2)
+    since = works.house.now - timedelta(hours=1)
+    assert used() == []
