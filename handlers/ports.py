@@ -55,8 +55,10 @@ class LifecyclePort(Protocol):
         event_ts: str,
         actor: Actor,
         now: datetime,
+        *,
+        looked: bool = False,
     ) -> Answer | None:
-        """A reaction appeared or vanished."""
+        """A reaction appeared or vanished; ``looked``: nobody told us, we looked."""
 
     def send_code(self, work: Any, letter: Letter, actor: Actor, now: datetime, about: str = "") -> None:
         """Hand a sealed form over to the worker; ``about``: whose new phone it is."""

@@ -166,7 +166,7 @@ class BallotRepair:
 
         def decide(work: object) -> Answer | None:
             return services.lifecycle.reaction(
-                work, item.channel, item.ts or "", emoji, added, event_ts, actor, now
+                work, item.channel, item.ts or "", emoji, added, event_ts, actor, now, looked=True
             )
 
         services.desk.settle(call.delivery, decide)

@@ -48,9 +48,14 @@ class Lifecycle:
         event_ts: str,
         actor: Actor,
         now: datetime,
+        *,
+        looked: bool = False,
     ) -> Answer | None:
-        """A reaction appeared on or vanished from a message."""
-        return reactions.reaction(self._ground, work, (channel, ts), emoji, added, event_ts, actor, now)
+        """A reaction appeared on or vanished from a message; ``looked``: as ``reactions.reaction``."""
+        place = (channel, ts)
+        return reactions.reaction(
+            self._ground, work, place, emoji, added, event_ts, actor, now, looked=looked
+        )
 
     def send_code(self, work: Work, letter: Letter, actor: Actor, now: datetime, about: str = "") -> None:
         """Hand a sealed form over to the worker; ``about``: whose new phone it is."""

@@ -25,8 +25,12 @@ def reaction(  # noqa: PLR0913 - an event has this many facts
     event_ts: str,
     actor: Actor,
     now: datetime,
+    *,
+    looked: bool = False,
 ) -> Answer | None:
     """A reaction was put on a message or taken off; None when that needs no answer.
+
+    ``looked``: nobody told us; we looked what is there, and only what we did not know is news.
 
     Events come late, twice and out of order: what counts is the newest ``event_ts`` for this person and
     emoji, and of two emoji that are both there the newer one.
@@ -41,7 +45,10 @@ def reaction(  # noqa: PLR0913 - an event has this many facts
             key = "vote.other-emoji" if item.kind == "ballot" else "vote.not-the-ballot"
             _tell_once(ground, work, place, actor, Answer(key), now)
         return None
-    if not _counts(work, place, actor.user, name, added, event_ts):
+    known = work.votes.reaction(place, actor.user, name)
+    # Nobody can add what is there: whoever adds it has taken it off before, even if that is not told yet.
+    same = known is not None and known[0] == added and (looked or not added)
+    if not _counts(work, place, actor.user, name, added, event_ts) or same:
         return None
     where = (item.request_id, item.revision or 0)
     try:
@@ -56,19 +63,19 @@ def reaction(  # noqa: PLR0913 - an event has this many facts
         return None
 
 
-def _is_news(work: Work, place: tuple[str, str], user: str, name: str, added: bool, event_ts: str) -> bool:
-    """Remember what Slack shows; whether it differs from what we knew."""
+def _is_newer(work: Work, place: tuple[str, str], user: str, name: str, added: bool, event_ts: str) -> bool:
+    """Remember what Slack shows; whether it is newer than what we knew."""
     known = work.votes.reaction(place, user, name)
     if known is not None and _older(event_ts, known[1]):
         return False
     work.votes.set_reaction(place, user, name, added, event_ts)
-    return known is None or known[0] != added
+    return True
 
 
 def _counts(work: Work, place: tuple[str, str], user: str, name: str, added: bool, event_ts: str) -> bool:
-    """Whether it is news, and no newer reaction of the same person says otherwise."""
-    news = _is_news(work, place, user, name, added, event_ts)
-    return news and not (added and _is_overtaken(work, place, user, name, event_ts))
+    """Whether it is newer than what we knew, and no newer reaction of the same person says otherwise."""
+    newer = _is_newer(work, place, user, name, added, event_ts)
+    return newer and not (added and _is_overtaken(work, place, user, name, event_ts))
 
 
 def _is_overtaken(work: Work, place: tuple[str, str], user: str, name: str, event_ts: str) -> bool:

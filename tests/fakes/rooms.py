@@ -393,12 +393,13 @@ class House:
         emoji: str = "white_check_mark",
         ts: str = "1.0",
         added: bool = True,
+        looked: bool = False,
         **flags: Any,
     ) -> Answer | None:
-        """One event; ``ts`` is its event_ts."""
+        """One event, or what a look at the message found; ``ts`` is its event_ts."""
         with self.store.transact() as work:
             return self.lifecycle.reaction(
-                work, *place, emoji, added, ts, self.actor(user, **flags), self.now
+                work, *place, emoji, added, ts, self.actor(user, **flags), self.now, looked=looked
             )
 
     # What is there

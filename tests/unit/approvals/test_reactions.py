@@ -75,6 +75,19 @@ def test_no_order_of_delivery_changes_the_end(house: House, order: tuple[int, ..
     assert house.votes(request_id) == {"U0DAN": Choice.APPROVE}
 
 
+@pytest.mark.parametrize("removal", ["before", "after", "never"])
+def test_a_yes_that_is_put_back_counts_whenever_its_removal_is_delivered(house: House, removal: str) -> None:
+    """The first one counted for nothing any more: two events a moment apart are handled side by side."""
+    request_id, place = play(house, [(YES, True, "1")])
+    house.withdraw(request_id, "U0DAN")
+    if removal == "before":
+        house.react(place, "U0DAN", YES, "2", False)
+    house.react(place, "U0DAN", YES, "3", True)
+    if removal == "after":
+        house.react(place, "U0DAN", YES, "2", False)
+    assert house.votes(request_id) == {"U0DAN": Choice.APPROVE}
+
+
 def test_every_event_delivered_twice_changes_nothing_the_second_time(house: House) -> None:
     request_id, place = play(house, [(YES, True, "1"), (NO, True, "2"), (NO, False, "3")])
     before = snapshot(house)
@@ -119,7 +132,7 @@ def test_the_repair_pass_does_not_refuse_the_same_reaction_again(house: House) -
     house.react(place, "U0ALICE", ts="1")
     before = snapshot(house, "reactions")
     for ts in ("2", "3", "4"):
-        assert house.react(place, "U0ALICE", ts=ts) is None
+        assert house.react(place, "U0ALICE", ts=ts, looked=True) is None
     assert snapshot(house, "reactions") == before
 
 
@@ -191,5 +204,5 @@ def test_an_old_reaction_does_not_undo_a_vote_given_by_button(house: House) -> N
     house.react(place, "U0DAN", YES, "1")
     house.deny(request_id, "U0DAN")
     house.react(place, "U0DAN", YES, "1")
-    house.react(place, "U0DAN", YES, "2")
+    house.react(place, "U0DAN", YES, "2", looked=True)
     assert house.votes(request_id) == {"U0DAN": Choice.DENY}
