@@ -103,6 +103,10 @@ def _close_held(ground: Ground, work: Work, request: Request, actor: Actor, now:
         raise Stale("brake.put-back-first", number=request.number or 0)
     if job is not None and job.state is JobState.HELD:
         _stop_job(work, job, now)
+    # Without a transaction under way it is known what is gone: what its segments did, and nothing else.
+    known = job is not None and job.transaction is None
+    if known and part_way.stop(ground, work, request, job, actor.user, now):
+        return Answer(f"brake.stopped-part-way.{request.operation}", {"number": request.number or 0})
     params = {"user": actor.user}
     ground.change(work, request, "stop", now, outcome="outcome.closed-held", outcome_params=params)
     ground.note(work, request, "note.closed-held", now, requester=request.requester, **params)
