@@ -188,6 +188,20 @@ class OneStepCrew(Crew):
         raise Killed
 
 
+def after_part(number: int, act: Callable[[], None]) -> type[Crew]:
+    """A crew around which something happens once, when so many parts are done and the next is not looked at."""
+    acted: list[bool] = []
+
+    class Between(Crew):
+        def _between(self, job: Job) -> None:
+            if not acted and progress(job.facts).done == number:
+                acted.append(True)
+                act()
+            super()._between(job)
+
+    return Between
+
+
 def stop(works: Works, number: int = 1) -> None:
     with works.house.store.transact() as work:
         works.house.lifecycle.stop(work, number, works.house.actor("U0ALICE"), works.house.now)
@@ -236,19 +250,7 @@ ENDS: dict[str, tuple[Callable[[Works], None], State, str]] = {
 def test_what_ends_between_two_parts_says_what_is_gone_and_leaves_the_rest(works: Works, case: str) -> None:
     act, state, outcome = ENDS[case]
     request_id, job = works.running(values=THREE)
-    acted: list[bool] = []
-
-    class Between(Crew):
-        """Something happens after the first part, before the second is looked at."""
-
-        def _between(self, job: Job) -> None:
-            if not acted and progress(job.facts).done == 1:
-                acted.append(True)
-                act(works)
-            super()._between(job)
-
-    works.crew(Between).run(job, plainly)
-    assert acted
+    works.crew(after_part(1, lambda: act(works))).run(job, plainly)
     request = works.house.request(request_id)
     assert (request.state, request.outcome) == (state, outcome)
     assert request.outcome_params["done"] == 1
@@ -343,13 +345,7 @@ def test_what_came_back_before_a_stop_is_left_out_of_the_next_restore(works: Wor
     before = gone(works)
     back, job = asked_back(works)
 
-    class Between(Crew):
-        def _between(self, job: Job) -> None:
-            if progress(job.facts).done == 2:
-                stop(works, 2)
-            super()._between(job)
-
-    works.crew(Between).run(job, plainly)
+    works.crew(after_part(2, lambda: stop(works, 2))).run(job, plainly)
     assert works.house.request(back).outcome == "outcome.stopped-part-way.restore"
     assert customers(works) == [2, 3, 4]
     again, job = asked_back(works)
@@ -362,13 +358,7 @@ def test_what_is_gone_after_a_stop_comes_back_by_the_same_number(works: Works) -
     before = works.bench.dump()
     _, job = works.running(values=THREE)
 
-    class Between(Crew):
-        def _between(self, job: Job) -> None:
-            if progress(job.facts).done == 2:
-                stop(works)
-            super()._between(job)
-
-    works.crew(Between).run(job, plainly)
+    works.crew(after_part(2, lambda: stop(works))).run(job, plainly)
     assert customers(works) == [3, 4]
     back, job = asked_back(works)
     works.crew().run(job, plainly)
@@ -398,13 +388,7 @@ def test_what_was_stopped_half_way_counts_towards_the_cap_of_its_rule(works: Wor
         with works.house.store.read() as work:
             return [one.rows for one in work.usage.on("crm", since, waiting=False, but=0)]
 
-    class Between(Crew):
-        def _between(self, job: Job) -> None:
-            if progress(job.facts).done == 2:
-                stop(works)
-            super()._between(job)
-
-    works.crew(Between).run(job, plainly)
+    works.crew(after_part(2, lambda: stop(works))).run(job, plainly)
     assert works.house.state(1) is State.STOPPED
     assert used() == [8]
     works.house.wait(hours=2)
