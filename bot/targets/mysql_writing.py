@@ -91,6 +91,7 @@ class MysqlWriting(MysqlDeleting):
             ],
         )
         rows = f"{relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
+        self._cascaded += self._carried(stage, columns if heir is not None else ())
         return self._change(
             f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir
         )
@@ -102,11 +103,22 @@ class MysqlWriting(MysqlDeleting):
         if not names:
             return 0
         values = ", ".join(f"t.{quote(name)} = s.{stage.cell(name)}" for name in names)
+        self._cascaded += self._carried(stage, names)
         return self._change(
             f"UPDATE {self._relation(stage.table).path} t JOIN {stage.path} s"
             f" ON {sql.matched('t', stage, 's')} SET {values}",
             stage.table,
         )
+
+    def _carried(self, stage: WorkTable, columns: Iterable[str]) -> int:
+        """Rows that would follow when these columns get what is staged; see ``_followers``."""
+        path, match = self._relation(stage.table).path, sql.matched("t", stage, "s")
+        count = 0
+        for name in columns:
+            differs = f"NOT (BINARY t.{quote(name)} <=> BINARY s.{stage.cell(name)})"
+            rows = f"{path} t JOIN {stage.path} s ON {match} AND {differs}"
+            count += self._followers(stage.table, [name], rows)
+        return count
 
     def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - MariaDB does not say which rows
         """See ``Writing``."""

@@ -112,6 +112,8 @@ class MariaDB:
     def start(self) -> Self:
         options = [f"--datadir={self.folder}/data", f"--port={self.port}", "--bind-address=127.0.0.1"]
         options += [f"--socket={self.folder}/socket", "--max-connections=300", "--skip-log-bin"]
+        # A server that starts takes away what it takes for the leftovers of another one in the same place.
+        options += [f"--tmpdir={self.folder}/data"]
         # What a crash loses is not what these tests are about.
         options += ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
         with (self.folder / "calls").open("ab") as log:

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from bot.errors import CountersignError
+from bot.model.choices import Mode, RestoreChoice
+from bot.operations import restore
 from bot.texts import say
-from tests.fakes.operations import mysql_bench
+from tests.fakes.operations import RecordingGate, mysql_bench
 
 NAMES = ["id", "at.id", "t.", "c.t.p.", "p.`t.", "k.r", "100%", "%s"]
 
@@ -67,6 +69,31 @@ def test_rows_that_would_follow_an_emptied_or_moved_link_stop_it(
         outcome = bench.delete("3", heir=heir)
         assert bench.restore(outcome).problem is None
         assert bench.dump() == before
+
+
+@pytest.mark.parametrize("rule", ["CASCADE", "SET NULL"])
+def test_rows_that_would_follow_an_overwritten_one_stop_it(tmp_path: Path, rule: str) -> None:
+    schema = f"""
+    CREATE TABLE customers (id INT PRIMARY KEY, code VARCHAR(9) UNIQUE, name VARCHAR(9));
+    CREATE TABLE notes (id INT PRIMARY KEY, customer INT, FOREIGN KEY (customer) REFERENCES customers (id));
+    CREATE TABLE a (id INT PRIMARY KEY, code VARCHAR(9), FOREIGN KEY (code) REFERENCES customers (code) ON UPDATE {rule} ON DELETE SET NULL);
+    INSERT INTO customers VALUES (1, 'x', 'Ada');
+    INSERT INTO notes VALUES (1, 1)
+    """
+    with mysql_bench(tmp_path, schema, find_by=["id"]) as bench:
+        outcome = bench.delete("1")
+        bench.sql("INSERT INTO customers VALUES (1, 'y', 'Eve');\nINSERT INTO a VALUES (1, 'y')")
+        before = bench.dump()
+        order = bench.order_restore(outcome.backup, RestoreChoice(mode=Mode.OVERWRITE))
+        with pytest.raises(CountersignError) as refused:
+            restore.run(order, bench.target, bench.vault, RecordingGate())
+        assert refused.value.key == "restore.others-changed"
+        assert bench.dump() == before
+        # Nobody points at what changes: the name alone is overwritten.
+        bench.sql("UPDATE a SET code = NULL;\nUPDATE customers SET code = 'x'")
+        order = bench.order_restore(outcome.backup, RestoreChoice(mode=Mode.OVERWRITE))
+        restore.run(order, bench.target, bench.vault, RecordingGate())
+        assert bench.ask("SELECT name FROM customers") == [("Ada",)]
 
 
 RENEWED = """
