@@ -44,7 +44,10 @@ def _of_choice(
     planned = {part.name: part.rows for part in plan.tables}
     links = {part.name: part.rows for part in plan.nullified}
     if (absent, empty, coming) == (planned, links, plan.overwritten):
-        return "unclear" if known == "committed" or grown else "not-committed"
+        # A row that was overwritten and written again since looks like one that never was. What stood there
+        # before is in the fresh backup alone, which goes when it was not committed.
+        blind = not planned and not links and known != "aborted"
+        return "unclear" if known == "committed" or grown or blind else "not-committed"
     if not (absent or empty or coming) and grown:
         return "unclear" if known == "aborted" else "committed"
     return "unclear"

@@ -182,7 +182,10 @@ def _begin_shredding(store: Store, backup_id: str) -> bool:
     """Decide it, unless a restore or a teardown that is not over needs the backup."""
     with store.transact() as work:
         open_ones = work.requests.in_states([state for state in State if state not in CLOSED])
-        if any(one.backup_id == backup_id for one in open_ones):
+        needed = [work.backups.get(one.backup_id) for one in open_ones if one.backup_id]
+        ours = work.backups.get(backup_id)
+        # What one reference names is one: a deletion in segments has many backups.
+        if ours is None or any(one is not None and one.request_id == ours.request_id for one in needed):
             return False
         return work.backups.move(backup_id, "kept", "deleting")
 

@@ -363,6 +363,22 @@ class TestOverwrite:
         assert settled() in ("unclear", "committed" if committed else "not-committed")
 
 
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_row_overwritten_and_written_again_is_never_taken_for_one_that_was_not(
+    bench: Bench, *, committed: bool
+) -> None:
+    """Else the backup of what stood there before, the only copy, would go."""
+    gone = bench.delete("1")
+    bench.restore(gone)
+    bench.sql("UPDATE customers SET name = 'Before' WHERE id = 1")
+    order = bench.order_restore(gone.backup, OVER)
+    if committed:
+        restore.run(order, bench.target, bench.vault, RecordingGate())
+        bench.sql("UPDATE customers SET name = 'Again' WHERE id = 1")
+    with bench.vault.open(order.backup_id, order.sha256) as opened:
+        assert restore.settle(bench.target, opened, order.plan, "", HASH_KEY, order.wanted) == "unclear"
+
+
 CHOICES = {
     "skip": SKIP,
     "only": RestoreChoice(only=("4",)),
