@@ -11,7 +11,7 @@ from bot.approvals.filing import role_refusal
 from bot.approvals.ground import Ground, subject
 from bot.config.rule_types import Rule
 from bot.config.types import Config
-from bot.errors import CountersignError, NotAllowed, Refused
+from bot.errors import CannotProve, CountersignError, NotAllowed, Refused
 from bot.model.people import RosterFacts
 from bot.model.quorums import plain
 from bot.model.requests import Proof, Request, Revision, RuleSpec, State
@@ -178,14 +178,28 @@ def _of_origin(config: Config, request: Request, plan: Planned, roster: RosterFa
     people = plan.data.get("people") or ()
     rule = rule_for(config, request, plan.rows, roster, people)
     origin = (plan.data.get("origin") or [""])[0]
-    if origin not in config.targets:
+    if not origin:
         return rule
-    there = rule_for(config, replace(request, target=origin), plan.rows, roster, people)
-    merged = (
-        rule if stricter.is_same(there, rule) else replace(stricter.merge(there, rule), bounds=rule.bounds)
-    )
+    there = rule_for(config, leaving(config, request, origin), plan.rows, roster, people)
+    merged = both(there, rule)
     check_reachable(config, request, merged, roster, people)
     return merged
+
+
+def leaving(config: Config, request: Request, origin: str) -> Request:
+    """The same wish as if the rows stayed where they are from: the rule of that system binds as well.
+
+    Raises:
+        CannotProve: nobody knows its rule any more.
+    """
+    if origin not in config.targets:
+        raise CannotProve("restore.origin-unknown", origin=origin, target=request.target)
+    return replace(request, target=origin)
+
+
+def both(there: RuleSpec, rule: RuleSpec) -> RuleSpec:
+    """What two systems ask for together; hours and caps are those of the second."""
+    return rule if stricter.is_same(there, rule) else replace(stricter.merge(there, rule), bounds=rule.bounds)
 
 
 def _carried(config: Config, request: Request, before: Revision, rule: RuleSpec) -> RuleSpec:

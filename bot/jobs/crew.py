@@ -32,6 +32,7 @@ from bot.jobs.closing import close
 from bot.jobs.engine import Step
 from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Result
+from bot.jobs.segment_orders import after
 from bot.jobs.system_crew import SystemCrew
 from bot.jobs.work_orders import Hands
 from bot.model.jobs import Job, JobKind, JobState
@@ -341,7 +342,8 @@ class Crew:
             if not self._end(work, job, "hold", "hold", error) or backup is None:
                 return
             if work.backups.get(backup.id) is None:
-                work.backups.add(backup)
+                work.backups.add(after(backup, work.backups.of_request(request.id)))
+                work.backups.keep_together(backup)
             self.ground.note(work, request, "note.hold-kept", self.clock(), number=request.number or 0)
 
     def sweep(self) -> None:

@@ -10,6 +10,7 @@ from bot.approvals import bounds, execution, quorum, revisions, standing, starti
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
+from bot.config.types import Config
 from bot.errors import Refused
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.people import RosterFacts
@@ -136,7 +137,7 @@ def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | No
     if roster is None:
         return _turn_away(ground, work, job, request, "stale-roster", now, Gate.ASK_AGAIN)
     try:
-        rule = _rule(ground, request, plan.rows, roster)
+        rule = _rule(ground, request, plan, roster)
         if job.kind is JobKind.RUN:
             bounds.check_limits(work, request, plan.rows, (revision.rule, rule), now)
     except Refused as refusal:
@@ -180,9 +181,17 @@ def _is_about(plan: Plan, request: Request) -> bool:
     return request.operation is not Operation.DELETE_RECORDS or plan.record == request.record
 
 
-def _rule(ground: Ground, request: Request, rows: int, roster: RosterFacts) -> RuleSpec:
-    """The rule that decides today, when the requester may still ask under it."""
+def _rule(ground: Ground, request: Request, plan: Plan, roster: RosterFacts) -> RuleSpec:
+    """The rule that decides today, when the requester may still ask under it; of rows that move, both."""
     config = ground.config
+    here = _rule_for(config, request, plan.rows, roster)
+    if plan.origin is None:
+        return here
+    left = execution.leaving(config, request, plan.origin.target)
+    return execution.both(_rule_for(config, left, plan.rows, roster), here)
+
+
+def _rule_for(config: Config, request: Request, rows: int, roster: RosterFacts) -> RuleSpec:
     rule = rules.match(config.rules, execution.asked(config, request, rows))
     if rule is None:
         raise bounds.no_rule(config, execution.asked(config, request, rows))

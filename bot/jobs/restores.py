@@ -13,7 +13,7 @@ from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Reach, Result, told
 from bot.jobs.segment_orders import before
 from bot.model.backups import Manifest, SealedBackup
-from bot.model.choices import EVERYTHING, RestoreChoice
+from bot.model.choices import EVERYTHING, Mode, RestoreChoice
 from bot.model.jobs import Job
 from bot.model.plans import Plan, Told, pack, unpack
 from bot.model.requests import Request
@@ -22,10 +22,13 @@ from bot.operations import attached, restore
 from bot.operations.archived import extra_of
 from bot.operations.bring_back import is_whole
 from bot.operations.choosing import Naming
+from bot.operations.conflicts import Conflict
 from bot.operations.gate import ALL, RestoreOrder, Wanted
 from bot.operations.together import part_of, together
 from bot.targets import kind_of
 from bot.targets.base import RecordTarget
+
+_SKIPPING = RestoreChoice(mode=Mode.SKIP)
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ class Restores:
             if before(opened.manifest) is None:
                 plan, wanted = self._plan_one(name, opened, sha256, choice)
                 return Planned(name, record, plan.to_data(), plan.rows, None, _to_json(wanted), source)
-            if not choice.plain:
+            if choice not in (EVERYTHING, _SKIPPING):
                 raise BadInput("restore.choice-parts")
-        plan, parts = self._plan_parts(name, source, sha256)
+        plan, parts = self._plan_parts(name, source, sha256, choice)
         return Planned(name, record, plan.to_data(), plan.rows, None, parts, source)
 
     def _plan_one(
@@ -73,7 +76,7 @@ class Restores:
         )
         return plan, wanted
 
-    def _plan_parts(self, target: str, newest: str, sha256: str) -> tuple[Plan, str]:
+    def _plan_parts(self, target: str, newest: str, sha256: str, choice: RestoreChoice) -> tuple[Plan, str]:
         """A deletion done in segments, the last one first; those that are there already are left out.
 
         Raises:
@@ -81,17 +84,24 @@ class Restores:
         """
         plans: list[Plan] = []
         there: NotFound | None = None
+        left = 0
         named: tuple[str, str] | None = (newest, sha256)
         while named is not None:
             with self.reach.vault.open(*named) as opened:
                 try:
-                    plans.append(self._plan_one(target, opened, named[1])[0])
+                    plans.append(self._plan_one(target, opened, named[1], choice)[0])
                 except NotFound as error:
                     there = error
+                    left += int(error.params.get("n", 0))
+                except Conflict as error:
+                    # Each part goes by itself: what is in the way of one can be left out, not overwritten.
+                    error.params = {**error.params, "choices": str(Mode.SKIP)}
+                    raise
                 named = before(opened.manifest)
         if there is not None and not plans:
             raise there
-        return together(plans, self.reach.hash_key)
+        told = (Told("told.parts-left", {"n": left}),) if left else ()
+        return together(plans, self.reach.hash_key, told)
 
     def run(self, job: Job, request: Request, whole: Plan, gate: Gatekeeper) -> Result:
         """One attempt at a restore of rows, or at the next part of it; raises as ``Hands.carry_out``."""

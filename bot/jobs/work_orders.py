@@ -14,7 +14,7 @@ from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.leftovers import Offer, ResiduePart, residue_data
 from bot.model.plans import Plan, Subject, Told
-from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
+from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, Request, Revision, State
 from bot.model.segments import progress
 from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
@@ -142,9 +142,15 @@ class Hands(Reach):
         with self.store.read() as work:
             booked = work.backups.get(backup_id)
             request = work.requests.get(booked.request_id) if booked else None
+            job = work.jobs.latest(request.id) if request else None
             # A restore finishes by itself what the deletion has left, and nobody may come in between.
-            running = any(one.backup_id == backup_id for one in work.requests.in_states([State.RUNNING]))
-        return request is not None and request.state is State.SUCCEEDED and not running
+            named = {one.backup_id for one in work.requests.in_states([State.RUNNING]) if one.backup_id}
+            needed = [work.backups.get(one) for one in named]
+        if request is None or any(one is not None and one.request_id == request.id for one in needed):
+            return False
+        # One that was stopped between two segments has committed those whose backups are booked.
+        partly = job is not None and progress(job.facts).done > 0 and job.transaction is None
+        return request.state is State.SUCCEEDED or (request.state in CLOSED and partly)
 
     def _came_back(self, operation: str) -> bool | None:
         """Whether the last restore called so was committed; None: not sure, as where a person closed it."""
@@ -158,6 +164,9 @@ class Hands(Reach):
         last = next((job for job in reversed(jobs) if job is not None), None)
         if last is None:
             return None
+        if progress(last.facts).done:
+            # Some of its parts are back, and nobody here knows which of them this is about.
+            return True if last.state is JobState.DONE else None
         if last.state in (JobState.FAILED, JobState.DRIFTED):
             return False
         if last.state is JobState.STOPPED and last.transaction is None:

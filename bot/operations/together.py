@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bot.errors import NotOurs
+from bot.model.choices import Chosen
 from bot.model.plans import FilesPart, Part, Plan, SegmentPart, Told, hash_marks
 
 
-def together(plans: Sequence[Plan], hash_key: bytes) -> tuple[Plan, str]:
+def together(plans: Sequence[Plan], hash_key: bytes, told: tuple[Told, ...] = ()) -> tuple[Plan, str]:
     """One plan over these, in their order, and the text from which ``part_of`` reads each of them again."""
     bare = [replace(one, warnings=()) for one in plans]
     warnings = tuple(
@@ -21,8 +22,10 @@ def together(plans: Sequence[Plan], hash_key: bytes) -> tuple[Plan, str]:
         files=_files([one.files for one in plans], hash_key),
         warnings=(
             *(Told(key, dict(params)) for key, params in warnings),
+            *told,
             Told("told.segments-back", {"n": len(plans)}),
         ),
+        choice=_choice([one.choice for one in plans if one.choice is not None]),
         segments=tuple(SegmentPart(one.rows, one.digest()) for one in bare),
     )
     return whole, json.dumps({"parts": [one.to_data() for one in bare]})
@@ -44,6 +47,17 @@ def part_of(whole: Plan, text: str | None, done: int) -> Plan:
     if (part.rows, part.digest(), part.target) != (approved.rows, approved.digest, whole.target):
         raise NotOurs("operations.subject-altered", target=whole.target)
     return part
+
+
+def _choice(found: Sequence[Chosen]) -> Chosen | None:
+    if not found:
+        return None
+    left: dict[tuple[str, str], int] = {}
+    for one in found:
+        for name, why, count in one.left:
+            left[name, why] = left.get((name, why), 0) + count
+    counted = tuple((name, why, count) for (name, why), count in left.items())
+    return replace(found[0], left=counted, there=sum(one.there for one in found))
 
 
 def _parts(found: Sequence[Sequence[Part]], hash_key: bytes) -> tuple[Part, ...]:

@@ -10,9 +10,12 @@ import pytest
 
 from bot.errors import TargetDown
 from bot.jobs.crew import Crew
+from bot.model.choices import Mode, RestoreChoice
 from bot.model.jobs import Job, JobState
 from bot.model.requests import Operation, State
 from bot.model.segments import progress
+from bot.operations.conflicts import Conflict
+from bot.schedules import sweeps
 from tests.fakes.operations import make_bench
 from tests.fakes.rooms import SETTINGS, House, config
 from tests.fakes.works import DyingCrew, Killed, Works, plainly
@@ -291,10 +294,10 @@ def test_a_stop_counts_while_it_rests(works: Works) -> None:
     assert customers(works) == [2, 3, 4]
 
 
-def asked_back(works: Works, number: int = 1) -> tuple[int, str]:
+def asked_back(works: Works, number: int = 1, **more: Any) -> tuple[int, str]:
     """A restore of that request, approved and past the gate."""
     house = works.house
-    back = house.file(operation=Operation.RESTORE, target=None, record=None, values=(), number=number)
+    back = house.file(operation=Operation.RESTORE, target=None, record=None, values=(), number=number, **more)
     house.plan(back, works.crew().hands.plan(house.request(back)))
     house.vote(back, "U0DAN")
     house.wait(seconds=11)
@@ -394,3 +397,35 @@ def test_what_was_stopped_half_way_counts_towards_the_cap_of_its_rule(works: Wor
     works.house.wait(hours=2)
     since = works.house.now - timedelta(hours=1)
     assert used() == []
+
+
+def test_what_is_in_the_way_of_one_part_can_be_left_out(works: Works) -> None:
+    gone(works)
+    works.bench.sql("INSERT INTO customers VALUES (1, 'new@example.com', 'Zoe')")
+    with pytest.raises(Conflict) as refused:
+        asked_back(works)
+    assert refused.value.params["choices"] == "skip"
+    back, job = asked_back(works, choice=RestoreChoice(mode=Mode.SKIP))
+    works.crew().run(job, plainly)
+    assert works.house.state(back) is State.SUCCEEDED
+    assert works.bench.ask("SELECT id, name FROM customers ORDER BY id") == [
+        (1, b"Zoe"),
+        (2, b"Bob"),
+        (3, b"Cyd"),
+        (4, b"Dan"),
+    ]
+
+
+def test_no_part_is_shredded_while_a_restore_of_any_is_open(works: Works) -> None:
+    house = works.house
+    gone(works)
+    house.wait(days=29, hours=23)
+    back = house.file(operation=Operation.RESTORE, target=None, record=None, values=(), number=1)
+    house.plan(back, works.crew().hands.plan(house.request(back)))
+    house.wait(hours=2)
+    sweeps.shred(house.store, house.ground, works.bench.vault, house.now)
+    assert {row["state"] for row in house.rows("backups")} == {"kept"}
+    with house.store.transact() as work:
+        house.lifecycle.cancel(work, 2, house.actor("U0ALICE"), house.now)
+    sweeps.shred(house.store, house.ground, works.bench.vault, house.now)
+    assert {row["state"] for row in house.rows("backups")} == {"gone"}
