@@ -15,7 +15,8 @@ from bot.model.backups import SealedBackup
 from bot.model.jobs import Backup, Job
 from bot.model.leftovers import Offer
 from bot.model.plans import Plan, Told
-from bot.model.requests import Request
+from bot.model.requests import CLOSED, Request, State
+from bot.model.segments import progress
 from bot.operations.attachment_stores import stores_at
 from bot.store.unit_of_work import Store
 from bot.targets import open_target
@@ -85,6 +86,18 @@ class Reach:
         """
         roots = [part.root for part in plan.files]
         return stores_at(roots, self.attachments(plan.target), self.hash_key, plan.target)
+
+    def was_committed(self, backup_id: str) -> bool:
+        """Whether the deletion that made this backup surely was committed, by our books."""
+        with self.store.read() as work:
+            booked = work.backups.get(backup_id)
+            request = work.requests.get(booked.request_id) if booked else None
+            job = work.jobs.latest(request.id) if request else None
+        if request is None:
+            return False
+        # One that stands still or was stopped between two segments has committed those whose backups are booked.
+        partly = job is not None and progress(job.facts).done > 0 and job.transaction is None
+        return request.state is State.SUCCEEDED or (request.state in (*CLOSED, State.HELD) and partly)
 
     def personal(self, request: Request, name: str) -> Any:
         """One personal text of a request; None once it is erased."""

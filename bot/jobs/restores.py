@@ -70,9 +70,9 @@ class Restores:
         if elsewhere:
             self._require_fit(opened.manifest, opens)
         naming = self._naming(origin, record) or self._naming(target, record)
-        key = self.reach.hash_key
+        key, over = self.reach.hash_key, self.reach.was_committed(opened.manifest.backup_id)
         plan, _, wanted = restore.plan(
-            opens, opened, sha256, key, files, choice=choice, naming=naming, origin=elsewhere
+            opens, opened, sha256, key, files, choice=choice, naming=naming, origin=elsewhere, over=over
         )
         return plan, wanted
 
@@ -117,6 +117,8 @@ class Restores:
             self._wanted(request, plan),
             backup_id(self.reach.clock(), self.reach.ground.entropy(8)),
             {"request": request.number or 0, "job": job.id},
+            whose=str(request.id),
+            over=self.reach.was_committed(plan.backup),
         )
         done = restore.run(order, self.reach.target(request.target), self.reach.vault, gate)
         facts = {
@@ -148,7 +150,7 @@ class Restores:
             return fate, None
         # A bucket that is configured no more says nothing about the rows.
         with suppress(CannotProve):
-            attached.placed(plan.backup or "", self.reach.stores_of(plan), plan.elsewhere)
+            attached.placed(plan.backup or "", self.reach.stores_of(plan), str(request.id))
         return fate, self._remembered(job, request, plan, len(whole.segments))
 
     def clear(self, job: Job, request: Request) -> None:
@@ -158,7 +160,7 @@ class Restores:
             self.reach.whole_systems.clear_restore(job, request)
         elif whole is not None:
             plan = self._part(job, request, whole)
-            attached.unplace(plan.backup or "", self.reach.stores_of(plan), plan.elsewhere)
+            attached.unplace(plan.backup or "", self.reach.stores_of(plan), str(request.id))
 
     def _part(self, job: Job, request: Request, whole: Plan) -> Plan:
         """What comes next of a restore in parts; of any other, all of it."""

@@ -14,14 +14,13 @@ from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.leftovers import Offer, ResiduePart, residue_data
 from bot.model.plans import Plan, Subject, Told
-from bot.model.requests import CLOSED, DESTRUCTIVE, Operation, Request, Revision, State
+from bot.model.requests import DESTRUCTIVE, Operation, Request, Revision, State
 from bot.model.segments import progress
 from bot.operations import attached, delete_records
 from bot.operations.archived import extra_of
 from bot.operations.attachment_stores import stores_at, stores_of
 from bot.operations.gate import DeleteOrder
 from bot.policy import rules
-from bot.store.unit_of_work import Work
 from bot.targets.base import RecordTarget
 
 
@@ -139,18 +138,17 @@ class Hands(Reach):
         return problem
 
     def _is_over(self, backup_id: str) -> bool:
+        """Whether a deletion was committed, and no restore is at work on what it left.
+
+        A restore finishes by itself what the deletion has left, and nobody may come in between.
+        """
         with self.store.read() as work:
             booked = work.backups.get(backup_id)
-            request = work.requests.get(booked.request_id) if booked else None
-            job = work.jobs.latest(request.id) if request else None
-            # A restore finishes by itself what the deletion has left, and nobody may come in between.
             named = {one.backup_id for one in work.requests.in_states([State.RUNNING]) if one.backup_id}
             needed = [work.backups.get(one) for one in named]
-        if request is None or any(one is not None and one.request_id == request.id for one in needed):
+        if booked is None or any(one is not None and one.request_id == booked.request_id for one in needed):
             return False
-        # One that was stopped between two segments has committed those whose backups are booked.
-        partly = job is not None and progress(job.facts).done > 0 and job.transaction is None
-        return request.state is State.SUCCEEDED or (request.state in CLOSED and partly)
+        return self.was_committed(backup_id)
 
     def _came_back(self, operation: str) -> bool | None:
         """Whether the last restore called so was committed; None: not sure, as where a person closed it."""
@@ -159,7 +157,7 @@ class Hands(Reach):
             jobs = [
                 work.jobs.latest(one.id)
                 for one in work.requests.restores_of(backup_id)
-                if attached.operation_of(backup_id, _elsewhere(work, one)) == operation
+                if attached.operation_of(backup_id, str(one.id)) == operation
             ]
         last = next((job for job in reversed(jobs) if job is not None), None)
         if last is None:
@@ -231,12 +229,6 @@ class Hands(Reach):
         config = self.ground.config
         today = rules.match(config.rules, asked(config, request, plan.rows))
         return min(revision.rule.drift_rows, today.drift.rows if today else 0)
-
-
-def _elsewhere(work: Work, request: Request) -> str:
-    """The system that a restore goes into, when its rows are from another one."""
-    revision = work.requests.revision(request.id, request.revision)
-    return request.target if revision is not None and revision.plan.get("origin") else ""
 
 
 def _left(residue: tuple[ResiduePart, ...]) -> dict[str, Any]:

@@ -207,11 +207,6 @@ class Plan:
         counted = sum(part.rows for part in (*self.tables, *self.overwritten))
         return counted + int((self.system or {}).get("rows", 0))
 
-    @property
-    def elsewhere(self) -> str:
-        """Where the rows of a restore go, when that is not where they are from; else empty."""
-        return self.target if self.origin else ""
-
     def to_data(self) -> dict[str, Any]:
         """The plan as JSON data; ``from_data`` reads it back."""
         # A plan about no system and nobody keeps the form, and the digest, it had before there were any.

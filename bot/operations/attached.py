@@ -234,11 +234,11 @@ def roots_in(manifest: Manifest) -> tuple[str, ...]:
     return tuple(str(one["root"]) for one in manifest.extra.get("attached", ()))
 
 
-def clean(
-    stores: Iterable[AttachmentStore],
-    is_over: Callable[[str], bool],
-    came_back: Callable[[str], bool | None],
-) -> None:
+_IsOver = Callable[[str], bool]
+_CameBack = Callable[[str], bool | None]
+
+
+def clean(stores: Iterable[AttachmentStore], is_over: _IsOver, came_back: _CameBack) -> None:
     """Finish what a crash cut off and nobody took up again, by the id of the backup.
 
     ``is_over``: the deletion was committed and is done. ``came_back``: the last restore that is called
@@ -247,29 +247,38 @@ def clean(
     _each(stores, lambda store: _cleaned(store, is_over, came_back))
 
 
-def _cleaned(
-    store: AttachmentStore, is_over: Callable[[str], bool], came_back: Callable[[str], bool | None]
-) -> None:
+def _cleaned(store: AttachmentStore, is_over: _IsOver, came_back: _CameBack) -> None:
+    problem: CountersignError | None = None
     for operation in store.waiting():
-        if not operation.startswith(_BACK):
-            if is_over(operation):
-                store.remove(operation)
-            continue
-        there = came_back(operation)
-        if there is not None:
-            (store.settled if there else store.unplace)(operation)
+        # One note that is not ours must not keep the others from being finished.
+        try:
+            _finish(store, operation, is_over, came_back)
+        except CountersignError as error:
+            problem = error
+    if problem is not None:
+        raise problem
+
+
+def _finish(store: AttachmentStore, operation: str, is_over: _IsOver, came_back: _CameBack) -> None:
+    if not operation.startswith(_BACK):
+        if is_over(operation):
+            store.remove(operation)
+        return
+    there = came_back(operation)
+    if there is not None:
+        (store.settled if there else store.unplace)(operation)
 
 
 # The way back.
 
 
-def operation_of(backup_id: str, elsewhere: str = "") -> str:
+def operation_of(backup_id: str, whose: str = "") -> str:
     """What a restore of this backup is called in the quarantine.
 
-    ``elsewhere``: the system it goes into, when that is another one. Two restores at a time may share a root.
+    ``whose``: which restore it is; what one brought back must not go with another that fails.
     """
-    digest = hashlib.sha256(elsewhere.encode()).hexdigest()[:8]
-    return f"{_BACK}{backup_id}-{digest}" if elsewhere else f"{_BACK}{backup_id}"
+    digest = hashlib.sha256(whose.encode()).hexdigest()[:8]
+    return f"{_BACK}{backup_id}-{digest}" if whose else f"{_BACK}{backup_id}"
 
 
 def backup_of(operation: str) -> str | None:
@@ -311,8 +320,12 @@ def meet(
     target: str,
     hash_key: bytes,
     named: Named = None,
+    *,
+    over: bool = True,
 ) -> tuple[tuple[FilesPart, ...], tuple[Told, ...]]:
     """What of a backup would come back, and what is to be told about the rest.
+
+    ``over``: the deletion surely was committed, so that what it has not removed yet is as good as gone.
 
     Raises:
         CannotProve: something is there and different, or the place is configured no more.
@@ -321,7 +334,7 @@ def meet(
     found: list[FilesPart] = []
     there: list[Told] = []
     for store, stream in _streams(opened.manifest, attachments, target, hash_key):
-        met = store.meet(opened, stream, opened.manifest.backup_id, _only(store, named))
+        met = store.meet(opened, stream, opened.manifest.backup_id if over else "", _only(store, named))
         if met.different:
             raise CannotProve("attached.different", root=store.path, n=met.different)
         if met.identical:
@@ -339,34 +352,36 @@ def place(  # noqa: PLR0913 - a restore has this many parts
     planned: Sequence[FilesPart],
     hash_key: bytes,
     named: Named = None,
-    elsewhere: str = "",
+    whose: str = "",
+    *,
+    over: bool = True,
 ) -> None:
     """Bring what is missing into its places; ``unplace`` takes it away again.
 
-    ``elsewhere``: as in ``operation_of``.
+    ``whose``: as in ``operation_of``; ``over``: as in ``meet``.
 
     Raises:
         CannotProve: something stands in a place by now.
         TargetDown: the disk is full, or the machine refuses.
     """
     wanted = {part.root for part in planned}
-    backup = opened.manifest.backup_id
+    operation = operation_of(opened.manifest.backup_id, whose)
+    deletion = opened.manifest.backup_id if over else ""
     for store, stream in _streams(opened.manifest, attachments, target, hash_key):
         if store.path in wanted:
-            met = store.meet(opened, stream, backup, _only(store, named))
-            missing = {one.path for one in met.missing}
-            store.place(operation_of(backup, elsewhere), opened, stream, missing, backup)
+            met = store.meet(opened, stream, deletion, _only(store, named))
+            store.place(operation, opened, stream, {one.path for one in met.missing}, deletion)
 
 
-def unplace(backup_id: str, stores: Iterable[AttachmentStore], elsewhere: str = "") -> None:
+def unplace(backup_id: str, stores: Iterable[AttachmentStore], whose: str = "") -> None:
     """A restore that was not committed takes its files away again; again: no harm."""
-    _each(stores, lambda store: store.unplace(operation_of(backup_id, elsewhere)))
+    _each(stores, lambda store: store.unplace(operation_of(backup_id, whose)))
 
 
-def placed(backup_id: str, stores: Iterable[AttachmentStore], elsewhere: str = "") -> None:
+def placed(backup_id: str, stores: Iterable[AttachmentStore], whose: str = "") -> None:
     """A restore was committed: its files stay; again: no harm. What is left, ``clean`` forgets."""
     with suppress(CountersignError):
-        _each(stores, lambda store: store.settled(operation_of(backup_id, elsewhere)))
+        _each(stores, lambda store: store.settled(operation_of(backup_id, whose)))
 
 
 def _streams(

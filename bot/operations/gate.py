@@ -124,7 +124,8 @@ class RestoreOrder:
     """A permitted restore of one backup into the target it came from or the one its plan names.
 
     ``wanted``: which part, and how. ``fresh``: the id of the backup of what is overwritten, new for every
-    attempt; ``facts`` go into its manifest (no personal values).
+    attempt; ``facts`` go into its manifest (no personal values). ``whose``: which restore it is, for what it
+    puts beside the rows. ``over``: the deletion is known to be committed.
     """
 
     plan: Plan
@@ -135,6 +136,8 @@ class RestoreOrder:
     wanted: Wanted = ALL
     fresh: str = ""
     facts: Mapping[str, object] = field(default_factory=dict)
+    whose: str = ""
+    over: bool = True
 
 
 @dataclass(frozen=True)

@@ -56,11 +56,14 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
     choice: RestoreChoice = EVERYTHING,
     naming: Naming | None = None,
     origin: str = "",
+    *,
+    over: bool = True,
 ) -> tuple[Plan, RestorePreview, Wanted]:
     """What bringing this backup back would mean, read-only, and which rows the values of a choice mean.
 
     ``sha256`` is the archive's. ``naming``: how the configuration names the records of this backup.
-    ``origin``: the other system whose backup it may be; empty: only the target's own.
+    ``origin``: the other system whose backup it may be; empty: only the target's own. ``over``: as in
+    ``RestoreOrder``.
 
     Raises:
         Conflict: a row differs, a parent is missing or a unique value is taken; it carries the preview.
@@ -82,7 +85,7 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         told = (*warnings(session, target, extra, meeting.preview), *drift.told)
         made = plan_of(session, target, source, meeting, hash_key)
         named = attached.named(session, extra, attachments, wanted)
-    files, there = attached.meet(opened, attachments, target.name, hash_key, named)
+    files, there = attached.meet(opened, attachments, target.name, hash_key, named, over=over)
     return replace(made, files=files, warnings=(*told, *there)), meeting.preview, wanted
 
 
@@ -120,11 +123,11 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
         if attempt.committing and not attempt.committed:
             attempt.committed = _was_committed(order, target, vault, attempt.transaction)
         if not attempt.committed:
-            attached.unplace(order.backup_id, stores, order.plan.elsewhere)
+            attached.unplace(order.backup_id, stores, order.whose)
             if attempt.before is not None:
                 forget(vault, attempt.before.sealed)
             raise
-    attached.placed(order.backup_id, stores, order.plan.elsewhere)
+    attached.placed(order.backup_id, stores, order.whose)
     with gate.step("step.verify"):
         problem = _verify(order, target, vault, attempt)
     before = attempt.before
@@ -181,7 +184,9 @@ def _transaction(
             chosen = narrow(session, extra, order.wanted)
             source = Source(opened.manifest, extra, order.sha256, order.wanted, chosen)
             named = attached.named(session, extra, order.attachments, order.wanted)
-            files, _ = attached.meet(opened, order.attachments, target.name, order.hash_key, named)
+            files, _ = attached.meet(
+                opened, order.attachments, target.name, order.hash_key, named, over=order.over
+            )
         with gate.step("step.compare"):
             meeting = meet(session, extra, order.wanted.choice.mode)
             drift = judge(
@@ -207,7 +212,8 @@ def _transaction(
                     files,
                     order.hash_key,
                     named,
-                    order.plan.elsewhere,
+                    order.whose,
+                    over=order.over,
                 )
         with gate.step("step.commit"):
             _commit(session, gate, attempt)

@@ -157,8 +157,8 @@ class AttachmentStore(Protocol):
     def meet(self, source: Source, stream: str, backup: str, only: Collection[str] | None = None) -> Met:
         """The attachments of a backup beside what stands in their places. Reads only.
 
-        ``backup``: the deletion's operation; what it has not removed yet counts as gone. ``only``: these
-        paths alone.
+        ``backup``: the operation of a deletion that was committed; what it has not removed yet counts as
+        gone. Empty: it is not known to be. ``only``: these paths alone.
         """
 
     def place(self, operation: str, source: Source, stream: str, wanted: Collection[str], backup: str) -> int:

@@ -157,7 +157,7 @@ class ObjectStore:
     def meet(self, source: Source, stream: str, backup: str, only: Collection[str] | None = None) -> Met:
         """See ``AttachmentStore``."""
         self.bucket.facts()
-        note = self.read_note(backup)
+        note = self.read_note(backup) if backup else None
         going = {entry.path: entry for entry in note[0]} if note is not None else {}
         listed = object_copies.listed(source, stream)
         entries = [one for one in listed if only is None or one.path in only]
@@ -169,7 +169,8 @@ class ObjectStore:
         """See ``AttachmentStore``."""
         if wanted:
             # What the deletion has still to remove would be taken for what comes back.
-            self.remove(backup)
+            if backup:
+                self.remove(backup)
             self.unplace(operation)
             object_copies.place(self, operation, source, stream, wanted)
         return 0

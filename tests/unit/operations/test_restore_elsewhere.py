@@ -200,7 +200,8 @@ def filed(tmp_path: Path) -> Elsewhere:
 
 
 def run_with_files(both: Elsewhere, plan: Plan, gate: RecordingGate | None = None) -> RestoreOutcome:
-    order = RestoreOrder(plan, plan.backup or "", plan.sha256 or "", HASH_KEY, both.there.spec.attachments)
+    files = both.there.spec.attachments
+    order = RestoreOrder(plan, plan.backup or "", plan.sha256 or "", HASH_KEY, files, whose="another")
     return restore.run(order, both.there.target, both.origin.vault, gate or RecordingGate())
 
 
@@ -243,8 +244,8 @@ def test_a_restore_that_fails_beside_another_takes_none_of_its_files_away(
 
     assert filed.origin.restore(gone, RecordingGate(on={"step.commit": second})).problem is None
     assert (tmp_path / "files/a.pdf").read_text() == "a.pdf"
-    assert attached.backup_of(attached.operation_of(late.backup or "", late.elsewhere)) == late.backup
-    assert attached.operation_of(late.backup or "") != attached.operation_of(late.backup or "", "crm-copy")
+    assert attached.backup_of(attached.operation_of(late.backup or "", "7")) == late.backup
+    assert attached.operation_of(late.backup or "") != attached.operation_of(late.backup or "", "7")
 
 
 @pytest.mark.parametrize("counter", ["SERIAL", "INT GENERATED ALWAYS AS IDENTITY"])
