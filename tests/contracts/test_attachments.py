@@ -220,6 +220,30 @@ def test_what_a_deletion_has_not_removed_yet_comes_back_all_the_same(yard: Yard)
     assert (yard.contents(), yard.store.waiting()) == (THINGS, [])
 
 
+def test_a_removal_that_nobody_knows_to_be_committed_is_not_carried_out_by_a_restore(yard: Yard) -> None:
+    """The rows may all be there: what a bucket holds is theirs; out of a folder it is away already."""
+    backup, files = yard.copied(*NAMES)
+    yard.store.set_aside("op", files)
+    there = [name for name in NAMES if name in yard.contents()]
+    met = yard.store.meet(backup, "s", "")
+    assert met.identical == len(there)
+    yard.store.place("back-op", backup, "s", {one.path for one in met.missing}, "")
+    yard.store.settled("back-op")
+    assert yard.contents().items() >= THINGS.items()
+    assert yard.store.waiting() == ["op"]
+
+
+def test_one_restore_takes_nothing_away_that_another_brought(yard: Yard) -> None:
+    backup, files = yard.copied(*NAMES)
+    yard.store.set_aside("op", files)
+    yard.store.remove("op")
+    yard.store.place("back-op-1", backup, "s", set(NAMES), "op")
+    yard.store.unplace("back-op-2")
+    yard.store.place("back-op-2", backup, "s", set(), "op")
+    yard.store.unplace("back-op-2")
+    assert yard.contents().items() >= THINGS.items()
+
+
 def test_a_damaged_backup_brings_nothing_back(yard: Yard) -> None:
     backup, files = yard.copied(*NAMES)
     yard.store.set_aside("op", files)
