@@ -95,7 +95,7 @@ class Reach:
             job = work.jobs.latest(request.id) if request else None
         if request is None:
             return False
-        # One that stands still or was stopped between two segments has committed those whose backups are booked.
+        # Between two segments those are committed whose backups are booked.
         partly = job is not None and progress(job.facts).done > 0 and job.transaction is None
         return request.state is State.SUCCEEDED or (request.state in (*CLOSED, State.HELD) and partly)
 

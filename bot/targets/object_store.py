@@ -85,7 +85,8 @@ class ObjectStore:
             raise NotAllowed("objects.held", root=self.path)
         if head.storage in _ARCHIVES:
             raise TargetDown("objects.archived", root=self.path)
-        tags = self.bucket.tags(self.key_of(name)) if head.tags else {}
+        # A count of tags comes only to whoever may read them: none is no answer.
+        tags = self.bucket.tags(self.key_of(name))
         entry = entry_of(name, head)
         bare = tags is None or (entry.headers, entry.metadata) != (head.headers, head.metadata)
         return object_copies.with_tags(entry, tags or {}), head.locked_until, bare

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from bot.errors import Broken, CannotProve, TargetDown
+from bot.errors import Broken, CannotProve, NotOurs, TargetDown
 
 #: What a PUT takes back of what a HEAD says.
 HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
@@ -22,6 +22,8 @@ HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLangu
 PART = 8 * 1024 * 1024
 _PARTS = 9_000
 _READ = 1024 * 1024
+#: Bytes: no note of ours is larger, and whoever writes into the bucket must not fill our memory.
+MOST_NOTED = 256 * 1024 * 1024
 _UNMADE = {"NotImplemented", "MethodNotAllowed", "XNotImplemented", "UnsupportedOperation"}
 _CHANGED = {409, 412}
 #: Which sentence a code or a status of the store means.
@@ -115,12 +117,12 @@ class Bucket:
     def tags(self, key: str) -> Mapping[str, str] | None:
         """The tags of an object; None: they may not be read."""
         try:
-            found = self._ask("get_object_tagging", Key=key)
+            found = self._optional("get_object_tagging", Key=key)
         except TargetDown as error:
             if error.key != "objects.no-right":
                 raise
             return None
-        return {one["Key"]: one["Value"] for one in found["TagSet"]}
+        return {one["Key"]: one["Value"] for one in found.get("TagSet", ())}
 
     @contextmanager
     def read(self, key: str, etag: str) -> Iterator[tuple[Head, Callable[[], bytes]]]:
@@ -144,12 +146,19 @@ class Bucket:
             body.close()
 
     def small(self, key: str) -> tuple[bytes, datetime] | None:
-        """A whole small object and its time; None: it is not there."""
+        """A whole small object and its time; None: it is not there.
+
+        Raises:
+            NotOurs: it is larger than any note.
+        """
         found = self._ask("get_object", Key=key, absent=True)
         if found is None:
             return None
         with self._translated(), closing(found["Body"]) as body:
-            return body.read(), found["LastModified"]
+            content = body.read(MOST_NOTED + 1)
+        if len(content) > MOST_NOTED:
+            raise NotOurs("objects.note")
+        return content, found["LastModified"]
 
     def put_new(self, key: str, size: int, content: Iterator[bytes], **about: Any) -> None:
         """Write an object where there is none.
