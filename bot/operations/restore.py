@@ -29,7 +29,7 @@ from bot.operations.restoring import (
     STEPS_OVERWRITING,
     Attempt,
     Source,
-    compare,
+    compare_sums,
     drift_of,
     fingerprint,
     genuine,
@@ -203,7 +203,7 @@ def _transaction(
         with gate.step("step.insert"):
             session.extend()
             insert(session, extra, meeting, attempt)
-            attempt.sums = compare(session, source)
+            attempt.sums = compare_sums(session, source)
             with vault.open(order.backup_id, order.sha256, source.manifest) as opened:
                 attached.place(
                     opened,

@@ -225,7 +225,7 @@ def insert(session: Writing, extra: Extra, meeting: Meeting, attempt: Attempt) -
     attempt.rows, attempt.links, attempt.overwritten = rows, links, over
 
 
-def compare(session: Session, source: Source) -> Mapping[str, str]:
+def compare_sums(session: Session, source: Source) -> Mapping[str, str]:
     """The live rows against the manifest, or what was chosen, inside the transaction; their sums.
 
     Raises:

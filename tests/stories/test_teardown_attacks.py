@@ -52,7 +52,7 @@ def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_p
             assert rig.wait_state(1, "held", "succeeded") == "held", thread(rig, ballot)
             assert not list(aside(rig).glob("**/crm.db"))
             rig.slack.wait_for(lambda: "Still set aside: uploads" in thread(rig, ballot), 30)
-            assert "offer.txt" in shown_text(rig.card(ballot))
+            rig.slack.wait_for(lambda: "offer.txt" in shown_text(rig.card(ballot)), 30)
             assert "immutable" in shown_text(rig.card(ballot))
             since = rig.command("U0ERIN", "/countersign", "put-back 1")
             assert "nothing set aside" in rig.told("U0ERIN", since)
