@@ -45,7 +45,7 @@ WIDE = (
 #: Where a value goes. A name or a condition may hold any other sign, also what the driver would take for one.
 PLACE = "\0"
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,64})(?:\.[0-9]{0,37}[1-9])?", re.ASCII)
+_NUMBER = re.compile(r"(?!-0$)-?(?:0|[1-9][0-9]{0,64})(?:\.[0-9]{0,37}[1-9])?", re.ASCII)
 
 #: A value that a statement carries: the driver writes it out.
 Bound = str | int | float | Decimal

@@ -18,7 +18,7 @@ EQUAL = "OPERATOR(pg_catalog.=)"
 SAMPLED = 50_000
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
-_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{0,99}[1-9])?", re.ASCII)
+_NUMBER = re.compile(r"(?!-0$)-?(?:0|[1-9][0-9]{0,99})(?:\.[0-9]{0,99}[1-9])?", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SIZES = {"int2": 15, "int4": 31, "int8": 63}
 
