@@ -5,6 +5,7 @@ adds a child to a row that goes, whether a foreign key would notice or not.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ from bot.errors import BadInput, CannotProve
 from bot.targets import mysql_foresight as foresight
 from bot.targets import mysql_sequences as sequences
 from bot.targets import mysql_sql as sql
-from bot.targets.base import Edge, Holder, Need, Row
+from bot.targets.base import Edge, Holder, Need, Row, TableColumn
 from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_naming import MysqlNaming
@@ -25,6 +26,8 @@ from bot.targets.work_tables import WorkTable
 _MEGABYTE = 1024 * 1024
 #: What a statement may hold beside the wide values of one row: the others, and its own words.
 _BESIDE = 200_000
+#: The bytes of the longest ``text`` or ``blob``.
+_SHORT = 65_535
 
 
 class MysqlSession(MysqlNaming, MysqlNarrowing):
@@ -282,13 +285,16 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
         wide = [column.name for column in stored if column.type.startswith(sql.WIDE)]
         if not wide or keys is None:
             return
+        packet = self._number("SELECT @@max_allowed_packet", table)
+        if _could_be(stored) <= packet:
+            return
         size = " + ".join(f"COALESCE(OCTET_LENGTH(t.{quote(name)}), 0)" for name in wide)
         largest = self._number(
             f"SELECT COALESCE(MAX({size}), 0) FROM {keys.path} k"
             f" JOIN {self._relation(table).path} t ON {sql.matched('t', keys, 'k')}{self._shared()}",
             table,
         )
-        needed, packet = 2 * largest + _BESIDE, self._number("SELECT @@max_allowed_packet", table)
+        needed = 2 * largest + _BESIDE
         if largest and needed > packet:
             raise CannotProve(
                 "target.too-large",
@@ -326,6 +332,12 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
         if own is None:
             return source
         return f"{source} WHERE NOT EXISTS (SELECT 1 FROM {own.path} x WHERE {sql.matched('c', own, 'x')})"
+
+
+def _could_be(columns: Iterable[TableColumn]) -> float:
+    """The bytes of the largest statement that one row with these columns can need; no row is looked at."""
+    wide = [column.type for column in columns if column.type.startswith(sql.WIDE)]
+    return 2 * sum(_SHORT if kind in ("text", "blob") else math.inf for kind in wide) + _BESIDE
 
 
 def _once(work: WorkTable) -> str:

@@ -125,8 +125,15 @@ class MysqlWriting(MysqlDeleting):
         return True
 
     def dangling(self, tables: Iterable[str]) -> Mapping[str, int]:
-        """See ``Writing``."""
-        wanted, found = set(tables), {}
+        """See ``Writing``.
+
+        InnoDB vouches for its keys while this session has it check them; what a trigger did meanwhile,
+        ``changes`` counts. Counting would read whole tables.
+        """
+        wanted: set[str] = set(tables)
+        found: dict[str, int] = {}
+        if self._number("SELECT @@foreign_key_checks", "") == 1:
+            return found
         for edge in self.catalogue().edges:
             if edge.child in wanted:
                 gone = f"p.{quote(edge.parent_columns[0])} IS NULL"

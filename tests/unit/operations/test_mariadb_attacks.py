@@ -93,6 +93,9 @@ TRIGGERS = {
         "CREATE TRIGGER t AFTER DELETE ON deals FOR EACH ROW"
         " INSERT INTO notes (kind, subject_id) VALUES ('customer', '1')"
     ),
+    "takes a parent away while keys are not checked": (
+        "CREATE TRIGGER t AFTER DELETE ON deals FOR EACH ROW SET STATEMENT foreign_key_checks = 0 FOR DELETE FROM users"
+    ),
     "writes through an emptied link": (
         "CREATE TRIGGER t AFTER UPDATE ON invoices FOR EACH ROW INSERT INTO log (text) VALUES ('x')"
     ),

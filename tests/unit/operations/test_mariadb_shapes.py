@@ -146,6 +146,24 @@ def test_a_link_through_a_computed_column_is_refused_before_anything_is_deleted(
         assert say(refused.value.key, "zh-CN", **refused.value.params)
 
 
+def test_a_small_deletion_reads_no_other_customers_rows(tmp_path: Path) -> None:
+    """What is held while rows go is a matter of what goes, not of how large the tables are."""
+    schema = """
+    CREATE TABLE customers (id INT PRIMARY KEY, name TEXT);
+    CREATE TABLE orders (id INT PRIMARY KEY, c INT NOT NULL, body TEXT, FOREIGN KEY (c) REFERENCES customers (id));
+    INSERT INTO customers SELECT seq, seq FROM seq_1_to_200;
+    INSERT INTO orders SELECT seq, seq % 200 + 1, 'x' FROM seq_1_to_20000
+    """
+    with mysql_bench(tmp_path, schema, find_by=["id"]) as bench:
+        order = bench.order("7")
+        before = int(bench.ask("SHOW GLOBAL STATUS LIKE 'Rows_read'")[0][1])
+        outcome = bench.run(order)
+        read = int(bench.ask("SHOW GLOBAL STATUS LIKE 'Rows_read'")[0][1]) - before
+        assert outcome.rows == {"customers": 1, "orders": 100}
+        assert read < 20_000
+        assert bench.restore(outcome).problem is None
+
+
 @pytest.mark.parametrize("kind", ["LONGBLOB", "LONGTEXT"])
 def test_a_row_larger_than_a_packet_is_refused_before_anything_is_copied(tmp_path: Path, kind: str) -> None:
     """HEX of it would be NULL, without an error: the backup would hold nothing, and equal itself."""
