@@ -62,7 +62,7 @@ fix: $(VENV)/ready-dev ## Repair what ruff can repair, and format
 	@$(PY) -m ruff format .
 
 .PHONY: bench
-bench: $(VENV)/ready-dev ## Measure speed and memory, each beside a peer (needs PostgreSQL and age; ARGS="--only archive")
+bench: $(VENV)/ready-dev ## Measure speed and memory, each beside a peer (needs PostgreSQL, MariaDB and age; ARGS="--only archive")
 	@$(PY) -m benchmarks $(ARGS)
 
 .PHONY: real-systems

@@ -1,30 +1,47 @@
-"""``python -m benchmarks [--only archive|deletion|door] [--json FILE] [--server ADDRESS]``."""
+"""``python -m benchmarks``: each part beside a peer, on servers of its own unless told of others."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import archive, deletion, door, report
+from benchmarks.on_mariadb import OnMariadb
+from benchmarks.on_postgresql import OnPostgresql
 from benchmarks.report import Figure
-
-SERVER = "host=127.0.0.1 port=5432 user=postgres"
 
 
 def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=report.__doc__)
-    parser.add_argument("--only", choices=("archive", "deletion", "door"))
+    parser.add_argument("--only", choices=("archive", "deletion", "mariadb", "door"))
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
-    parser.add_argument("--server", default=SERVER, help="a PostgreSQL server where databases may be made")
+    parser.add_argument(
+        "--server", default="", help="a PostgreSQL server where databases may be made; else one of its own"
+    )
+    parser.add_argument("--mariadb", default="", help="the same for MariaDB: mysql://user@host:port")
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=deletion.SIZES, help="how many a deletion takes"
+    )
     asked = parser.parse_args()
     parts: dict[str, Callable[[], Iterator[Figure]]] = {
         "archive": archive.figures,
-        "deletion": lambda: deletion.figures(asked.server),
+        "deletion": lambda: _on_postgresql(asked.server, asked.rows),
+        "mariadb": lambda: _on_mariadb(asked.mariadb, asked.rows),
         "door": door.figures,
     }
     found = [figure for name, part in parts.items() if asked.only in (None, name) for figure in part()]
     report.show(found)
     report.save(found, asked.json)
+
+
+def _on_postgresql(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
+    with OnPostgresql.listening(server) as engine:
+        yield from deletion.figures(engine, sizes)
+
+
+def _on_mariadb(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
+    with OnMariadb.listening(server) as engine:
+        yield from deletion.figures(engine, sizes)
 
 
 main()

@@ -1,7 +1,7 @@
-"""Planning and deleting on PostgreSQL, beside a bare cascade and beside the usual way of being careful.
+"""Planning and deleting, beside a bare cascade and beside the usual way of being careful.
 
 Every round begins on a fresh copy of the same database. The second peer is what a careful person does by
-hand: ``pg_dump -Fc | age`` of the database, then the cascade.
+hand: a dump of the database through ``age``, then the cascade.
 """
 
 import secrets
@@ -10,12 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
-
-import psycopg
+from typing import Protocol
 
 from benchmarks.report import Figure
 from bot.backups.age import Identity
@@ -28,34 +27,60 @@ ROUNDS = 3
 STRANGERS = 200_000
 EMAIL = "ada@example.com"
 MEMORY_AIM = 150
-SCHEMA = Path(__file__).with_name("crm.sql")
 
 
-def figures(server: str) -> Iterator[Figure]:
-    """Seconds and mebibytes; ``server`` is a psycopg address without a database."""
-    for size in SIZES:
-        with _template(server, size) as template:
-            yield from _of_size(server, template, size)
+class Engine(Protocol):
+    """A server in which databases may be made; each is named by its URL."""
+
+    @property
+    def name(self) -> str:
+        """As people call it."""
+
+    @property
+    def careful(self) -> str:
+        """The usual way of being careful, in words."""
+
+    def template(self, sizes: dict[str, int]) -> AbstractContextManager[str]:
+        """A database with so many orders and notes of one customer, and so many of ``strangers``."""
+
+    def copy(self, template: str) -> AbstractContextManager[str]:
+        """Another database with the same rows."""
+
+    def cascade(self, url: str, email: str) -> None:
+        """Delete the customer, and whatever the foreign keys take along."""
+
+    def dump(self, url: str) -> Sequence[str]:
+        """The command that prints the whole database."""
 
 
-def _of_size(server: str, template: str, size: int) -> Iterator[Figure]:
+def figures(engine: Engine, sizes: Sequence[int] = SIZES) -> Iterator[Figure]:
+    """Seconds and mebibytes."""
+    for size in sizes:
+        orders = (size - 2) // 10
+        others = {"orders": orders, "notes": size - 2 - 9 * orders, "strangers": STRANGERS // 10}
+        with engine.template(others) as template:
+            yield from _of_size(engine, template, size)
+
+
+def _of_size(engine: Engine, template: str, size: int) -> Iterator[Figure]:
     plans, runs, memory = [], [], []
     cascades, careful = [], []
     for _ in range(ROUNDS if size <= LARGE else 1):
-        with _copy(server, template) as database:
-            planned, ran, grown = _ours(server, database)
+        with engine.copy(template) as url:
+            planned, ran, grown = _ours(url)
             plans.append(planned)
             runs.append(ran)
             memory.append(grown)
-        with _copy(server, template) as database:
-            cascades.append(_timed(partial(_cascade, server, database)))
-        with _copy(server, template) as database:
-            careful.append(_timed(partial(_dump_and_cascade, server, database)))
+        with engine.copy(template) as url:
+            cascades.append(_timed(partial(engine.cascade, url, EMAIL)))
+        with engine.copy(template) as url:
+            careful.append(_timed(partial(_dump_and_cascade, engine, url)))
     ours, bare, dumped = min(runs), min(cascades), min(careful)
-    yield Figure(f"plan of {size:,} rows", min(plans), "s", "bare cascade", bare)
+    rows = f"{size:,} rows, {engine.name}"
+    yield Figure(f"plan of {rows}", min(plans), "s", "bare cascade", bare)
     large = size == LARGE
     yield Figure(
-        f"whole deletion of {size:,} rows",
+        f"whole deletion of {rows}",
         ours,
         "s",
         "bare cascade",
@@ -63,11 +88,11 @@ def _of_size(server: str, template: str, size: int) -> Iterator[Figure]:
         "under 3 times the cascade" if large else "",
         ours < 3 * bare if large else None,
     )
-    yield Figure(f"whole deletion of {size:,} rows", ours, "s", "pg_dump | age, then cascade", dumped)
-    yield Figure(f"whole deletion of {size:,} rows, per row", ours / size * 1_000_000, "µs")
+    yield Figure(f"whole deletion of {rows}", ours, "s", engine.careful, dumped)
+    yield Figure(f"whole deletion of {rows}, per row", ours / size * 1_000_000, "µs")
     grown = max(memory)
     yield Figure(
-        f"peak memory above idle, {size:,} rows",
+        f"peak memory above idle, {rows}",
         grown,
         "MiB",
         aim=f"under {MEMORY_AIM} MiB",
@@ -75,70 +100,27 @@ def _of_size(server: str, template: str, size: int) -> Iterator[Figure]:
     )
 
 
-def _ours(server: str, database: str) -> tuple[float, float, float]:
+def _ours(url: str) -> tuple[float, float, float]:
     """In a process of its own, for its memory: seconds to plan, seconds to delete, MiB above idle."""
-    command = [sys.executable, "-m", "benchmarks.one_deletion", f"{_url(server)}/{database}", EMAIL]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    command = [sys.executable, "-m", "benchmarks.one_deletion", url, EMAIL]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     planned, ran, grown = done.stdout.split()
     return float(planned), float(ran), float(grown)
 
 
-def _cascade(server: str, database: str) -> None:
-    with psycopg.connect(f"{server} dbname={database}") as connection:
-        connection.execute("DELETE FROM customers WHERE email = %s", (EMAIL,))
-
-
-def _dump_and_cascade(server: str, database: str) -> None:
-    age, dump = shutil.which("age"), shutil.which("pg_dump")
+def _dump_and_cascade(engine: Engine, url: str) -> None:
+    age = shutil.which("age")
     assert age, "the age program is needed"
-    assert dump, "pg_dump is needed"
     recipient = Identity(secrets.token_bytes(32)).recipient
     with tempfile.TemporaryDirectory() as folder:
-        writer = subprocess.Popen([dump, "-Fc", "-d", f"{_url(server)}/{database}"], stdout=subprocess.PIPE)
+        writer = subprocess.Popen(engine.dump(url), stdout=subprocess.PIPE)
         sealed = [age, "-r", recipient, "-o", str(Path(folder) / "dump.age")]
         subprocess.run(sealed, stdin=writer.stdout, check=True)
         assert writer.wait() == 0
-    _cascade(server, database)
-
-
-@contextmanager
-def _template(server: str, size: int) -> Iterator[str]:
-    """A database in which one customer owns ``size`` rows, among others'."""
-    orders = (size - 2) // 10
-    others = {"orders": orders, "notes": size - 2 - 9 * orders, "strangers": STRANGERS // 10}
-    name = f"countersign_bench_{secrets.token_hex(4)}"
-    with _database(server, name, ""):
-        with psycopg.connect(f"{server} dbname={name}", autocommit=True) as connection:
-            for setting, value in others.items():
-                connection.execute("SELECT set_config(%s, %s, false)", (f"bench.{setting}", str(value)))
-            connection.execute(SCHEMA.read_text(encoding="utf-8"))
-            connection.execute("VACUUM ANALYZE")
-        yield name
-
-
-@contextmanager
-def _copy(server: str, template: str) -> Iterator[str]:
-    name = f"countersign_bench_{secrets.token_hex(4)}"
-    with _database(server, name, f" TEMPLATE {template}"):
-        yield name
-
-
-@contextmanager
-def _database(server: str, name: str, how: str) -> Iterator[None]:
-    with psycopg.connect(f"{server} dbname=postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}{how}")
-        try:
-            yield
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.cascade(url, EMAIL)
 
 
 def _timed(work: Callable[[], None]) -> float:
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
-
-
-def _url(server: str) -> str:
-    parts = dict(one.split("=", 1) for one in server.split())
-    return f"postgresql://{parts['user']}@{parts['host']}:{parts['port']}"

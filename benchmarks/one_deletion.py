@@ -55,7 +55,7 @@ class OpenGate:
 def main(url: str, email: str) -> None:
     """Plan, delete, and say what it cost."""
     customer = Record(table="customers", find_by=("email",), label="{name}")
-    spec = Target(database=Database(url=url), records={"customer": customer}, max_lock=timedelta(minutes=5))
+    spec = Target(database=Database(url=url), records={"customer": customer}, max_lock=timedelta(minutes=20))
     target = open_target("crm", url, spec.max_lock)
     hash_key = secrets.token_bytes(32)
     with tempfile.TemporaryDirectory() as name:

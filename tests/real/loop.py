@@ -22,7 +22,7 @@ from bot.config.record_types import Record
 from bot.config.types import Database, Target
 from bot.errors import CountersignError
 from bot.operations.lookalikes import lookalikes
-from bot.operations.suggesting import suggest
+from bot.operations.suggesting import own, suggest
 from bot.targets import open_target
 from bot.targets.base import Catalogue, RecordTarget
 from tests.fakes.backups import master_key
@@ -79,15 +79,16 @@ def looked(url: str, folder: Path) -> tuple[Look, Target, RecordTarget, str]:
     file.write_text(_AROUND.replace("STANZA\n", text).replace("URL", url), encoding="utf-8")
     spec = load(file, {}).targets["crm"]
     with target.reading() as session:
-        catalogue = session.catalogue()
+        catalogue = own(session.catalogue(), target.identity)
     look = Look(len(catalogue.tables), len(catalogue.edges), len(found.links), len(found.doubtful), seconds)
     return look, spec, target, text
 
 
 def hidden(url: str) -> tuple[int, int, int]:
     """How well names alone tell the foreign keys, were they not declared: found, of them right, all there are."""
-    with open_target("crm", url, timedelta(seconds=120)).reading() as session:
-        catalogue = session.catalogue()
+    target = open_target("crm", url, timedelta(seconds=120))
+    with target.reading() as session:
+        catalogue = own(session.catalogue(), target.identity)
     truth = {f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns}
     found = {one.place for one in lookalikes(Catalogue(catalogue.tables, ()))}
     return len(found), len(found & truth), len(truth)

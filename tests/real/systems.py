@@ -9,10 +9,8 @@ from pathlib import Path
 
 #: Where the scripts are: a folder per system with ``up.sh``, and ``servers.sh`` for servers of their own.
 SCRIPTS = Path(os.environ.get("REAL_SYSTEMS", "../shared/crm")).resolve()
-ENGINES = {"roundcube": ("pg", "sqlite"), "zabbix": ("pg", "sqlite"), "rt": ("pg", "sqlite")} | {
-    "creme": ("pg", "sqlite"),
-    "tryton": ("pg", "sqlite"),
-}
+ALL = ("pg", "maria", "sqlite")
+ENGINES = {"roundcube": ALL, "zabbix": ALL, "rt": ALL, "creme": ALL, "tryton": ("pg", "sqlite")}
 _EXPORT = re.compile(r"(\w+)=(\S+)")
 
 
@@ -69,9 +67,11 @@ def raised(name: str, engine: str, variables: dict[str, str], work: Path) -> Sys
         subprocess.run(
             ["bash", str(SCRIPTS / name / "up.sh")], env=env, check=True, stdout=log, stderr=subprocess.STDOUT
         )
-    url = f"postgresql://{variables['PGUSER']}@{variables['PGHOST']}:{variables['PGPORT']}/{database}"
-    if engine == "sqlite":
-        place = Path(env["DBFILE"])
-        beside = work / f"{name}-work" / "data" / f"{database}.sqlite"
-        url = f"sqlite:///{beside if beside.exists() and beside.stat().st_size else place}"
+    beside = work / f"{name}-work" / "data" / f"{database}.sqlite"
+    file = beside if beside.exists() and beside.stat().st_size else Path(env["DBFILE"])
+    url = {
+        "pg": "postgresql://{PGUSER}@{PGHOST}:{PGPORT}/{database}",
+        "maria": "mysql://{MYUSER}:{MYPASS}@{MYHOST}:{MYPORT}/{database}",
+        "sqlite": "sqlite:///{file}",
+    }[engine].format(**variables, database=database, file=file)
     return System(name, engine, url, time.monotonic() - started, work / f"{name}-work")
