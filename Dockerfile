@@ -16,6 +16,10 @@ COPY handlers handlers
 RUN python -m venv /opt/countersign && /opt/countersign/bin/pip install --no-cache-dir .
 
 FROM python:3.13-slim
+# The worker dumps and restores whole PostgreSQL databases with their own programs.
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends postgresql-client \
+ && rm -rf /var/lib/apt/lists/*
 # /data is group-writable and holds an empty database file, so that the two users can share it: SQLite gives its
 # side files the mode of the database. The worker makes its own folder for keys there, mode 0700.
 RUN groupadd --gid 10001 countersign \

@@ -16,6 +16,7 @@ from bot.targets.checks import HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.ports import Check
+from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.sqlite_whole import SqliteHolding
@@ -23,6 +24,7 @@ from bot.targets.stopping import Patience
 from bot.targets.system import Holding, Service, System
 
 _FILE = "sqlite:///"
+_SERVER = "postgresql://"
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,27 @@ def _service(one: types.Service) -> Service:
 
 
 def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...]:
-    if not spec.database.url.startswith(_FILE):
-        raise CannotProve("teardown.database-kind", target=spec.name)
-    database = "/" + spec.database.url.removeprefix(_FILE).lstrip("/")
-    places = {"database": database, **{one.name: one.path for one in spec.files}}
     strangers = [place for other in targets.values() if other.name != spec.name for place in _places(other)]
-    made: list[Holding] = [SqliteHolding("database", database, spec.roots, strangers)]
+    places = {one.name: one.path for one in spec.files}
+    url = spec.database.url
+    made: list[Holding]
+    if url.startswith(_FILE):
+        places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
+        made = [SqliteHolding("database", places["database"], spec.roots, strangers)]
+    elif url.startswith(_SERVER):
+        made = [PostgresqlHolding("database", spec.name, url, spec.roots, _servers(spec, targets))]
+    else:
+        raise CannotProve("teardown.database-kind", target=spec.name)
     for one in spec.files:
         others = [place for name, place in places.items() if name != one.name]
         made.append(FolderHolding(one.name, one.path, spec.roots, [*others, *strangers]))
     return tuple(made)
+
+
+def _servers(spec: Target, targets: Mapping[str, Target]) -> Mapping[str, str]:
+    """The addresses of PostgreSQL databases of other systems."""
+    others = (one for one in targets.values() if one.name != spec.name)
+    return {one.name: one.database.url for one in others if one.database.url.startswith(_SERVER)}
 
 
 def _places(target: Target) -> list[str]:

@@ -173,7 +173,7 @@ def _shown(
             [
                 one.name,
                 kept[one.name]["kind"],
-                _into(one, into) or one.home,
+                one.destination(_into(one, into)),
                 int(kept[one.name].get("entries") or kept[one.name].get("rows") or 0),
                 int(kept[one.name].get("size") or 0),
             ]

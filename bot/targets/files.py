@@ -182,6 +182,10 @@ class FolderHolding:
         """See ``Holding``."""
         return self._path
 
+    def destination(self, into: str = "") -> str:
+        """See ``Holding``."""
+        return into or self._path
+
     def require_room(self, into: str = "") -> None:
         """See ``Holding``."""
         self._ground.require_free(into or self._path)

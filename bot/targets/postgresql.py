@@ -62,6 +62,27 @@ def _texts() -> AdaptersMap:
 _ADAPTERS = _texts()
 
 
+def parts_of(target: str, url: str) -> dict[str, Any]:
+    """What a URL says, as parameters of a connection.
+
+    Raises:
+        BadInput: it cannot be understood, names no database, or carries an option we do not know.
+    """
+    try:
+        parts: dict[str, Any] = dict(conninfo_to_dict(url))
+    except (psycopg.Error, ValueError):
+        raise BadInput("target.postgresql-url", target=target) from None
+    ports = str(parts.get("port") or "5432").split(",")
+    if (
+        "\0" in url
+        or not all(map(str.isdecimal, ports))
+        or not parts.get("dbname")
+        or not parts.keys() <= _OPTIONS
+    ):
+        raise BadInput("target.postgresql-url", target=target)
+    return {"connect_timeout": "5", "tcp_user_timeout": "30000"} | parts
+
+
 class PostgresqlTarget:
     """A target behind ``postgresql://…``; see ``bot.targets.base.RecordTarget``.
 
@@ -70,20 +91,8 @@ class PostgresqlTarget:
     """
 
     def __init__(self, name: str, url: str, max_lock: timedelta) -> None:
-        try:
-            parts: dict[str, Any] = dict(conninfo_to_dict(url))
-        except (psycopg.Error, ValueError):
-            raise BadInput("target.postgresql-url", target=name) from None
-        ports = str(parts.get("port") or "5432").split(",")
-        if (
-            "\0" in url
-            or not all(map(str.isdecimal, ports))
-            or not parts.get("dbname")
-            or not parts.keys() <= _OPTIONS
-        ):
-            raise BadInput("target.postgresql-url", target=name)
         self._name = name
-        self._parts = {"connect_timeout": "5", "tcp_user_timeout": "30000"} | parts
+        self._parts = parts_of(name, url)
         self._max_lock = max_lock.total_seconds()
         self._identity: Mapping[str, str] | None = None
 

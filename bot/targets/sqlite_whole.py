@@ -199,6 +199,10 @@ class SqliteHolding:
         """See ``Holding``."""
         return self._path
 
+    def destination(self, into: str = "") -> str:
+        """See ``Holding``."""
+        return into or self._path
+
     def require_room(self, into: str = "") -> None:
         """See ``Holding``."""
         for suffix in ("", *_BESIDE):

@@ -22,8 +22,9 @@ from bot.targets.ports import Check, Sink, Source, Told
 Running = Literal["running", "starting", "stopped", "failed", "away"]
 #: ``both``: something stands in the place although the original is set aside. ``gone``: in neither.
 Whereabouts = Literal["in-place", "set-aside", "both", "gone"]
-#: How a process holds on: an open file, its working folder, its root, its program, a mapped file, a mount.
-Hold = Literal["open", "folder", "root", "program", "mapped", "mount"]
+#: How a process holds on: an open file, its working folder, its root, its program, a mapped file, a mount;
+#: or a session of a database server, which whoever sets the database aside ends.
+Hold = Literal["open", "folder", "root", "program", "mapped", "mount", "session"]
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,9 @@ class Holding(Protocol):
     @property
     def home(self) -> str:
         """Where it belongs: an absolute path."""
+
+    def destination(self, into: str = "") -> str:
+        """Where a restore puts it, as people know it."""
 
     def require_room(self, into: str = "") -> None:
         """Return when it could be brought back to its own place, or to ``into``, without touching anything.

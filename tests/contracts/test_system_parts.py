@@ -5,15 +5,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetDown
 from bot.targets.files import FolderHolding
+from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.sqlite_whole import SqliteHolding
@@ -21,6 +24,7 @@ from bot.targets.system import Holding, Service, ServiceFacts, User
 from bot.texts import say
 from tests.contracts.test_services import LISTENER, eventually, free_port, listens
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.servers import postgresql_database
 from tests.fakes.supervisor import QUICK, service, supervisor
 from tests.fakes.systems import FakeHolding, FakeService, Thing, restored
 
@@ -209,6 +213,56 @@ def a_database(root: Path) -> Held:
     )
 
 
+def a_postgresql_database(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    server, _, database = url.rpartition("/")
+    aside = f"{database}__countersign_"
+
+    def run(*statements: str, at: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(f"{server}/{at}", autocommit=True) as connection:
+            for statement in statements:
+                found = connection.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+    @contextmanager
+    def opened(operation: str) -> Iterator[str]:
+        """The way in of somebody who may do everything."""
+        name = aside + operation if operation else database
+        run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        yield name
+        if operation:
+            run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+
+    def edit(operation: str) -> None:
+        with opened(operation) as name:
+            run("INSERT INTO t (x) VALUES ('another')", at=name)
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with opened(operation) as name:
+            connection = psycopg.connect(f"{server}/{name}")
+        with closing(connection):
+            yield connection.info.backend_pid
+        until = time.monotonic() + 10
+        while run("SELECT FROM pg_stat_activity WHERE datname = '" + name + "'") and time.monotonic() < until:
+            time.sleep(0.01)
+
+    run(
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x text)",
+        "INSERT INTO t (x) VALUES ('one')",
+        at=database,
+    )
+    return Held(
+        PostgresqlHolding("part", "crm", url, [str(root)]),
+        lambda: run("SELECT * FROM t ORDER BY id", at=database),
+        edit,
+        occupy,
+        lambda: run(f'CREATE DATABASE "{database}"'),
+        lambda: run(f'DROP DATABASE "{database}"'),
+        lambda: run(f'DROP DATABASE "{database}" WITH (FORCE)'),
+    )
+
+
 def a_thing_in_memory(_: Path) -> Held:
     one = FakeHolding("part", b"an offer")
 
@@ -241,13 +295,19 @@ def a_thing_in_memory(_: Path) -> Held:
     )
 
 
-@pytest.fixture(params=[a_folder, a_database, a_thing_in_memory], ids=lambda kind: str(kind.__name__))
-def held(request: pytest.FixtureRequest, tmp_path: Path) -> Held:
+HOLDINGS = [a_folder, a_database, a_postgresql_database, a_thing_in_memory]
+
+
+@pytest.fixture(params=HOLDINGS, ids=lambda kind: str(kind.__name__))
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Held]:
     root = tmp_path / "srv"
     root.mkdir(mode=0o755)
-    made = request.param(root)
-    assert isinstance(made, Held)
-    return made
+    with ExitStack() as stack:
+        if request.param is a_postgresql_database:
+            (tmp_path / "url").write_text(stack.enter_context(postgresql_database()))
+        made = request.param(root)
+        assert isinstance(made, Held)
+        yield made
 
 
 def copied(one: Holding) -> MemoryBackup:

@@ -45,7 +45,7 @@ class PostgreSQL:
     def start(self) -> Self:
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
-            " -c max_connections=300"
+            " -c max_connections=300 -c max_prepared_transactions=10 -c wal_level=logical"
         )
         self._call("pg_ctl", "-D", "data", "-l", "log", "-w", "-t", "60", "-o", options, "start")
         return self

@@ -172,6 +172,9 @@ class FakeHolding:
         if self.out.pop(operation, None) is not None:
             self.place = None
 
+    def destination(self, into: str = "") -> str:
+        return into or self.home
+
     def require_room(self, into: str = "") -> None:
         if into.startswith("/"):
             raise NotAllowed("files.not-allowed", path=into)

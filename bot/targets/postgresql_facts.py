@@ -1,0 +1,202 @@
+"""What a whole PostgreSQL database adds up to.
+
+Two questions need two answers. *Is this the very database, untouched?* is answered by the rows of its own
+catalogue, numbers and all (``catalogue``). *Did everything come back out of the backup?* is answered by names
+and shapes (``objects``), because a restored database has other numbers. Rows add up the same in both.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+
+from bot.errors import NotOurs
+from bot.targets import postgresql_questions as queries
+from bot.targets.postgresql_admin import Connection, literal, quoted
+
+#: Beginning of the settings in which we note something at a database.
+OURS = "countersign."
+_MADE = {
+    "owner",
+    "encoding",
+    "datcollate",
+    "datctype",
+    "datlocprovider",
+    "daticulocale",
+    "datlocale",
+    "datconnlimit",
+}
+_RAW_SETTINGS = {
+    "local_preload_libraries",
+    "search_path",
+    "session_preload_libraries",
+    "temp_tablespaces",
+    "unix_socket_directories",
+}
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """A whole database at one moment.
+
+    ``tables``: rows and sum by ``schema.table``. ``sequences``: where each stands. ``large``: number and sum
+    of large objects. ``made``: how the database itself was made (owner, encoding, locale). ``settings``:
+    (role or empty, ``name=value``). ``grants``: (grantee or empty for everybody, privilege, with the option
+    to grant), or None where it has the usual ones. ``roles``: whom the restored database needs. ``seeds``: of
+    the sums. ``sha256``: of the dump.
+    """
+
+    number: int
+    seeds: tuple[int, int]
+    tables: Mapping[str, tuple[int, str]]
+    sequences: Mapping[str, str]
+    large: tuple[int, str]
+    catalogue: str
+    objects: str
+    made: Mapping[str, Any]
+    settings: tuple[tuple[str, str], ...]
+    grants: tuple[tuple[str, str, bool], ...] | None
+    comment: str | None
+    roles: tuple[str, ...]
+    size: int
+    sha256: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Over all tables."""
+        return sum(rows for rows, _ in self.tables.values())
+
+    def is_same_content(self, other: Self) -> bool:
+        """Whether both hold the same rows in the same shapes, as a restore must bring them back."""
+        return self._content == other._content
+
+    def is_same_database(self, other: Self) -> bool:
+        """Whether this is the very database, and nothing in it was changed."""
+        mine, theirs = (self.number, self.catalogue), (other.number, other.catalogue)
+        return mine == theirs and self.is_same_content(other)
+
+    @property
+    def _content(self) -> Self:
+        return replace(self, number=0, catalogue="", size=0, sha256="", roles=())
+
+    def dump(self) -> bytes:
+        """JSON of it."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def of(cls, raw: bytes) -> Self:
+        """What ``dump`` wrote; NotOurs when it is something else."""
+        try:
+            body = json.loads(raw)
+            body["seeds"] = tuple(body["seeds"])
+            body["tables"] = {name: (rows, total) for name, (rows, total) in body["tables"].items()}
+            body["large"] = tuple(body["large"])
+            body["settings"] = tuple(map(tuple, body["settings"]))
+            body["grants"] = None if body["grants"] is None else tuple(map(tuple, body["grants"]))
+            body["roles"] = tuple(body["roles"])
+            return cls(**body)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise NotOurs("backups.damaged") from None
+
+
+def facts(connection: Connection, seeds: tuple[int, int]) -> DatabaseFacts:
+    """Everything about the database of a connection, which decides what moment it sees.
+
+    ``seeds`` are part of the backup: without them nobody can make other rows that add up to the same.
+    """
+    tables = [(name, relation) for name, relation in connection.execute(queries.TABLES).fetchall()]
+    sequences = connection.execute(queries.SEQUENCES).fetchall()
+    row = connection.execute(queries.DATABASE).fetchone()
+    assert row is not None
+    number, size, made, grants, comment = row
+    return DatabaseFacts(
+        number=number,
+        seeds=seeds,
+        tables={name: _sum(connection, relation, seeds) for name, relation in tables},
+        sequences={name: _stands(connection, relation) for name, relation in sequences},
+        large=_sum_of(connection, queries.LARGE, seeds),
+        catalogue=_digest(connection, queries.CATALOGUE, seeds),
+        objects=_digest(connection, queries.OBJECTS, seeds),
+        made={name: value for name, value in made.items() if name in _MADE},
+        settings=tuple(sorted((role, setting) for role, setting in connection.execute(queries.SETTINGS))),
+        grants=None if grants is None else tuple(sorted((who, what, bool(may)) for who, what, may in grants)),
+        comment=comment,
+        roles=tuple(name for (name,) in connection.execute(queries.ROLES)),
+        size=size,
+    )
+
+
+def count(connection: Connection) -> int:
+    """Rows of all tables."""
+    total = 0
+    for _, relation in connection.execute(queries.TABLES).fetchall():
+        row = connection.execute(f"SELECT count(*) FROM ONLY {relation}".encode()).fetchone()  # noqa: S608 - quoted by the server
+        total += row[0] if row else 0
+    return total
+
+
+def making(known: DatabaseFacts, database: str) -> str:
+    """The statement that makes an empty database like the one that was."""
+    made = known.made
+    parts = [
+        f"CREATE DATABASE {quoted(database)} OWNER {quoted(made['owner'])} TEMPLATE template0",
+        f"ENCODING{literal(made['encoding'])} LC_COLLATE{literal(made['datcollate'])}",
+        f"LC_CTYPE{literal(made['datctype'])}",
+    ]
+    locale = made.get("datlocale") or made.get("daticulocale")
+    if made.get("datlocprovider") == "i" and locale:
+        parts.append(f"LOCALE_PROVIDER icu ICU_LOCALE{literal(locale)}")
+    if made.get("datlocprovider") == "b" and locale:
+        parts.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE{literal(locale)}")
+    return " ".join(parts)
+
+
+def dressing(known: DatabaseFacts, database: str) -> Sequence[str]:
+    """The statements that give it what a dump of its content does not hold: settings, grants, a comment."""
+    name = quoted(database)
+    found = [f"ALTER DATABASE {name} CONNECTION LIMIT {int(known.made['datconnlimit'])}"]
+    for role, setting in known.settings:
+        variable, _, value = setting.partition("=")
+        written = value if variable in _RAW_SETTINGS else literal(value)
+        where = f"ALTER ROLE {quoted(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
+        found.append(f"{where} SET {_variable(variable)} TO {written}")
+    if known.grants is not None:
+        found += [
+            f"REVOKE ALL ON DATABASE {name} FROM {who}" for who in ("PUBLIC", quoted(known.made["owner"]))
+        ]
+        found += [
+            f"GRANT {what} ON DATABASE {name} TO {quoted(who) if who else 'PUBLIC'}"
+            + (" WITH GRANT OPTION" if may else "")
+            for who, what, may in known.grants
+        ]
+    if known.comment is not None:
+        found.append(f"COMMENT ON DATABASE {name} IS{literal(known.comment)}")
+    return found
+
+
+def _variable(name: str) -> str:
+    return ".".join(map(quoted, name.split(".")))
+
+
+def _sum(connection: Connection, relation: str, seeds: tuple[int, int]) -> tuple[int, str]:
+    return _sum_of(connection, f"SELECT t::text FROM ONLY {relation} t", seeds)  # noqa: S608 - quoted by the server
+
+
+def _digest(connection: Connection, queries: Sequence[str], seeds: tuple[int, int]) -> str:
+    return " ".join("{}:{}".format(*_sum_of(connection, query, seeds)) for query in queries)
+
+
+def _sum_of(connection: Connection, query: str, seeds: tuple[int, int]) -> tuple[int, str]:
+    """How many texts a query gives, and what they add up to in any order."""
+    hashed = ", ".join(
+        f"coalesce(sum(pg_catalog.hashtextextended(x.x, {seed})::numeric), 0)::text" for seed in seeds
+    )
+    row = connection.execute(f"SELECT count(*), {hashed} FROM ({query}) x(x)".encode()).fetchone()  # noqa: S608 - ours
+    assert row is not None
+    return int(row[0]), f"{row[1]} {row[2]}"
+
+
+def _stands(connection: Connection, relation: str) -> str:
+    row = connection.execute(f"SELECT last_value, is_called FROM {relation}".encode()).fetchone()  # noqa: S608 - quoted by the server
+    assert row is not None
+    return f"{row[0]} {row[1]}"

@@ -1,0 +1,382 @@
+"""A whole PostgreSQL database as a holding: set aside under another name on its server, closed to everybody.
+
+In the backup: ``<name>.pgdump`` (``pg_dump`` in its own format, not compressed) and ``<name>.database.json``
+(what it adds up to, seen in the same snapshot). A copy that is only for looking at is a database of its own
+beside the original, made and dropped by us. What must be known again after a crash is in the names, and in
+one setting at the database that is set aside.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets import postgresql_programs as programs
+from bot.targets.ground import Ground
+from bot.targets.ports import Sink, Source, Told
+from bot.targets.postgresql_admin import (
+    Administration,
+    Connection,
+    beside,
+    place_of,
+    quoted,
+    require_free_to_move,
+    require_unshared,
+)
+from bot.targets.postgresql_facts import OURS, DatabaseFacts, count, dressing, facts, making
+from bot.targets.streams import chunks
+from bot.targets.system import Removal, Survey, User, Users, Whereabouts
+
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+#: At the database that is set aside: the number of the copy that we brought out in its place.
+_COPY_OUT = f"{OURS}copy"
+
+
+class PostgresqlHolding:
+    """One database of a PostgreSQL server.
+
+    Args:
+        name: its name in the configuration.
+        target: of which system, for sentences.
+        url: its address.
+        others: addresses of PostgreSQL databases of other systems, by the system's name.
+        roots: the allowed roots; a restore into a folder under one of them makes a database of its name.
+
+    Raises:
+        BadInput: the address cannot be understood.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        url: str,
+        roots: Sequence[str] = (),
+        others: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._name = name
+        self._others = others
+        self._admin = Administration(target, url)
+        self._database = self._admin.database
+        self._ground = Ground(roots)
+
+    @property
+    def name(self) -> str:
+        """See ``Holding``."""
+        return self._name
+
+    @property
+    def home(self) -> str:
+        """See ``Holding``; a database has no path, so that its name stands for one."""
+        return f"/{self._database}"
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        self._require_there(self._database)
+        require_free_to_move(self._admin)
+        require_unshared(self._admin, self._others)
+        server, number = self._admin.identity()
+        with self._admin.connected(self._database) as connection:
+            programs.require(connection.info.server_version)
+            size, is_ours = connection.execute(_ABOUT).fetchone() or (0, True)
+            if is_ours:
+                raise CannotProve("whole.ours", database=self._database)
+            rows = count(connection)
+        sessions = len(self._admin.sessions(self._database))
+        return Survey(
+            name=self._name,
+            kind="database",
+            place=self._place,
+            identity={"server": server, "database": self._database, "number": str(number)},
+            items=rows,
+            size=size,
+            free=0,
+            warnings=self._warnings(sessions),
+        )
+
+    def users(self, operation: str) -> Users:
+        """See ``Holding``: sessions, those of the database that is set aside where there is one."""
+        aside = self._aside(operation)
+        there = self._admin.numbers(self._database, aside)
+        return Users(tuple(self._admin.sessions(aside if aside in there else self._database)), 0)
+
+    def copy(self, sink: Sink) -> Mapping[str, Any]:
+        """See ``Holding``."""
+        self._require_there(self._database)
+        seeds = (secrets.randbits(62), secrets.randbits(62))
+        address, hidden = self._admin.address(self._database)
+        with self._admin.connected(self._database) as connection, ThreadPoolExecutor(1) as beside_us:
+            connection.execute(_SNAPSHOT)
+            row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
+            assert row is not None
+            adding: Future[DatabaseFacts] = beside_us.submit(facts, connection, seeds)
+            with sink.blob(f"{self._name}.pgdump") as out:
+                hashing = _Hashing(out.write)
+                programs.dump(address, hidden, str(row[0]), hashing, self._database)
+            known = replace(adding.result(), sha256=hashing.digest.hexdigest())
+        with sink.blob(f"{self._name}.database.json") as out:
+            out.write(known.dump())
+        return {"kind": "database", "tables": len(known.tables), "rows": known.rows, "size": known.size}
+
+    def rehearse(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        scratch = self._beside(operation, "_try")
+        try:
+            self._unpack(scratch, source)
+        finally:
+            self._drop(scratch)
+
+    def set_aside(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        wanted = self._known(source)
+        aside = self._aside(operation)
+        now = self.whereabouts(operation)
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._place)
+        if now == "in-place":
+            # The server's own number: a database of the same name that was made since is another one.
+            if self._admin.numbers(self._database)[self._database] != wanted.number:
+                raise CannotProve("files.another-folder", path=self._place)
+            self._admin.rename(self._database, aside)
+        if not self._look(aside, wanted.seeds).is_same_database(wanted):
+            raise CannotProve("files.changed-since", path=self._place)
+
+    def put_back(self, operation: str) -> None:
+        """See ``Holding``."""
+        now = self.whereabouts(operation)
+        if now == "in-place":
+            return
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._place)
+        aside = self._aside(operation)
+        self._admin.run(f"ALTER DATABASE {quoted(aside)} RESET {_setting()}")
+        self._admin.open_for_all(aside, opened=True)
+        self._admin.rename(aside, self._database)
+
+    def whereabouts(self, operation: str) -> Whereabouts:
+        """See ``Holding``."""
+        aside = self._aside(operation)
+        there = self._admin.numbers(self._database, aside)
+        if self._database in there:
+            return "both" if aside in there else "in-place"
+        return "set-aside" if aside in there else "gone"
+
+    def verify(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        if self.whereabouts(operation) != "set-aside":
+            raise CannotProve("files.not-set-aside", path=self._place)
+        self._require_untouched(operation, self._known(source))
+
+    def remove(self, operation: str, source: Source) -> Removal:
+        """See ``Holding``."""
+        wanted = self._known(source)
+        now = self.whereabouts(operation)
+        if now == "gone":
+            return Removal(0, 0, ())
+        if now == "in-place":
+            raise CannotProve("files.not-set-aside", path=self._place)
+        aside = self._aside(operation)
+        seen: Sequence[User] = self._admin.sessions(aside)
+        if seen:
+            raise Stale("files.in-use", path=self._place, program=seen[0].name, pid=seen[0].pid, n=len(seen))
+        self._require_untouched(operation, wanted)
+        self._admin.drop(aside)
+        return Removal(1, wanted.size, ())
+
+    def destination(self, into: str = "") -> str:
+        """See ``Holding``."""
+        return place_of(self._target(into))
+
+    def require_room(self, into: str = "") -> None:
+        """See ``Holding``."""
+        target = self._target(into)
+        if target in self._admin.numbers(target):
+            raise CannotProve("files.in-the-way", path=place_of(target))
+
+    def prepare(self, operation: str, source: Source, into: str = "") -> None:
+        """See ``Holding``."""
+        self._target(into)
+        self._unpack(self._beside(operation, "_new"), source)
+
+    def appear(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
+        target, ready = self._target(into), self._beside(operation, "_new")
+        there = self._admin.numbers(target, ready)
+        if (ready in there) is (target in there):
+            raise CannotProve(
+                "files.in-the-way" if target in there else "files.is-gone", path=place_of(target)
+            )
+        if ready in there:
+            self._admin.rename(ready, target)
+
+    def discard(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
+        self._target(into)
+        self._drop(self._beside(operation, "_new"))
+
+    def bring_out(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        aside, ready = self._aside(operation), self._beside(operation, "_new")
+        if self._copy_out(aside) is None:
+            self.require_room()
+            self.prepare(operation, source)
+            number = self._admin.numbers(ready)[ready]
+            self._admin.run(f"ALTER DATABASE {quoted(aside)} SET {_setting()} TO '{number}'")
+        self.appear(operation)
+
+    def withdraw(self, operation: str) -> None:
+        """See ``Holding``."""
+        aside = self._aside(operation)
+        there = self._admin.numbers(self._database, aside)
+        if aside not in there:
+            return
+        known = self._copy_out(aside)
+        if known is not None and self._database in there:
+            if there[self._database] != known:
+                raise CannotProve("files.in-the-way", path=self._place)
+            used = self._beside(operation, "_used")
+            self._admin.rename(self._database, used)
+        self._drop(self._beside(operation, "_used"))
+        self._drop(self._beside(operation, "_new"))
+        self._admin.run(f"ALTER DATABASE {quoted(aside)} RESET {_setting()}")
+
+    @property
+    def _place(self) -> str:
+        return place_of(self._database)
+
+    def _aside(self, operation: str) -> str:
+        return self._beside(operation, "")
+
+    def _beside(self, operation: str, end: str) -> str:
+        return beside(self._database, f"__countersign_{operation}{end}")
+
+    def _target(self, into: str) -> str:
+        """The database that a restore makes: the same name, or that of the folder everything goes into."""
+        if not into:
+            return self._database
+        self._ground.root_of(into)
+        return PurePosixPath(into).parent.name
+
+    def _warnings(self, sessions: int) -> tuple[Told, ...]:
+        if not sessions:
+            return ()
+        return (("told.sessions-end", {"database": self._database, "n": sessions}),)
+
+    def _require_there(self, database: str) -> None:
+        if database not in self._admin.numbers(database):
+            raise TargetDown("files.missing", path=place_of(database))
+
+    def _drop(self, database: str) -> None:
+        """One that we made. Whoever is connected to it is thrown out: nobody was told its name."""
+        if database in self._admin.numbers(database):
+            gone = beside(database, "_x")
+            self._admin.rename(database, gone)
+            self._admin.drop(gone)
+
+    def _unpack(self, database: str, source: Source) -> None:
+        wanted = self._known(source)
+        self._require_roles(wanted)
+        self._drop(database)
+        self._admin.run(making(wanted, database))
+        address, hidden = self._admin.address(database)
+        with source.blob(f"{self._name}.pgdump") as stream:
+            hashing = _Reading(stream.read)
+            programs.restore(address, hidden, hashing, database)
+            for chunk in chunks(hashing):
+                assert chunk
+        if hashing.digest.hexdigest() != wanted.sha256:
+            raise CannotProve("files.not-the-same", path=self._place)
+        self._admin.run(*dressing(wanted, database))
+        with self._admin.connected(database) as connection:
+            connection.execute(_SNAPSHOT)
+            came = facts(connection, wanted.seeds)
+        if not came.is_same_content(wanted):
+            raise CannotProve("files.not-the-same", path=self._place)
+
+    def _require_roles(self, wanted: DatabaseFacts) -> None:
+        with self._admin.connected() as connection:
+            query = "SELECT rolname::text FROM pg_catalog.pg_roles"
+            lacking = set(wanted.roles) - {name for (name,) in connection.execute(query)}
+        if lacking:
+            raise CannotProve("whole.no-role", database=self._database, name=min(lacking), n=len(lacking))
+
+    def _require_untouched(self, operation: str, wanted: DatabaseFacts) -> None:
+        if not self._look(self._aside(operation), wanted.seeds).is_same_database(wanted):
+            raise CannotProve("files.touched-aside", path=self._place)
+
+    def _look(self, aside: str, seeds: tuple[int, int]) -> DatabaseFacts:
+        with self._only_us(aside) as connection:
+            connection.execute(_SNAPSHOT)
+            return facts(connection, seeds)
+
+    @contextmanager
+    def _only_us(self, aside: str) -> Iterator[Connection]:
+        """Into a closed database, which is closed again before anything is looked at, and stays so."""
+        self._admin.open_for_all(aside, opened=True)
+        try:
+            with self._admin.connected(aside) as connection:
+                self._admin.open_for_all(aside, opened=False)
+                yield connection
+        finally:
+            self._admin.open_for_all(aside, opened=False)
+
+    def _known(self, source: Source) -> DatabaseFacts:
+        with source.blob(f"{self._name}.database.json") as stream:
+            return DatabaseFacts.of(b"".join(chunks(stream)))
+
+    def _copy_out(self, aside: str) -> int | None:
+        """The number of the copy that we brought out; None without any."""
+        with self._admin.connected() as connection:
+            row = connection.execute(_MARK, (aside, f"{_COPY_OUT}=")).fetchone()
+        return int(row[0]) if row else None
+
+
+class _Hashing:
+    """A writer that adds up what passes."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.digest = hashlib.sha256()
+        self._write = write
+
+    def write(self, data: bytes, /) -> object:
+        """See ``Writer``."""
+        self.digest.update(data)
+        return self._write(data)
+
+
+class _Reading:
+    """A reader that adds up what passes."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self.digest = hashlib.sha256()
+        self._read = read
+
+    def read(self, size: int, /) -> bytes:
+        """See ``Reader``."""
+        data = self._read(size)
+        self.digest.update(data)
+        return data
+
+
+def _setting() -> str:
+    return '"countersign"."copy"'
+
+
+#: The second: tables of ours are in it, in any schema.
+_ABOUT = """
+SELECT pg_catalog.pg_database_size(pg_catalog.current_database()),
+       (SELECT count(DISTINCT relname) FROM pg_catalog.pg_class
+         WHERE relkind = 'r' AND relname IN ('audit_log', 'permits', 'outbox', 'alembic_version')) = 4
+"""
+_MARK = """
+SELECT pg_catalog.split_part(s.one, '=', 2)
+  FROM pg_catalog.pg_db_role_setting r JOIN pg_catalog.pg_database d ON d.oid = r.setdatabase,
+       pg_catalog.unnest(r.setconfig) s(one)
+ WHERE r.setrole = 0 AND d.datname = $1 AND pg_catalog.starts_with(s.one, $2)
+"""
