@@ -16,10 +16,6 @@ COPY handlers handlers
 RUN python -m venv /opt/countersign && /opt/countersign/bin/pip install --no-cache-dir .
 
 FROM python:3.13-slim
-# The worker dumps and restores whole PostgreSQL databases with their own programs.
-RUN apt-get update -qq \
- && apt-get install -y -qq --no-install-recommends postgresql-client \
- && rm -rf /var/lib/apt/lists/*
 # /data is group-writable and holds an empty database file, so that the two users can share it: SQLite gives its
 # side files the mode of the database. The worker makes its own folder for keys there, mode 0700.
 RUN groupadd --gid 10001 countersign \
@@ -28,6 +24,10 @@ RUN groupadd --gid 10001 countersign \
  && useradd --uid 10003 --gid countersign --no-create-home --shell /usr/sbin/nologin countersign-worker \
  && install -d -m 2770 -o countersign -g countersign /data \
  && install -m 0660 -o countersign -g countersign /dev/null /data/countersign.db
+# The worker dumps and restores whole PostgreSQL databases with their own programs.
+RUN apt-get update -qq \
+ && apt-get install -y -qq --no-install-recommends postgresql-client \
+ && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/countersign /opt/countersign
 ENV PATH=/opt/countersign/bin:$PATH \
     PYTHONUNBUFFERED=1 \
