@@ -27,8 +27,10 @@ from bot.model.backups import (
     Value,
 )
 
-#: Plain bytes after which a part ends; the compressed part is held in memory because a tar needs sizes first.
+#: Plain bytes after which a part ends: of a stream, and of a table, beside whose rows a worker holds other
+#: things. The compressed part is held in memory because a tar needs sizes first.
 PART = 16 * 1024 * 1024
+ROWS = 2 * 1024 * 1024
 
 README = "README.txt"
 MANIFEST = "MANIFEST.json"
@@ -55,13 +57,15 @@ class ArchiveWriter:
     Args:
         out: where the tar goes.
         backup_id: its id.
-        part: plain bytes per part.
+        part: plain bytes per part of a stream.
+        rows: plain bytes per part of a table.
     """
 
-    def __init__(self, out: IO[bytes], backup_id: str, part: int = PART) -> None:
+    def __init__(self, out: IO[bytes], backup_id: str, part: int = PART, rows: int = ROWS) -> None:
         self._out = out
         self._backup_id = backup_id
         self._part = part
+        self._rows = rows
         self._members: list[Member] = []
         self._tables: list[TableSummary] = []
         self._streams: list[StreamSummary] = []
@@ -85,7 +89,7 @@ class ArchiveWriter:
         folder = self._new_folder(kind, name)
         total = RowSum()
         parts = 0
-        for parts, data in enumerate(_parts(names, map(encode, rows), total, self._part), start=1):
+        for parts, data in enumerate(_parts(names, map(encode, rows), total, self._rows), start=1):
             self._add(f"{folder}/{parts:05d}.csv.zst", data)
         summary = TableSummary(kind, name, folder, tuple(columns), total.rows, total.sum, parts)
         self._tables.append(summary)

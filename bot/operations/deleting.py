@@ -97,7 +97,7 @@ def recompute(session: Session, target: RecordTarget, order: DeleteOrder) -> Clo
         drift = Drift(drifted=True, differences=(renamed,))
     if drift.drifted:
         raise Drifted(target.name, drift)
-    heirs.require(session, found, subject.heir, key)
+    heirs.require(session, found, subject.heir)
     return found
 
 

@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from bot.config.record_types import Policy, SoftReference
 from bot.errors import BadInput, CannotProve, NotAllowed
-from bot.model.plans import FORMAT, Part, Told, hash_marks, marks
+from bot.model.key_sets import MARKED, KeySet, key_set
+from bot.model.plans import FORMAT, Part, Told
 from bot.operations.closure import Reach, components, reach
 from bot.operations.foresight import foresee
 from bot.operations.policies import can_be_emptied, wrong_links
@@ -20,8 +21,6 @@ from bot.targets import versions
 from bot.targets.attachment_store import Attached
 from bot.targets.base import Catalogue, Edge, Need, RecordTarget, Session, Table
 
-#: Up to so many rows, their marks are kept beside the plan, so that a few changes can be allowed exactly.
-MARKED = 20_000
 #: So many links stand in one sentence.
 SHOWN_LINKS = 12
 
@@ -63,21 +62,17 @@ class Ground:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a walk found: tables parents first, links by label, and the marks behind the tables' hashes.
+    """What a walk found: tables parents first, links by label.
 
-    ``links`` will be emptied, ``reassigned`` will point at the heir.
+    ``links`` will be emptied, ``reassigned`` will point at the heir. ``few``: the marks of all rows by table,
+    when they are few enough to keep.
     """
 
     tables: tuple[Part, ...]
     links: tuple[Part, ...]
     order: tuple[tuple[str, ...], ...]
-    marks: Mapping[str, tuple[str, ...]]
+    few: Mapping[str, tuple[str, ...]] | None
     reassigned: tuple[Part, ...] = ()
-
-    @property
-    def few(self) -> Mapping[str, tuple[str, ...]] | None:
-        """The marks, when they are few enough to keep."""
-        return self.marks if sum(map(len, self.marks.values())) <= MARKED else None
 
 
 @dataclass(frozen=True)
@@ -209,25 +204,35 @@ def measure(
     hash_key: bytes,
 ) -> Measured:
     """Counts and keyed hashes of what a walk found."""
-    rows: dict[str, tuple[str, ...]] = {}
+    rows: dict[str, Part] = {}
+    few: dict[str, tuple[str, ...]] | None = {}
     for table in sorted(ground.reach.tables):
-        found = tuple(sorted(marks(hash_key, table, session.keys(table))))
-        if found:
-            rows[table] = found
+        found = key_set(hash_key, table, session.keys(table))
+        if found.rows:
+            rows[table] = _part(table, found)
+            few = _with(few, table, found)
     order = components(rows, (*ground.catalogue.edges, *ground.reach.followed))
     return Measured(
-        tables=tuple(_part(hash_key, table, rows[table]) for circle in order for table in circle),
+        tables=tuple(rows[table] for circle in order for table in circle),
         links=tuple(_link_part(session, ground, edge, hash_key) for edge in emptied),
         order=order,
-        marks=rows,
+        few=few,
         reassigned=tuple(_link_part(session, ground, edge, hash_key) for edge in reassigned),
     )
 
 
 def _link_part(session: Session, ground: Ground, edge: Edge, hash_key: bytes) -> Part:
     width = len(ground.catalogue.tables[edge.child].key)
-    found = sorted(marks(hash_key, edge.child, (row[:width] for row in session.links(edge))))
-    return _part(hash_key, edge.label, tuple(found))
+    return _part(edge.label, key_set(hash_key, edge.child, (row[:width] for row in session.links(edge))))
+
+
+def _with(
+    few: dict[str, tuple[str, ...]] | None, table: str, found: KeySet
+) -> dict[str, tuple[str, ...]] | None:
+    """Together with the marks of one table more; None as soon as they are too many."""
+    if few is None or found.marks is None or sum(map(len, few.values())) + found.rows > MARKED:
+        return None
+    return {**few, table: found.marks}
 
 
 def closure_of(session: Session, ground: Ground, hash_key: bytes) -> Closure:
@@ -355,5 +360,5 @@ def _note(session: Session, ground: Ground, edge: Edge) -> int:
     return session.note(edge)
 
 
-def _part(hash_key: bytes, name: str, marks: tuple[str, ...]) -> Part:
-    return Part(name, len(marks), hash_marks(hash_key, marks))
+def _part(name: str, found: KeySet) -> Part:
+    return Part(name, found.rows, found.hash)

@@ -13,27 +13,27 @@ from bot.model.plans import Plan
 
 @dataclass(frozen=True)
 class Found:
-    """What hangs off some roots: their plan, and the keyed hashes of its rows and of the rows it touches."""
+    """What hangs off some roots: the keyed hashes of its rows, and of the rows it touches."""
 
-    plan: Plan
     marks: frozenset[str]
     touched: frozenset[str]
 
 
-#: What hangs off the roots at these positions, found anew.
-Look = Callable[[Sequence[int]], Found]
+#: What hangs off the roots at these positions, found anew: its plan, and its rows one by one.
+Look = Callable[[Sequence[int]], Plan]
+Rows = Callable[[Sequence[int]], Found]
 
 
-def cut(whole: Plan, roots: int, look: Look) -> tuple[tuple[tuple[int, ...], Plan], ...] | None:
+def cut(whole: Plan, roots: int, look: Look, rows: Rows) -> tuple[tuple[tuple[int, ...], Plan], ...] | None:
     """The segments, each with the positions of its roots and its plan; None when they cannot be told apart.
 
     ``whole``: the plan of all roots together, to which the segments must add up exactly.
     """
     groups: Sequence[tuple[int, ...]] = [(root,) for root in range(roots)]
-    plans = [look(group).plan for group in groups]
+    plans = [look(group) for group in groups]
     if not adds_up(whole, plans):
-        groups = related([look(group) for group in groups])
-        plans = [look(group).plan for group in groups]
+        groups = related([rows(group) for group in groups])
+        plans = [look(group) for group in groups]
         if not adds_up(whole, plans):
             return None
     return tuple(zip(groups, plans, strict=True)) if len(groups) > 1 else None

@@ -64,7 +64,7 @@ def look(
     found = closure_of(session, ground, hash_key)
     found = attached.added(session, found, spec.attachments, naming, hash_key)
     named = heirs.find(session, target.name, kind, asked.heir) if asked.heir else None
-    heirs.require(session, found, named, hash_key)
+    heirs.require(session, found, named)
     hashed = roots_hash(hash_key, kind.table, roots)
     bound = heirs.hash_of(hash_key, kind.table, named)
     made = replace(
@@ -94,14 +94,19 @@ def in_segments(
 
     labels: dict[str, str] = {}
 
-    def anew(positions: Sequence[int]) -> segmenting.Found:
+    def anew(positions: Sequence[int]) -> Looked:
         session.forget()
         seen = look(session, ground, naming, asked, values_of(positions))
         labels[seen.plan.digest()] = seen.subject.label
-        return segmenting.Found(seen.plan, *_marks(session, seen.found, asked.hash_key))
+        return seen
 
     try:
-        parts = segmenting.cut(whole.plan, len(roots), anew)
+        parts = segmenting.cut(
+            whole.plan,
+            len(roots),
+            lambda positions: anew(positions).plan,
+            lambda positions: _rows_of(session, anew(positions).found, asked.hash_key),
+        )
     except (NotAllowed, CannotProve):
         # What is in the way of one record alone goes with another one of them.
         parts = None
@@ -123,7 +128,7 @@ def _by_root(session: Session, asked: Asked, subject: Subject) -> list[tuple[str
     ]
 
 
-def _marks(session: Session, found: Closure, hash_key: bytes) -> tuple[frozenset[str], frozenset[str]]:
+def _rows_of(session: Session, found: Closure, hash_key: bytes) -> segmenting.Found:
     """The keyed hashes of the rows that go, and of those that stay and change."""
     tables = found.ground.catalogue.tables
     touched = (
@@ -133,5 +138,5 @@ def _marks(session: Session, found: Closure, hash_key: bytes) -> tuple[frozenset
             hash_key, edge.child, (row[: len(tables[edge.child].key)] for row in session.links(edge))
         )
     )
-    rows = (mark for part in found.measured.marks.values() for mark in part)
-    return frozenset(rows), frozenset(touched)
+    rows = (mark for name in found.tables for mark in marks(hash_key, name, session.keys(name)))
+    return segmenting.Found(frozenset(rows), frozenset(touched))

@@ -23,7 +23,7 @@ ROWS: list[tuple[Value, ...]] = [(1, "Ada"), (2, None), (3, "")]
 
 def archived(part: int = 16, version: dict[str, object] | None = None) -> tuple[bytes, Manifest]:
     out = io.BytesIO()
-    writer = ArchiveWriter(out, ID, part)
+    writer = ArchiveWriter(out, ID, rows=part)
     writer.table("rows", "hard", HARD_COLUMNS, HARD_ROWS)
     writer.table("nullified", "deals.owner_id", COLUMNS, ROWS)
     writer.table("rows", "empty", COLUMNS, [])
@@ -133,7 +133,7 @@ def test_what_could_not_come_back_is_not_written(case: str) -> None:
 
 def test_a_table_that_broke_off_spoils_the_archive() -> None:
     out = io.BytesIO()
-    writer = ArchiveWriter(out, ID, 1)
+    writer = ArchiveWriter(out, ID, rows=1)
     with pytest.raises(CannotProve):
         writer.table("rows", "t", COLUMNS, [(1, "a"), (2, "b"), (3, 4)])
     writer.table("rows", "u", COLUMNS, ROWS)

@@ -84,10 +84,14 @@ def test_parts_share_nothing_and_are_as_small_as_can_be(world: tuple[list[set[in
     def look(roots: Any) -> Found:
         mine = set().union(*(rows[root] for root in roots))
         changed = set().union(*(touched[root] for root in roots)) - mine
-        return Found(plan_of(mine, changed), frozenset(map(str, mine)), frozenset(map(str, changed)))
+        return Found(frozenset(map(str, mine)), frozenset(map(str, changed)))
+
+    def plan(roots: Any) -> Plan:
+        found = look(roots)
+        return plan_of(set(map(int, found.marks)), set(map(int, found.touched)))
 
     everyone = tuple(range(len(rows)))
-    parts = cut(look(everyone).plan, len(rows), look)
+    parts = cut(plan(everyone), len(rows), plan, look)
     groups = [positions for positions, _ in parts] if parts else [everyone]
     assert sorted(root for group in groups for root in group) == list(everyone)
     for one in groups:
