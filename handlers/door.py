@@ -16,7 +16,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 
 from bot.errors import Refused
 from bot.model.doors import Answer
-from handlers import brakes, copies, filing, listings, overview, parsing, proving, votes
+from handlers import brakes, copies, filing, listings, overview, parsing, proving, undoing, votes
 from handlers.front import Call, Front
 from handlers.intake import LASTING, Taken, take
 from handlers.views import forms, proof_forms
@@ -48,6 +48,7 @@ WORDS: Mapping[str, Handler] = {
     "enrol": proving.enrol_command,
     "teardown": filing.teardown_command,
     "restore": filing.restore_command,
+    "undo": undoing.undo_command,
 }
 CLICKS: Mapping[str, Handler] = {
     "vote-approve": votes.approve,
@@ -63,6 +64,7 @@ CLICKS: Mapping[str, Handler] = {
     "put-back": brakes.put_back_button,
     "go-on": brakes.go_on_button,
     "restore": filing.restore_button,
+    "undo": undoing.undo_button,
     "follow-up": filing.follow_up,
     "copy-done": copies.done_button,
     "copy-reopen": copies.reopen_button,
@@ -75,6 +77,7 @@ FORMS: Mapping[str, Handler] = {
     forms.RESTORE: filing.restore_form,
     forms.UNFREEZE: filing.unfreeze_form,
     forms.TEARDOWN: filing.teardown_form,
+    forms.UNDO: undoing.undo_form,
     forms.DENY: votes.reason_form,
     proof_forms.CODE: proving.sealed_form,
     proof_forms.ENROL: proving.sealed_form,

@@ -17,7 +17,7 @@ def delete_command(front: Front, call: Call) -> None:
     """``/delete-records``: files at once when everything is there, else opens the form with what is."""
     typed = parsing.deletion(call.text)
     if typed.complete:
-        _file(front, call, _deletion(typed), call.channel)
+        ask(front, call, _deletion(typed), call.channel)
         return
     actor = front.member(call)
     language = front.people.language(actor.user)
@@ -38,7 +38,7 @@ def restore_command(front: Front, call: Call) -> None:
     """``/restore``: files at once when everything is there, else opens the form with what is."""
     typed = restoring.restore(call.text)
     if typed.complete:
-        _file(front, call, _restore(typed), call.channel)
+        ask(front, call, _restore(typed), call.channel)
         return
     actor = front.member(call)
     recent = [] if typed.reference or typed.number else front.services.reading.kept_backups()
@@ -99,11 +99,14 @@ def _restore_again(front: Front, call: Call, mode: Mode) -> None:
     wish = front.services.reading.wished(call.value, actor.user)
     if wish is None or wish.operation is not Operation.RESTORE:
         raise Stale("filing.again-gone")
-    _file(front, call, replace(wish, choice=replace(wish.choice, mode=mode)), call.channel)
+    ask(front, call, replace(wish, choice=replace(wish.choice, mode=mode)), call.channel)
 
 
 def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.View:
     """The form for a wish."""
+    if wish.undoes is not None:
+        typed_undo = parsing.Undo(wish.undoes, wish.reason, wish.expected, wish.heir or "")
+        return forms.undo(front.config, typed_undo, channel, language)
     target = wish.target or ""
     match wish.operation:
         case Operation.DELETE_RECORDS:
@@ -130,7 +133,7 @@ def unfreeze_command(front: Front, call: Call) -> None:
     """``/countersign unfreeze``: a request like any other, for its rule decides."""
     typed = parsing.named(call.text)
     if typed.name and typed.reason:
-        _file(front, call, _unfreeze(typed.name, typed.reason), call.channel)
+        ask(front, call, _unfreeze(typed.name, typed.reason), call.channel)
         return
     actor = front.member(call)
     language = front.people.language(actor.user)
@@ -142,7 +145,7 @@ def teardown_command(front: Front, call: Call) -> None:
     """``/teardown``: files at once when target and reason are there, else opens the form with what is."""
     typed = parsing.teardown(call.text)
     if typed.name and typed.reason:
-        _file(front, call, _teardown(typed.name, typed.reason, typed.expected), call.channel)
+        ask(front, call, _teardown(typed.name, typed.reason, typed.expected), call.channel)
         return
     actor = front.member(call)
     language = front.people.language(actor.user)
@@ -164,7 +167,7 @@ def delete_form(front: Front, call: Call) -> None:
     wish = _deletion(typed)
     file = str(forms.file_of(call.payload.get("view") or {}).get("id") or "")
     if not file:
-        _file(front, call, wish, channel)
+        ask(front, call, wish, channel)
         return
     front.member(call)
     record = front.config.targets[typed.target].records[typed.record]
@@ -174,7 +177,7 @@ def delete_form(front: Front, call: Call) -> None:
     except BadInput as refusal:
         front.refuse(call, refusal, replace(wish, column=record.find_by[0]))
         return
-    _file(front, call, replace(wish, values=listed, column=column), channel)
+    ask(front, call, replace(wish, values=listed, column=column), channel)
 
 
 def restore_form(front: Front, call: Call) -> None:
@@ -185,14 +188,14 @@ def restore_form(front: Front, call: Call) -> None:
     reason = words.plain(values.get("reason", ""), slack=False)
     into = words.plain(values.get("into", ""), slack=False) or None
     choice = restoring.choice_of(values)
-    _file(front, call, _restore(restoring.Restore(reference, number, into, reason, choice)), channel)
+    ask(front, call, _restore(restoring.Restore(reference, number, into, reason, choice)), channel)
 
 
 def unfreeze_form(front: Front, call: Call) -> None:
     """The submitted form of ``/countersign unfreeze``."""
     values, channel = _submitted(call)
     reason = words.plain(values.get("reason", ""), slack=False)
-    _file(front, call, _unfreeze(values.get("target", ""), reason), channel)
+    ask(front, call, _unfreeze(values.get("target", ""), reason), channel)
 
 
 def teardown_form(front: Front, call: Call) -> None:
@@ -200,10 +203,10 @@ def teardown_form(front: Front, call: Call) -> None:
     values, channel = _submitted(call)
     reason = words.plain(values.get("reason", ""), slack=False)
     expected = parsing.count(values.get("expected", ""))
-    _file(front, call, _teardown(values.get("target", ""), reason, expected), channel)
+    ask(front, call, _teardown(values.get("target", ""), reason, expected), channel)
 
 
-def _file(front: Front, call: Call, wish: Wish, channel: str) -> None:
+def ask(front: Front, call: Call, wish: Wish, channel: str) -> None:
     """Ask for it, unless the channel in which it would be decided cannot be trusted."""
     actor = front.actor(call)
     problem = front.channels.problem(front.channels.of_target(wish.target))

@@ -39,6 +39,31 @@ class Named:
     expected: int | None = None
 
 
+@dataclass(frozen=True)
+class Undo:
+    """``/countersign undo`` as typed: the number of a restore."""
+
+    number: int
+    reason: str = ""
+    expected: int | None = None
+    heir: str = ""
+
+
+def undo(text: str) -> Undo:
+    """``<number> [reassign <heir>] [expect <number>] -- <reason>``; the reason may be missing.
+
+    Raises:
+        BadInput: what is there cannot be understood.
+    """
+    head, reason = halves(plain(text))
+    typed, rest = first_word(head)
+    rest, said = _clauses(f" {rest}" if rest else "")
+    found = _NUMBER.fullmatch(typed)
+    if found is None or rest.strip():
+        raise BadInput("usage.undo")
+    return Undo(int(found[1]), reason, _expectation(said), _heir(said))
+
+
 def deletion(text: str) -> Deletion:
     """``<target> <record-type> <value>[,<value>…] [reassign <heir>] [expect <number>] -- <reason>``.
 

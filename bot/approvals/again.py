@@ -61,6 +61,7 @@ def of_request(work: Work, request: Request) -> Wish | None:
         expected=request.expected,
         heir=work.erasable.get(place, "heir"),
         column=work.erasable.get(place, "column"),
+        undoes=request.undoes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from bot.approvals import quorum, workers
+from bot.approvals import quorum, undoing, workers
 from bot.approvals.ground import Ground, subject
 from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
@@ -42,6 +42,8 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     check_person(actor, ground.config)
     if not wish.preview:
         _check_reason(wish.reason)
+    if wish.undoes is not None:
+        wish = undoing.resolve(ground, work, wish)
     _check_choice(wish)
     target, backup = _target_of(ground, work, wish)
     backup_id = backup.id if backup else None
@@ -65,6 +67,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         created_at=now,
         preview=wish.preview,
         expected=wish.expected,
+        undoes=wish.undoes,
     )
     request = work.requests.get(request_id)
     assert request is not None
@@ -90,7 +93,7 @@ def _keep_more(ground: Ground, work: Work, wish: Wish, place: str, now: datetime
         ground.keep(work, place, "reference", wish.reference, now)
     if wish.into is not None:
         ground.keep(work, place, "into", wish.into, now)
-    said: dict[str, str | int] = {}
+    said: dict[str, str | int] = {} if wish.undoes is None else {"undoes": wish.undoes}
     if not wish.choice.plain:
         said["mode"] = str(wish.choice.mode)
         said["choice"] = ground.keep(work, place, "choice", wish.choice.to_data(), now)
@@ -166,6 +169,9 @@ def _check_record(config: Config, wish: Wish, target: str) -> None:
     if wish.record not in known:
         names = ", ".join(sorted(known)) or "-"
         raise NotFound("filing.unknown-record", record=wish.record or "", target=target, known=names)
+    if wish.undoes is not None:
+        # The backup knows which records; what named them is erased.
+        return
     limit = MAX_VALUES if wish.column is None else MAX_ROWS
     if not 1 <= len(wish.values) <= limit:
         raise BadInput("filing.how-many", n=len(wish.values), limit=limit)

@@ -10,6 +10,7 @@ from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.reach import Reach, Result, told
 from bot.jobs.restores import Restores, brought_back
 from bot.jobs.segment_orders import after, next_segment, segments_of
+from bot.jobs.undoing import Undoing
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.jobs import Backup, Job, JobState
 from bot.model.leftovers import Offer, ResiduePart, residue_data
@@ -35,6 +36,8 @@ class Hands(Reach):
             Refused: it cannot be done, or not exactly.
             Broken: the target or the store cannot be reached.
         """
+        if request.operation is Operation.DELETE_RECORDS and request.undoes is not None:
+            return Undoing(self).plan(request)
         if request.operation is Operation.DELETE_RECORDS:
             return self._plan_deletion(request)
         if request.operation is Operation.RESTORE:

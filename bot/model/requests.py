@@ -80,7 +80,8 @@ class Request:
     it waits. A ``preview`` is planned and shown to one person, and never decided.
     A teardown that is set aside waits until ``grace_until``; ``noticed_at``: people were told that this ends
     soon; ``put_back_by``: somebody wants everything back. ``expected``: how many rows the requester expects;
-    ``reminded_at``: people were told that approvals are still missing.
+    ``reminded_at``: people were told that approvals are still missing. ``undoes``: the number of the restore
+    that it takes back.
     """
 
     id: int
@@ -108,6 +109,7 @@ class Request:
     put_back_by: str | None = None
     expected: int | None = None
     reminded_at: datetime | None = None
+    undoes: int | None = None
 
 
 @dataclass(frozen=True)

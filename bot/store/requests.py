@@ -77,6 +77,11 @@ class Requests:
         )
         return [_request(row) for row in self._connection.execute(query)]
 
+    def undoing(self, number: int) -> list[Request]:
+        """Requests that take restore #``number`` back, in any state, oldest first."""
+        query = select(t.requests).where(t.requests.c.undoes == number).order_by(t.requests.c.id)
+        return [_request(row) for row in self._connection.execute(query)]
+
     def save(self, request_id: int, was: State, **changes: Any) -> bool:
         """Change a request that is still in state ``was``; False when somebody else was first."""
         result = self._connection.execute(

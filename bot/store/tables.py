@@ -80,6 +80,7 @@ requests = Table(
     Column("put_back_by", String(32)),
     Column("expected", BigInteger),
     Column("reminded_at", Instant),
+    Column("undoes", Integer),
     Index("ix_requests_state", "state"),
 )
 

@@ -13,12 +13,14 @@ from bot.texts import say
 from handlers import parsing, restoring, words
 from handlers.csv_values import MAX_BYTES
 from handlers.views import backups
+from handlers.views.blocks import section
 from handlers.views.mrkdwn import cut
 
 DELETE = "form-delete-records"
 RESTORE = "form-restore"
 UNFREEZE = "form-unfreeze"
 TEARDOWN = "form-teardown"
+UNDO = "form-undo"
 DENY = "form-deny-reason"
 FILE = "file"
 
@@ -83,6 +85,18 @@ def teardown(config: Config, target: str, reason: str, channel: str, language: s
     return modal(TEARDOWN, fields, {"channel": channel}, language)
 
 
+def undo(config: Config, typed: parsing.Undo, channel: str, language: str) -> View:
+    """The form of ``/countersign undo``: which restore it is stands above the fields."""
+    about = section(say("form-undo.about", language, number=typed.number))
+    fields = [
+        *([about] if about else []),
+        *_heir(config, parsing.Deletion(heir=typed.heir), language),
+        _expected(typed.expected, language),
+        _reason(typed.reason, language),
+    ]
+    return modal(UNDO, fields, {"channel": channel, "undoes": typed.number}, language)
+
+
 def deny(request_id: int, channel: str, language: str) -> View:
     """The form behind *Add a reason*."""
     why = _text("reason", "", language, many=True, limit=MAX_REASON)
@@ -130,6 +144,7 @@ def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
         RESTORE: _check_restore,
         UNFREEZE: _check_target,
         TEARDOWN: _check_teardown,
+        UNDO: _check_undo,
         DENY: _nothing,
     }
     check = checks.get(str(view.get("callback_id")))
@@ -173,6 +188,18 @@ def _check_expected(values: Values) -> dict[str, BadInput]:
     return {}
 
 
+def _check_undo(_config: Config, values: Values) -> dict[str, BadInput]:
+    return _check_heir(values) | _check_expected(values)
+
+
+def _check_heir(values: Values) -> dict[str, BadInput]:
+    try:
+        parsing.one_value(values.get("heir", ""))
+    except BadInput as wrong:
+        return {"heir": wrong}
+    return {}
+
+
 def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
     found = _check_target(config, values)
     target, record = values.get("target", ""), values.get("record", "")
@@ -185,11 +212,7 @@ def _check_deletion(config: Config, values: Values) -> dict[str, BadInput]:
             found["values"] = BadInput("filing.how-many", n=len(typed), limit=MAX_VALUES)
     except BadInput as wrong:
         found["values"] = wrong
-    try:
-        parsing.one_value(values.get("heir", ""))
-    except BadInput as wrong:
-        found["heir"] = wrong
-    return found | _check_expected(values)
+    return found | _check_heir(values) | _check_expected(values)
 
 
 def _check_file(

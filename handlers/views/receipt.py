@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bot.model import undoing
 from bot.model.doors import RequestView
 from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
@@ -56,10 +57,20 @@ def render(view: RequestView, language: str) -> Rendered:
     parts += [section(text) for text in _kept_versions(data, language)]
     if view.head:
         parts.append(context(say("receipt.head", language, head=code(view.head, 200))))
-    if backup is not None and backup.state not in _DESTROYED:
-        value = f"{request.id}"
-        parts.append(actions([button("restore", say("receipt.restore", language), value)]))
+    parts += _next(view, backup, language)
     return message(say("receipt.summary", language, title=first, target=safe(request.target)), parts)
+
+
+def _next(view: RequestView, backup: Backup | None, language: str) -> list[Block | None]:
+    """The button that takes it back, where one step does."""
+    request = view.request
+    plan = view.revision.plan if view.revision else {}
+    if backup is not None and backup.state not in _DESTROYED:
+        return [actions([button("restore", say("receipt.restore", language), f"{request.id}")])]
+    done = request.operation is Operation.RESTORE and request.state is State.SUCCEEDED
+    if done and undoing.problem(plan) is None:
+        return [actions([button("undo", say("receipt.undo", language), f"{request.id}")])]
+    return []
 
 
 def _handed_over(view: RequestView, language: str) -> str | None:

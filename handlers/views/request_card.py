@@ -108,6 +108,8 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
         )
     ]
     lines += origin(view, ink)
+    if request.undoes is not None:
+        lines.append(say("card.undoes", language, number=request.undoes))
     counted = rows_line(view, language)
     if counted:
         lines.append(say(f"card.counted.{request.operation}", language, counted=counted))

@@ -208,6 +208,14 @@ def backed_up(doorway: Doorway) -> Scene:
     return scene
 
 
+def brought_back(doorway: Doorway) -> Scene:
+    scene = approved(doorway)
+    with doorway.house.store.transact() as work:
+        work.permits.void(scene.request)
+        work.requests.save(scene.request, State.APPROVED, state=State.SUCCEEDED, operation=Operation.RESTORE)
+    return scene
+
+
 def removed(doorway: Doorway) -> Scene:
     """What else holds copies stands on the receipt."""
     house = doorway.house
@@ -266,7 +274,7 @@ def form(callback: str, **values: str) -> Sent:
         callback,
         values,
         user,
-        carried={"channel": "C0ASKING", "request": scene.request},
+        carried={"channel": "C0ASKING", "request": scene.request, "undoes": 1},
         person={"id": user, "team_id": who.team},
     )
 
@@ -345,6 +353,8 @@ WAYS: dict[str, Way] = {
     "word go-on": Way(half_removed, word("go-on", "1"), "U0ALICE"),
     "word teardown": Way(nothing, word("teardown", f"crm {WHY}"), "U0ALICE"),
     "word restore": Way(backed_up, word("restore", f"#1 {WHY}"), "U0ALICE"),
+    "word undo": Way(brought_back, word("undo", f"1 {WHY}"), "U0ALICE"),
+    "click undo": Way(brought_back, click("undo", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
     "click vote-approve": Way(pending, click("vote-approve", "ballot", "{0.both}"), "U0DAN"),
     "click vote-deny": Way(pending, click("vote-deny", "ballot", "{0.both}"), "U0DAN"),
     "click vote-withdraw": Way(voted, click("vote-withdraw", "ballot", "{0.both}"), "U0DAN"),
@@ -374,6 +384,7 @@ WAYS: dict[str, Way] = {
     f"form {forms.RESTORE}": Way(backed_up, form(forms.RESTORE, backup="#1", reason=REASON), "U0ALICE"),
     f"form {forms.UNFREEZE}": Way(frozen, form(forms.UNFREEZE, target="crm", reason=REASON), "U0ALICE"),
     f"form {forms.TEARDOWN}": Way(nothing, form(forms.TEARDOWN, target="crm", reason=REASON), "U0ALICE"),
+    f"form {forms.UNDO}": Way(brought_back, form(forms.UNDO, reason=REASON), "U0ALICE"),
     f"form {forms.DENY}": Way(denied, form(forms.DENY, reason=REASON), "U0DAN"),
     "event reaction_added": Way(pending, react(True), "U0DAN", then="U0BOB"),
     "event reaction_removed": Way(voted_by_two, react(False), "U0DAN", silent=True, then="U0BOB"),

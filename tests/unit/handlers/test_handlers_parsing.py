@@ -250,6 +250,35 @@ def test_parts_may_be_missing(text: str, expected: parsing.Deletion) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("43 -- wrong customer", parsing.Undo(43, "wrong customer")),
+        ("#43 \u2014 wrong customer", parsing.Undo(43, "wrong customer")),
+        ("43", parsing.Undo(43)),
+        ("43 expect 7 -- why", parsing.Undo(43, "why", 7)),
+        ("43 reassign ann@x -- why", parsing.Undo(43, "why", None, "ann@x")),
+        ("43 expect 7 reassign 'ann b' -- why", parsing.Undo(43, "why", 7, "ann b")),
+        ("", "usage.undo"),
+        ("-- why", "usage.undo"),
+        ("cs1.AbC -- why", "usage.undo"),
+        ("43 44 -- why", "usage.undo"),
+        ("43 wrong customer", "usage.undo"),
+        ("restore 43 -- why", "usage.undo"),
+        ("4300000000 -- why", "usage.undo"),
+        ("43 expect many -- why", "parse.expect"),
+        ("43 reassign a,b -- why", "parse.reassign"),
+    ],
+)
+def test_what_is_to_be_undone(text: str, expected: parsing.Undo | str) -> None:
+    if isinstance(expected, parsing.Undo):
+        assert parsing.undo(text) == expected
+        return
+    with pytest.raises(BadInput) as refusal:
+        parsing.undo(text)
+    assert refusal.value.key == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("cs1.AbC_- -- oops", restoring.Restore("cs1.AbC_-", None, None, "oops")),
         ("`cs1.AbC` \u2014 oops", restoring.Restore("cs1.AbC", None, None, "oops")),
         ('"cs1.AbC" -- oops', restoring.Restore("cs1.AbC", None, None, "oops")),

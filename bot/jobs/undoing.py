@@ -1,0 +1,54 @@
+"""The deletion that takes a restore back, planned from the backup which that restore has read."""
+
+from dataclasses import dataclass, replace
+
+from bot.approvals.execution import Planned
+from bot.errors import CannotProve, NotFound, Refused, Stale
+from bot.jobs.reach import Reach
+from bot.model.plans import Plan
+from bot.model.requests import Request
+from bot.operations import delete_records, undoing
+from bot.operations.selecting import record_of
+
+
+@dataclass(frozen=True)
+class Undoing:
+    """Plan it; what is planned is a deletion like any other, and runs as one."""
+
+    reach: Reach
+
+    def plan(self, request: Request) -> Planned:
+        """What deleting the records that a restore brought back would mean; raises as ``Hands.plan``."""
+        number, record = request.undoes or 0, request.record or ""
+        if self.reach.personal(request, "values") is None:
+            # Cancelled meanwhile: its texts are erased.
+            raise Stale("request.unknown")
+        restored = self._restored(number)
+        said: dict[str, str | int] = {"number": number, "target": request.target, "record": record}
+        spec, target = self.reach.ground.config.targets[request.target], self.reach.target(request.target)
+        kind, hash_key = record_of(spec, record), self.reach.hash_key
+        try:
+            with self.reach.vault.open(restored.backup or "", restored.sha256) as opened:
+                brought = undoing.records_of(target, kind, opened, restored, hash_key, said)
+        except Refused as error:
+            if error.key == "backups.shredded":
+                raise NotFound("taken-back.no-backup", **said) from None
+            raise
+        heir = self.reach.personal(request, "heir")
+        plan, who = delete_records.plan(target, spec, record, brought.values, hash_key, heir, brought.column)
+        if plan.roots != brought.roots:
+            # Between the two looks somebody else has taken the place of one of them.
+            raise CannotProve("taken-back.others", **said, n=1)
+        plan = replace(plan, warnings=(*undoing.told(number, restored, plan, brought), *plan.warnings))
+        label, heir_label = who.label, who.heir.label if who.heir else None
+        return Planned(
+            request.target, record, plan.to_data(), plan.rows, label, who.to_json(), heir=heir_label
+        )
+
+    def _restored(self, number: int) -> Plan:
+        with self.reach.store.read() as work:
+            request = work.requests.by_number(number)
+            revision = work.requests.revision(request.id, request.revision) if request else None
+        if revision is None:
+            raise NotFound("request.no-number", number=number)
+        return Plan.from_data(revision.plan)
