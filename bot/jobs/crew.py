@@ -301,7 +301,8 @@ class Crew:
         """Nothing was changed, or it cannot be told: then it stands still and a person decides."""
         job, request = self._still(ours), self._load(ours.id)[1]
         if job.state is JobState.COMMITTING:
-            verdict, result = self._fate(job, request)
+            ended = error.key == "operations.ended"
+            verdict, result = ("unclear", None) if ended else self._fate(job, request)
             if verdict == "committed" and result is not None:
                 self._committed(job, result)
                 return

@@ -13,7 +13,7 @@ from functools import partial
 
 from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.types import Target
-from bot.errors import Broken, CountersignError, NotOurs, Refused
+from bot.errors import CountersignError, NotOurs, Refused
 from bot.model.backups import SealedBackup
 from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
@@ -32,7 +32,7 @@ from bot.operations.gate import DeleteOrder, DeleteOutcome, Drifted, Gate
 from bot.operations.looking import verify
 from bot.operations.preflight import Closure, Ground, identity_hash, survey, warnings
 from bot.operations.schema_drift import require_schema
-from bot.operations.verdicts import Settled
+from bot.operations.verdicts import Settled, was_committed
 from bot.operations.wishing import Asked, in_segments, look
 from bot.targets.attachment_store import Attached
 from bot.targets.base import Edge, RecordTarget, Session
@@ -119,7 +119,8 @@ def run(order: DeleteOrder, target: RecordTarget, vault: Vault, gate: Gate) -> D
         Drifted: what was approved no longer holds.
         Halted: stopped at a safe point.
         CountersignError: anything else; the target is as it was, except with ``operations.unclear``: then
-            COMMIT was sent and its fate is unknown, the backup stays, and ``settle`` must be asked.
+            COMMIT was sent and its fate is unknown, the backup stays, and ``settle`` must be asked; with
+            ``operations.ended`` even that does not tell.
     """
     _genuine(order)
     attempt = _Attempt()
@@ -227,6 +228,7 @@ def _transaction(
             attempt.transaction = session.transaction()
             gate.check()
             gate.committing(attempt.transaction, sealed.backup_id, sealed.sha256)
+            session.ready()
             attempt.committing = True
             session.commit()
             attempt.committed = True
@@ -271,9 +273,7 @@ def _clean_up(error: BaseException, attempt: _Attempt, target: RecordTarget, vau
         if not isinstance(error, Exception):
             return
         fate = _fate(target, vault, attempt.sealed, attempt.transaction)
-        attempt.committed = fate == "committed"
-        if fate == "unclear":
-            raise Broken("operations.unclear", target=target.name) from None
+        attempt.committed = was_committed(fate, error, target.name)
     if not attempt.committed:
         attached.put_back(attempt.sealed.backup_id, [one.store for one in attempt.files])
         # The first error says more than one about the clean-up.

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bot.backups.vault import OpenedBackup, Vault
 from bot.config.record_types import Attachment
-from bot.errors import Broken, CountersignError, NotFound, NotOurs, Refused
+from bot.errors import CountersignError, NotFound, NotOurs, Refused
 from bot.model.choices import EVERYTHING, RestoreChoice, RestorePreview
 from bot.model.drift import judge
 from bot.model.plans import Plan, Told
@@ -41,7 +41,7 @@ from bot.operations.restoring import (
     unpack,
     warnings,
 )
-from bot.operations.verdicts import Settled, verdict
+from bot.operations.verdicts import Settled, verdict, was_committed
 from bot.targets.base import RecordTarget, Writing
 
 __all__ = ["STEPS", "STEPS_OVERWRITING", "genuine", "plan", "run", "settle"]
@@ -110,7 +110,8 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
         Drifted: what was approved no longer holds.
         Halted: stopped at a safe point.
         CountersignError: anything else; the target is as it was, except with ``operations.unclear``: then
-            COMMIT was sent and its fate is unknown, and ``settle`` must be asked.
+            COMMIT was sent and its fate is unknown, and ``settle`` must be asked; with ``operations.ended``
+            even that does not tell.
     """
     if not genuine(order.plan, order.wanted, order.hash_key):
         raise NotOurs("operations.subject-altered", target=target.name)
@@ -119,9 +120,9 @@ def run(order: RestoreOrder, target: RecordTarget, vault: Vault, gate: Gate) -> 
     stores = stores_at(roots, order.attachments, order.hash_key, order.plan.target)
     try:
         _transaction(order, target, vault, gate, attempt)
-    except Exception:
+    except Exception as error:
         if attempt.committing and not attempt.committed:
-            attempt.committed = _was_committed(order, target, vault, attempt.transaction)
+            attempt.committed = _was_committed(order, target, vault, attempt.transaction, error)
         if not attempt.committed:
             attached.unplace(order.backup_id, stores, order.whose)
             if attempt.before is not None:
@@ -224,20 +225,21 @@ def _commit(session: Writing, gate: Gate, attempt: Attempt) -> None:
     gate.check()
     fresh = attempt.before.sealed if attempt.before else None
     gate.committing(attempt.transaction, fresh.backup_id if fresh else "", fresh.sha256 if fresh else "")
+    session.ready()
     attempt.committing = True
     session.commit()
     attempt.committed = True
 
 
-def _was_committed(order: RestoreOrder, target: RecordTarget, vault: Vault, transaction: str) -> bool:
+def _was_committed(
+    order: RestoreOrder, target: RecordTarget, vault: Vault, transaction: str, error: Exception
+) -> bool:
     try:
         with vault.open(order.backup_id, order.sha256) as opened:
             fate = settle(target, opened, order.plan, transaction, order.hash_key, order.wanted)
     except CountersignError:
         fate = "unclear"
-    if fate == "unclear":
-        raise Broken("operations.unclear", target=target.name) from None
-    return fate == "committed"
+    return was_committed(fate, error, target.name)
 
 
 def _verify(order: RestoreOrder, target: RecordTarget, vault: Vault, attempt: Attempt) -> Told | None:

@@ -1,12 +1,27 @@
-"""What became of a restore whose end nobody saw, by what is there now. Pure."""
+"""What became of an operation whose end nobody saw, by what is there now. Pure."""
 
 from typing import Literal
 
+from bot.errors import Broken, TargetDown
 from bot.model.choices import RestorePreview
 from bot.model.plans import Part, Plan
 
 #: What became of a transaction whose end we did not see.
 Settled = Literal["committed", "not-committed", "unclear"]
+
+
+def was_committed(fate: Settled, error: BaseException, target: str) -> bool:
+    """What a COMMIT that ended with ``error`` has done; ``committed`` is mostly read off the rows.
+
+    Raises:
+        Broken: it cannot be told. ``operations.ended``: never, because our transaction may have been ended
+            before, and others may have changed the rows.
+    """
+    if fate == "committed" and isinstance(error, TargetDown) and error.key == "target.idle-too-long":
+        raise Broken("operations.ended", target=target) from None
+    if fate == "unclear":
+        raise Broken("operations.unclear", target=target) from None
+    return fate == "committed"
 
 
 def verdict(preview: RestorePreview, coming: tuple[Part, ...], there: int, plan: Plan, known: str) -> Settled:

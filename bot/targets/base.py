@@ -266,11 +266,19 @@ class Writing(Session, Protocol):
             TargetDown: the lock has been held longer than ``max_lock``.
         """
 
+    def ready(self) -> None:
+        """Whatever can fail before COMMIT is sent; comes right before ``commit``.
+
+        Raises:
+            TargetDown: the transaction is gone, and surely was not committed.
+        """
+
     def commit(self) -> None:
         """Make it durable.
 
         Raises:
-            TargetDown: the database refused; whether it happened must be looked up.
+            TargetDown: the database refused; whether it happened must be looked up. ``target.idle-too-long``:
+                the database may have ended the transaction before, so that others may have changed the rows.
         """
 
 

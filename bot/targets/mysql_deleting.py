@@ -33,6 +33,8 @@ class MysqlDeleting(MysqlSession):
     def __init__(self, connection: Any, target: str, database: str, max_lock: float) -> None:
         super().__init__(connection, target, database, max_lock, None)
         self._name = f"mariadb-{secrets.token_hex(8)}"
+        #: When the server last answered before COMMIT.
+        self._answered = 0.0
         #: Rows that the engine changed by itself: no counter of the session has them.
         self._cascaded = 0
         #: Rows that we wrote and that are none of the operation's: in work tables, or twice to the same row.

@@ -5,8 +5,10 @@ links, which are filled in afterwards.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 
+from bot.errors import TargetDown
 from bot.targets import mysql_sequences as sequences
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Fate, Row
@@ -171,12 +173,21 @@ class MysqlWriting(MysqlDeleting):
         """See ``Writing``."""
         return "unknown"
 
-    def commit(self) -> None:
+    def ready(self) -> None:
         """See ``Writing``."""
         # An interrupted COMMIT would leave it open whether it happened.
         self._run("SET SESSION max_statement_time = 0", "")
-        with translated(self._target):
-            self._execute("COMMIT")
+        self._answered = time.monotonic()
+
+    def commit(self) -> None:
+        """See ``Writing``."""
+        try:
+            with translated(self._target):
+                self._execute("COMMIT")
+        except TargetDown:
+            if time.monotonic() - self._answered > self._max_lock:
+                raise TargetDown("target.idle-too-long", target=self._target) from None
+            raise
 
     def _parents_live(self, label: str, held: Sequence[Edge]) -> str:
         """The condition under which all parents of a staged row ``s`` within the circle are there."""

@@ -171,7 +171,7 @@ class PostgresqlTarget:
         server = system if row[0] is not None else f"{info.host}:{info.port}"
         self._identity = {"kind": "postgresql", "server": server, "database": f"{database}/{number}"}
         if standby == "t" or read_only == "on":
-            raise TargetDown("target.read-only", target=self._name)
+            raise TargetDown("target.only-reads", target=self._name)
         if info.server_version < _OLDEST:
             raise CannotProve("target.too-old", target=self._name, version=info.server_version // 10000)
         if encoding == "SQL_ASCII":

@@ -16,7 +16,7 @@ _DOWN: dict[str, str] = {
     "25P03": "target.idle-too-long",
     "25P04": "target.idle-too-long",
     "57P05": "target.idle-too-long",
-    "25006": "target.read-only",
+    "25006": "target.only-reads",
     "57P01": "target.lost",
     "57P02": "target.lost",
     "57P03": "target.lost",
@@ -70,4 +70,7 @@ def _ours(error: psycopg.Error, target: str, table: str) -> CountersignError:
 def _down(code: str, text: str) -> str | None:
     if code == "XX000" and text.startswith(_CATALOGUE_MOVED):
         return "target.collided"
+    if code == "57014" and "user request" in text:
+        # In other languages than English a person's doing is told as a timeout.
+        return "target.cancelled"
     return _DOWN.get(code) or _DOWN_CLASSES.get(code[:2])

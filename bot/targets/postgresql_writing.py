@@ -239,11 +239,14 @@ class PostgresqlWriting(PostgresqlNarrowing):
         known: dict[object, Fate] = {"committed": "committed", "aborted": "aborted"}
         return known.get(row[0] if row else None, "unknown")
 
-    def commit(self) -> None:
+    def ready(self) -> None:
         """See ``Writing``."""
         self._finish()
         # An interrupted COMMIT would leave it open whether it happened.
         self._run("SET LOCAL statement_timeout = 0", "")
+
+    def commit(self) -> None:
+        """See ``Writing``."""
         with translated(self._target):
             self._connection.execute("COMMIT")
 

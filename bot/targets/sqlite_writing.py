@@ -146,10 +146,13 @@ class SqliteWriting(SqliteNarrowing):
         """See ``Writing``."""
         return "unknown"
 
-    def commit(self) -> None:
+    def ready(self) -> None:
         """See ``Writing``."""
         # An interrupted COMMIT would leave it open whether it happened.
         self._connection.set_progress_handler(None, 0)
+
+    def commit(self) -> None:
+        """See ``Writing``."""
         self._run("COMMIT", "")
 
     def _foreign_keys(self, table: str) -> dict[object, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from bot.errors import TargetDown
+from bot.errors import Broken, TargetDown
 from bot.jobs.engine import Step
 from bot.model.jobs import JobState
 from bot.model.requests import Operation, State
@@ -272,3 +272,16 @@ def test_a_target_that_is_away_for_a_moment_is_asked_again_what_became_of_the_co
     assert len(rests) == 3
     assert works.house.state(request_id) is State.SUCCEEDED
     assert [row[0] for row in works.bench.ask("SELECT id FROM customers")] == [2]
+
+
+def test_what_nobody_can_tell_is_held_though_the_rows_look_as_if_we_had_done_it(works: Works) -> None:
+    """Our transaction was ended while we stood still, and another one has deleted the same rows."""
+
+    def act(name: str) -> None:
+        if name == "step.verify":
+            raise Broken("operations.ended", target="crm")
+
+    request_id, job = works.running()
+    works.crew(act=act).execute(job)
+    assert works.house.state(request_id) is State.HELD
+    assert any(name.endswith(".age") for name in works.stored())

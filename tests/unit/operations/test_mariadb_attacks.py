@@ -242,7 +242,7 @@ def test_a_server_that_takes_no_changes_or_is_gone_is_told(tmp_path: Path) -> No
             for act in (lambda: mysql.plan("ada@x"), lambda: mysql.run(order)):
                 with pytest.raises(TargetDown) as caught:
                     act()
-                assert caught.value.key == "target.read-only"
+                assert caught.value.key == "target.only-reads"
             mysql.sql("SET GLOBAL read_only = 0")
             before = mysql.dump()
             with pytest.raises(TargetDown) as caught:

@@ -455,7 +455,7 @@ def test_a_database_or_user_that_is_not_there_is_said(bench: PostgresqlBench) ->
 
 def test_a_server_that_only_reads_is_no_target(bench: PostgresqlBench) -> None:
     bench.sql(f"ALTER DATABASE {bench.database} SET default_transaction_read_only = on")
-    with pytest.raises(TargetDown, match=r"target\.read-only"):
+    with pytest.raises(TargetDown, match=r"target\.only-reads"):
         bench.plan("1")
 
 
