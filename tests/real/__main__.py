@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from tests.real import page, second_opinion, systems
+from tests.real import checks, page, second_opinion, systems
 from tests.real.loop import hidden, looked, try_all
 from tests.real.page import Run
 
@@ -23,13 +23,16 @@ def main() -> None:
     arguments.add_argument("--only", default="", help="systems, with a comma between them")
     arguments.add_argument("--engines", default="", help="only on these: pg, maria, sqlite")
     arguments.add_argument("--most", type=int, default=5, help="records of each kind")
+    arguments.add_argument(
+        "--standing", action="store_true", help="take the systems as an earlier run left them"
+    )
     arguments.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "real-systems")
     arguments.add_argument("--page", type=Path, default=Path("docs/real-systems.md"))
     chosen = arguments.parse_args()
     chosen.work.mkdir(parents=True, exist_ok=True)
     variables = systems.servers(chosen.work)
     try:
-        runs = [*_all(_pairs(chosen.only, chosen.engines), variables, chosen.work, chosen.most)]
+        runs = [*_all(_pairs(chosen.only, chosen.engines), variables, chosen)]
     finally:
         systems.stop(chosen.work)
     # What was measured before stays: a single system can be tried again.
@@ -52,26 +55,31 @@ def _pairs(names: str, engines: str) -> Iterator[tuple[str, str]]:
                 yield name, engine
 
 
-def _all(pairs: Iterable[tuple[str, str]], variables: dict[str, str], work: Path, most: int) -> Iterator[Run]:
+def _all(
+    pairs: Iterable[tuple[str, str]], variables: dict[str, str], chosen: argparse.Namespace
+) -> Iterator[Run]:
     for name, engine in pairs:
         run = Run(name, engine)
         try:
-            _one(run, variables, work, most)
+            _one(run, variables, chosen)
         except subprocess.CalledProcessError:
             run.failed = "its own script could not raise it here"
         typer.echo(page.line(run))
         yield run
 
 
-def _one(run: Run, variables: dict[str, str], work: Path, most: int) -> None:
-    system = systems.raised(run.name, run.engine, variables, work)
+def _one(run: Run, variables: dict[str, str], chosen: argparse.Namespace) -> None:
+    work: Path = chosen.work
+    raised = systems.standing if chosen.standing else systems.raised
+    system = raised(run.name, run.engine, variables, work)
     run.seconds = system.seconds
     folder = work / "configurations"
     folder.mkdir(exist_ok=True)
     run.look, spec, target, text = looked(system.url, folder)
     (folder / f"{run.name}-{run.engine}.yml").write_text(text, encoding="utf-8")
     run.named = hidden(system.url) if run.look.keys else None
-    run.tried = [*try_all(spec, target, system.url, most)]
+    ask = checks.of(system, variables)
+    run.tried = [*try_all(spec, target, system.url, chosen.most, ask)]
     if run.name == "rt" and run.engine == "pg" and shutil.which("rt-shredder-5"):
         run.opinions = [*second_opinion.asked(spec, target, system, {**os.environ, **variables})]
 

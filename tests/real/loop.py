@@ -21,12 +21,14 @@ from bot.config.load import load
 from bot.config.record_types import Record
 from bot.config.types import Database, Target
 from bot.errors import CountersignError
+from bot.operations.gate import DeleteOutcome
 from bot.operations.lookalikes import lookalikes
 from bot.operations.suggesting import own, suggest
 from bot.targets import open_target
 from bot.targets.base import Catalogue, RecordTarget
 from tests.fakes.backups import master_key
 from tests.fakes.operations import Bench, dump, mysql_dump
+from tests.real.checks import Ask, Said
 
 _AROUND = """\
 workspace: T0ACME
@@ -55,6 +57,8 @@ class Tried:
     restore: float = 0.0
     refused: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    #: What the application said before, after the first deletion, and after its restore.
+    said: list[Said] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -100,23 +104,27 @@ def bench_of(spec: Target, target: RecordTarget, folder: Path) -> Bench:
     return Bench(Path("/"), spec, target, Vault(storage, master_key(), "T0ACME"), storage)
 
 
-def try_all(spec: Target, target: RecordTarget, url: str, most: int) -> Iterator[Tried]:
-    """Each kind of record that was suggested, on ``most`` of its records."""
+def try_all(
+    spec: Target, target: RecordTarget, url: str, most: int, ask: Ask | None = None
+) -> Iterator[Tried]:
+    """Each kind of record that was suggested, on ``most`` of its records; ``ask`` asks the application itself."""
     with tempfile.TemporaryDirectory() as folder:
         bench = bench_of(spec, target, Path(folder))
+        before = ask() if ask else None
         for name, record in spec.records.items():
-            yield _try_kind(bench, name, record, url, most)
+            found = Tried(name, record.table, said=[before] if before else [])
+            _try_kind(bench, found, record, url, most, ask)
+            yield found
 
 
-def _try_kind(bench: Bench, name: str, record: Record, url: str, most: int) -> Tried:
-    found = Tried(name, record.table)
+def _try_kind(bench: Bench, found: Tried, record: Record, url: str, most: int, ask: Ask | None) -> None:
     before = content(url)
     names = _names(bench, record)
     for value in names[:most]:
         found.tried += 1
         heir = next((other for other in names if other != value), None)
         try:
-            _try_one(bench, name, value, heir, found)
+            _try_one(bench, value, heir, found, ask if len(found.said) == 1 else None)
         except CountersignError as error:
             found.refused[error.key] += 1
             if content(url) != before:
@@ -129,11 +137,10 @@ def _try_kind(bench: Bench, name: str, record: Record, url: str, most: int) -> T
         else:
             found.wrong.append("not the same: " + ", ".join(t for t in before if after.get(t) != before[t]))
             break
-    return found
 
 
-def _try_one(bench: Bench, name: str, value: str, heir: str | None, found: Tried) -> None:
-    needed = None
+def _try_one(bench: Bench, value: str, heir: str | None, found: Tried, ask: Ask | None) -> None:
+    name, needed = found.record, None
     started = time.monotonic()
     try:
         order = bench.order(value, record=name)
@@ -147,16 +154,27 @@ def _try_one(bench: Bench, name: str, value: str, heir: str | None, found: Tried
     deleted = time.monotonic()
     if done.problem:
         found.wrong.append(str(done.problem))
+    if ask:
+        found.said.append(ask())
+    again = time.monotonic()
     restored = bench.restore(done)
     ended = time.monotonic()
+    if ask:
+        found.said.append(ask())
+        if found.said[2] != found.said[0]:
+            found.wrong.append("the application does not say what it said before")
     if restored.problem:
         found.wrong.append(str(restored.problem))
+    found.plan = max(found.plan, planned - started)
+    found.delete = max(found.delete, deleted - planned)
+    found.restore = max(found.restore, ended - again)
+    _count(found, done)
+
+
+def _count(found: Tried, done: DeleteOutcome) -> None:
     found.rows = max(found.rows, sum(done.rows.values()))
     found.tables = max(found.tables, len(done.rows))
     found.changed = max(found.changed, sum(done.nullified.values()) + sum(done.reassigned.values()))
-    found.plan = max(found.plan, planned - started)
-    found.delete = max(found.delete, deleted - planned)
-    found.restore = max(found.restore, ended - deleted)
 
 
 def _names(bench: Bench, record: Record) -> list[str]:

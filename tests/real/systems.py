@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 #: Where the scripts are: a folder per system with ``up.sh``, and ``servers.sh`` for servers of their own.
@@ -59,19 +59,31 @@ def raised(name: str, engine: str, variables: dict[str, str], work: Path) -> Sys
     """
     folder = work / f"{name}-{engine}"
     folder.mkdir(parents=True, exist_ok=True)
-    database = f"real_{name}"
-    env = {**os.environ, **variables, "ENGINE": engine, "DB": database, "WORK": str(work / f"{name}-work")}
-    env["DBFILE"] = str(folder / f"{database}.sqlite")
+    env = {
+        **os.environ,
+        **variables,
+        "ENGINE": engine,
+        "DB": f"real_{name}",
+        "WORK": str(work / f"{name}-work"),
+    }
+    env["DBFILE"] = str(folder / f"real_{name}.sqlite")
     started = time.monotonic()
     with (folder / "up.log").open("w") as log:
         subprocess.run(
             ["bash", str(SCRIPTS / name / "up.sh")], env=env, check=True, stdout=log, stderr=subprocess.STDOUT
         )
+    return replace(standing(name, engine, variables, work), seconds=time.monotonic() - started)
+
+
+def standing(name: str, engine: str, variables: dict[str, str], work: Path) -> System:
+    """The system as it stands."""
+    database = f"real_{name}"
     beside = work / f"{name}-work" / "data" / f"{database}.sqlite"
-    file = beside if beside.exists() and beside.stat().st_size else Path(env["DBFILE"])
+    place = work / f"{name}-{engine}" / f"{database}.sqlite"
+    file = beside if beside.exists() and beside.stat().st_size else place
     url = {
         "pg": "postgresql://{PGUSER}@{PGHOST}:{PGPORT}/{database}",
         "maria": "mysql://{MYUSER}:{MYPASS}@{MYHOST}:{MYPORT}/{database}",
         "sqlite": "sqlite:///{file}",
     }[engine].format(**variables, database=database, file=file)
-    return System(name, engine, url, time.monotonic() - started, work / f"{name}-work")
+    return System(name, engine, url, 0.0, work / f"{name}-work")
