@@ -27,6 +27,10 @@ _ENDING = 10.0
 _AGAIN = 0.1
 #: No time limit: a whole database takes as long as it takes. Locks are still bounded.
 _PATIENT = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "lock_timeout": "10000"}
+_PINNED = {**PINNED, **_PATIENT}
+_SETTINGS = "SELECT " + ", ".join(
+    f"pg_catalog.set_config(${place}, ${place + 1}, false)" for place in range(1, 2 * len(_PINNED), 2)
+)
 _LONGEST_NAME = 63
 _WHICH = """
 SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
@@ -83,8 +87,7 @@ class Administration:
                 application_name="countersign",
             )
         with closing(connection), translated(self.target):
-            for name, value in {**PINNED, **_PATIENT}.items():
-                connection.execute("SELECT pg_catalog.set_config($1, $2, false)", (name, value))
+            connection.execute(_SETTINGS, [part for pair in _PINNED.items() for part in pair])
             yield connection
 
     def address(self, database: str) -> tuple[str, Mapping[str, str]]:

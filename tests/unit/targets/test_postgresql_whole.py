@@ -1,11 +1,16 @@
 """A whole PostgreSQL database, attacked: what must refuse, what must be noticed, what must come back."""
 
+import os
 import secrets
+import signal
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 import psycopg
 import pytest
@@ -351,6 +356,101 @@ def test_a_restore_cut_short_leaves_nothing_and_the_next_goes_through(place: Pla
     backup.streams["database.pgdump"] = whole
     place.one.rehearse(OP, backup)
     assert place.run(left) == []
+
+
+# kill -9 before each statement
+
+
+#: Not before each of them but before every fourth, unless ``make kill-matrix`` asks for all.
+STRIDE = 1 if os.environ.get("KILL_MATRIX") == "all" else 4
+
+
+def is_killed(work: Callable[[], object], nth: int) -> bool:
+    """Whether a process of its own, which does the work, came to its ``nth`` statement and was killed before it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        left = nth
+
+        def watch(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            if event == "call" and frame.f_code.co_qualname == "Connection.execute":
+                left -= 1
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.setprofile(watch)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+def rows(place: Place) -> list[tuple[object, ...]]:
+    return place.run("SELECT * FROM t ORDER BY id")
+
+
+@pytest.mark.parametrize("repeated", [True, False], ids=["and done again", "and put back"])
+def test_setting_aside_may_die_before_any_statement(place: Place, repeated: bool) -> None:
+    backup, before, nth = place.copied(), rows(place), 1
+    while is_killed(lambda: place.one.set_aside(OP, backup), nth):
+        if repeated:
+            place.one.set_aside(OP, backup)
+            place.one.verify(OP, backup)
+        if place.one.whereabouts(OP) != "in-place":
+            place.one.put_back(OP)
+        assert rows(place) == before
+        nth += STRIDE
+    assert nth > 10
+    place.one.verify(OP, backup)
+
+
+def test_putting_back_may_die_before_any_statement(place: Place) -> None:
+    backup, before, nth = place.copied(), rows(place), 1
+    place.one.set_aside(OP, backup)
+    while is_killed(lambda: place.one.put_back(OP), nth):
+        place.one.put_back(OP)
+        assert rows(place) == before
+        place.one.set_aside(OP, backup)
+        nth += STRIDE
+    assert rows(place) == before
+
+
+def test_a_restore_may_die_before_any_statement(place: Place) -> None:
+    backup, before, nth = place.copied(), rows(place), 1
+
+    def restore() -> None:
+        place.one.prepare("r8", backup)
+        place.one.appear("r8")
+
+    def remove() -> None:
+        place.one.set_aside(OP, backup)
+        place.one.remove(OP, backup)
+
+    remove()
+    while is_killed(restore, nth):
+        if place.one.whereabouts("r8") == "gone":
+            restore()
+        assert rows(place) == before
+        place.one.discard("r8")
+        fresh = place.copied()
+        place.one.set_aside("t9", fresh)
+        place.one.remove("t9", fresh)
+        nth += 2 * STRIDE - 1
+    assert rows(place) == before
+
+
+def test_a_removal_may_die_before_any_statement(place: Place) -> None:
+    backup, nth = place.copied(), 1
+    place.one.set_aside(OP, backup)
+    while is_killed(lambda: place.one.remove(OP, backup), nth):
+        assert place.one.whereabouts(OP) == "set-aside"
+        place.one.verify(OP, backup)
+        nth += STRIDE
+    assert place.one.whereabouts(OP) == "gone"
+    assert place.one.remove(OP, backup).removed == 0
 
 
 # names
