@@ -1,10 +1,14 @@
 """What the configuration says of links, beside the schema. Pure."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bot.config.record_types import Policy
 from bot.errors import BadInput
 from bot.targets.base import Catalogue, Edge, Table
+
+#: Of a label all but the child's name.
+_CHILD = re.compile(r"\.(\([^()]*\)|[^.()]*) -> .*", re.DOTALL)
 
 
 def wrong_links(
@@ -16,6 +20,11 @@ def wrong_links(
         known.setdefault(edge.label, []).append(edge)
     for label, policy in policies.items():
         found = known.get(label, [])
+        if not found and catalogue.seen_with is not None:
+            table = _CHILD.sub("", label)
+            grant = catalogue.seen_with(table, True) + ";"
+            yield BadInput("operations.unseen-link", target=target, link=label, grant=grant)
+            continue
         wrong = "operations.unknown-link" if not found else _wrong_link(catalogue, found, policy)
         if wrong:
             yield BadInput(wrong, target=target, link=label)

@@ -113,11 +113,20 @@ def find_table(catalogue: Catalogue, target: str, name: str, columns: Iterable[s
     """
     table = catalogue.tables.get(name)
     if table is None:
-        raise BadInput("operations.unknown-table", target=target, table=name)
+        raise unknown(catalogue, "table", target=target, table=name)
     for column in columns:
         if table.column(column) is None:
-            raise BadInput("operations.unknown-column", target=target, table=name, column=column)
+            raise unknown(catalogue, "column", target=target, table=name, column=column)
     return table
+
+
+def unknown(catalogue: Catalogue, what: str, **place: str) -> BadInput:
+    """A table or column is not there, or our user is not shown it."""
+    if catalogue.seen_with is None:
+        return BadInput(f"operations.unknown-{what}", **place)
+    return BadInput(
+        f"operations.unseen-{what}", **place, grant=catalogue.seen_with(place["table"], False) + ";"
+    )
 
 
 def survey(

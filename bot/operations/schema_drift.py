@@ -68,6 +68,9 @@ def require_schema(
 
 def _table(catalogue: Catalogue, target: str, name: str, key: tuple[str, ...] | None = None) -> Table:
     table = catalogue.tables.get(name)
+    if table is None and catalogue.seen_with is not None:
+        grant = catalogue.seen_with(name, False) + ";"
+        raise CannotProve("restore.table-unseen", target=target, table=name, grant=grant)
     if table is None:
         raise CannotProve("restore.table-gone", target=target, table=name)
     if key is not None and table.key != key:

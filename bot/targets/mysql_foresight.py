@@ -6,13 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from bot.targets.base import Edge, Holder
+from bot.targets.mysql_grants import read
 from bot.targets.mysql_sql import PLACE, Relation, quote
 
 Ask = Callable[[str, Sequence[Any] | None], Iterable[Sequence[Any]]]
-
-_MAY = """
-SELECT COUNT(*) FROM information_schema.USER_PRIVILEGES WHERE PRIVILEGE_TYPE IN ('PROCESS', 'SUPER')
-"""
 
 # The server tells of a transaction that it holds locks, not on which table.
 _HOLDERS = f"""
@@ -31,8 +28,7 @@ SELECT COALESCE(MAX(AVG_ROW_LENGTH), 0) FROM information_schema.TABLES
 
 def holders(ask: Ask, database: str) -> tuple[Holder, ...]:
     """Other transactions that hold locks in this database; none when our user may not see them."""
-    (may,) = next(iter(ask(_MAY, None)))
-    if not int(may):
+    if not read(str(line) for (line,) in ask("SHOW GRANTS", None)).may("PROCESS", ""):
         return ()
     found = [
         Holder("", f"connection {number} ({command})", int(seconds))

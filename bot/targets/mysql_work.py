@@ -8,6 +8,7 @@ link sets (the key, then the child's columns). ``s``: stages.
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -21,6 +22,7 @@ from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Row
 from bot.targets.mysql_catalogue import Schema, read_schema
 from bot.targets.mysql_errors import translated
+from bot.targets.mysql_rights import to_see
 from bot.targets.mysql_sql import Relation, quote
 from bot.targets.server_work import ServerWork
 from bot.targets.work_tables import WorkTable
@@ -83,8 +85,14 @@ class MysqlWork(ServerWork[Schema, Relation]):
         return work
 
     def _read_schema(self) -> Schema:
+        def ask(query: str) -> Any:
+            return self._execute(query).fetchall()
+
         with translated(self._target):
-            return read_schema(lambda query: self._execute(query).fetchall(), self._database)
+            schema = read_schema(ask, self._database)
+            # What our user has no right on, the server does not show.
+            seen_with = to_see(ask, self._database)
+        return replace(schema, catalogue=replace(schema.catalogue, seen_with=seen_with))
 
     def _load(self, work: WorkTable, rows: Iterable[Row], more: str = "", suffix: str = "") -> int:
         """Insert rows into a work table; ``more``: a value for its last column. How many are new."""

@@ -1,7 +1,7 @@
 """The nouns of a database: tables, links between them, and what is counted. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.model.backups import Value
@@ -136,10 +136,15 @@ class Named:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The schema. Names are exact. ``edges`` are the foreign keys, one per label."""
+    """The schema. Names are exact. ``edges`` are the foreign keys, one per label.
+
+    ``seen_with``: the statement that lets our user see a table, and with the second argument the keys that
+    lead from it; None where everybody sees all of them.
+    """
 
     tables: Mapping[str, Table]
     edges: tuple[Edge, ...]
+    seen_with: Callable[[str, bool], str] | None = field(default=None, compare=False)
 
 
 def _join(columns: Sequence[str]) -> str:

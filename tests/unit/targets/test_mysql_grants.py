@@ -1,0 +1,45 @@
+"""What SHOW GRANTS of a MariaDB server says is read as the server means it."""
+
+import pytest
+
+from bot.targets.mysql_grants import read
+
+LINES = [
+    "GRANT `boss` TO `cs`@`%`",
+    "GRANT USAGE ON *.* TO `cs`@`%` IDENTIFIED BY PASSWORD '*0 ON `crm`.* TO `cs`'",
+    "GRANT PROCESS, BINLOG MONITOR ON *.* TO `boss`",
+    "GRANT CREATE TEMPORARY TABLES ON `c\\_m`.* TO PUBLIC",
+    "GRANT DELETE ON `any_`.* TO `cs`@`%`",
+    "GRANT SELECT (`a`, `) ON ``b`), INSERT, UPDATE (`x`) ON `crm`.`odd``name ON` TO `cs`@`%` WITH GRANT OPTION",
+    "GRANT ALL PRIVILEGES ON `crm`.`all` TO `boss`",
+    "GRANT EXECUTE ON FUNCTION `crm`.`all` TO `cs`@`%`",
+    "GRANT SELECT ON `crm`.`a.b` TO `cs`@`%`",
+    "SET DEFAULT ROLE `boss` FOR `cs`@`%`",
+]
+MAY = [
+    ("PROCESS", "", "", True),
+    ("SELECT", "", "", False),
+    ("CREATE TEMPORARY TABLES", "c_m", "", True),
+    ("CREATE TEMPORARY TABLES", "crm", "", False),
+    ("DELETE", "anyx", "t", True),
+    ("DELETE", "any", "t", False),
+    ("DELETE", "ANYX", "t", False),
+    ("INSERT", "crm", "odd`name ON", True),
+    ("SELECT", "crm", "odd`name ON", False),
+    ("UPDATE", "crm", "odd`name ON", False),
+    ("DELETE", "crm", "all", True),
+    ("SELECT", "crm", "a.b", True),
+    ("SELECT", "crm.a", "b", False),
+    ("EXECUTE", "crm", "", False),
+]
+
+
+@pytest.mark.parametrize(("right", "schema", "table", "may"), MAY)
+def test_a_right_is_what_holds_for_the_whole_of_it(right: str, schema: str, table: str, may: bool) -> None:
+    assert read(LINES).may(right, schema, table) is may
+
+
+def test_who_may_do_everything_is_known() -> None:
+    assert not read(LINES).everything
+    assert read(["GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION"]).everything
+    assert read(["GRANT DELETE, SELECT ON *.* TO `cs`@`%`"]).everything
