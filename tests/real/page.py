@@ -33,8 +33,7 @@ For the first record of each kind the application's own programs look at the who
 them tells, and does not:
 
 - **Request Tracker**: `rt-validator --check`, which follows every link it knows between its tables. The complaints after a deletion are rows that the suggestion
-  leaves behind (roles and principals, see the second opinion). Tried once on PostgreSQL with the nine links by hand: none after a user, none after a ticket, and
-  four after a queue, whose own roles need a tenth.
+  leaves behind (roles and principals, see the second opinion). Tried once on PostgreSQL with the ten links by hand: none after a user, a ticket and a queue.
 - **Creme CRM**: Django's own checks, then every row of every model as an instance: each relation and each generic relation must lead to an instance, and each
   entity to its real one. It does not draw a page.
 - **Tryton**: every record of every model is validated as when it is saved (required, size, selection, domain), and each reference must lead to a record. It runs no
@@ -60,10 +59,10 @@ _OPINIONS = """
 ## A second opinion
 
 Request Tracker brings `rt-shredder`, which knows its own links. On a copy of the database it removes the same record. Where the two differ, the table
-is named with our rows and theirs. What no name tells is a list of principals that shares its keys with users and groups, and their memberships: nine
+is named with our rows and theirs. What no name tells is a list of principals that shares its keys with users and groups, and their memberships: ten
 more `soft_references`, written by hand, say it (`tests/real/second_opinion.py`).
 
-| kind | our rows | rt-shredder's rows | difference | our rows with nine links by hand | difference |
+| kind | our rows | rt-shredder's rows | difference | our rows with ten links by hand | difference |
 |---|---|---|---|---|---|
 """
 
