@@ -110,6 +110,17 @@ def test_what_a_trigger_does_elsewhere_is_noticed_and_undone(bench: MysqlBench, 
     refused(bench, lambda: bench.delete("ada@x"), "operations.others-changed")
 
 
+def test_a_trigger_switches_the_checks_off_for_itself_only(bench: MysqlBench) -> None:
+    """InnoDB vouches for its keys while the session checks them: the server puts that back after each trigger."""
+    bench.sql("SET STATEMENT foreign_key_checks = 0 FOR INSERT INTO deals (id, customer_id) VALUES (99, 999)")
+    bench.sql("CREATE TRIGGER t AFTER DELETE ON deals FOR EACH ROW SET foreign_key_checks = 0")
+    before = bench.dump()
+    outcome = bench.delete("ada@x")
+    assert outcome.problem is None
+    assert bench.restore(outcome).problem is None
+    assert bench.dump() == before
+
+
 def test_a_trigger_that_says_no_is_told(bench: MysqlBench) -> None:
     bench.sql(
         "CREATE TRIGGER t BEFORE DELETE ON deals FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'secret'"
