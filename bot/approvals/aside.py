@@ -1,7 +1,8 @@
-"""Where a teardown stands between its first job and its end."""
+"""Where a request stands still: a teardown between its first job and its end, or what goes part by part."""
 
 from bot.model.jobs import JobKind
 from bot.model.requests import Operation, Request, State
+from bot.model.segments import stands_between
 from bot.store.unit_of_work import Work
 
 
@@ -13,10 +14,20 @@ def is_aside(work: Work, request: Request) -> bool:
 
 
 def may_go_on(work: Work, request: Request) -> bool:
-    """Standing still in its removal, half removed or whole after the system's own uninstall went wrong."""
-    if request.state is not State.HELD or request.operation is not Operation.TEARDOWN:
+    """Standing still in its removal, half removed or whole after the system's own uninstall went wrong.
+
+    Or standing still between two parts.
+    """
+    if request.state is not State.HELD:
         return False
+    job = work.jobs.latest(request.id)
+    if request.operation is not Operation.TEARDOWN:
+        return job is not None and stands_between(job)
     if work.jobs.began_removal(request.id):
         return True
-    job = work.jobs.latest(request.id)
     return job is not None and job.kind is JobKind.PURGE and bool(job.facts.get("whole"))
+
+
+def what_waits(request: Request) -> str:
+    """What the sentences about a request that stands still are about: a removal, or the rest of its parts."""
+    return "purge" if request.operation is Operation.TEARDOWN else "rest"

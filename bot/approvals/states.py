@@ -56,6 +56,7 @@ REQUEST: Mapping[State, Mapping[str, State]] = {
         "fail": State.FAILED,
         "put-back": State.RUNNING,
         "purge": State.RUNNING,
+        "go-on": State.RUNNING,
         "new-rule": State.HELD,
     },
     State.SUCCEEDED: {},

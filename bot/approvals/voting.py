@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bot.approvals import intents, quorum, starting
-from bot.approvals.aside import may_go_on
+from bot.approvals.aside import may_go_on, what_waits
 from bot.approvals.filing import check_person
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voters import check_voter
@@ -299,9 +299,10 @@ def _deny(ground: Ground, work: Work, ballot: Ballot, actor: Actor, now: datetim
     number = _number(request)
     if request.state in _ASIDE:
         work.permits.void(request.id)
-        ground.note(work, request, "note.purge-denied", now, user=actor.user)
+        what = what_waits(request)
+        ground.note(work, request, f"note.{what}-denied", now, user=actor.user)
         ground.redraw(work, request)
-        return Answer("vote.purge-denied", {"number": number})
+        return Answer(f"vote.{what}-denied", {"number": number})
     if request.state is State.DENIED:
         ground.redraw(work, request)
         return Answer("vote.denied-too", {"number": number})

@@ -12,12 +12,14 @@ from typing import Protocol
 import structlog
 
 from bot.approvals import execution, starting
+from bot.approvals.aside import may_go_on
 from bot.approvals.ground import Ground
 from bot.errors import Broken, CountersignError, whereabouts
 from bot.jobs.permit import ROSTER_FRESH, fresh_roster, whom_to_ask
 from bot.model.jobs import JobKind, JobState
 from bot.model.people import RosterFacts
 from bot.model.requests import DESTRUCTIVE, Operation, Request, State
+from bot.model.segments import taken_over
 from bot.policy import rules
 from bot.store.unit_of_work import Store, Work
 
@@ -83,9 +85,13 @@ class Dispatcher:
                 self._start_one(request, now)
 
     def end_grace(self, clock: Callable[[], datetime]) -> None:
-        """Enqueue what ends a grace period: the purge that has a permit, or what somebody wants back."""
+        """Enqueue what ends a grace period: the purge that has a permit, or what somebody wants back.
+
+        And the rest of what stands still between two parts, once it has a permit.
+        """
         for request in (*self._waiting(State.SET_ASIDE), *self._waiting(State.HELD)):
             if request.operation is not Operation.TEARDOWN:
+                self._start_one(request, clock(), JobKind.REST)
                 continue
             if request.put_back_by is not None:
                 self._put_back_one(request)
@@ -190,7 +196,7 @@ class Dispatcher:
                 if revision is not None and kind is JobKind.RUN:
                     starting.postpone(self._ground, work, locked, revision, now)
                 return
-            if not self._free(work, locked):
+            if not self._free(work, locked) or (kind is JobKind.REST and not may_go_on(work, locked)):
                 return
             if fresh_roster(work, permit, now) is None:
                 asked_at = work.roster.open_since(permit.nonce) if permit.nonce else None
@@ -201,7 +207,9 @@ class Dispatcher:
 
     def _hand_over(self, work: Work, request: Request, kind: JobKind) -> None:
         job_id = f"job-{request.id}-{work.jobs.count(request.id) + 1:03}"
-        work.jobs.add(job_id, request.id, request.revision, request.target, kind)
+        last = work.jobs.latest(request.id) if kind is JobKind.REST else None
+        facts = taken_over(last.facts) if last is not None else {}
+        work.jobs.add(job_id, request.id, request.revision, request.target, kind, facts)
         self._enqueue(work, job_id, request.target)
 
     @staticmethod

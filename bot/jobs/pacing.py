@@ -23,7 +23,7 @@ def between(
     part = progress(job.facts)
     began = job.started_at
     while part.part_way and began is not None:
-        left = rest(part.rows, (clock() - began).total_seconds(), spec.pace)
+        left = rest(part.rows - part.before, (clock() - began).total_seconds(), spec.pace)
         if left <= 0:
             break
         gate.check()

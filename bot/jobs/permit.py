@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.approvals import bounds, execution, quorum, revisions, standing, starting
+from bot.approvals.aside import what_waits
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
@@ -27,6 +28,7 @@ from bot.model.requests import (
     RuleSpec,
     State,
 )
+from bot.model.segments import stands_between
 from bot.policy import rules
 from bot.store.unit_of_work import Work
 
@@ -34,6 +36,7 @@ ROSTER_FRESH = timedelta(seconds=60)
 _GOING = (JobState.RUNNING, JobState.HALTING, JobState.COMMITTING, JobState.COMMITTED)
 POSTPONED = timedelta(hours=1)
 _ASIDE = (State.SET_ASIDE, State.HELD)
+_STARTS = {JobKind.RUN: "start", JobKind.PURGE: "purge", JobKind.REST: "go-on"}
 _Case = tuple[Job, Request, Revision, Permit]
 
 
@@ -104,6 +107,8 @@ def _is_time(job: Job, request: Request, now: datetime) -> bool:
         # One that stands still half way has had its grace period.
         due = request.grace_until is not None and request.grace_until <= now
         return request.state in _ASIDE and due and request.put_back_by is None
+    if job.kind is JobKind.REST:
+        return request.state is State.HELD and stands_between(job)
     return request.state is State.APPROVED and request.starts_at is not None and request.starts_at <= now
 
 
@@ -201,10 +206,13 @@ def _rule_for(config: Config, request: Request, rows: int, roster: RosterFacts) 
 
 def _cancel(ground: Ground, work: Work, request: Request, why: Refused, now: datetime) -> None:
     if request.state in _ASIDE:
-        # What is set aside cannot be cancelled: it stays so, and is asked about again later.
+        # What is set aside or done in part cannot be cancelled: it stays so. A purge is asked about again.
         work.permits.void(request.id)
-        work.requests.save(request.id, request.state, grace_until=now + POSTPONED)
-        ground.note(work, request, "note.purge-policy-says-no", now, requester=request.requester)
+        if request.operation is Operation.TEARDOWN:
+            work.requests.save(request.id, request.state, grace_until=now + POSTPONED)
+        ground.note(
+            work, request, f"note.{what_waits(request)}-policy-says-no", now, requester=request.requester
+        )
         return
     ground.change(work, request, "cancel", now, outcome=why.key, outcome_params=dict(why.params))
     ground.note(work, request, "note.policy-says-no", now, requester=request.requester)
@@ -223,7 +231,9 @@ def _decide(
     reached = verdict.reached
     if request.state in _ASIDE and (denied or not reached):
         work.permits.void(request.id)
-        ground.note(work, request, "note.purge-needs-votes", now, requester=request.requester)
+        ground.note(
+            work, request, f"note.{what_waits(request)}-needs-votes", now, requester=request.requester
+        )
         ground.redraw(work, request)
         return _turn_away(ground, work, job, request, "quorum-lost", now)
     if denied:
@@ -242,7 +252,7 @@ def _decide(
     work.jobs.save(job.id, job.state, state=move_job(job.state, "permit"), started_at=now)
     # What held it is over; why it was only put off stays until the end.
     over = {"outcome": None} if request.state is State.HELD else {}
-    ground.change(work, request, "purge" if job.kind is JobKind.PURGE else "start", now, **over)
+    ground.change(work, request, _STARTS[job.kind], now, **over)
     filled = [{"role": one.role, "user": one.user} for one in verdict.filled]
     body = {"job": job.id, "digest": permit.digest, "nonce": permit.nonce, "filled": filled}
     ground.log(work, "permit-taken", request, body, now)

@@ -34,11 +34,12 @@ UNFINISHED = (
 
 
 class JobKind(StrEnum):
-    """Which job of its request: the one that was approved, or one that ends a teardown's grace period."""
+    """Which job of its request: the approved one, one that ends a grace period, or one for the parts left."""
 
     RUN = "run"
     PUT_BACK = "put-back"
     PURGE = "purge"
+    REST = "rest"
 
 
 class Canary(StrEnum):

@@ -4,17 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bot.model.jobs import Job, JobState
+
 _COUNTED = ("rows", "nullified", "reassigned")
-_DONE, _OF = "segments_done", "segments"
+_DONE, _OF, _BEFORE = "segments_done", "segments", "rows_before"
+#: A job that does nothing any more, or not yet; one that was turned away has what it took over from another.
+_STILL = (JobState.HELD, JobState.TURNED_AWAY, JobState.QUEUED)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """So many segments of so many are done for good, and with them so many rows."""
+    """So many segments of so many are done for good, with so many rows; ``before`` by earlier jobs."""
 
     done: int
     of: int
     rows: int
+    before: int = 0
 
     @property
     def part_way(self) -> bool:
@@ -25,7 +30,19 @@ class Progress:
 def progress(facts: Mapping[str, Any]) -> Progress:
     """What the facts of a job say; a job that is not done in segments has none."""
     rows = facts.get("rows") or {}
-    return Progress(int(facts.get(_DONE, 0)), int(facts.get(_OF, 0)), sum(map(int, rows.values())))
+    before = int(facts.get(_BEFORE, 0))
+    return Progress(int(facts.get(_DONE, 0)), int(facts.get(_OF, 0)), sum(map(int, rows.values())), before)
+
+
+def stands_between(job: Job) -> bool:
+    """Whether it stands still between two segments, and what is done and what is not is known."""
+    return job.state in _STILL and progress(job.facts).part_way and job.transaction is None
+
+
+def taken_over(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the facts of the next job begin with; time and pace are its own."""
+    kept = {name: value for name, value in facts.items() if name not in ("halted", "head", "sha256")}
+    return {**kept, _BEFORE: progress(facts).rows}
 
 
 def added_up(before: Mapping[str, Any], segment: Mapping[str, Any], of: int) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Permits, jobs, steps, backups and freezes."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, insert, or_, select, update
@@ -82,9 +84,15 @@ class Jobs:
         self._connection = connection
 
     def add(
-        self, job_id: str, request_id: int, revision: int, target: str, kind: JobKind = JobKind.RUN
+        self,
+        job_id: str,
+        request_id: int,
+        revision: int,
+        target: str,
+        kind: JobKind = JobKind.RUN,
+        facts: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
-        """A job that waits for its worker."""
+        """A job that waits for its worker; ``facts``: what it takes over from another."""
         self._connection.execute(
             insert(t.jobs).values(
                 id=job_id,
@@ -92,7 +100,7 @@ class Jobs:
                 revision=revision,
                 target=target,
                 state=JobState.QUEUED,
-                facts={},
+                facts=dict(facts),
                 kind=kind,
             )
         )

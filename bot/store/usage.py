@@ -46,7 +46,7 @@ class Usage:
         jobs, requests, revisions = t.jobs.c, t.requests.c, t.revisions.c
         began = exists().where(
             jobs.request_id == requests.id,
-            jobs.kind == str(JobKind.RUN),
+            jobs.kind.in_([str(JobKind.RUN), str(JobKind.REST)]),
             or_(
                 jobs.state.in_([str(one) for one in _UNDER_WAY]),
                 (jobs.started_at > since)

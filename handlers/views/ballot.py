@@ -13,7 +13,8 @@ OPEN = (State.PENDING, State.APPROVED, State.DENIED, State.SET_ASIDE)
 
 def is_open(view: RequestView, revision: int) -> bool:
     """Whether votes on this revision still count."""
-    return view.request.state in OPEN and view.request.revision == revision
+    is_asked = view.request.state in OPEN or request_card.may_go_on(view)
+    return is_asked and view.request.revision == revision
 
 
 def render(view: RequestView, revision: int, language: str) -> Rendered:

@@ -37,9 +37,10 @@ def segments(view: RequestView, language: str) -> list[str]:
     part, total = progress(view.job.facts), sum(int(one[0]) for one in planned)
     line = say("card.segments", language, done=part.done, n=len(planned), rows=part.rows, total=total)
     begun, seen = view.job.started_at, view.steps[-1].started_at if view.steps else None
-    if not (part.rows and begun and seen) or view.request.state is not State.RUNNING:
+    own = part.rows - part.before
+    if not (own and begun and seen) or view.request.state is not State.RUNNING:
         return [line]
-    left = (seen - begun).total_seconds() / part.rows * (total - part.rows)
+    left = (seen - begun).total_seconds() / own * (total - part.rows)
     return [f"{line} {say('card.segments.left', language, n=max(1, round(left / 60)))}"]
 
 

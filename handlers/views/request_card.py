@@ -3,6 +3,7 @@
 from bot.model.doors import RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
+from bot.model.segments import stands_between
 from bot.texts import say
 from handlers.views import copies, hours, progress, slots
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
@@ -309,7 +310,7 @@ def _buttons(view: RequestView, language: str) -> list[Block]:
             made.append(_asking(action, view, language, style))
     if may_be_put_back(view):
         made.append(put_back_button(view, language))
-    if _may_go_on(view):
+    if may_go_on(view):
         made.append(_asking("go-on", view, language))
     return made
 
@@ -320,10 +321,12 @@ def _past_return(view: RequestView) -> bool:
     return view.request.state is State.RUNNING and view.job is not None and view.job.state in committed
 
 
-def _may_go_on(view: RequestView) -> bool:
-    """Whether a removal stands still: once it has begun it cannot be put back, only be finished."""
+def may_go_on(view: RequestView) -> bool:
+    """Whether it stands still and can go on: in its removal, or between two parts."""
     job = view.job
-    return view.request.state is State.HELD and job is not None and job.kind is JobKind.PURGE
+    if view.request.state is not State.HELD or job is None:
+        return False
+    return job.kind is JobKind.PURGE or stands_between(job)
 
 
 def may_be_put_back(view: RequestView) -> bool:
@@ -363,5 +366,7 @@ def _asking(action: str, view: RequestView, language: str, style: str | None = N
     keys = {part: f"card.{action}.{part}" for part in ("title", "text", "confirm", "deny")}
     if action == "stop":
         keys["text"] += _what_stops(view)
+    if action == "go-on" and _in_parts(view):
+        keys |= {"text": "card.go-on.text.parts", "confirm": "card.go-on.confirm.parts"}
     question = {part: say(key, language, number=view.request.number or 0) for part, key in keys.items()}
     return button(action, say(f"card.button.{action}", language), f"{view.request.id}", style, question)

@@ -57,13 +57,14 @@ def test_no_path_to_running_misses_the_approvals() -> None:
         for event, after in moves.items()
         if after is State.RUNNING
     }
-    # A purge has a second permit; putting back takes nothing away.
+    # A purge, and the rest of what stands between two parts, have a permit of their own; putting back takes nothing away.
     assert into == {
         (State.APPROVED, "start"),
         (State.SET_ASIDE, "purge"),
         (State.SET_ASIDE, "put-back"),
         (State.HELD, "put-back"),
         (State.HELD, "purge"),
+        (State.HELD, "go-on"),
     }
     assert {state for state, moves in REQUEST.items() if State.APPROVED in moves.values()} == {State.PENDING}
     assert {event for event, after in REQUEST[State.PENDING].items() if after is State.APPROVED} == {
