@@ -52,7 +52,8 @@ def row_encoder(codecs: Sequence[str]) -> Callable[[Sequence[Value]], Sequence[C
         # Nearly all rows are ASCII texts, which are their own cells; nothing else can be joined.
         cells = cast("Sequence[Cell]", row)
         try:
-            plain = "".join([cell for cell in cells if cell is not None]).isascii()
+            some = cells if None not in cells else [cell for cell in cells if cell is not None]
+            plain = "".join(cast("Sequence[str]", some)).isascii()
         except TypeError:
             plain = False
         return cells if plain and len(cells) == len(encoders) else _each(row)

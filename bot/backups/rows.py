@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import IO
+from typing import IO, cast
 
 from bot.backups.cells import row_encoder
 from bot.errors import NotOurs
@@ -25,6 +25,11 @@ _QUOTED = re.compile(r'"([^"]*+(?:""[^"]*+)*+)"')
 
 def write_row(cells: Sequence[Cell]) -> str:
     """One line, with its end."""
+    if None not in cells:
+        # Nearly every row has no quote in a cell either: one text, looked at once.
+        text = '","'.join(cast("Sequence[str]", cells))
+        if cells and text.count('"') == 2 * len(cells) - 2:
+            return f'"{text}"\n'
     return ",".join(["" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in cells]) + "\n"
 
 
@@ -48,8 +53,9 @@ def read_rows(stream: IO[bytes]) -> Iterator[tuple[Cell, ...]]:
         while True:
             # Nearly every line is as wide as the one before: the pattern takes it in one go.
             while found := line.match(buffer, position):
-                position = found.end()
-                yield _unquoted(found.groups())
+                start, position = found.span()
+                cells = found.groups()
+                yield cells if buffer.find('""', start, position) < 0 else _unquoted(cells)
             row, position = _slowly(buffer, position)
             if row is None:
                 break

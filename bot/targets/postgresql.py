@@ -30,6 +30,7 @@ _LONGEST_WAIT = 5.0
 _OPENING = 10_000
 #: Since then a transaction has a name that outlives it.
 _OLDEST = 13_00_00
+_REMEMBERS = 14_00_00
 #: One deletion or restore at a time per database, whatever name a configuration gives it.
 _LOCK = int.from_bytes(hashlib.sha256(b"countersign target").digest()[:8], "big", signed=True)
 #: What a URL may say beyond user, password, host, port and database.
@@ -183,7 +184,11 @@ class PostgresqlTarget:
     def _pin(self, connection: Connection) -> None:
         # Shorter than a statement may take, so that a lock is called a lock.
         wait = max(1, math.ceil(min(self._max_lock * 0.9, _LONGEST_WAIT) * 1000))
-        self._settings(connection, {**PINNED, "lock_timeout": str(wait), "statement_timeout": str(_OPENING)})
+        settings = {**PINNED, "lock_timeout": str(wait), "statement_timeout": str(_OPENING)}
+        if connection.info.server_version >= _REMEMBERS:
+            # We join by unique keys: what the server remembers of a join is never asked for again.
+            settings["enable_memoize"] = "off"
+        self._settings(connection, settings)
 
     def _bounded(self, connection: Connection) -> None:
         longest = str(max(1, math.ceil(self._max_lock * 1000)))

@@ -43,7 +43,12 @@ _BATCH = 2000
 
 
 class PostgresqlWork(ServerWork[Schema, Relation]):
-    """A connection in a transaction; see ``ServerWork``."""
+    """A connection in a transaction; see ``ServerWork``.
+
+    ``late``: an index can still be made after the first look at rows.
+    """
+
+    late = False
 
     def __init__(
         self, connection: Connection, target: str, max_lock: float, begin: Callable[[], None] | None
@@ -52,6 +57,7 @@ class PostgresqlWork(ServerWork[Schema, Relation]):
         self._connection = connection
         self._soft: dict[Edge, Links] = {}
         self._grown: set[str] = set()
+        self._unindexed: set[str] = set()
 
     def _read_keys(self, table: str) -> WorkTable:
         """A key set about to be read: the planner should know how large it has become."""
@@ -72,8 +78,16 @@ class PostgresqlWork(ServerWork[Schema, Relation]):
             f"CREATE TABLE {name} AS SELECT {origin} FROM {self._relation(table).rows} t LIMIT 0", table
         )
         if more:
-            self._run(f"CREATE UNIQUE INDEX ON {work.path} ({work.cells})", table)
+            self._unindexed.add(table)
+            if not self.late:
+                self._index(work)
         return work
+
+    def _index(self, keys: WorkTable) -> None:
+        """From here on a key set holds every key once; an error when it does not now."""
+        if keys.table in self._unindexed:
+            self._unindexed.discard(keys.table)
+            self._run(f"CREATE UNIQUE INDEX ON {keys.path} ({keys.cells})", keys.table)
 
     def _read_schema(self) -> Schema:
         with translated(self._target):

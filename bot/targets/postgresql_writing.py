@@ -45,6 +45,7 @@ class PostgresqlWriting(PostgresqlNarrowing):
     """
 
     locking = True
+    late = True
 
     def __init__(self, connection: Connection, target: str, max_lock: float, path: str) -> None:
         super().__init__(connection, target, max_lock, None)

@@ -43,6 +43,14 @@ def test_rows_come_back_whatever_the_size_of_the_pieces(rows: list[list[Cell]], 
 
 
 @given(ROWS)
+@example([[], [""], ["", ""], ['"'], ["a", None], ['","'], ["a", '"', "b"]])
+def test_a_line_is_each_cell_quoted_or_nothing(rows: list[list[Cell]]) -> None:
+    for row in rows:
+        cells = ["" if cell is None else '"' + cell.replace('"', '""') + '"' for cell in row]
+        assert write_row(row) == ",".join(cells) + "\n"
+
+
+@given(ROWS)
 def test_other_readers_see_the_same_text_with_null_as_empty(rows: list[list[Cell]]) -> None:
     data = "".join(write_row(row) for row in rows)
     if "\0" in data or "\r" in data or any(row == [None] for row in rows):
