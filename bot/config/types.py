@@ -171,10 +171,14 @@ class Builtin(Frozen):
 
 
 class Segments(Frozen):
-    """How a set of more than ``above`` rows is deleted: record by record, at most ``pace`` rows a second."""
+    """How a set of more than ``above`` rows is deleted: record by record, at most ``pace`` rows a second.
+
+    ``lag``: between two of them, wait while a replica is further behind than this.
+    """
 
     above: Annotated[StrictInt, Field(ge=1)] = 100_000
     pace: Annotated[StrictInt, Field(ge=1)] | None = None
+    lag: PositiveDuration | None = None
 
 
 class Target(Frozen):
@@ -230,6 +234,14 @@ class Target(Frozen):
             raise PydanticCustomError("config.no-host", "config.no-host")
         if self.host is not None and not self.roots:
             raise PydanticCustomError("config.no-roots", "config.no-roots")
+        return self
+
+    @model_validator(mode="after")
+    def _replicas(self) -> Self:
+        # What is still a variable is looked at once it is known, and again by the plan.
+        scheme = self.database.url.partition("://")[0].lower()
+        if self.segments.lag is not None and scheme in ("mysql", "mariadb", "sqlite"):
+            raise PydanticCustomError("config.lag-unknown", "config.lag-unknown")
         return self
 
     @model_validator(mode="after")

@@ -123,7 +123,7 @@ class Crew:
         target = self.ground.config.targets.get(job.target)
         if target is not None:
             gate = self.gatekeeper(self.store, self.ground, self.clock, job)
-            pacing.between(job, target.segments, gate, self.clock, self.rest)
+            pacing.between(job, target.segments, gate, self.clock, self.rest, self.hands.is_behind)
 
     def _begin(self, job_id: str) -> tuple[Job, Request]:
         """Take the job up: from here on a worker that had it before can do nothing more about it."""

@@ -1,7 +1,10 @@
-"""Between two segments of a large operation: no faster than configured, and stopped when somebody says so."""
+"""Between two segments of a large operation: no faster than configured, nor than replicas can follow.
+
+And stopped when somebody says so.
+"""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from bot.config.types import Segments
 from bot.model.jobs import Job
@@ -13,12 +16,18 @@ SLICE = 1.0
 
 
 def between(
-    job: Job, spec: Segments, gate: Gate, clock: Callable[[], datetime], pause: Callable[[float], None]
+    job: Job,
+    spec: Segments,
+    gate: Gate,
+    clock: Callable[[], datetime],
+    pause: Callable[[float], None],
+    is_behind: Callable[[str, timedelta], bool],
 ) -> None:
     """Wait until the next segment may begin; at once when none is done yet.
 
     Raises:
-        Halted: stopped or frozen meanwhile.
+        Halted: stopped, frozen or too late meanwhile.
+        CountersignError: nobody can tell any more how far replicas are behind.
     """
     part = progress(job.facts)
     began = job.started_at
@@ -28,3 +37,8 @@ def between(
             break
         gate.check()
         pause(min(left, SLICE))
+    if part.part_way and spec.lag is not None and is_behind(job.target, spec.lag):
+        with gate.step("step.replicas"):
+            while is_behind(job.target, spec.lag):
+                gate.check()
+                pause(SLICE)

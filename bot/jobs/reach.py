@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from bot.approvals.ground import Ground, subject
@@ -17,6 +17,7 @@ from bot.model.leftovers import Offer
 from bot.model.plans import Plan, Told
 from bot.model.requests import CLOSED, Request, State
 from bot.model.segments import progress
+from bot.operations import replicas
 from bot.operations.attachment_stores import stores_at
 from bot.store.unit_of_work import Store
 from bot.targets import open_target
@@ -72,6 +73,10 @@ class Reach:
                 "filing.unknown-target", target=name, known=", ".join(sorted(self.ground.config.targets))
             )
         return open_target(name, spec.database.url, spec.max_lock)
+
+    def is_behind(self, name: str, lag: timedelta) -> bool:
+        """Whether a replica of a target is further behind; raises as ``replicas.told``."""
+        return replicas.is_behind(self.target(name), lag)
 
     def attachments(self, target: str) -> tuple[Attachment, ...]:
         """Which columns of a target name files."""

@@ -18,7 +18,7 @@ from bot.model.jobs import Job
 from bot.model.plans import Plan, Told, pack, unpack
 from bot.model.requests import Request
 from bot.model.segments import progress
-from bot.operations import attached, restore
+from bot.operations import attached, replicas, restore
 from bot.operations.archived import extra_of
 from bot.operations.bring_back import is_whole
 from bot.operations.choosing import Naming
@@ -100,7 +100,10 @@ class Restores:
                 named = before(opened.manifest)
         if there is not None and not plans:
             raise there
-        told = (Told("told.parts-left", {"n": left}),) if left else ()
+        told: tuple[Told, ...] = (Told("told.parts-left", {"n": left}),) if left else ()
+        spec = self.reach.ground.config.targets.get(target)
+        if spec is not None and len(plans) > 1:
+            told += replicas.told(self.reach.target(target), spec.segments.lag)
         return together(plans, self.reach.hash_key, told)
 
     def run(self, job: Job, request: Request, whole: Plan, gate: Gatekeeper) -> Result:

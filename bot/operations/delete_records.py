@@ -18,7 +18,7 @@ from bot.model.backups import SealedBackup
 from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
 from bot.model.plans import Part, Plan, Subject, Told, hash_marks
-from bot.operations import archived, attached, heirs, preflight, residue
+from bot.operations import archived, attached, heirs, preflight, replicas, residue
 from bot.operations.deleting import (
     Deleted,
     copy_out,
@@ -72,6 +72,8 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         # What goes anyway is no residue, and the segments begin by forgetting what goes.
         elsewhere = residue.look(session, places, whole.subject.identifiers)
         segments, said = in_segments(session, ground, naming, asked, whole)
+    if segments:
+        said = (*said, *replicas.told(target, spec.segments.lag))
     parts = tuple(one.part for one in segments)
     made = replace(whole.plan, warnings=(*told, *said), segments=parts, residue=residue.parts(elsewhere))
     made = replace(made, steps=residue.steps(made))

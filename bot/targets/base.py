@@ -21,6 +21,7 @@ from bot.targets.schema import (
     Holder,
     Named,
     Need,
+    Replicas,
     Row,
     Table,
     TableColumn,
@@ -36,6 +37,7 @@ __all__ = [
     "Named",
     "Need",
     "RecordTarget",
+    "Replicas",
     "Row",
     "Session",
     "Table",
@@ -296,6 +298,13 @@ class RecordTarget(Protocol):
     @property
     def warnings(self) -> Sequence[tuple[str, Mapping[str, str | int]]]:
         """What a plan must say about this kind of target, such as what its lock blocks."""
+
+    def replicas(self) -> Replicas | None:
+        """What the server knows of those that follow it; None where it knows nothing of how far they are.
+
+        Raises:
+            TargetDown: as ``reading``.
+        """
 
     def reading(self) -> AbstractContextManager[Session]:
         """A read-only session on one snapshot; its statements are bounded by ``max_lock``.

@@ -19,7 +19,7 @@ import pymysql
 from pymysql import converters
 
 from bot.errors import BadInput, CannotProve, TargetDown
-from bot.targets.base import Session, Writing
+from bot.targets.base import Replicas, Session, Writing
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_session import MysqlSession
 from bot.targets.mysql_work import Connection, settings
@@ -70,6 +70,10 @@ class MysqlTarget:
     def warnings(self) -> Sequence[tuple[str, Mapping[str, str | int]]]:
         """Rows that go, and the places beside them, cannot be written meanwhile."""
         return (("told.blocks-rows", {"target": self._name, "seconds": int(self._max_lock)}),)
+
+    def replicas(self) -> Replicas | None:
+        """See ``RecordTarget``: the server that is followed does not know how far others are."""
+        return None
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -19,9 +19,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.types.string import TextLoader
 
 from bot.errors import BadInput, CannotProve, TargetDown
-from bot.targets.base import Session, Writing
+from bot.targets.base import Replicas, Session, Writing
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_narrowing import PostgresqlNarrowing
+from bot.targets.postgresql_replicas import replicas
 from bot.targets.postgresql_work import PINNED, Connection
 from bot.targets.postgresql_writing import PostgresqlWriting
 from bot.targets.unreachable import opening
@@ -115,6 +116,11 @@ class PostgresqlTarget:
     def warnings(self) -> Sequence[tuple[str, Mapping[str, str | int]]]:
         """Rows that go, and tables with declared links, cannot be written meanwhile."""
         return (("told.blocks-rows", {"target": self._name, "seconds": int(self._max_lock)}),)
+
+    def replicas(self) -> Replicas | None:
+        """See ``RecordTarget``."""
+        with self._connection() as (connection, _), translated(self._name):
+            return replicas(connection.execute)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

@@ -109,6 +109,20 @@ class Tally:
 
 
 @dataclass(frozen=True)
+class Replicas:
+    """Servers that follow this one and are connected: how many, how many of them have yet to catch up.
+
+    ``seconds``: how far the last of the others is behind. ``grants``: the statements that would let our user
+    see it; then the rest says nothing.
+    """
+
+    count: int = 0
+    catching_up: int = 0
+    seconds: float = 0.0
+    grants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Holder:
     """Somebody else's open transaction that has written or locked rows, as far as the database tells.
 

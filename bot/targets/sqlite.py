@@ -17,7 +17,7 @@ from urllib.parse import quote as quote_url
 
 from bot.errors import BadInput, CannotProve, TargetDown
 from bot.model.backups import InvalidText
-from bot.targets.base import Session, Writing
+from bot.targets.base import Replicas, Session, Writing
 from bot.targets.sqlite_errors import past, translated
 from bot.targets.sqlite_narrowing import SqliteNarrowing
 from bot.targets.sqlite_writing import SqliteWriting
@@ -56,6 +56,10 @@ class SqliteTarget:
     def warnings(self) -> Sequence[tuple[str, Mapping[str, str | int]]]:
         """The lock keeps every writer out."""
         return (("told.blocks-writers", {"target": self._name, "seconds": int(self._max_lock)}),)
+
+    def replicas(self) -> Replicas | None:
+        """See ``RecordTarget``: nobody follows a file."""
+        return None
 
     @contextmanager
     def reading(self) -> Iterator[Session]:

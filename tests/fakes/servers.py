@@ -54,6 +54,22 @@ class PostgreSQL:
         """Throw everybody out and end."""
         self._call("pg_ctl", "-D", "data", "-w", "-t", "60", "-m", "fast", "stop")
 
+    @contextmanager
+    def standby(self) -> Iterator[str]:
+        """The URL of a server that follows this one."""
+        port = _free_port()
+        source = f"host=127.0.0.1 port={self.port} user=postgres"
+        self._call("pg_basebackup", "-D", "standby", "-d", source, "-R", "--no-sync", "-c", "fast")
+        options = (
+            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+            " -c max_connections=300 -c max_prepared_transactions=10 -c wal_receiver_status_interval=1s"
+        )
+        self._call("pg_ctl", "-D", "standby", "-l", "log2", "-w", "-t", "60", "-o", options, "start")
+        try:
+            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            self._call("pg_ctl", "-D", "standby", "-w", "-m", "immediate", "stop", check=False)
+
     def kill(self) -> None:
         """SIGKILL: what was not written is lost, connections just break."""
         pid = int((self.folder / "data/postmaster.pid").read_text().split()[0])

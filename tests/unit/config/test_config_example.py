@@ -53,9 +53,8 @@ def test_the_example_loads_for_the_bot_and_for_the_worker() -> None:
     secrets = {"CRM_S3_KEY_ID": "crm", "CRM_S3_SECRET": "s"}
     assert variables(EXAMPLE) == {"CRM_ADMIN_TOKEN", "CRM_DATABASE_URL", *secrets}
     assert load(EXAMPLE, None).targets["crm"].database.url == "${CRM_DATABASE_URL}"
-    assert load(EXAMPLE, {"CRM_DATABASE_URL": "sqlite:////srv/crm.db", **secrets}).backups.keep == timedelta(
-        days=30
-    )
+    resolved = load(EXAMPLE, {"CRM_DATABASE_URL": "postgresql://worker@/crm", **secrets})
+    assert resolved.backups.keep == timedelta(days=30)
     assert not variables(EXAMPLE) & set(BOT_VARIABLES)
 
 
