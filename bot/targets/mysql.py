@@ -90,7 +90,8 @@ class MysqlTarget:
         with self._connection() as connection:
             self._lock(connection)
             self._set(connection, settings(self._max_lock, self._wait))
-            self._run(connection, "START TRANSACTION READ WRITE")
+            # Not READ WRITE: whoever made reading the default is not overruled.
+            self._run(connection, "START TRANSACTION")
             yield MysqlWriting(connection, self._name, self._database, self._max_lock)
 
     @property
@@ -145,6 +146,8 @@ class MysqlTarget:
             cursor.execute(_ABOUT)
             version, database, read_only, frozen, host, port = map(str, cursor.fetchone())
             uid = self._uid(cursor)
+        # The server's own spelling: with lower_case_table_names = 1 another one means the same database.
+        self._database = database
         self._identity = {"kind": "mariadb", "server": uid or f"{host}:{port}", "database": database}
         found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", version)
         if found is None or "mariadb" not in version.lower():

@@ -125,7 +125,8 @@ class MariaDB:
     def url(self) -> str:
         return f"mysql://root@127.0.0.1:{self.port}/mysql"
 
-    def start(self) -> Self:
+    def start(self, *more: str) -> Self:
+        """``more``: options of the server."""
         options = [f"--datadir={self.folder}/data", f"--port={self.port}", "--bind-address=127.0.0.1"]
         options += [f"--socket={self.folder}/socket", "--max-connections=300", "--skip-log-bin"]
         # A server that starts takes away what it takes for the leftovers of another one in the same place.
@@ -134,7 +135,7 @@ class MariaDB:
         options += ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
         with (self.folder / "calls").open("ab") as log:
             self._server = subprocess.Popen(
-                ["mariadbd", "--no-defaults", *options],
+                ["mariadbd", "--no-defaults", *options, *more],
                 user=self._user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
