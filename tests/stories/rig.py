@@ -207,7 +207,7 @@ class Rig:
             ready = [one for one in self.room() if one.ts > since and {YES, NO} <= set(one.reactions)]
             return max(ready, key=lambda one: one.ts, default=None)
 
-        ballot = self.slack.wait_for(found, PATIENCE)
+        ballot = self.wait(found, "a ballot that is ready for votes")
         assert ballot is not None
         return ballot
 
@@ -227,10 +227,10 @@ class Rig:
         since = self.command(who, "/delete-records", f"crm customer {email} -- GDPR request 4711")
         return self.ballot(since)
 
-    def somebody(self) -> str:
-        """A customer who can be named exactly and has not been deleted yet."""
+    def somebody(self, *but: str) -> str:
+        """A customer who can be named exactly and has not been deleted yet; none of those named."""
         found = [row[1] for row in self.contents()["customers"] if "@" in str(row[1])]
-        return str(next(one for one in found if found.count(one) == 1 and " " not in one))
+        return str(next(one for one in found if found.count(one) == 1 and " " not in one and one not in but))
 
     def approve(self, ballot: Message, *who: str) -> None:
         for person in who or ("U0BOB", "U0CAROL"):
