@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from tests.real.systems import System
 
 _OWN = Path(__file__).with_name("own")
-#: Of Zabbix' log: when, by which process, and where in its memory.
-_PASSING = re.compile(r"^\s*\d+:\d+:[\d.]+ |zabbix_server \[\d+\]: |\[0x[0-9a-f]+\]|\(\+0x[0-9a-f]+\)")
-#: What polling and its own tasks complain of depends on the moment.
-_COMPLAINT = re.compile(r"dbconfig\.c|\[Z\d+\]|Unable to start")
+#: Of Zabbix' log: what polling and its own tasks complain of depends on the moment, and lines run together.
+_COMPLAINT = re.compile(r"<dbconfig\.c,\w+>|\[Z\d+\][^\n]*|Unable to start[^\n]*")
 _INVALID = re.compile(r"^(?:Record|Principal|The owner|Link in)\b.*(?:\n\t.*)*", re.MULTILINE)
 _STARTED = "[configuration syncer"
-_PATIENCE = 30
+#: What the process calls itself once it has read everything.
+_SYNCED = "configuration syncer [synced"
+_PATIENCE = 60
 
 
 @dataclass(frozen=True)
@@ -132,12 +132,8 @@ def _started(system: System, env: Mapping[str, str]) -> Said:
                 start_new_session=True,
             )
         deadline = time.monotonic() + _PATIENCE
-        while _STARTED not in (said := log.read_text(errors="replace")) and server.poll() is None:
-            if time.monotonic() > deadline:
-                break
+        while server.poll() is None and _SYNCED not in _titles(server.pid) and time.monotonic() < deadline:
             time.sleep(0.2)
-        # Once it has begun it reads for a while and does not say when it has ended.
-        time.sleep(4)
         said = log.read_text(errors="replace")
         # It would write for half a minute before it ended, into a copy that nobody wants.
         with suppress(ProcessLookupError):
@@ -145,7 +141,14 @@ def _started(system: System, env: Mapping[str, str]) -> Said:
         server.wait()
     if _STARTED not in said:
         raise RuntimeError(said[-2000:])
-    return Said(frozenset(_PASSING.sub("", line) for line in said.splitlines() if _COMPLAINT.search(line)))
+    return Said(frozenset(_COMPLAINT.findall(said)))
+
+
+def _titles(session: int) -> str:
+    """What the processes of a session call themselves."""
+    return subprocess.run(
+        ["ps", "-o", "args=", "-s", str(session)], check=False, stdout=subprocess.PIPE, text=True
+    ).stdout
 
 
 @contextmanager
