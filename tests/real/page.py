@@ -40,7 +40,8 @@ them tells, and does not:
   the table of all entities stayed. `block` on that link refuses such a deletion; nothing suggests it.
 - **Tryton**: every record of every model is validated as when it is saved (required, size, selection, domain), and each reference must lead to a record. It runs no
   workflow. Its complaints on SQLite, where it declares no key, are links that no name tells: `party_relation.from_`, and `line` and `tax` of the tables between
-  lines, categories and taxes. On PostgreSQL they are keys.
+  lines, categories and taxes. On PostgreSQL they are keys. The 13 from the beginning on PostgreSQL are years and
+  periods of accounts: to validate them it wants to lock their table, which our read-only look does not let it.
 - **Roundcube**: every account that is left, with identities, searches, groups and contacts through its own classes. Its complaints from the beginning are
   contacts in groups of other accounts, which the filling script made. Nobody logs in, and there is no mail server.
 - **Zabbix**: its server starts on a copy and reads its whole configuration; what it complains of from the beginning are rows that were filled at random. It tells that
