@@ -94,3 +94,11 @@ def test_the_bound_lies_where_marks_are_no_longer_kept_and_rows_are_taken_as_the
     found = key_set(KEY, "t", rows())
     assert (found.rows, found.marks) == (3 * MARKED, None)
     assert most < MARKED + 5
+
+
+def test_the_largest_set_with_marks_is_part_of_what_people_have_approved() -> None:
+    """With another number, plans that wait for their votes over an update would not be recognised."""
+    at_most = key_set(KEY, "t", ((n,) for n in range(20_000)))
+    one_more = key_set(KEY, "t", ((n,) for n in range(20_001)))
+    assert at_most.marks is not None
+    assert one_more.marks is None
