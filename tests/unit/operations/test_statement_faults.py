@@ -42,6 +42,7 @@ HOW: dict[str, Any] = {
 }
 #: Every statement with every fault when asked for (``make kill-matrix``), else each 17th, one fault after the other.
 EACH = 1 if os.environ.get("KILL_MATRIX") == "all" else 17
+pytestmark = pytest.mark.timeout(3600 if EACH == 1 else 180)
 #: COMMIT meets so many faults, before and after it is carried out.
 EXTRA = 8 if EACH == 1 else 2
 

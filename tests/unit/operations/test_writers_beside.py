@@ -44,6 +44,7 @@ TABLES = ("customers", "orders", "items", "visits", "notes")
 #: How often somebody is deleted: enough to see that it works, and many times with ``make kill-matrix``.
 RUNS = 200 if os.environ.get("KILL_MATRIX") == "all" else 6
 WRITERS = 2
+pytestmark = pytest.mark.timeout(3600 if RUNS > 100 else 180)
 Row = tuple[Any, ...]
 
 
