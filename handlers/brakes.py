@@ -1,4 +1,4 @@
-"""Cancel, stop, freeze, put back, go on: by command and by button."""
+"""Cancel, stop, freeze, put back, pause, go on: by command and by button."""
 
 from bot.errors import BadInput, Stale
 from handlers import parsing
@@ -62,6 +62,18 @@ def go_on_button(front: Front, call: Call) -> None:
     """*Go on* on the card."""
     number = _number(front, call)
     front.settle(call, lambda life, work, actor, now: life.go_on(work, number, actor, now))
+
+
+def pause_command(front: Front, call: Call) -> None:
+    """``/countersign pause 42``."""
+    number = parsing.number(call.text)
+    front.settle(call, lambda life, work, actor, now: life.pause(work, number, actor, now))
+
+
+def pause_button(front: Front, call: Call) -> None:
+    """*Pause* on the card."""
+    number = _number(front, call)
+    front.settle(call, lambda life, work, actor, now: life.pause(work, number, actor, now))
 
 
 def _number(front: Front, call: Call, kinds: tuple[str, ...] = ("card",)) -> int:

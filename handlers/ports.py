@@ -78,6 +78,9 @@ class LifecyclePort(Protocol):
     def go_on(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
         """Go on removing what a purge that stands still has left."""
 
+    def pause(self, work: Any, number: int, actor: Actor, now: datetime) -> Answer:
+        """Let what goes part by part stand still after the part that is under way."""
+
     def tick(
         self, work: Any, request_id: int, place: int, actor: Actor, now: datetime, *, done: bool
     ) -> Answer:

@@ -2,7 +2,17 @@
 
 from datetime import datetime
 
-from bot.approvals import brakes, copies, filing, going_on, intents, putting_back, reactions, voting
+from bot.approvals import (
+    brakes,
+    copies,
+    filing,
+    going_on,
+    intents,
+    pausing,
+    putting_back,
+    reactions,
+    voting,
+)
 from bot.approvals.ground import Ground
 from bot.model.doors import Answer, Wish
 from bot.model.people import Actor
@@ -80,6 +90,10 @@ class Lifecycle:
     def go_on(self, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
         """Go on removing what a purge that stands still has left."""
         return going_on.go_on(self._ground, work, number, actor, now)
+
+    def pause(self, work: Work, number: int, actor: Actor, now: datetime) -> Answer:
+        """Let what goes part by part stand still after the part that is under way."""
+        return pausing.pause(self._ground, work, number, actor, now)
 
     def tick(
         self, work: Work, request_id: int, place: int, actor: Actor, now: datetime, *, done: bool

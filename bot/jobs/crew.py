@@ -272,7 +272,7 @@ class Crew:
 
     def _halted(self, ours: Job, halted: Halted) -> None:
         """Stopped or frozen: the brake has already moved the request, unless the freeze came in between."""
-        if halted.key == "job.expired":
+        if halted.key in ("job.expired", "job.paused"):
             self._failed(ours, halted)
             return
         job = self._still(ours)

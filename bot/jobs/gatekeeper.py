@@ -10,6 +10,7 @@ from bot.approvals.states import move_job
 from bot.errors import Halted, Stale, TakenOver
 from bot.model.jobs import Job, JobKind, JobState, StepState
 from bot.model.requests import DESTRUCTIVE, Request
+from bot.model.segments import PAUSED, progress
 from bot.store.unit_of_work import Store, Work
 
 #: How long a job may run on a permit that would have let it start no longer.
@@ -79,6 +80,14 @@ class Gatekeeper:
         # end of its window, but not for ever.
         if permit is None or max(permit.expires_at, _day_of(job)) <= self._clock():
             raise Halted("job.expired")
+
+    def pass_on(self) -> None:
+        """A safe point between two parts; raises as ``check``, and ``Halted`` when somebody wants a pause."""
+        self.check()
+        with self._store.read() as work:
+            facts = self._ours(work.jobs.get(self._job.id)).facts
+        if facts.get(PAUSED) and progress(facts).part_way:
+            raise Halted("job.paused", user=str(facts[PAUSED]))
 
     def _may_be_halted(self, request: Request | None) -> bool:
         """What brings something back goes on while a target is frozen."""

@@ -8,6 +8,8 @@ from bot.model.jobs import Job, JobState
 
 _COUNTED = ("rows", "nullified", "reassigned")
 _DONE, _OF, _BEFORE = "segments_done", "segments", "rows_before"
+#: Who wants it to stand still before its next segment.
+PAUSED = "paused"
 #: A job that does nothing any more, or not yet; one that was turned away has what it took over from another.
 _STILL = (JobState.HELD, JobState.TURNED_AWAY, JobState.QUEUED)
 
@@ -34,6 +36,11 @@ def progress(facts: Mapping[str, Any]) -> Progress:
     return Progress(int(facts.get(_DONE, 0)), int(facts.get(_OF, 0)), sum(map(int, rows.values())), before)
 
 
+def may_pause(facts: Mapping[str, Any], parts: int) -> bool:
+    """Whether another one of so many parts comes after the one that is under way."""
+    return progress(facts).done < parts - 1
+
+
 def stands_between(job: Job) -> bool:
     """Whether it stands still between two segments, and what is done and what is not is known."""
     return job.state in _STILL and progress(job.facts).part_way and job.transaction is None
@@ -41,7 +48,7 @@ def stands_between(job: Job) -> bool:
 
 def taken_over(facts: Mapping[str, Any]) -> dict[str, Any]:
     """What the facts of the next job begin with; time and pace are its own."""
-    kept = {name: value for name, value in facts.items() if name not in ("halted", "head", "sha256")}
+    kept = {name: value for name, value in facts.items() if name not in ("halted", "head", "sha256", PAUSED)}
     return {**kept, _BEFORE: progress(facts).rows}
 
 

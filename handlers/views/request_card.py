@@ -3,7 +3,7 @@
 from bot.model.doors import RequestView
 from bot.model.jobs import JobKind, JobState
 from bot.model.requests import CLOSED, Operation, State
-from bot.model.segments import stands_between
+from bot.model.segments import PAUSED, may_pause, stands_between
 from bot.texts import say
 from handlers.views import copies, hours, progress, slots
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
@@ -289,6 +289,8 @@ def _notices(view: RequestView, language: str) -> str | None:
         lines.append(say(f"card.no-worker{approved}", language))
     lines += _in_the_way(view, language)
     called_for = view.frozen is not None or request.state in (State.FAILED, State.HELD)
+    if view.job is not None and view.job.facts.get(PAUSED) and request.state is State.RUNNING:
+        lines.append(say("card.pausing", language, user=user(str(view.job.facts[PAUSED]))))
     if view.support and called_for:
         lines.append(say("card.support", language, support=safe(view.support, 300)))
     return "\n".join(lines) or None
@@ -308,6 +310,8 @@ def _buttons(view: RequestView, language: str) -> list[Block]:
     for action, states, style in (("cancel", _CANCELLABLE, None), ("stop", _STOPPABLE, "danger")):
         if request.state in states and not (action == "stop" and _past_return(view)):
             made.append(_asking(action, view, language, style))
+    if _may_pause(view):
+        made.append(_asking("pause", view, language))
     if may_be_put_back(view):
         made.append(put_back_button(view, language))
     if may_go_on(view):
@@ -319,6 +323,14 @@ def _past_return(view: RequestView) -> bool:
     """Whether the change is being committed, or is: a *Stop* would promise what it cannot do."""
     committed = (JobState.COMMITTING, JobState.COMMITTED)
     return view.request.state is State.RUNNING and view.job is not None and view.job.state in committed
+
+
+def _may_pause(view: RequestView) -> bool:
+    """Whether more than one part is left, and nobody has asked for it already."""
+    job, revision = view.job, view.revision
+    if view.request.state is not State.RUNNING or job is None or revision is None or job.facts.get(PAUSED):
+        return False
+    return may_pause(job.facts, len(revision.plan.get("segments") or ()))
 
 
 def may_go_on(view: RequestView) -> bool:

@@ -52,6 +52,9 @@ class RecordingGate:
     def progress(self, done: int, total: int) -> None:
         assert 0 <= done <= total
 
+    def pass_on(self) -> None:
+        self.check()
+
     def check(self) -> None:
         self.events.append("check")
         self._meet("check")

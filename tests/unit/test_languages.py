@@ -16,9 +16,9 @@ OTHERS = [language for language in languages() if language != DEFAULT_LANGUAGE]
 #: What one Slack field takes; a text that becomes such a field is found by its key.
 LIMITS = {
     r"form-[a-z-]+\.(title|submit)|form\.close": 24,
-    r"card\.(put-back|go-on|stop|cancel)\.(confirm|deny)": 30,
+    r"card\.(put-back|go-on|pause|stop|cancel)\.(confirm|deny)": 30,
     r"card\.button\.|ballot\.(approve|deny|withdraw)|slack\.button\.|receipt\.restore": 75,
-    r"card\.(put-back|go-on|stop|cancel)\.title": 100,
+    r"card\.(put-back|go-on|pause|stop|cancel)\.title": 100,
     r"form\.": 150,
 }
 #: Rows of words in the Latin alphabet that are said as they are in every language: commands and their answers.

@@ -196,6 +196,18 @@ def half_removed(doorway: Doorway) -> Scene:
     return scene
 
 
+def in_parts(doorway: Doorway) -> Scene:
+    scene = approved(doorway)
+    with doorway.house.store.transact() as work:
+        work.connection.exec_driver_sql(
+            'UPDATE revisions SET plan = json_set(plan, \'$.segments\', json(\'[[1, "a"], [1, "b"], [1, "c"]]\'))'
+        )
+        work.jobs.add("parts", scene.request, 1, "crm", JobKind.RUN)
+        work.jobs.save("parts", JobState.QUEUED, state=JobState.RUNNING)
+        work.requests.save(scene.request, State.APPROVED, state=State.RUNNING)
+    return scene
+
+
 def backed_up(doorway: Doorway) -> Scene:
     scene = approved(doorway)
     house = doorway.house
@@ -351,6 +363,7 @@ WAYS: dict[str, Way] = {
     "word unfreeze": Way(frozen, word("unfreeze", f"crm {WHY}"), "U0ALICE"),
     "word put-back": Way(aside, word("put-back", "1"), "U0DAN"),
     "word go-on": Way(half_removed, word("go-on", "1"), "U0ALICE"),
+    "word pause": Way(in_parts, word("pause", "1"), "U0DAN", open_to=ANY_ROLE),
     "word teardown": Way(nothing, word("teardown", f"crm {WHY}"), "U0ALICE"),
     "word restore": Way(backed_up, word("restore", f"#1 {WHY}"), "U0ALICE"),
     "word undo": Way(brought_back, word("undo", f"1 {WHY}"), "U0ALICE"),
@@ -363,6 +376,7 @@ WAYS: dict[str, Way] = {
     "click stop": Way(approved, click("stop", "card"), "U0DAN", open_to=ANY_ROLE),
     "click put-back": Way(aside, click("put-back", "card"), "U0DAN"),
     "click go-on": Way(half_removed, click("go-on", "card"), "U0ALICE"),
+    "click pause": Way(in_parts, click("pause", "card"), "U0DAN", open_to=ANY_ROLE),
     "click restore-skip": Way(stuck, click("restore-skip", "card", "{0.token}"), "U0ALICE"),
     "click restore-overwrite": Way(stuck, click("restore-overwrite", "card", "{0.token}"), "U0ALICE"),
     "click try-again": Way(asked_in_vain, click("try-again", "card", "{0.token}"), "U0ALICE", shows=True),

@@ -284,3 +284,103 @@ def test_its_pace_begins_anew(works: Works) -> None:
     assert customers(works) == [4]
     # The two rows of the second part, and not also the three of the job before.
     assert sum(rests) == 2
+
+
+# pause
+
+
+def pause(works: Works, user: str = "U0DAN") -> None:
+    house = works.house
+    with house.store.transact() as work:
+        house.lifecycle.pause(work, 1, house.actor(user), house.now)
+
+
+@pytest.mark.parametrize("part", [1, 2])
+def test_a_pause_stands_still_after_the_part_under_way_and_goes_on_where_it_stood(
+    works: Works, part: int
+) -> None:
+    request_id, job = works.running(values=THREE)
+    works.crew(act=at_segment(part, "step.copy", lambda: pause(works))).run(job, plainly)
+    assert works.house.state(request_id) is State.HELD
+    assert works.house.job(job).facts["segments_done"] == part
+    notes = works.house.notes(request_id)
+    assert notes.index("note.pause-asked") < notes.index("job.paused")
+    assert {"go-on", "stop"} <= buttons(works, request_id)
+    assert "pause" not in buttons(works, request_id)
+    go_on(works)
+    (rest,) = due(works)
+    works.crew().run(rest, plainly)
+    assert works.house.state(request_id) is State.SUCCEEDED, "a pause does not go over to the next job"
+    assert customers(works) == [4]
+    assert works.house.job(rest).facts["rows"] == ROWS
+
+
+def test_a_pause_ends_a_wait_for_the_pace(works: Works) -> None:
+    limited(works, pace=1)
+    request_id, job = works.running(values=THREE)
+    rests: list[float] = []
+
+    def rest(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) == 2:
+            pause(works)
+
+    replace(works.crew(), rest=rest).run(job, plainly)
+    assert works.house.state(request_id) is State.HELD
+    assert len(rests) == 2
+
+
+def test_a_pause_survives_a_crash(works: Works) -> None:
+    request_id, job = works.running(values=THREE)
+    with pytest.raises(Killed):
+        works.crew(DyingCrew, at_segment(1, "step.commit", lambda: pause(works))).run(job, plainly)
+    works.crew().run(job, plainly)
+    assert works.house.state(request_id) is State.HELD
+    assert works.house.job(job).facts["segments_done"] == 1
+
+
+def pausing_is_refused(works: Works, key: str, user: str = "U0DAN") -> None:
+    with pytest.raises(CountersignError) as caught:
+        pause(works, user)
+    assert caught.value.key == key
+
+
+def test_only_what_runs_in_parts_and_has_one_left_is_paused_and_only_once(works: Works) -> None:
+    request_id, job = works.running(values=THREE)
+    asked: list[str] = []
+
+    def look(name: str) -> None:
+        if name != "step.copy":
+            return
+        asked.append(name)
+        if len(asked) == 1:
+            assert "pause" in buttons(works, request_id)
+            pausing_is_refused(works, "brake.no-role", "U0FRANK")
+        if len(asked) == 3:
+            assert "pause" not in buttons(works, request_id)
+            pausing_is_refused(works, "pause.last-part")
+
+    works.crew(act=look).run(job, plainly)
+    assert works.house.state(request_id) is State.SUCCEEDED
+    assert len(asked) == 3
+    pausing_is_refused(works, "pause.not-running")
+
+
+def test_a_second_pause_is_told_of_the_first(works: Works) -> None:
+    request_id, job = works.running(values=THREE)
+
+    def twice() -> None:
+        pause(works)
+        pausing_is_refused(works, "pause.already")
+
+    works.crew(act=at_segment(1, "step.copy", twice)).run(job, plainly)
+    assert works.house.state(request_id) is State.HELD
+    pausing_is_refused(works, "pause.not-running")
+
+
+def test_what_goes_in_one_piece_is_not_paused(works: Works) -> None:
+    _, job = works.running(values=THREE[:1])
+    works.crew(act=at_segment(1, "step.copy", lambda: pausing_is_refused(works, "pause.one-piece"))).run(
+        job, plainly
+    )
+    assert customers(works) != [4]
