@@ -21,7 +21,7 @@ from bot.model.requests import Operation, State
 from bot.sandbox import samples
 from bot.texts import catalogue
 from handlers import listings, overview, replies
-from handlers.parsing import Deletion
+from handlers.parsing import Deletion, Undo
 from handlers.restoring import Restore
 from handlers.views import ballot, forms, home, plan, plan_file, proof_forms, receipt, request_card
 from handlers.views.blocks import Rendered, message, section
@@ -335,6 +335,7 @@ def _forms(config: Config, language: str) -> Iterator[Exhibit]:
         "restore, nothing kept": forms.restore(empty, "C0DELETIONS", language),
         "teardown": forms.teardown(config, "crm", "replaced", "C0DELETIONS", language),
         "unfreeze": forms.unfreeze(config, "crm", "", "C0DELETIONS", language),
+        "undo": forms.undo(config, Undo(number=43), "C0DELETIONS", language),
         "deny": forms.deny(7, "C0DELETIONS", language),
         "code": proof_forms.ask(samples.view(), False, "C0DELETIONS", language),
         "code, highest tier": proof_forms.ask(samples.view(), True, "C0DELETIONS", language),
