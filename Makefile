@@ -8,6 +8,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= python3.13 python3.12 python3.11 python3 python3.14
 ARGS ?=
+# Tests wait for processes and servers of their own for about a third of the time: one more than there are cores.
+WORKERS ?= $(shell $(PY) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) + 1))' 2>/dev/null || echo 2)
 
 # Another environment's settings must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
@@ -30,7 +32,7 @@ sandbox: $(VENV)/ready ## A Slack of its own in your browser, to try everything 
 
 .PHONY: test
 test: $(VENV)/ready-dev ## Set up what the tests need and run all of them
-	@$(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	@$(PY) -m pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 .PHONY: kill-matrix
 kill-matrix: $(VENV)/ready-dev ## Kill at every moment on every pair of databases (docs/kill-matrix.md; some 20 minutes)
