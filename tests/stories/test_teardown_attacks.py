@@ -70,7 +70,7 @@ def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_p
         assert rig.wait_state(1, "succeeded", "failed") == "succeeded", thread(rig, ballot)
         assert not [one for one in rig.crm.parent.rglob("*") if one.is_file()]
         since = rig.command("U0ALICE", "/countersign", "go-on 1")
-        assert "no removal that stands still" in rig.told("U0ALICE", since)
+        assert "nothing that stands still" in rig.told("U0ALICE", since)
 
 
 def test_what_is_immutable_is_refused_or_stops_the_job_and_the_page_answers_again(tmp_path: Path) -> None:
