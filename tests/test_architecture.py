@@ -222,5 +222,11 @@ def test_the_readme_names_only_targets_that_make_has() -> None:
     assert {"sandbox", "test", "check"} <= told <= made
 
 
+def test_every_suite_has_a_name_of_its_own() -> None:
+    """Of two files with one name, pytest runs one and cannot collect the other, which the others' dots hide."""
+    suites = [path.name for path in TESTS if path.name.startswith("test_")]
+    assert sorted({one for one in suites if suites.count(one) > 1}) == []
+
+
 def _names(node: ast.ImportFrom) -> set[str]:
     return {alias.name for alias in node.names}
