@@ -4,7 +4,6 @@ It lies in a file of the worker's own until the backup is sealed, and then insid
 ``builtin.export``: one key, one reference and one end for both.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -13,28 +12,11 @@ from typing import Any
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets.builtin import Call
-from bot.targets.ports import Sink, Source, Told, Writer
-from bot.targets.streams import chunks
+from bot.targets.ports import Sink, Source, Told
+from bot.targets.streams import Counting, chunks
 
 STREAM = "builtin.export"
 _COPY = 1024 * 1024
-
-
-class _Counting:
-    """Writes through, and remembers how much and what."""
-
-    def __init__(self, out: Writer) -> None:
-        self.size = 0
-        self.digest = hashlib.sha256()
-        self._out = out
-
-    def write(self, data: bytes, /) -> None:
-        self._out.write(data)
-        self.size += len(data)
-        self.digest.update(data)
-
-    def facts(self) -> Mapping[str, Any]:
-        return {"size": self.size, "sha256": self.digest.hexdigest()}
 
 
 class KeptExport:
@@ -60,7 +42,7 @@ class KeptExport:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             with os.fdopen(os.open(self._file(operation), flags, 0o600), "wb") as file:
-                counting = _Counting(file)
+                counting = Counting(file)
                 self._call.run(operation, counting)
                 file.flush()
                 os.fsync(file.fileno())
@@ -72,7 +54,7 @@ class KeptExport:
         """See ``Export``."""
         try:
             with sink.blob(STREAM) as out:
-                counting = _Counting(out)
+                counting = Counting(out)
                 for data in self._read(operation):
                     counting.write(data)
         except OSError:
@@ -81,7 +63,7 @@ class KeptExport:
 
     def rehearse(self, source: Source, known: Mapping[str, Any]) -> None:
         """See ``Export``."""
-        counting = _Counting(_Nowhere())
+        counting = Counting(_Nowhere())
         with source.blob(STREAM) as stream:
             for data in chunks(stream):
                 counting.write(data)
@@ -101,7 +83,7 @@ class KeptExport:
         return self._folder / f"{operation}.export"
 
     @staticmethod
-    def _require(counting: _Counting, known: Mapping[str, Any]) -> None:
+    def _require(counting: Counting, known: Mapping[str, Any]) -> None:
         if counting.facts() != dict(known):
             raise CannotProve("builtin.export-lost")
 

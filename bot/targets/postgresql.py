@@ -23,7 +23,8 @@ from bot.targets.base import Replicas, Session, Writing
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_narrowing import PostgresqlNarrowing
 from bot.targets.postgresql_replicas import replicas
-from bot.targets.postgresql_work import PINNED, Connection
+from bot.targets.postgresql_sql import WHICH_SERVER
+from bot.targets.postgresql_work import PINNED, Connection, setting
 from bot.targets.postgresql_writing import PostgresqlWriting
 from bot.targets.unreachable import opening
 
@@ -41,15 +42,14 @@ _OPTIONS = frozenset(
     | {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
     | {"gssencmode", "krbsrvname", "target_session_attrs"}
 )
-_ABOUT = """
-SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-            THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END,
+_ABOUT = f"""
+SELECT {WHICH_SERVER},
        pg_catalog.current_database(), d.oid, pg_catalog.pg_is_in_recovery(),
        pg_catalog.current_setting('default_transaction_read_only'),
        pg_catalog.pg_encoding_to_char(d.encoding), pg_catalog.current_setting('track_counts'),
        pg_catalog.current_setting('search_path')
   FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
-"""
+"""  # noqa: S608 - constants
 
 
 def _texts() -> AdaptersMap:
@@ -202,13 +202,8 @@ class PostgresqlTarget:
         self._settings(connection, dict.fromkeys(names, longest))
 
     def _settings(self, connection: Connection, settings: Mapping[str, str]) -> None:
-        calls = [
-            f"pg_catalog.set_config(${place}, ${place + 1}, false)"
-            for place in range(1, 2 * len(settings), 2)
-        ]
-        values = [part for pair in settings.items() for part in pair]
         with translated(self._name):
-            connection.execute(f"SELECT {', '.join(calls)}", values)
+            connection.execute(*setting(settings))
 
     def _set(self, connection: Connection, statements: Sequence[str]) -> None:
         with translated(self._name):

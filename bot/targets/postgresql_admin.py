@@ -6,7 +6,7 @@ that he is connected to.
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -15,7 +15,8 @@ from psycopg.conninfo import make_conninfo
 from bot.errors import CannotProve, Stale, TargetDown
 from bot.targets.postgresql import parts_of
 from bot.targets.postgresql_errors import translated
-from bot.targets.postgresql_work import PINNED
+from bot.targets.postgresql_sql import WHICH_SERVER, quote
+from bot.targets.postgresql_work import PINNED, setting
 from bot.targets.system import User
 from bot.targets.unreachable import opening
 
@@ -27,33 +28,16 @@ _ENDING = 10.0
 _AGAIN = 0.1
 #: No time limit: a whole database takes as long as it takes. Locks are still bounded.
 _PATIENT = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0", "lock_timeout": "10000"}
-_PINNED = {**PINNED, **_PATIENT}
-_SETTINGS = "SELECT " + ", ".join(
-    f"pg_catalog.set_config(${place}, ${place + 1}, false)" for place in range(1, 2 * len(_PINNED), 2)
-)
 _LONGEST_NAME = 63
-_WHICH = """
-SELECT CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-            THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END, oid::bigint
+_WHICH = f"""
+SELECT {WHICH_SERVER}, oid::bigint
   FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
-"""
+"""  # noqa: S608 - constants
 _SESSIONS = """
 SELECT pid, coalesce(usename, '-') FROM pg_catalog.pg_stat_activity
  WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid()
    AND coalesce(backend_type, 'client backend') IN ('client backend', 'walsender') ORDER BY pid
 """
-_IN_USE = "55006"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def literal(text: str) -> str:
-    """A text as SQL writes it, whatever the server's settings for backslashes are."""
-    doubled = text.replace("\\", "\\\\").replace("'", "''")
-    return f" E'{doubled}'"
 
 
 def beside(database: str, suffix: str) -> str:
@@ -87,7 +71,7 @@ class Administration:
                 application_name="countersign",
             )
         with closing(connection), translated(self.target):
-            connection.execute(_SETTINGS, [part for pair in _PINNED.items() for part in pair])
+            connection.execute(*setting({**PINNED, **_PATIENT}))
             yield connection
 
     def address(self, database: str) -> tuple[str, Mapping[str, str]]:
@@ -95,7 +79,7 @@ class Administration:
 
         A password is in the environment, because everybody on the machine may read arguments.
         """
-        hidden = {"password": "PGPASSWORD", "sslpassword": ""}
+        hidden = {"password", "sslpassword"}
         plain = {name: value for name, value in self._parts.items() if name not in hidden}
         password = self._parts.get("password")
         return make_conninfo(**{**plain, "dbname": database}), {
@@ -139,7 +123,7 @@ class Administration:
             while True:
                 self._end(connection, database)
                 try:
-                    connection.execute(f"ALTER DATABASE {quoted(database)} RENAME TO {quoted(into)}".encode())
+                    connection.execute(f"ALTER DATABASE {quote(database)} RENAME TO {quote(into)}".encode())
                     return
                 except psycopg.errors.ObjectInUse:
                     self._give_up(connection, database, until)
@@ -152,7 +136,7 @@ class Administration:
         """
         with self.connected() as connection:
             try:
-                connection.execute(f"DROP DATABASE IF EXISTS {quoted(database)}".encode())
+                connection.execute(f"DROP DATABASE IF EXISTS {quote(database)}".encode())
             except psycopg.errors.ObjectInUse:
                 self._give_up(connection, database, 0)
 
@@ -160,7 +144,7 @@ class Administration:
         """Whether the server lets anybody connect to it, us included."""
         with self.connected() as connection:
             value = "true" if opened else "false"
-            connection.execute(f"ALTER DATABASE {quoted(database)} ALLOW_CONNECTIONS {value}".encode())
+            connection.execute(f"ALTER DATABASE {quote(database)} ALLOW_CONNECTIONS {value}".encode())
 
     def run(self, *statements: str) -> None:
         """Statements of the server, one by one."""
@@ -170,7 +154,9 @@ class Administration:
 
     def _end(self, connection: Connection, database: str) -> None:
         for pid, _ in connection.execute(_SESSIONS, (database,)).fetchall():
-            connection.execute("SELECT pg_catalog.pg_terminate_backend($1)", (pid,))
+            # Only a superuser ends a superuser's: it is still there afterwards, and told by its number.
+            with suppress(psycopg.errors.InsufficientPrivilege):
+                connection.execute("SELECT pg_catalog.pg_terminate_backend($1)", (pid,))
 
     def _give_up(self, connection: Connection, database: str, until: float) -> None:
         if time.monotonic() < until:
@@ -234,9 +220,9 @@ def _rights(connection: Connection, database: str) -> Sequence[tuple[bool, str]]
     if may_all:
         return ()
     return (
-        (not owns, f"GRANT {quoted(owner)} TO {quoted(me)}"),
-        (not may_create, f"ALTER ROLE {quoted(me)} CREATEDB"),
-        (not may_end, f"GRANT pg_signal_backend TO {quoted(me)}"),
+        (not owns, f"GRANT {quote(owner)} TO {quote(me)}"),
+        (not may_create, f"ALTER ROLE {quote(me)} CREATEDB"),
+        (not may_end, f"GRANT pg_signal_backend TO {quote(me)}"),
     )
 
 

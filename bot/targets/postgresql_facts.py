@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from bot.errors import NotOurs
 from bot.targets import postgresql_questions as queries
-from bot.targets.postgresql_admin import Connection, literal, quoted
+from bot.targets.postgresql_admin import Connection
+from bot.targets.postgresql_sql import constant, quote
 
 #: Beginning of the settings in which we note something at a database.
 OURS = "countersign."
@@ -139,43 +140,43 @@ def making(known: DatabaseFacts, database: str) -> str:
     """The statement that makes an empty database like the one that was."""
     made = known.made
     parts = [
-        f"CREATE DATABASE {quoted(database)} OWNER {quoted(made['owner'])} TEMPLATE template0",
-        f"ENCODING{literal(made['encoding'])} LC_COLLATE{literal(made['datcollate'])}",
-        f"LC_CTYPE{literal(made['datctype'])}",
+        f"CREATE DATABASE {quote(database)} OWNER {quote(made['owner'])} TEMPLATE template0",
+        f"ENCODING{constant(made['encoding'])} LC_COLLATE{constant(made['datcollate'])}",
+        f"LC_CTYPE{constant(made['datctype'])}",
     ]
     locale = made.get("datlocale") or made.get("daticulocale")
     if made.get("datlocprovider") == "i" and locale:
-        parts.append(f"LOCALE_PROVIDER icu ICU_LOCALE{literal(locale)}")
+        parts.append(f"LOCALE_PROVIDER icu ICU_LOCALE{constant(locale)}")
     if made.get("datlocprovider") == "b" and locale:
-        parts.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE{literal(locale)}")
+        parts.append(f"LOCALE_PROVIDER builtin BUILTIN_LOCALE{constant(locale)}")
     return " ".join(parts)
 
 
 def dressing(known: DatabaseFacts, database: str) -> Sequence[str]:
     """The statements that give it what a dump of its content does not hold: settings, grants, a comment."""
-    name = quoted(database)
+    name = quote(database)
     found = [f"ALTER DATABASE {name} CONNECTION LIMIT {int(known.made['datconnlimit'])}"]
     for role, setting in known.settings:
         variable, _, value = setting.partition("=")
-        written = value if variable in _RAW_SETTINGS else literal(value)
-        where = f"ALTER ROLE {quoted(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
+        written = value if variable in _RAW_SETTINGS else constant(value)
+        where = f"ALTER ROLE {quote(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
         found.append(f"{where} SET {_variable(variable)} TO {written}")
     if known.grants is not None:
         found += [
-            f"REVOKE ALL ON DATABASE {name} FROM {who}" for who in ("PUBLIC", quoted(known.made["owner"]))
+            f"REVOKE ALL ON DATABASE {name} FROM {who}" for who in ("PUBLIC", quote(known.made["owner"]))
         ]
         found += [
-            f"GRANT {what} ON DATABASE {name} TO {quoted(who) if who else 'PUBLIC'}"
+            f"GRANT {what} ON DATABASE {name} TO {quote(who) if who else 'PUBLIC'}"
             + (" WITH GRANT OPTION" if may else "")
             for who, what, may in known.grants
         ]
     if known.comment is not None:
-        found.append(f"COMMENT ON DATABASE {name} IS{literal(known.comment)}")
+        found.append(f"COMMENT ON DATABASE {name} IS{constant(known.comment)}")
     return found
 
 
 def _variable(name: str) -> str:
-    return ".".join(map(quoted, name.split(".")))
+    return ".".join(map(quote, name.split(".")))
 
 
 def _sum(connection: Connection, relation: str, seeds: tuple[int, int]) -> tuple[int, str]:

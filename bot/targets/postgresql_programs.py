@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from bot.errors import CannotProve, TargetDown
+from bot.targets.pipes import finish
 from bot.targets.ports import Reader, Writer
 
 _COPY = 1024 * 1024
@@ -97,17 +98,8 @@ def _run(
             process.kill()
             raise
         finally:
-            _end(process)
+            finish(process)
         _judge(command[0], process.returncode, complaints.fileno(), database)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Leave no process and no pipe behind."""
-    for pipe in (process.stdout, process.stdin):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
-    process.wait()
 
 
 def _judge(program: str, code: int, complaints: int, database: str) -> None:

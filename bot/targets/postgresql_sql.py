@@ -23,9 +23,19 @@ _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _SIZES = {"int2": 15, "int4": 31, "int8": 63}
 
 
+#: The cluster's own number, where our user may know it; else NULL.
+WHICH_SERVER = """CASE WHEN pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
+            THEN (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) END"""
+
+
+def constant(text: str) -> str:
+    """A string constant, whatever the server thinks of backslashes, with a space before it."""
+    return " E'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
 def literal(text: str) -> str:
-    """A text constant, whatever the server thinks of backslashes."""
-    return "E'" + text.replace("\\", "\\\\").replace("'", "''") + "'::pg_catalog.text"
+    """A text constant."""
+    return constant(text).lstrip() + "::pg_catalog.text"
 
 
 def quote(name: str) -> str:

@@ -25,17 +25,17 @@ from bot.targets.postgresql_admin import (
     Connection,
     beside,
     place_of,
-    quoted,
     require_free_to_move,
     require_unshared,
 )
-from bot.targets.postgresql_facts import OURS, DatabaseFacts, count, dressing, facts, making
-from bot.targets.streams import chunks
+from bot.targets.postgresql_facts import DatabaseFacts, count, dressing, facts, making
+from bot.targets.postgresql_sql import quote
+from bot.targets.streams import Counting, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 #: At the database that is set aside: the number of the copy that we brought out in its place.
-_COPY_OUT = f"{OURS}copy"
+_COPY_OUT = '"countersign"."copy"'
 
 
 class PostgresqlHolding:
@@ -117,7 +117,7 @@ class PostgresqlHolding:
             assert row is not None
             adding: Future[DatabaseFacts] = beside_us.submit(facts, connection, seeds)
             with sink.blob(f"{self._name}.pgdump") as out:
-                hashing = _Hashing(out.write)
+                hashing = Counting(out)
                 programs.dump(address, hidden, str(row[0]), hashing, self._database)
             known = replace(adding.result(), sha256=hashing.digest.hexdigest())
         with sink.blob(f"{self._name}.database.json") as out:
@@ -155,7 +155,7 @@ class PostgresqlHolding:
         if now in ("both", "gone"):
             raise CannotProve(f"files.is-{now}", path=self._place)
         aside = self._aside(operation)
-        self._admin.run(f"ALTER DATABASE {quoted(aside)} RESET {_setting()}")
+        self._admin.run(f"ALTER DATABASE {quote(aside)} RESET {_COPY_OUT}")
         self._admin.open_for_all(aside, opened=True)
         self._admin.rename(aside, self._database)
 
@@ -227,7 +227,7 @@ class PostgresqlHolding:
             self.require_room()
             self.prepare(operation, source)
             number = self._admin.numbers(ready)[ready]
-            self._admin.run(f"ALTER DATABASE {quoted(aside)} SET {_setting()} TO '{number}'")
+            self._admin.run(f"ALTER DATABASE {quote(aside)} SET {_COPY_OUT} TO '{number}'")
         self.appear(operation)
 
     def withdraw(self, operation: str) -> None:
@@ -244,7 +244,7 @@ class PostgresqlHolding:
             self._admin.rename(self._database, used)
         self._drop(self._beside(operation, "_used"))
         self._drop(self._beside(operation, "_new"))
-        self._admin.run(f"ALTER DATABASE {quoted(aside)} RESET {_setting()}")
+        self._admin.run(f"ALTER DATABASE {quote(aside)} RESET {_COPY_OUT}")
 
     @property
     def _place(self) -> str:
@@ -333,21 +333,8 @@ class PostgresqlHolding:
     def _copy_out(self, aside: str) -> int | None:
         """The number of the copy that we brought out; None without any."""
         with self._admin.connected() as connection:
-            row = connection.execute(_MARK, (aside, f"{_COPY_OUT}=")).fetchone()
+            row = connection.execute(_MARK, (aside, _COPY_OUT.replace('"', "") + "=")).fetchone()
         return int(row[0]) if row else None
-
-
-class _Hashing:
-    """A writer that adds up what passes."""
-
-    def __init__(self, write: Callable[[bytes], object]) -> None:
-        self.digest = hashlib.sha256()
-        self._write = write
-
-    def write(self, data: bytes, /) -> object:
-        """See ``Writer``."""
-        self.digest.update(data)
-        return self._write(data)
 
 
 class _Reading:
@@ -362,10 +349,6 @@ class _Reading:
         data = self._read(size)
         self.digest.update(data)
         return data
-
-
-def _setting() -> str:
-    return '"countersign"."copy"'
 
 
 #: The second: tables of ours are in it, in any schema.

@@ -42,6 +42,14 @@ PINNED: Mapping[str, str] = {
 _BATCH = 2000
 
 
+def setting(settings: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The statement that sets these for a session, and its values."""
+    calls = [
+        f"pg_catalog.set_config(${place}, ${place + 1}, false)" for place in range(1, 2 * len(settings), 2)
+    ]
+    return f"SELECT {', '.join(calls)}", [part for pair in settings.items() for part in pair]
+
+
 class PostgresqlWork(ServerWork[Schema, Relation]):
     """A connection in a transaction; see ``ServerWork``.
 

@@ -1,10 +1,31 @@
 """Small helpers over the streams of a backup."""
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from bot.targets.ports import Reader
+from bot.targets.ports import Reader, Writer
 
 _COPY = 256 * 1024
+
+
+class Counting:
+    """Writes through, and remembers how much and what."""
+
+    def __init__(self, out: Writer) -> None:
+        self.size = 0
+        self.digest = hashlib.sha256()
+        self._out = out
+
+    def write(self, data: bytes, /) -> None:
+        """See ``Writer``."""
+        self._out.write(data)
+        self.size += len(data)
+        self.digest.update(data)
+
+    def facts(self) -> Mapping[str, Any]:
+        """As a manifest has them."""
+        return {"size": self.size, "sha256": self.digest.hexdigest()}
 
 
 def chunks(stream: Reader) -> Iterator[bytes]:

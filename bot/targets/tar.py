@@ -8,10 +8,10 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets.entries import Entry
+from bot.targets.pipes import finish
 from bot.targets.ports import Reader, Writer
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/local/bin"}
@@ -44,7 +44,7 @@ def pack(folder: int, entries: Iterable[Entry], out: Writer, path: str) -> None:
                 while data := process.stdout.read(_COPY):
                     out.write(data)
             finally:
-                _end(process)
+                finish(process)
             _judge(process.returncode, complaints.fileno(), path)
     finally:
         os.close(names)
@@ -71,7 +71,7 @@ def unpack(folder: int, source: Reader, path: str) -> None:
         except BrokenPipeError:
             process.wait()
         finally:
-            _end(process)
+            finish(process)
         _judge(process.returncode, complaints.fileno(), path)
 
 
@@ -89,15 +89,6 @@ def _start(
         )
     except FileNotFoundError:
         raise TargetDown("files.no-tar") from None
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Leave no process and no pipe behind, also when the other side of the stream failed."""
-    for pipe in (process.stdout, process.stdin):
-        if pipe is not None:
-            with suppress(BrokenPipeError):
-                pipe.close()
-    process.wait()
 
 
 def _judge(code: int, complaints: int, path: str) -> None:

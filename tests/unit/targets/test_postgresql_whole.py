@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
-from bot.targets.postgresql_admin import beside, literal, quoted
+from bot.targets.postgresql_admin import beside
+from bot.targets.postgresql_sql import constant, quote
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
@@ -288,7 +289,9 @@ def test_somebody_who_comes_back_at_once_keeps_nothing_from_being_set_aside(plac
     for one in stubborn:
         one.start()
     try:
+        until = time.monotonic() + 60
         while len(came) < len(stubborn):
+            assert time.monotonic() < until
             time.sleep(0.01)
         place.one.set_aside(OP, backup)
     except Stale as error:
@@ -300,6 +303,26 @@ def test_somebody_who_comes_back_at_once_keeps_nothing_from_being_set_aside(plac
         over.set()
         for one in stubborn:
             one.join()
+
+
+def test_a_session_that_our_role_may_not_end_is_told_by_its_number_and_nothing_moves(place: Place) -> None:
+    with role(place, "CREATEDB") as name:
+        place.run(
+            *(f"ALTER TABLE {table} OWNER TO {name}" for table in ("t", "parted", "part_1")),
+            f"ALTER MATERIALIZED VIEW m OWNER TO {name}",
+            f"GRANT pg_signal_backend TO {name}",
+            f'ALTER DATABASE "{place.database}" OWNER TO {name}',
+        )
+        one = PostgresqlHolding("database", "crm", place.at(place.database, name))
+        one.survey()
+        backup = MemoryBackup()
+        one.copy(backup)
+        with psycopg.connect(place.url) as superuser:
+            superuser.execute("SELECT 1")
+            with pytest.raises(Stale, match="in-use") as caught:
+                one.set_aside(OP, backup.sealed())
+            assert caught.value.params["pid"] == superuser.info.backend_pid
+            assert one.whereabouts(OP) == "in-place"
 
 
 # what comes back
@@ -469,5 +492,5 @@ def test_the_name_beside_fits_and_is_never_the_databases_own(name: str, end: str
 
 @given(st.text(st.characters(exclude_characters="\0", codec="utf-8")))
 def test_names_and_texts_arrive_as_they_are(text: str) -> None:
-    assert quoted(text)[1:-1].replace('""', "") == text.replace('"', "")
-    assert literal(text).count("'") % 2 == 0
+    assert quote(text)[1:-1].replace('""', "") == text.replace('"', "")
+    assert constant(text).count("'") % 2 == 0
