@@ -7,6 +7,7 @@ import pytest
 
 from bot.sandbox.slack.responses import shown_text
 from tests.stories.rig import Rig
+from tests.stories.town import press, thread
 
 pytestmark = pytest.mark.slow
 
@@ -46,4 +47,29 @@ def test_they_go_part_by_part_and_one_reference_brings_all_of_them_back(rig: Rig
     rig.approve(back, "U0BOB")
     rig.wait_state(2, "succeeded")
     assert rig.contents() == before
+    assert not rig.slack.violations
+
+
+def test_a_pause_stands_still_between_two_parts_until_somebody_lets_it_go_on(rig: Rig) -> None:
+    before = rig.contents()
+    since = rig.command("U0ALICE", "/delete-records", f"crm customer {emails(rig)} -- they all asked")
+    ballot = rig.ballot(since)
+    rig.dies("linger", "step.copy")
+    rig.approve(ballot)
+    lingering = rig.folder / "data" / "lingering"
+    rig.wait(lingering.exists, "the first part is under way")
+    press(rig, ballot, "U0DAN", "pause")
+    assert "stands still when the part" in rig.told("U0DAN", since)
+    rig.slack.wait_for(lambda: "wants a pause" in shown_text(rig.card(ballot)), 30)
+    since = rig.command("U0DAN", "/countersign", "pause 1")
+    assert "already" in rig.told("U0DAN", since)
+    rig.stop("worker")
+    rig.start_worker()
+    rig.wait_state(1, "held")
+    assert len(before["customers"]) - len(rig.contents()["customers"]) == 1
+    rig.slack.wait_for(lambda: "paused it" in thread(rig, ballot), 30)
+    press(rig, ballot, "U0ALICE", "go-on")
+    rig.wait_state(1, "succeeded")
+    assert len(before["customers"]) - len(rig.contents()["customers"]) == 3
+    assert len(rig.receipts()) == 1
     assert not rig.slack.violations
