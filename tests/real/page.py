@@ -17,6 +17,9 @@ Measured by the code behind `make real-systems`, the systems one after the other
 hand**. For each kind of record that was suggested, records are planned, deleted and restored, by the code that the worker runs, and every row of
 every table is compared before and after, byte for byte; the application's own checks are asked in between. Seconds are those of the slowest record, on two cores shared with other work.
 
+Two of them run with every `make test`, raised by [scripts of the project's own](../tests/real/quick): Roundcube on all three engines, and Zabbix with
+its own templates on PostgreSQL, out of Debian's packages, which are downloaded and not installed.
+
 """
 _TABLE = """\
 | system | engine | kind of record | tried | back to the byte | refused | most rows | in tables | others changed | plan | delete | restore |
