@@ -3,6 +3,8 @@
 import ast
 import re
 import subprocess
+import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -230,3 +232,21 @@ def test_every_suite_has_a_name_of_its_own() -> None:
 
 def _names(node: ast.ImportFrom) -> set[str]:
     return {alias.name for alias in node.names}
+
+
+def test_tests_of_one_group_run_in_one_process(tmp_path: Path) -> None:
+    """A world that a group shares is built once; with pytest 9.2 the groups were ignored without a word."""
+    suite = """
+        import os, pytest
+        @pytest.mark.xdist_group("one")
+        @pytest.mark.parametrize("n", range(8))
+        def test(n):
+            with open("seen", "a") as seen:
+                seen.write(f"{os.getpid()}\\n")
+    """
+    (tmp_path / "test_group.py").write_text(textwrap.dedent(suite))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "3", "--dist", "loadgroup", "test_group.py"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    seen = (tmp_path / "seen").read_text().split()
+    assert len(seen) == 8
+    assert len(set(seen)) == 1

@@ -9,7 +9,7 @@ from bot.sandbox import crm
 from bot.sandbox.people import DELETIONS
 from tests.stories.rig import NO, YES, Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
 
 FORGED = "cs1." + "A" * 160
 #: What is typed, by whom, and what the one sentence says.

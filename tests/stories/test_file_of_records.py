@@ -9,7 +9,7 @@ from bot.sandbox import crm
 from bot.sandbox.slack.responses import shown_text
 from tests.stories.rig import Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("file-of-records")]
 
 OTHER = "grace@example.com"
 CARDS = "SELECT number FROM requests WHERE number IS NOT NULL ORDER BY 1"

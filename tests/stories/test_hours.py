@@ -12,7 +12,7 @@ from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("hours")]
 
 ORDERS = """  - name: orders
     when: {{operation: delete-records, target: crm, record: order{rows}}}

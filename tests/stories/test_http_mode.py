@@ -14,7 +14,7 @@ from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.endpoint import Endpoint
 from tests.stories.rig import YES, Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http-mode")]
 
 PATH = "/slack/events"
 

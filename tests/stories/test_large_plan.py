@@ -12,7 +12,7 @@ from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Json, Message
 from tests.stories.rig import PATIENCE, Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("large-plan")]
 
 TABLES = [f"appendix_{number:03}_" + "long_name_" * 10 for number in range(420)]
 

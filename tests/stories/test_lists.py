@@ -6,7 +6,7 @@ import pytest
 
 from tests.stories.rig import Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("lists")]
 
 
 @pytest.fixture(scope="module")

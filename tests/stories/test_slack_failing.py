@@ -12,7 +12,7 @@ from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import NO, YES, Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slack-failing")]
 
 BOB, CAROL, ALICE = "U0BOB", "U0CAROL", "U0ALICE"
 APP = "U0COUNTERSIGN"

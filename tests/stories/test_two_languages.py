@@ -12,7 +12,7 @@ from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import NO, Rig
 from tests.stories.town import ask, thread, town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two-languages")]
 
 CHINESE = re.compile(r"[\u3000-\u9fff\uff00-\uffef]")
 #: Two words of the Latin alphabet in a row, once names, commands and what stands in backticks are taken out.

@@ -30,6 +30,7 @@ def other_users_can_run_us() -> bool:
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.xdist_group("two-users"),
     pytest.mark.skipif(
         not other_users_can_run_us(), reason="needs root, and a Python that other users can run"
     ),

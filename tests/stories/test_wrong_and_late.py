@@ -17,7 +17,7 @@ from bot.backups.vault import Vault
 from bot.sandbox.slack.workspace import Message
 from tests.stories.rig import Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wrong-and-late")]
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from bot.texts import say
 from tests.fakes.operations import Bench, RecordingGate, new_backup_id
 from tests.unit.operations.link_bench import ENGINES, backups, refused
 
+pytestmark = pytest.mark.xdist_group("bad-input-of-records")
+
 SCHEMA = """
 CREATE TABLE customers (
     id INTEGER PRIMARY KEY, email VARCHAR(80), code VARCHAR(30), big BIGINT, amount DECIMAL(12, 2), city VARCHAR(20)

@@ -5,7 +5,11 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from bot.texts import catalogue
+
+pytestmark = pytest.mark.xdist_group("page")
 
 PAGE = Path(__file__).resolve().parents[3] / "bot" / "sandbox" / "page"
 SOURCES = sorted((PAGE / "src").rglob("*.js*"))

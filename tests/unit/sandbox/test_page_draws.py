@@ -11,6 +11,8 @@ import pytest
 
 from bot.sandbox import gallery
 
+pytestmark = pytest.mark.xdist_group("page")
+
 ROOT = Path(__file__).resolve().parents[3]
 DRAWER = Path(__file__).with_name("draw.jsx")
 #: What `src/blocks.jsx`, `src/elements.jsx` and `src/form.jsx` draw.
