@@ -28,6 +28,8 @@ DATABASES = ("postgresql", "mysql", "mariadb", "sqlite")
 _RESERVED = frozenset(
     {*PLAIN_VARIABLES, *SHARED_VARIABLES, *BOT_VARIABLES, *WORKER_VARIABLES, "COUNTERSIGN_OPERATION"}
 )
+#: Lists of checks in a target.
+_ASKED = ("checks", "neighbours", "replaced_by")
 _PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -65,6 +67,8 @@ def resolve_variables(sheet: Sheet, resolve: Mapping[str, str] | None) -> None:
             sheet.report(place, "config.credential-taken", name=text)
         if _is_credential(place) and not _PLACEHOLDER.fullmatch(text):
             sheet.report(place, "config.credential-in-file", key=str(place[-1]))
+        if _is_asked(place) and password_in_clear(text):
+            sheet.report(place, "config.check-password")
         if "${" not in text:
             continue
         if not _may_hold_variables(place):
@@ -82,6 +86,7 @@ def resolve_paths(sheet: Sheet, folder: Path) -> None:
             _resolve_url(sheet, ("targets", name, "database", "url"), database, folder)
         if isinstance(target, dict):
             _resolve_parts(target, folder)
+            _resolve_asked(sheet, ("targets", name), target, folder)
     backups = sheet.tree.get("backups")
     if isinstance(backups, dict) and _is_plain(backups.get("store")):
         _resolve_store(sheet, ("backups", "store"), backups, folder)
@@ -105,7 +110,7 @@ def _texts(tree: Any, place: Place) -> Iterator[tuple[Place, str]]:
 
 
 def _may_hold_variables(place: Place) -> bool:
-    if place == ("backups", "store") or _is_credential(place):
+    if place == ("backups", "store") or _is_credential(place) or _is_asked(place):
         return True
     return len(place) == 4 and place[0] == "targets" and place[2:] == ("database", "url")
 
@@ -114,6 +119,11 @@ def _is_credential(place: Place) -> bool:
     """Where nothing but a variable may stand."""
     held = place[0] == "targets" and place[2:3] == ("attachments",) and place[4:5] == ("object",)
     return held and place[5:] in (("key_id",), ("secret",))
+
+
+def _is_asked(place: Place) -> bool:
+    """Where the address of a database stands that a check asks."""
+    return len(place) == 5 and place[0] == "targets" and place[2] in _ASKED and place[4] == "database"
 
 
 def _names_a_variable(place: Place) -> bool:
@@ -159,8 +169,17 @@ def _resolve_parts(target: dict[str, Any], folder: Path) -> None:
         target["roots"] = [str(folder / root) if _is_plain(root) else root for root in roots]
 
 
+def _resolve_asked(sheet: Sheet, place: Place, target: dict[str, Any], folder: Path) -> None:
+    for key in _ASKED:
+        checks = target.get(key)
+        for number, check in enumerate(checks if isinstance(checks, list) else ()):
+            if isinstance(check, dict) and _is_plain(check.get("database")):
+                _resolve_url(sheet, (*place, key, number, "database"), check, folder)
+
+
 def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:
-    kind, mark, rest = holder["url"].partition("://")
+    key = str(place[-1])
+    kind, mark, rest = holder[key].partition("://")
     if not mark:
         sheet.report(place, "config.url")
     elif kind not in DATABASES:
@@ -171,7 +190,7 @@ def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Pat
     elif not rest.startswith("/") or rest[1:].startswith((":memory:", "file:", "?")) or rest == "/":
         sheet.report(place, "config.database-file")
     else:
-        holder["url"] = f"{kind}:///{folder / rest[1:]}"
+        holder[key] = f"{kind}:///{folder / rest[1:]}"
 
 
 def _resolve_store(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:

@@ -25,6 +25,8 @@ def check_names(sheet: Sheet) -> None:
         _check_roles(sheet, place, rule, roles)
         _check_when(sheet, (*place, "when"), _mapping(rule.get("when")), targets)
     _check_copies(sheet, targets, roles)
+    for name, target in targets.items():
+        _check_successors(sheet, name, _mapping(target), targets)
     for number, closed in enumerate(_list(_mapping(sheet.tree.get("calendar")).get("closed"))):
         for here, name in _named(_mapping(closed), ("calendar", "closed", number), "targets"):
             _check(sheet, here, "target", name, targets)
@@ -36,6 +38,16 @@ def _check_copies(sheet: Sheet, targets: dict[str, Any], roles: dict[str, Any]) 
         for number, copy in enumerate(_list(_mapping(target).get("copies"))):
             if "who" in _mapping(copy):
                 _check(sheet, ("targets", name, "copies", number, "who"), "role", copy["who"], roles)
+
+
+def _check_successors(sheet: Sheet, name: str, target: dict[str, Any], targets: dict[str, Any]) -> None:
+    """A successor without checks would never be red, and a system is not its own."""
+    for here, successor in _named(target, ("targets", name), "replaced_by"):
+        _check(sheet, here, "target", successor, targets)
+        if successor == name:
+            sheet.report(here, "config.successor-itself")
+        elif successor in targets and not _list(_mapping(targets[successor]).get("checks")):
+            sheet.report(here, "config.successor-silent", name=short(successor))
 
 
 def _check_rule_name(sheet: Sheet, place: Place, rule: dict[str, Any], seen: dict[str, int]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config import leftovers, record_types, rule_types, times, types
+from bot.config import leftovers, record_types, rule_types, system_types, times, types
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import nearest, short
@@ -26,8 +26,9 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     ("targets", "*", "services", "*"): types.Service,
     ("targets", "*", "services", "*", "commands"): types.Commands,
     ("targets", "*", "files", "*"): types.Folder,
-    ("targets", "*", "checks", "*"): types.Check,
-    ("targets", "*", "neighbours", "*"): types.Check,
+    ("targets", "*", "checks", "*"): system_types.Check,
+    ("targets", "*", "neighbours", "*"): system_types.Check,
+    ("targets", "*", "replaced_by", "*"): system_types.Check,
     ("targets", "*", "builtin"): types.Builtin,
     ("targets", "*", "builtin", "uninstall"): types.Call,
     ("targets", "*", "builtin", "export"): types.Call,
@@ -62,7 +63,7 @@ EXAMPLES: Mapping[str, str] = {
     "above": "above: 100000",
     "lag": "lag: 10s",
     "pace": "pace: 5000",
-    "database": 'database: {url: "${CRM_DATABASE_URL}"}',
+    "database": 'database: {url: "${CRM_DATABASE_URL}"}, or database: "${SHOP_DATABASE_URL}" in a check',
     "url": 'url: "${CRM_DATABASE_URL}"',
     "records": "records: {customer: {table: customers, find_by: [id, email]}}",
     "table": "table: customers",
@@ -107,7 +108,9 @@ EXAMPLES: Mapping[str, str] = {
     "roots": "roots: [/srv/crm]",
     "checks": 'checks: [{name: page, http: "http://127.0.0.1:8080/"}]',
     "neighbours": 'neighbours: [{name: shop, port: "127.0.0.1:8090"}]',
+    "replaced_by": "replaced_by: crm-new",
     "http": 'http: "http://127.0.0.1:8080/"',
+    "sql": 'sql: "SELECT count(*) > 0 FROM orders"',
     "port": 'port: "127.0.0.1:8080"',
     "status": "status: 200 in a check, or status: [/etc/init.d/crm, status] in “commands”",
     "timeout": "timeout: 5s in a check, or timeout: 60s in “builtin”",

@@ -42,6 +42,7 @@ from bot.config.leftovers import Copies
 from bot.config.problems import Source
 from bot.config.record_types import Attachment, Record, SoftReference, is_inside
 from bot.config.rule_types import Rule
+from bot.config.system_types import Check, Successors, own
 from bot.config.times import Calendar
 from bot.model.calendar import Closed
 
@@ -111,22 +112,6 @@ class Folder(Frozen):
     path: File
 
 
-class Check(Frozen):
-    """Something that must answer: a page (``http``) or a port (``port: host:port``), one of the two."""
-
-    name: Name
-    http: Annotated[str, AfterValidator(values.http)] | None = None
-    port: Annotated[str, AfterValidator(values.address)] | None = None
-    status: Annotated[StrictInt, Field(ge=100, le=599)] = 200
-    timeout: PositiveDuration = timedelta(seconds=5)
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.http is None) == (self.port is None):
-            raise PydanticCustomError("config.check-kind", "config.check-kind")
-        return self
-
-
 class Call(Frozen):
     """Something the system does when it is asked: a page (``http``, with its ``verb``), or a ``command``."""
 
@@ -185,8 +170,9 @@ class Target(Frozen):
     """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``.
 
     What a teardown is about: the ``host`` it lives on, its ``services`` and ``files`` (only under ``roots``),
-    its database, ``checks`` of its own and of its ``neighbours``, whom to ``tell``, and for how long
-    everything stays set aside (``grace``). ``method``: how, in the order in which it is tried.
+    its database, ``checks`` of its own, of its ``neighbours`` and of what it is ``replaced_by``, whom to
+    ``tell``, and for how long everything stays set aside (``grace``). ``method``: how, in the order in which
+    it is tried.
     """
 
     name: str = ""
@@ -207,6 +193,7 @@ class Target(Frozen):
     roots: tuple[File, ...] = ()
     checks: tuple[Check, ...] = ()
     neighbours: tuple[Check, ...] = ()
+    replaced_by: Successors = ()
     tell: tuple[Listener, ...] = ()
     grace: PositiveDuration = timedelta(days=7)
     method: Many[Annotated[str, AfterValidator(values.method)]] | None = None
@@ -224,7 +211,10 @@ class Target(Frozen):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        for parts in (self.services, self.files, (*self.checks, *self.neighbours)):
+        if own(self.neighbours) or own(self.replaced_by):
+            # The database of this system says nothing about another one.
+            raise PydanticCustomError("config.check-whose", "config.check-whose")
+        for parts in (self.services, self.files, (*self.checks, *self.neighbours), self.replaced_by):
             names = [part.name for part in parts]
             if len(set(names)) != len(names):
                 raise PydanticCustomError("config.part-twice", "config.part-twice")

@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from bot.config import types
+from bot.config.system_types import Check as CheckSpec
 from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.settings import Settings
+from bot.targets.assertions import SqlCheck
 from bot.targets.builtin import Builtin, Call
 from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
-from bot.targets.checks import HttpCheck, PlaceCheck, PortCheck
+from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.ports import Check
@@ -59,8 +61,9 @@ def open_system(spec: Target, targets: Mapping[str, Target], around: Surrounding
     return System(
         services=tuple(_service(one) for one in spec.services),
         holdings=_holdings(spec, targets),
-        checks=tuple(_check(one) for one in spec.checks),
+        checks=tuple(_own_checks(spec)),
         neighbours=(*map(_check, spec.neighbours), *(_beside(spec, targets) if spec.builtin else ())),
+        successors=tuple(_successors(spec, targets)),
         builtin=_builtin(spec.builtin, spec, around) if spec.builtin else None,
     )
 
@@ -75,7 +78,7 @@ def _builtin(one: types.Builtin, spec: Target, around: Surroundings) -> Builtin:
         export=KeptExport(call(one.export, "GET"), around.exports) if one.export else None,
         running=one.running,
         lacks=lambda: next((lack for lack in map(no_program, programs) if lack), None),
-        checks=tuple(_check(check) for check in spec.checks if check.name in one.requires.checks),
+        checks=tuple(check for check in _own_checks(spec) if check.name in one.requires.checks),
         leaves=frozenset(one.leaves),
         seconds=seconds,
         mark=hashlib.sha256(one.model_dump_json().encode()).hexdigest(),
@@ -136,9 +139,33 @@ def _beside(spec: Target, targets: Mapping[str, Target]) -> Iterator[Check]:
                 yield PlaceCheck(f"{other.name}: {PurePosixPath(path).name}", path)
 
 
-def _check(one: types.Check) -> Check:
+def _own_checks(spec: Target) -> Iterator[Check]:
+    return (_check(one, spec.database.url) for one in spec.checks)
+
+
+def _successors(spec: Target, targets: Mapping[str, Target]) -> Iterator[Check]:
+    """What must answer in this system's place: by checks of its own, or those of another system.
+
+    One that is not configured any more never answers.
+    """
+    for one in spec.replaced_by:
+        other = targets.get(one.name)
+        if not one.is_system:
+            yield _check(one)
+        elif other is None or not other.checks:
+            yield AbsentCheck(one.name)
+        else:
+            for check in other.checks:
+                called = check.model_copy(update={"name": f"{other.name}: {check.name}"})
+                yield _check(called, other.database.url)
+
+
+def _check(one: CheckSpec, database: str = "") -> Check:
+    """``database``: where a statement is asked that names no other place."""
     seconds = one.timeout.total_seconds()
     if one.http is not None:
         return HttpCheck(one.name, one.http, one.status, seconds)
+    if one.sql is not None:
+        return SqlCheck(one.name, one.database or database, one.sql, seconds)
     host, _, port = (one.port or "").rpartition(":")
     return PortCheck(one.name, host, int(port), seconds)

@@ -162,6 +162,7 @@ class SystemHands:
             sha256=sealed["sha256"],
             certify=lambda facts: self._certify(job, request, sealed, facts),
             own=self._own(job, request, first, system),
+            successors=teardown.successors_of(self._approved(job, request)[0]),
         )
 
     def _own(self, job: Job, request: Request, first: Job, system: System) -> UninstallOrder | None:

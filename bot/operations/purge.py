@@ -15,6 +15,7 @@ from bot.errors import BooksDown, CannotProve, CountersignError, Stale, TakenOve
 from bot.operations import uninstall
 from bot.operations.gate import Gate
 from bot.operations.set_aside import Journal
+from bot.operations.teardown import require_successors
 from bot.operations.uninstall import UninstallOrder
 from bot.targets.system import ServiceFacts, System
 
@@ -23,7 +24,8 @@ from bot.targets.system import ServiceFacts, System
 class PurgeOrder:
     """What was set aside, and the backup it is in. ``certify`` signs and keeps what is said at the end.
 
-    ``own``: the system's own uninstall, where that was approved.
+    ``own``: the system's own uninstall, where that was approved. ``successors``: what had to answer in the
+    system's place when the plan was approved.
     """
 
     operation: str
@@ -31,6 +33,7 @@ class PurgeOrder:
     sha256: str
     certify: Callable[[Mapping[str, Any]], str]
     own: UninstallOrder | None = None
+    successors: tuple[str, ...] = ()
 
     def to_call(self, journal: Journal) -> UninstallOrder | None:
         """The system's own uninstall, unless another job has called it: then what is left goes by steps."""
@@ -63,6 +66,8 @@ def run(
     own = order.to_call(journal)
     with gate.step("step.purge-check"):
         uninstall.settle(order.operation, system, journal)
+        if not half:
+            require_successors(system, order.successors)
         with vault.open(order.backup_id, order.sha256) as opened:
             _still_stopped(system, journal)
             if not half:

@@ -17,7 +17,15 @@ from bot.model.backups import SealedBackup
 from bot.model.drift import Drift
 from bot.model.plans import Plan, Told
 from bot.operations.gate import Drifted, Gate
-from bot.operations.teardown import BUILTIN, Host, look_again, method_of, unmet
+from bot.operations.teardown import (
+    BUILTIN,
+    Host,
+    look_again,
+    method_of,
+    require_successors,
+    successors_of,
+    unmet,
+)
 from bot.targets.builtin import Export
 from bot.targets.ports import Check
 from bot.targets.system import ServiceFacts, System
@@ -181,7 +189,7 @@ def export_of(order: TeardownOrder, system: System) -> Export | None:
 
 
 def _tell_and_take(order: TeardownOrder, system: System, gate: Gate, journal: Journal) -> None:
-    """What happens while it still runs: people are told, and it may give something of itself."""
+    """While it still runs people are told, it gives something of itself, and what replaces it must answer."""
     with gate.step("step.announce"):
         order.announce()
     gate.check()
@@ -189,6 +197,11 @@ def _tell_and_take(order: TeardownOrder, system: System, gate: Gate, journal: Jo
     if export is not None:
         with gate.step("step.export"):
             _take(export, order.operation, journal)
+        gate.check()
+    approved = successors_of(order.plan)
+    if system.successors or approved:
+        with gate.step("step.successor"):
+            require_successors(system, approved)
         gate.check()
 
 

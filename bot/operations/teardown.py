@@ -19,6 +19,7 @@ from bot.model.requests import Operation
 from bot.operations.copies import copies_of
 from bot.targets import versions
 from bot.targets.builtin import Builtin
+from bot.targets.ports import Check
 from bot.targets.system import ServiceFacts, Survey, System, Users
 
 Steps = tuple[tuple[str, str, int, str | None], ...]
@@ -42,6 +43,8 @@ PURGE: Steps = (
 )
 #: Before the services are stopped, where the system gives something of itself.
 EXPORT = ("step.export", "owner.system", 30, "undo.nothing")
+#: Right before the services are stopped, where something takes the system's place.
+SUCCESSOR = ("step.successor", "owner.worker", 5, "undo.nothing")
 #: The system's own uninstall is called between looking and removing.
 BUILTIN_PURGE: Steps = (
     PURGE[0],
@@ -126,10 +129,9 @@ def require_here(spec: Target, host: Host) -> None:
 
 def steps_of(system: System, method: str) -> tuple[Steps, Steps]:
     """The steps of both jobs."""
-    if method != BUILTIN or system.builtin is None:
-        return SET_ASIDE, PURGE
-    before = (*SET_ASIDE[:2], EXPORT, *SET_ASIDE[2:]) if system.builtin.export else SET_ASIDE
-    return before, BUILTIN_PURGE
+    own = system.builtin if method == BUILTIN else None
+    between = [*([EXPORT] if own and own.export else []), *([SUCCESSOR] if system.successors else [])]
+    return (*SET_ASIDE[:2], *between, *SET_ASIDE[2:]), BUILTIN_PURGE if own else PURGE
 
 
 def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan, str | None]:
@@ -162,8 +164,9 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         "holdings": [[one.name, one.kind, one.place, one.items, one.size] for one in surveys],
         "users": [[user.name, user.pid, user.how, name] for name, found in users for user in found.users],
         "hidden": max((found.hidden for _, found in users), default=0),
-        "checks": [_checked(check.name, check.probe().well) for check in system.checks],
-        "neighbours": [_checked(check.name, check.probe().well) for check in system.neighbours],
+        "checks": _probed(system.checks),
+        "neighbours": _probed(system.neighbours),
+        **({"successors": _probed(system.successors)} if system.successors else {}),
         "tell": list(spec.tell),
         "size": size,
         "steps": [*timed(first, size, "set-aside"), *timed(second, size, "purge")],
@@ -235,8 +238,30 @@ def _shown(builtin: Builtin | None) -> Mapping[str, Any]:
     }
 
 
-def _checked(name: str, well: bool) -> list[Any]:
-    return [name, well]
+def _probed(checks: Sequence[Check]) -> list[list[Any]]:
+    return [[check.name, check.probe().well] for check in checks]
+
+
+def successors_of(plan: Plan) -> tuple[str, ...]:
+    """What had to answer in the system's place when the plan was approved."""
+    return tuple(name for name, _ in (plan.system or {}).get("successors", ()))
+
+
+def require_successors(system: System, approved: Sequence[str]) -> None:
+    """Return when everything answers that takes the system's place: as approved, and as configured now.
+
+    Raises:
+        SuccessorSilent: something does not, or is not known any more.
+    """
+    known = {check.name for check in system.successors}
+    silent = [check.name for check in system.successors if not check.probe().well]
+    silent += [name for name in approved if name not in known]
+    if silent:
+        raise SuccessorSilent("teardown.successor-silent", names=", ".join(silent), n=len(silent))
+
+
+class SuccessorSilent(CannotProve):
+    """What takes the system's place does not answer."""
 
 
 def timed(steps: Steps, size: int, phase: str) -> list[list[Any]]:
@@ -252,6 +277,9 @@ def _warnings(surveys: Sequence[Survey], data: Mapping[str, Any]) -> list[Told]:
     if data["hidden"]:
         found.append(Told("told.hidden", {"n": data["hidden"]}))
     found += [Told("told.neighbour-ill", {"name": name}) for name, well in data["neighbours"] if not well]
+    silent = [name for name, well in data.get("successors", ()) if not well]
+    if silent:
+        found.append(Told("told.successor-silent", {"names": ", ".join(silent), "n": len(silent)}))
     if not data["checks"]:
         found.append(Told("told.no-checks"))
     return found

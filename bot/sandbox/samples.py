@@ -118,6 +118,7 @@ def system(*, back: bool = False, builtin: bool = False) -> dict[str, Any]:
         else None,
         "users": [["python", 4711, "uploads", "uploads"]],
         "neighbours": [["shop", True], ["billing", False]],
+        "successors": [["crm-new: page", True], ["crm-new: customers", False]],
         "steps": steps,
     }
 

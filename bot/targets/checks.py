@@ -13,7 +13,7 @@ from bot.errors import BadInput
 from bot.targets.ports import Health
 
 
-class _Check:
+class TimedCheck:
     """What every check shares: its name, and a probe that times one look and never raises."""
 
     _name: str
@@ -32,7 +32,7 @@ class _Check:
         raise NotImplementedError
 
 
-class HttpCheck(_Check):
+class HttpCheck(TimedCheck):
     """A page that answers with the expected status; redirects are not followed.
 
     Args:
@@ -74,7 +74,7 @@ class HttpCheck(_Check):
         return status == self._status, "checks.status", status
 
 
-class PortCheck(_Check):
+class PortCheck(TimedCheck):
     """A TCP port that takes a connection."""
 
     def __init__(self, name: str, host: str, port: int, seconds: float = 5.0) -> None:
@@ -87,7 +87,7 @@ class PortCheck(_Check):
             return True, "checks.connects", self._address[1]
 
 
-class PlaceCheck(_Check):
+class PlaceCheck(TimedCheck):
     """A place of somebody else that is there: a folder that holds something, a file with bytes in it."""
 
     def __init__(self, name: str, path: str) -> None:
@@ -97,6 +97,16 @@ class PlaceCheck(_Check):
     def _once(self) -> tuple[bool, str, int]:
         well = any(self._path.iterdir()) if self._path.is_dir() else self._path.stat().st_size > 0
         return well, "checks.there", 0
+
+
+class AbsentCheck(TimedCheck):
+    """Nobody who could answer: what should be asked is not known any more."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def _once(self) -> tuple[bool, str, int]:
+        return False, "checks.no-answer", 0
 
 
 def _cut(connection: socket.socket) -> None:

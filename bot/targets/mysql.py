@@ -47,7 +47,7 @@ class MysqlTarget:
 
     def __init__(self, name: str, url: str, max_lock: timedelta) -> None:
         self._name = name
-        self._parts = _parts(name, url)
+        self._parts = parts_of(name, url)
         self._database = str(self._parts["database"])
         self._max_lock = max_lock.total_seconds()
         self._identity: Mapping[str, str] | None = None
@@ -178,8 +178,12 @@ class MysqlTarget:
             cursor.execute(statement)
 
 
-def _parts(name: str, url: str) -> dict[str, Any]:
-    """What the driver is told."""
+def parts_of(name: str, url: str) -> dict[str, Any]:
+    """What the driver is told.
+
+    Raises:
+        BadInput: it cannot be understood, names no database, or carries an option we do not know.
+    """
     try:
         found = urlsplit(url)
         options = dict(parse_qsl(found.query, keep_blank_values=True, strict_parsing=bool(found.query)))

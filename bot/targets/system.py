@@ -287,10 +287,14 @@ class Holding(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """All the parts of one target, in the order in which they are stopped and set aside."""
+    """All the parts of one target, in the order in which they are stopped and set aside.
+
+    ``successors``: what must answer in its place before it is stopped, and before it is removed.
+    """
 
     services: Sequence[Service]
     holdings: Sequence[Holding]
     checks: Sequence[Check]
     neighbours: Sequence[Check]
     builtin: Builtin | None = None
+    successors: Sequence[Check] = ()

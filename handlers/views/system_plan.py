@@ -27,6 +27,7 @@ def sections(plan: Mapping[str, Any], ink: Ink) -> list[str]:
         _users(system, ink),
         _checks(system, "checks", ink),
         _checks(system, "neighbours", ink),
+        _checks(system, "successors", ink) if system.get("successors") else None,
     ]
     return [part for part in parts if part]
 

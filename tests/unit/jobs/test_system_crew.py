@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from bot.schedules import sweeps
 from bot.texts import say
 from tests.fakes.rooms import START, House, race
 from tests.fakes.site import HERE, Site, house_says
+from tests.fakes.systems import FakeCheck
 
 
 @pytest.fixture
@@ -37,6 +39,39 @@ def test_there_and_back_and_gone(site: Site) -> None:
     site.put_back()
     assert site.go() is State.STOPPED, house_says(site.house, request_id)
     assert site.contents() == before
+
+
+def test_what_replaces_it_must_answer_before_it_stops_and_before_it_goes(site: Site) -> None:
+    answers: dict[str, bool] = {"crm-new: page": False, "crm-new: rows": True}
+    site.around = lambda made: replace(
+        made, successors=tuple(FakeCheck(name, partial(answers.get, name)) for name in answers)
+    )
+    before, request_id = site.contents(), site.asked()
+    assert site.go() is State.FAILED
+    request = site.house.request(request_id)
+    assert (request.outcome, request.outcome_params["names"]) == (
+        "teardown.successor-silent",
+        "crm-new: page",
+    )
+    assert site.contents() == before
+    answers["crm-new: page"] = True
+    request_id = site.torn_down()
+    answers["crm-new: rows"] = False
+    site.grace_is_over()
+    for _ in range(2):
+        assert site.go() is State.SET_ASIDE
+        assert site.house.request(request_id).outcome == "teardown.successor-silent"
+        assert site.files()
+        assert not site.service.look().up
+        site.house.wait(minutes=11)
+    assert site.house.notes(request_id).count("note.still-aside") == 1
+    # Nobody waters the approved condition down by taking it out of the configuration.
+    del answers["crm-new: rows"]
+    assert site.go() is State.SET_ASIDE
+    site.house.wait(minutes=11)
+    answers["crm-new: rows"] = True
+    assert site.go() is State.SUCCEEDED, house_says(site.house, request_id)
+    assert not site.files()
 
 
 class FullUpload(LocalUpload):

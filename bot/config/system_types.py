@@ -1,0 +1,60 @@
+"""What must answer, as types: pages, ports and databases of a system, its neighbours and its successor."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from bot.config import values
+from bot.config.kinds import Frozen, Name, PositiveDuration, Text
+
+
+class Check(Frozen):
+    """Something that must answer: a page (``http``), a port (``port: host:port``) or a database (``sql``).
+
+    ``sql`` must give exactly one row with one value that is true. ``database`` is where it is asked: an
+    address; without it the database of the system itself. Holds a secret once it is resolved.
+    """
+
+    name: Name
+    http: Annotated[str, AfterValidator(values.http)] | None = None
+    port: Annotated[str, AfterValidator(values.address)] | None = None
+    sql: Text | None = None
+    database: Annotated[Text | None, Field(repr=False)] = None
+    status: Annotated[StrictInt, Field(ge=100, le=599)] = 200
+    timeout: PositiveDuration = timedelta(seconds=5)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.is_system:
+            return self
+        if sum(one is not None for one in (self.http, self.port, self.sql)) != 1:
+            raise PydanticCustomError("config.check-kind", "config.check-kind")
+        if self.database is not None and self.sql is None:
+            raise PydanticCustomError("config.check-database", "config.check-database")
+        return self
+
+    @property
+    def is_system(self) -> bool:
+        """It stands for all checks of the system of its name: nothing was written but that name."""
+        return not self.model_fields_set
+
+
+def _successors(value: Any) -> Any:
+    """A name may stand for a check, and one of either for a list."""
+    many = [value] if isinstance(value, str | Mapping) else value
+    if not isinstance(many, list | tuple):
+        return value
+    # Which names there are is not known here: ``bot.config.references`` looks.
+    return [Check.model_construct(set(), name=one) if isinstance(one, str) else one for one in many]
+
+
+#: Checks of what takes a system's place, or the names of systems whose checks they are.
+Successors = Annotated[tuple[Check, ...], BeforeValidator(_successors)]
+
+
+def own(checks: tuple[Check, ...]) -> tuple[int, ...]:
+    """The places of those that ask a database and do not say which."""
+    return tuple(place for place, one in enumerate(checks) if one.sql is not None and one.database is None)
