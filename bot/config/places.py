@@ -164,9 +164,13 @@ def _resolve_parts(target: dict[str, Any], folder: Path) -> None:
         for part in parts if isinstance(parts, list) else ():
             if isinstance(part, dict) and _is_plain(part.get(key)):
                 part[key] = str(folder / part[key])
-    roots = target.get("roots")
-    if isinstance(roots, list):
-        target["roots"] = [str(folder / root) if _is_plain(root) else root for root in roots]
+    residue = target.get("residue")
+    listed = [(target, "roots")]
+    listed += [(residue, key) for key in ("look_in", "files")] if isinstance(residue, dict) else []
+    for holder, key in listed:
+        paths = holder.get(key)
+        if isinstance(paths, list):
+            holder[key] = [str(folder / path) if _is_plain(path) else path for path in paths]
 
 
 def _resolve_asked(sheet: Sheet, place: Place, target: dict[str, Any], folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""What must answer, as types: pages, ports and databases of a system, its neighbours and its successor."""
+"""What must answer, and what may be left over, as types: of a system, its neighbours, its successor."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_va
 from pydantic_core import PydanticCustomError
 
 from bot.config import values
-from bot.config.kinds import Frozen, Name, PositiveDuration, Text
+from bot.config.kinds import File, Frozen, Name, PositiveDuration, Text
 
 
 class Check(Frozen):
@@ -53,6 +53,29 @@ def _successors(value: Any) -> Any:
 
 #: Checks of what takes a system's place, or the names of systems whose checks they are.
 Successors = Annotated[tuple[Check, ...], BeforeValidator(_successors)]
+
+
+#: Where what belongs to a system usually lies outside its own folders.
+USUAL = (
+    "/etc",
+    "/run",
+    "/usr/lib/systemd",
+    "/usr/lib/tmpfiles.d",
+    "/usr/local/lib/systemd",
+    "/var/log",
+    "/var/spool/cron",
+)
+
+
+class SystemResidue(Frozen):
+    """What is looked for where, besides the parts: what bears one of the ``names`` (default: the target's).
+
+    ``look_in``: folders that are looked through. ``files``: paths with ``*``, wherever they are.
+    """
+
+    names: tuple[Name, ...] = ()
+    look_in: Annotated[tuple[File, ...], Field(min_length=1)] = USUAL
+    files: tuple[File, ...] = ()
 
 
 def own(checks: tuple[Check, ...]) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ from bot.config.leftovers import Copies
 from bot.config.problems import Source
 from bot.config.record_types import Attachment, Record, SoftReference, is_inside
 from bot.config.rule_types import Rule
-from bot.config.system_types import Check, Successors, own
+from bot.config.system_types import Check, Successors, SystemResidue, own
 from bot.config.times import Calendar
 from bot.model.calendar import Closed
 
@@ -172,7 +172,7 @@ class Target(Frozen):
     What a teardown is about: the ``host`` it lives on, its ``services`` and ``files`` (only under ``roots``),
     its database, ``checks`` of its own, of its ``neighbours`` and of what it is ``replaced_by``, whom to
     ``tell``, and for how long everything stays set aside (``grace``). ``method``: how, in the order in which
-    it is tried.
+    it is tried. ``residue``: what else is looked for, before and after.
     """
 
     name: str = ""
@@ -194,6 +194,7 @@ class Target(Frozen):
     checks: tuple[Check, ...] = ()
     neighbours: tuple[Check, ...] = ()
     replaced_by: Successors = ()
+    residue: SystemResidue | None = None
     tell: tuple[Listener, ...] = ()
     grace: PositiveDuration = timedelta(days=7)
     method: Many[Annotated[str, AfterValidator(values.method)]] | None = None

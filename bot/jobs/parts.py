@@ -10,6 +10,7 @@ from bot.config import types
 from bot.config.system_types import Check as CheckSpec
 from bot.config.types import Target
 from bot.errors import CannotProve
+from bot.jobs.remains import residue_of
 from bot.settings import Settings
 from bot.targets.assertions import SqlCheck
 from bot.targets.builtin import Builtin, Call
@@ -19,6 +20,7 @@ from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.ports import Check
 from bot.targets.postgresql_whole import PostgresqlHolding
+from bot.targets.remains import Residue
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.sqlite_whole import SqliteHolding
@@ -34,17 +36,21 @@ class Surroundings:
     """What a worker brings to the parts of a system.
 
     ``variables``: where credentials are looked up. ``exports``: a folder of the worker's own.
-    ``installation``: tells this one's calls from those of another installation on the same machine.
+    ``installation``: tells this one's calls from those of another installation on the same machine. ``ours``:
+    our own files and folders, which belong to no system.
     """
 
     variables: Mapping[str, str]
     exports: Path
     installation: str = ""
+    ours: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, settings: Settings, public_key: str) -> "Surroundings":
         """Those of a worker, whose log is signed with this key."""
-        return cls(settings.variables, settings.worker_dir / "exports", public_key[:12])
+        ours = (settings.config_file, settings.data_dir, settings.worker_dir, settings.master_key_file)
+        places = tuple(str(path.absolute()) for path in ours)
+        return cls(settings.variables, settings.worker_dir / "exports", public_key[:12], places)
 
 
 def open_system(spec: Target, targets: Mapping[str, Target], around: Surroundings) -> System:
@@ -64,8 +70,15 @@ def open_system(spec: Target, targets: Mapping[str, Target], around: Surrounding
         checks=tuple(_own_checks(spec)),
         neighbours=(*map(_check, spec.neighbours), *(_beside(spec, targets) if spec.builtin else ())),
         successors=tuple(_successors(spec, targets)),
+        residue=_residue(spec, targets, around),
         builtin=_builtin(spec.builtin, spec, around) if spec.builtin else None,
     )
+
+
+def _residue(spec: Target, targets: Mapping[str, Target], around: Surroundings) -> Residue | None:
+    others = [other for other in targets.values() if other.name != spec.name]
+    strangers = [place for other in others for place in _places(other)]
+    return residue_of(spec, _places(spec), strangers, others, around.ours)
 
 
 def _builtin(one: types.Builtin, spec: Target, around: Surroundings) -> Builtin:

@@ -148,6 +148,7 @@ class SystemCrew:
             "left": done.left,
             "residue": [list(one) for one in done.residue],
             "certificate": done.certificate,
+            **({"remains": done.remains.to_data()} if done.remains is not None else {}),
         }
         self._finished(job, facts, None)
 

@@ -156,13 +156,15 @@ class SystemHands:
         sealed = first.facts.get("sealed")
         if sealed is None:
             raise Broken("job.broken", code="sealed")
+        plan, _ = self._approved(job, request)
         return PurgeOrder(
             operation=self.name(request),
             backup_id=sealed["id"],
             sha256=sealed["sha256"],
             certify=lambda facts: self._certify(job, request, sealed, facts),
             own=self._own(job, request, first, system),
-            successors=teardown.successors_of(self._approved(job, request)[0]),
+            successors=teardown.successors_of(plan),
+            remains=teardown.remains_of(plan),
         )
 
     def _own(self, job: Job, request: Request, first: Job, system: System) -> UninstallOrder | None:

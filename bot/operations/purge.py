@@ -12,6 +12,7 @@ from typing import Any
 
 from bot.backups.vault import OpenedBackup, Vault
 from bot.errors import BooksDown, CannotProve, CountersignError, Stale, TakenOver
+from bot.model.remains import Remains, lines_of
 from bot.operations import uninstall
 from bot.operations.gate import Gate
 from bot.operations.set_aside import Journal
@@ -25,7 +26,7 @@ class PurgeOrder:
     """What was set aside, and the backup it is in. ``certify`` signs and keeps what is said at the end.
 
     ``own``: the system's own uninstall, where that was approved. ``successors``: what had to answer in the
-    system's place when the plan was approved.
+    system's place when the plan was approved. ``remains``: what was there besides its parts at that time.
     """
 
     operation: str
@@ -34,6 +35,7 @@ class PurgeOrder:
     certify: Callable[[Mapping[str, Any]], str]
     own: UninstallOrder | None = None
     successors: tuple[str, ...] = ()
+    remains: Remains | None = None
 
     def to_call(self, journal: Journal) -> UninstallOrder | None:
         """The system's own uninstall, unless another job has called it: then what is left goes by steps."""
@@ -42,13 +44,14 @@ class PurgeOrder:
 
 @dataclass(frozen=True)
 class Purged:
-    """What went. ``residue``: (what, found) for every place that was looked at again."""
+    """What went. ``residue``: (what, found) for every place that was looked at again; ``remains`` of them."""
 
     removed: int
     size: int
     left: int
     residue: tuple[tuple[str, str], ...]
     certificate: str
+    remains: Remains | None = None
 
 
 def run(
@@ -92,7 +95,8 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal:
         _remove(order, system, opened)
         removed, size = _what_went(opened)
     with gate.step("step.residue"):
-        residue = _residue(order, system)
+        remains = system.residue.look(order.remains) if system.residue is not None else None
+        residue = (*_residue(order, system), *(lines_of(remains) if remains is not None else ()))
     with gate.step("step.certificate"):
         facts = {
             "removed": removed,
@@ -102,7 +106,7 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal:
             **_how(order, journal),
         }
         certificate = order.certify(facts)
-    return Purged(removed, size, 0, residue, certificate)
+    return Purged(removed, size, 0, residue, certificate, remains)
 
 
 def remaining(operation: str, system: System) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.model.plans import Plan, Told
+from bot.model.remains import Remains
 from bot.model.requests import Operation
 from bot.operations.copies import copies_of
 from bot.targets import versions
@@ -167,6 +168,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         "checks": _probed(system.checks),
         "neighbours": _probed(system.neighbours),
         **({"successors": _probed(system.successors)} if system.successors else {}),
+        **({"residue": system.residue.look().to_data()} if system.residue is not None else {}),
         "tell": list(spec.tell),
         "size": size,
         "steps": [*timed(first, size, "set-aside"), *timed(second, size, "purge")],
@@ -245,6 +247,12 @@ def _probed(checks: Sequence[Check]) -> list[list[Any]]:
 def successors_of(plan: Plan) -> tuple[str, ...]:
     """What had to answer in the system's place when the plan was approved."""
     return tuple(name for name, _ in (plan.system or {}).get("successors", ()))
+
+
+def remains_of(plan: Plan) -> Remains | None:
+    """What was there besides its parts when the plan was made; None when nothing was looked for."""
+    data = (plan.system or {}).get("residue")
+    return None if data is None else Remains.from_data(data)
 
 
 def require_successors(system: System, approved: Sequence[str]) -> None:

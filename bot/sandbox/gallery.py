@@ -19,6 +19,7 @@ from bot.model.jobs import JobKind, JobState
 from bot.model.people import Actor
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
+from bot.sandbox.samples_remains import REMAINS
 from bot.texts import catalogue
 from handlers import listings, overview, replies
 from handlers.parsing import Deletion, Undo
@@ -99,8 +100,8 @@ NOT_SENTENCES = (
     *("audit", "ballot", "card", "checks", "cli", "config", "finding", "form", "form-delete-records"),
     *("form-deny-reason", "form-restore", "form-teardown", "form-unfreeze", "home", "list", "method"),
     *("form-change", "form-code", "form-enrol"),
-    *("overview", "owner", "page", "plan", "prompt", "receipt", "sandbox", "settings", "step", "store"),
-    *("story", "usage", "words", "worker"),
+    *("overview", "owner", "page", "plan", "prompt", "receipt", "remains", "sandbox", "settings", "step"),
+    *("store", "story", "usage", "words", "worker"),
 )
 #: Sentences among the parts of a plan; a text for a file, among the sentences about backups.
 ALSO, NEITHER = ("plan.broken", "plan.not-ours"), "backups.readme"
@@ -254,7 +255,8 @@ def _jobs(language: str) -> Iterator[Exhibit]:
         "removed": 310,
         "bytes": 52_400_000,
         "left": 2,
-        "residue": [["unit file", "found"]],
+        "residue": [["holding uploads", "found"]],
+        "remains": REMAINS.to_data(),
     }
     gone = samples.teardown(State.SUCCEEDED)
     assert gone.job is not None

@@ -27,6 +27,7 @@ from bot.model.requests import (
 )
 from bot.operations.bring_back import STEPS as BACK
 from bot.operations.teardown import BUILTIN, BUILTIN_PURGE, BY_STEPS, PURGE, SET_ASIDE
+from bot.sandbox.samples_remains import REMAINS
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 QUORUM = simple(SlotSpec(1, "dba"), SlotSpec(2, "data-owner"))
@@ -119,6 +120,7 @@ def system(*, back: bool = False, builtin: bool = False) -> dict[str, Any]:
         "users": [["python", 4711, "uploads", "uploads"]],
         "neighbours": [["shop", True], ["billing", False]],
         "successors": [["crm-new: page", True], ["crm-new: customers", False]],
+        "residue": REMAINS.to_data(),
         "steps": steps,
     }
 

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, Self
 
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check, Sink, Source, Told
+from bot.targets.remains import Residue
 
 #: ``away``: neither running nor known to the one who starts it.
 Running = Literal["running", "starting", "stopped", "failed", "away"]
@@ -290,6 +291,7 @@ class System:
     """All the parts of one target, in the order in which they are stopped and set aside.
 
     ``successors``: what must answer in its place before it is stopped, and before it is removed.
+    ``residue``: what else of it is looked for.
     """
 
     services: Sequence[Service]
@@ -298,3 +300,4 @@ class System:
     neighbours: Sequence[Check]
     builtin: Builtin | None = None
     successors: Sequence[Check] = ()
+    residue: Residue | None = None

@@ -9,13 +9,15 @@ from bot.model.jobs import Backup
 from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.model.segments import progress
 from bot.texts import listed, number, say
-from handlers.views import copies, plan, request_card, residue, restore_plan
+from handlers.views import copies, plan, remains, request_card, residue, restore_plan
 from handlers.views import progress as running
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import code, moment, safe, size
 from handlers.views.wording import sentence
 
+#: How the lines about a system's own parts begin.
+_PARTS = ("holding", "service", "check")
 _DESTROYED = ("deleting", "gone")
 #: What a plan says of a bucket, and what stays true afterwards.
 _VERSIONS = ("told.objects-versions", "told.objects-versions-days", "told.objects-locked")
@@ -141,6 +143,7 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     facts = view.job.facts if view.job else {}
     if facts.get("certificate"):
         parts.append(section(_certificate(facts, language)))
+    parts += remains.found(view, language)
     parts.append(section(running.steps(view, language)))
     parts += copies.checklist(view, language)
     if view.head:
@@ -163,7 +166,9 @@ def _certificate(facts: Mapping[str, Any], language: str) -> str:
     ]
     if facts.get("left"):
         lines.append(say("receipt.left", language, n=int(facts["left"])))
-    found = [what for what, state in facts.get("residue") or () if state == "found"]
+    # What else was looked for has a place of its own.
+    parts = [(*what.partition(" "), state) for what, state in facts.get("residue") or ()]
+    found = [name for kind, _, name, state in parts if kind in _PARTS and state == "found"]
     if found:
         lines.append(say("receipt.residue", language, found=safe(listed(found, language), 500)))
     lines.append(say("receipt.certificate", language, name=code(str(facts["certificate"]), 100)))

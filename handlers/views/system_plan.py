@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.texts import DEFAULT_LANGUAGE, catalogue, say
+from handlers.views import remains
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import size
 from handlers.views.progress import step_name
@@ -28,6 +29,7 @@ def sections(plan: Mapping[str, Any], ink: Ink) -> list[str]:
         _checks(system, "checks", ink),
         _checks(system, "neighbours", ink),
         _checks(system, "successors", ink) if system.get("successors") else None,
+        *remains.announced(system, ink),
     ]
     return [part for part in parts if part]
 

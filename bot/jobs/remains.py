@@ -1,0 +1,62 @@
+"""From the configuration of a target to what is looked for besides its parts."""
+
+from collections.abc import Callable, Sequence
+
+from bot.config.types import Target
+from bot.errors import CannotProve, NotAllowed
+from bot.targets import kind_of
+from bot.targets.ground import Ground
+from bot.targets.postgresql_roles import DatabaseRoles
+from bot.targets.remains import Residue, Roles
+from bot.targets.remains_kinds import Names, outermost
+
+
+def residue_of(
+    spec: Target, own: Sequence[str], strangers: Sequence[str], others: Sequence[Target], ours: Sequence[str]
+) -> Residue | None:
+    """What is looked for; None when nothing is declared.
+
+    Args:
+        spec: the target.
+        own: the places of its parts.
+        strangers: the places of other systems.
+        others: those systems.
+        ours: files and folders of our own.
+    """
+    if spec.residue is None:
+        return None
+    names = spec.residue.names or (spec.name,)
+    theirs = {
+        name for other in others for name in (other.name, *(other.residue.names if other.residue else ()))
+    }
+    return Residue(
+        names=Names(names, outermost(own), tuple(sorted(theirs - set(names)))),
+        look_in=outermost(spec.residue.look_in),
+        patterns=spec.residue.files,
+        skip=tuple(dict.fromkeys([*own, *strangers, *ours])),
+        by_hand=_by_hand(Ground(spec.roots, [*own, *strangers, *ours])),
+        roles=_roles(spec, names),
+    )
+
+
+def _by_hand(ground: Ground) -> Callable[[str], str]:
+    def why(path: str) -> str:
+        try:
+            ground.root_of(path)
+        except NotAllowed:
+            return "roots"
+        except CannotProve:
+            return "others"
+        return ""
+
+    return why
+
+
+def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
+    kind = kind_of(spec.database.url)
+    if kind == "sqlite":
+        return None
+    if kind == "postgresql":
+        return DatabaseRoles(spec.name, spec.database.url, names)
+    # Accounts of a MariaDB server are not looked for yet: nobody may think that there are none.
+    return lambda _: ((), "engine")

@@ -1,0 +1,48 @@
+"""Which roles of a PostgreSQL server are a database's own: they have to do with it and nothing else."""
+
+from collections.abc import Sequence
+
+from bot.errors import CountersignError
+from bot.targets.postgresql_admin import Administration
+
+_HERE = (
+    "(d.dbid = b.oid OR d.dbid = 0 AND d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid)"
+)
+#: Of the names that are given, and of those that have to do with the database: who has to do with nothing
+#: else. Whoever lends rights to others, the server's own roles, superusers and we ourselves are none of them.
+_OWN = f"""
+SELECT r.rolname::text FROM pg_catalog.pg_roles r
+ WHERE NOT r.rolsuper AND r.rolname !~ '^pg_' AND r.rolname <> current_user AND r.rolname <> session_user
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = r.oid)
+   AND (r.rolname = ANY($1::name[]) OR EXISTS (
+     SELECT FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_database b ON b.datname = $2::name AND {_HERE}
+      WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid))
+   AND NOT EXISTS (
+     SELECT FROM pg_catalog.pg_shdepend d
+      WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_database b WHERE b.datname = $2::name AND {_HERE}))
+ ORDER BY 1
+"""  # noqa: S608 - constants
+
+
+class DatabaseRoles:
+    """The roles of one database.
+
+    Args:
+        target: of which system, for sentences.
+        url: the database's address.
+        names: of roles that are the system's whatever they own.
+    """
+
+    def __init__(self, target: str, url: str, names: Sequence[str]) -> None:
+        self._target, self._url, self._names = target, url, tuple(names)
+
+    def __call__(self, known: Sequence[str]) -> tuple[Sequence[str], str]:
+        """Their names, of those ``known`` before too, and why they cannot be told; never raises."""
+        try:
+            admin = Administration(self._target, self._url)
+            with admin.connected() as connection:
+                rows = connection.execute(_OWN.encode(), ([*self._names, *known], admin.database)).fetchall()
+        except CountersignError:
+            return (), "no-answer"
+        return tuple(name for (name,) in rows), ""

@@ -1,0 +1,98 @@
+"""What a system leaves besides its parts: before the teardown in the plan, after it on the receipt. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bot.model.doors import RequestView
+from bot.model.remains import Remain, Remains, Unread, by_kind
+from bot.texts import listed, say
+from handlers.views.blocks import Block, section
+from handlers.views.ink import Ink
+
+#: So many of a kind, and of what could not be looked at, stand in a message.
+_SHOWN = 5
+_PATH = 120
+#: What is done by hand by typing something that the catalogue spells out.
+_TYPED = ("user", "group", "role")
+
+
+def announced(system: Mapping[str, Any], ink: Ink) -> list[str]:
+    """What is there now and would stay, as paragraphs; none when nothing was to be looked for."""
+    data = system.get("residue")
+    if data is None:
+        return []
+    return _told(Remains.from_data(data), "plan.remains", "plan.remains-none", ink)
+
+
+def found(view: RequestView, language: str) -> list[Block | None]:
+    """What was there when everything was gone, and the button that asks to clear it away."""
+    data = view.job.facts.get("remains") if view.job else None
+    if data is None:
+        return []
+    remains, ink = Remains.from_data(data), Ink(language)
+    parts: list[Block | None] = [
+        section(text) for text in _told(remains, "receipt.remains", "receipt.remains-none", ink)
+    ]
+    if any(len(of) > _SHOWN for of in by_kind(remains.found).values()) or len(remains.unread) > _SHOWN:
+        parts.append(section(say("receipt.remains-all", language)))
+    return parts
+
+
+def _told(remains: Remains, some: str, none: str, ink: Ink) -> list[str]:
+    language, by_hand = ink.language, [one for one in remains.found if one.hand]
+    clear = [one for one in remains.found if not one.hand]
+    paragraphs = [f"*{say(some, language, n=len(remains.found))}*" if remains.found else say(none, language)]
+    paragraphs[0] += "".join(f"\n{line}" for line in _by_kind(clear, ink))
+    if by_hand:
+        lines = _by_hand(by_hand, ink)
+        paragraphs.append("\n".join([f"*{say('remains.by-hand', language)}*", *lines]))
+    if remains.unread:
+        lines = [_unread(one, ink) for one in ink.shown(remains.unread, _SHOWN)]
+        lines += _more(remains.unread, ink)
+        paragraphs.append("\n".join([f"*{say('remains.unread', language)}*", *lines]))
+    if remains.absent:
+        names = listed([say(f"remains.kind.{kind}", language) for kind in remains.absent], language)
+        paragraphs.append(say("remains.absent", language, kinds=names))
+    return paragraphs
+
+
+def _by_kind(found: Sequence[Remain], ink: Ink) -> list[str]:
+    lines = []
+    for kind, of in by_kind(found).items():
+        places = [_place(one, ink) for one in ink.shown(of, _SHOWN)]
+        lines.append(
+            f"• {say(f'remains.kind.{kind}', ink.language)}: {', '.join([*places, *_more(of, ink)])}"
+        )
+    return lines
+
+
+def _by_hand(found: Sequence[Remain], ink: Ink) -> list[str]:
+    """What a request cannot clear away, with the reason, or with what to type."""
+    lines = []
+    for kind, of in by_kind(found).items():
+        for reason in dict.fromkeys(one.hand for one in of):
+            same = [one for one in of if one.hand == reason]
+            places = [_place(one, ink) for one in ink.shown(same, _SHOWN)]
+            names = ", ".join([*places, *_more(same, ink)])
+            why = say(f"remains.hand.{reason}", ink.language)
+            lines.append(f"• {say(f'remains.kind.{kind}', ink.language)}: {names}; {why}")
+    return lines
+
+
+def _place(one: Remain, ink: Ink) -> str:
+    if one.kind in _TYPED:
+        quoted = one.place.replace('"', '""')
+        return ink.code(say(f"remains.typed.{one.kind}", ink.language, name=quoted), _PATH)
+    counted = f" ({one.n})" if one.n > 1 else ""
+    return ink.code(one.place, _PATH) + counted
+
+
+def _unread(one: Unread, ink: Ink) -> str:
+    kind = say(f"remains.kind.{one.kind}", ink.language) if one.kind else ""
+    what = " ".join(part for part in (kind, ink.code(one.place, _PATH) if one.place else "") if part)
+    return f"• {what}: {say(f'remains.why.{one.why}', ink.language)}"
+
+
+def _more(items: Sequence[object], ink: Ink) -> list[str]:
+    rest = ink.left(items, _SHOWN)
+    return [say("plan.more", ink.language, n=rest)] if rest else []
