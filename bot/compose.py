@@ -229,6 +229,10 @@ class Worker:
         self._lock = _prepared(database, settings.data_dir, tell)
         self._store = Store(database)
         self._keys_are_here(settings)
+        self._host = settings.host
+        targets = served(self._config, settings.host, targets)
+        self._served = self._targets(targets)
+        self._beat()  # What nobody serves is refused, and the bot takes requests from now on.
         storage = backup_store(settings, self._config)
         master, created = keys.load_or_create(
             settings.master_key_file, any_backup_exists=any_backup_exists(storage)
@@ -244,8 +248,6 @@ class Worker:
         self._ground = Ground(self._config, secrets.token_bytes, safe.key)
         self._prover = self.prover(self._store, self._ground, safe)
         self._open_log(_marks(master, hash_key), safe.key.public)
-        targets = served(self._config, settings.host, targets)
-        self._host = settings.host
         systems = SystemHands(
             store=self._store,
             ground=self._ground,
@@ -257,9 +259,7 @@ class Worker:
             clock=now,
         )
         hands = Hands(self._store, self._ground, vault, storage, hash_key, now, systems)
-        crew = self.crew(self._store, self._ground, hands, self._sign_key, now)
-        self._crew = crew
-        self._served = self._targets(targets)
+        self._crew = crew = self.crew(self._store, self._ground, hands, self._sign_key, now)
         self._engine = Engine(database, self._lock.name, crew.run, self._served, self._hold)
         self._dispatcher = Dispatcher(
             self._store,

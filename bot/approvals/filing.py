@@ -54,7 +54,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
         require_role(ground, wish.operation, backup.target, actor, wish.record)
     _check_number(ground.config, wish, target)
     _check_freeze(work, wish, target)
-    _check_host(ground.config, work, wish, target, now)
+    _check_served(ground.config, work, wish, target, now)
     _check_there(work, wish, target, backup_id)
     request_id = work.requests.add(
         operation=wish.operation,
@@ -84,7 +84,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     }
     body |= _keep_more(ground, work, wish, place, now)
     ground.log(work, "request-filed", request, body, now)
-    return _accepted(work, wish, request, now)
+    return _accepted(ground.config, work, wish, request, now)
 
 
 def _keep_more(ground: Ground, work: Work, wish: Wish, place: str, now: datetime) -> dict[str, str | int]:
@@ -105,11 +105,12 @@ def _keep_more(ground: Ground, work: Work, wish: Wish, place: str, now: datetime
     return said
 
 
-def _accepted(work: Work, wish: Wish, request: Request, now: datetime) -> Answer:
+def _accepted(config: Config, work: Work, wish: Wish, request: Request, now: datetime) -> Answer:
     """What the person is told at once."""
     if wish.preview:
         return Answer("filing.preview", {"target": request.target})
-    key = "filing.accepted" if workers.at_work(work, now) else "filing.accepted-no-worker"
+    there = workers.at_work_on(config, work, request.target, now)
+    key = "filing.accepted" if there else "filing.accepted-no-worker"
     if wish.column is not None:
         return Answer(f"{key}-file", {"channel": request.channel, "n": len(wish.values)})
     return Answer(key, {"channel": request.channel})
@@ -231,16 +232,16 @@ def _check_there(work: Work, wish: Wish, target: str, backup_id: str | None) -> 
             raise NotAllowed("restore.put-back-instead", target=target, number=one.number or 0)
 
 
-def _check_host(config: Config, work: Work, wish: Wish, target: str, now: datetime) -> None:
-    """A teardown is for the worker on the system's own host, and for one at a time."""
-    if wish.operation is not Operation.TEARDOWN:
-        return
-    host = config.targets[target].host
-    if host is None or not config.targets[target].is_system:
+def _check_served(config: Config, work: Work, wish: Wish, target: str, now: datetime) -> None:
+    """There is somebody to do it; a teardown is for what is described as a system, and for one at a time."""
+    if wish.operation is Operation.TEARDOWN:
+        _check_system(config, work, target)
+    workers.require_served(config, work, target, now)
+
+
+def _check_system(config: Config, work: Work, target: str) -> None:
+    if config.targets[target].host is None or not config.targets[target].is_system:
         raise BadInput("filing.no-system", target=target)
-    there = workers.at_work(work, now)
-    if there and not any(host == one.get("host") for one in there):
-        raise NotAllowed("filing.no-host", target=target, host=host)
     open_ones = work.requests.in_states([state for state in State if state not in CLOSED])
     busy = next(
         (

@@ -6,7 +6,7 @@ the approvals, and the gate asks for them again.
 
 from datetime import datetime, timedelta
 
-from bot.approvals import starting, voting
+from bot.approvals import starting, voting, workers
 from bot.approvals.aside import may_go_on
 from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
@@ -37,6 +37,7 @@ def go_on(ground: Ground, work: Work, number: int, actor: Actor, now: datetime) 
         require_role(ground, request.operation, origin, actor, request.record)
     if request.operation in DESTRUCTIVE and work.targets.frozen(request.target) is not None:
         raise Stale("go-on.frozen", number=number, target=request.target)
+    workers.require_served(ground.config, work, request.target, now)
     if not starting.is_open_for(ground.config, request, revision, now):
         raise Stale("go-on.closed", number=number, target=request.target)
     permit = work.permits.ready(request.id)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from bot.approvals import workers
 from bot.approvals.aside import is_aside
 from bot.approvals.filing import check_person, require_role
 from bot.approvals.ground import Ground
@@ -30,4 +31,8 @@ def put_back(ground: Ground, work: Work, number: int, actor: Actor, now: datetim
     ground.log(work, "put-back-asked", request, {"by": actor.user}, now)
     ground.note(work, request, "note.put-back-asked", now, user=actor.user)
     ground.redraw(work, request)
-    return Answer("put-back.accepted", {"number": number})
+    there = workers.at_work_on(ground.config, work, request.target, now)
+    host = ground.config.targets[request.target].host if request.target in ground.config.targets else None
+    if there or host is None:
+        return Answer("put-back.accepted", {"number": number})
+    return Answer("put-back.accepted-no-worker", {"number": number, "host": host})

@@ -118,7 +118,7 @@ class Reading:
             steps=_steps(work, request, job),
             backup=_backup(work, request),
             frozen=work.targets.frozen(request.target),
-            worker_alive=bool(workers.at_work(work, self._clock())),
+            worker_alive=workers.at_work_on(self._ground.config, work, request.target, self._clock()),
             support=target.support if target else None,
             environment=target.environment if target else None,
             head=job.facts.get("head") if job else None,

@@ -346,6 +346,10 @@ class Roster:
         self._connection.execute(delete(t.roster_questions).where(t.roster_questions.c.asked_at < before))
 
 
+#: In the facts of a process that ended as it should.
+_LEFT = "left"
+
+
 class Processes:
     """Who is alive."""
 
@@ -362,13 +366,18 @@ class Processes:
         )
 
     def leave(self, kind: str, process_id: str) -> None:
-        """I am going."""
-        self._connection.execute(
-            delete(t.processes).where(t.processes.c.kind == kind, t.processes.c.id == process_id)
-        )
+        """I am going; what I did is known for a while, because I may only be starting again."""
+        mine = (t.processes.c.kind == kind, t.processes.c.id == process_id)
+        facts = self._connection.execute(select(t.processes.c.facts).where(*mine)).scalar()
+        if facts is not None:
+            self._connection.execute(update(t.processes).where(*mine).values(facts={**facts, _LEFT: True}))
 
     def alive(self, kind: str, now: datetime, within: timedelta) -> list[Mapping[str, Any]]:
-        """Facts of the processes seen lately."""
+        """Facts of the processes seen lately, without those that have left."""
+        return [facts for facts in self.seen(kind, now, within) if not facts.get(_LEFT)]
+
+    def seen(self, kind: str, now: datetime, within: timedelta) -> list[Mapping[str, Any]]:
+        """Facts of the processes seen lately, with those that have left."""
         query = select(t.processes.c.facts).where(
             t.processes.c.kind == kind, t.processes.c.seen_at >= now - within
         )

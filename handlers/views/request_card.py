@@ -28,6 +28,13 @@ _IN_THE_WAY = ("told.locked", "told.locked-somewhere", "told.locked-file", "told
 SHOWN_IN_THE_WAY = 3
 SHOWN_VALUES = 5
 SHOWN_PEOPLE = 3
+#: What waits for a worker, and how that is said.
+_WAITING = {
+    State.PLANNING: "",
+    State.RUNNING: "",
+    State.APPROVED: ".approved",
+    State.SET_ASIDE: ".aside",
+}
 
 
 def render(view: RequestView, language: str) -> Rendered:
@@ -284,9 +291,9 @@ def _notices(view: RequestView, language: str) -> str | None:
         lines.append(say("card.file-coming", language))
     if view.frozen is not None and request.operation is not Operation.RESTORE and request.state not in CLOSED:
         lines.append(say("card.frozen", language, target=safe(request.target), user=user(view.frozen.by)))
-    if not view.worker_alive and request.state in (State.APPROVED, State.RUNNING, State.PLANNING):
-        approved = ".approved" if request.state is State.APPROVED else ""
-        lines.append(say(f"card.no-worker{approved}", language))
+    if not view.worker_alive and request.state in _WAITING:
+        key = f"card.no-worker{_WAITING[request.state]}"
+        lines.append(say(key, language, target=safe(request.target)))
     lines += _in_the_way(view, language)
     called_for = view.frozen is not None or request.state in (State.FAILED, State.HELD)
     if view.job is not None and view.job.facts.get(PAUSED) and request.state is State.RUNNING:

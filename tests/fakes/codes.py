@@ -22,8 +22,6 @@ class Phones:
     def __init__(self, house: House, *users: str) -> None:
         self.house = house
         self.handed: dict[str, Handed] = {}
-        with house.store.transact() as work:
-            work.processes.beat("worker", "slot-0", {}, house.now + timedelta(days=365))
         for user in users:
             self.enrol(user)
 

@@ -231,6 +231,15 @@ class House:
         self.lifecycle = Lifecycle(self.ground)
         self.desk = Desk(self.store, self.ground, self.clock)
         self.reading = Reading(self.store, self.ground, self.clock)
+        self.staff()
+
+    def staff(self) -> None:
+        """A worker on every host, for a year; a test that wants less lets it leave, or beats in its place."""
+        hosts = {target.host for target in self.settings.targets.values()}
+        with self.store.transact() as work:
+            for position, host in enumerate(sorted(hosts, key=str)):
+                facts = {"canary": "refused", "targets": list(self.settings.targets), "host": host}
+                work.processes.beat("worker", f"slot-{position}", facts, START + timedelta(days=365))
 
     def entropy(self, n: int) -> bytes:
         return hashlib.sha256(str(next(self._entropy)).encode()).digest()[:n]

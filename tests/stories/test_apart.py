@@ -27,7 +27,10 @@ class Apart(Rig):
         return self.processes[name].poll() is None
 
     def workers(self) -> set[str]:
-        return {str(row[0]) for row in self.rows("SELECT id FROM processes WHERE kind = 'worker'")}
+        return {
+            str(row[0])
+            for row in self.rows("SELECT id FROM processes WHERE kind = 'worker' AND facts->>'left' IS NULL")
+        }
 
     def ready(self, n: int) -> None:
         self.wait(lambda: self.tables_are_there() and len(self.workers()) == n, f"{n} workers")
@@ -127,8 +130,16 @@ def test_a_worker_plans_and_starts_only_what_it_serves(tmp_path: Path) -> None:
         rig.start_worker(name="worker-spare", targets="spare")
         rig.start_bot()
         since = rig.command("U0ALICE", "/delete-records", "crm customer ada@example.com -- GDPR")
-        rig.wait(lambda: rig.row("SELECT count(*) FROM requests")[0], "the request")
+        assert "serve --only worker --targets crm" in rig.told("U0ALICE", since)
+        since = rig.command("U0ALICE", "/delete-records", "")
+        alice = rig.slack.as_user("U0ALICE")
+        filled = {"target": "crm", "record": "customer", "values": "ada@example.com", "reason": "GDPR"}
+        assert alice.submit(alice.wait_for_view("Delete records").id, filled).acked
+        assert "serve --only worker --targets crm" in rig.told("U0ALICE", since)
+        assert rig.row("SELECT count(*) FROM requests")[0] == 0
         rig.start_worker(name="worker-crm", targets="crm")
+        rig.ready(2)
+        since = rig.command("U0ALICE", "/delete-records", "crm customer ada@example.com -- GDPR")
         ballot = rig.ballot(since)
         rig.stop("worker-spare")
         rig.approve(ballot)

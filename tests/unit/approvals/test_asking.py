@@ -1,15 +1,30 @@
 """Asking: every refusal leaves an entry in the log and a private sentence, and nothing else."""
 
 import json
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from bot.errors import BadInput, NotAllowed, NotFound
 from bot.model.doors import Wish
 from bot.model.requests import Operation, State
+from bot.store.tables import processes
 from bot.texts import say
-from tests.fakes.rooms import CHANNEL, LABEL, REASON, SETTINGS, VALUE, House, config, planned, snapshot
+from tests.fakes.rooms import (
+    CHANNEL,
+    LABEL,
+    REASON,
+    SETTINGS,
+    VALUE,
+    House,
+    config,
+    planned,
+    rules_with,
+    snapshot,
+)
 
 #: case -> who, what is different about the wish, which error, which key, what the sentence must mention
 REFUSALS: dict[str, tuple[str, dict[str, Any], type[Exception], str, str]] = {
@@ -168,17 +183,80 @@ def test_a_wish_that_is_in_order_waits_for_the_worker_without_number_or_card(hou
     [
         ("a worker that takes jobs is there", {"canary": "refused"}, "filing.accepted"),
         ("its gate was not proved yet", {"canary": "not-yet"}, "filing.accepted-no-worker"),
-        ("its gate let something through", {"canary": "let-through"}, "filing.accepted-no-worker"),
         ("it says nothing about its gate", {}, "filing.accepted-no-worker"),
+        ("it was seen four minutes ago", {"canary": "refused", "age": 240}, "filing.accepted-no-worker"),
+        (
+            "it was stopped four minutes ago",
+            {"canary": "refused", "age": 240, "left": True},
+            "filing.accepted-no-worker",
+        ),
+        ("it was stopped a moment ago", {"canary": "refused", "left": True}, "filing.accepted-no-worker"),
+        ("it was seen six minutes ago", {"canary": "refused", "age": 360}, "filing.nobody-serves"),
+        (
+            "it was stopped six minutes ago",
+            {"canary": "refused", "age": 360, "left": True},
+            "filing.nobody-serves",
+        ),
+        ("it serves another target", {"canary": "refused", "targets": ["shop"]}, "filing.nobody-serves"),
+        ("it says not what it serves", {"canary": "refused", "targets": []}, "filing.nobody-serves"),
+        ("its gate let something through", {"canary": "let-through"}, "filing.nobody-serves"),
+        ("it could not prove its gate", {"canary": "unclear"}, "filing.nobody-serves"),
+        ("there never was one", None, "filing.nobody-serves"),
     ],
 )
-def test_a_worker_counts_once_its_gate_is_proved(
-    house: House, sentence: str, facts: dict[str, str], key: str
+def test_what_nobody_serves_is_refused_and_who_is_only_starting_again_is_waited_for(
+    house: House, sentence: str, facts: dict[str, Any] | None, key: str
 ) -> None:
+    said = {"targets": ["crm"], "host": None, **(facts or {})}
+    seen = house.now - timedelta(seconds=said.pop("age", 0))
+    left = said.pop("left", False)
     with house.store.transact() as work:
-        work.processes.beat("worker", "slot-0", facts, house.now)
-        answer = house.lifecycle.file(work, house.wish(), house.actor("U0ALICE"), "D0ASKING", house.now)
-    assert (answer.key, answer.params["channel"]) == (key, CHANNEL), sentence
+        work.connection.execute(delete(processes))
+        if facts is not None:
+            work.processes.beat("worker", "slot-0", said, seen)
+        if left:
+            work.processes.leave("worker", "slot-0")
+    for preview, fits in ((False, key), (True, key.replace("accepted-no-worker", "accepted"))):
+        with house.store.transact() as work:
+            wish = house.wish(preview=preview)
+            try:
+                answer = house.lifecycle.file(work, wish, house.actor("U0ALICE"), "D0ASKING", house.now)
+            except NotAllowed as no:
+                assert (no.key, no.params) == (fits, {"target": "crm"}), sentence
+                assert work.requests.in_states(list(State)) == []
+                continue
+        assert answer.key == ("filing.preview" if preview else fits), sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "facts", "refused"),
+    [
+        ("its worker is there", {"host": "here", "targets": ["crm"]}, None),
+        ("a worker of another host serves it by name", {"host": "there", "targets": ["crm"]}, "here"),
+        ("the worker of its host serves others", {"host": "here", "targets": ["shop"]}, "here"),
+    ],
+)
+def test_what_lives_on_a_host_is_for_the_worker_there(
+    tmp_path: Path, sentence: str, facts: dict[str, Any], refused: str | None
+) -> None:
+    house = House(
+        tmp_path,
+        config(
+            targets={"crm": {**SETTINGS["targets"]["crm"], "host": "here", "roots": ["/srv/crm"]}},
+            rules=rules_with()[:1],
+        ),
+    )
+    with house.store.transact() as work:
+        work.processes.beat("worker", "slot-0", {"canary": "refused", **facts}, house.now)
+    try:
+        if refused is None:
+            house.file()
+            return
+        with pytest.raises(NotAllowed) as no:
+            house.file()
+        assert (no.value.key, no.value.params["host"]) == ("filing.no-host", refused), sentence
+    finally:
+        house.close()
 
 
 def test_a_preview_files_nothing(house: House) -> None:

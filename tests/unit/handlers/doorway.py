@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -52,10 +51,6 @@ class Doorway:
         channels = Channels(port, self.house.settings, self.house.clock)
         self.front = Front(self.services, port, self.people, channels)
         self.drain = Drain(self.front)
-        with store.transact() as work:
-            work.processes.beat(
-                "worker", "slot-0", {"canary": "refused"}, self.house.now + timedelta(days=365)
-            )
         self._executor = ThreadPoolExecutor(4)
         self._ids = itertools.count(1)
         self.app = self._app()

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -431,8 +430,6 @@ OWN = ("click vote-approve", "click vote-deny", "event reaction_added", f"form {
 @contextmanager
 def at(folder: Path, settings: Config) -> Iterator[Doorway]:
     with opened(folder, settings) as found:
-        with found.house.store.transact() as work:
-            work.processes.beat("worker", "slot-0", {"host": "here"}, found.house.now + timedelta(days=1))
         yield found
 
 

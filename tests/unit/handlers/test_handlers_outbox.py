@@ -296,12 +296,12 @@ def test_the_card_says_so_when_the_worker_goes_after_the_approval(doorway: Doorw
     for user in ("U0DAN", "U0CAROL"):
         doorway.house.vote(request_id, user)
     doorway.deliver()
-    assert "no worker is running" not in str(card)
+    assert "no worker for crm is running" not in str(card)
     with doorway.house.store.transact() as work:
         work.processes.leave("worker", "slot-0")
     doorway.deliver()
     doorway.drain.refresh(doorway.house.now)
-    assert "Approved, but no worker is running" in str(card)
+    assert "Approved, but no worker for crm is running" in str(card)
     doorway.slack.calls.clear()
     doorway.drain.refresh(doorway.house.now)
     assert doorway.slack.called("chat.update") == []

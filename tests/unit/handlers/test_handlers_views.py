@@ -230,7 +230,7 @@ def test_stop_says_what_it_does_here(view: RequestView, told: str) -> None:
 
 def test_approved_without_a_worker_says_so() -> None:
     shown = texts(request_card.render(views.view(State.APPROVED, worker_alive=False), "en"))
-    assert "Approved, but no worker is running" in shown
+    assert "Approved, but no worker for crm is running" in shown
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,7 @@ def test_it_does_not_lean_on_the_rules_of_the_file(house: House, operation: str)
 )
 def test_what_all_workers_together_say(house: House, sentence: str, facts: list[str], said: Canary) -> None:
     with house.store.transact() as work:
+        work.processes.leave("worker", "slot-0")
         for position, one in enumerate(facts):
             told = {"canary": one} if one else {}
             work.processes.beat("worker", f"slot-{position}", told, house.now)
