@@ -151,9 +151,6 @@ def _target_of(ground: Ground, work: Work, wish: Wish) -> tuple[str, Backup | No
     target = backup.target if backup else ""
     if not wish.target or wish.target == target:
         return target, backup
-    # Rows may go into another system's database; a whole system goes back to its own places, or to a folder.
-    if backup is not None and backup.record is None:
-        raise BadInput("filing.other-target", target=target)
     return _known_target(ground.config, wish.target), backup
 
 

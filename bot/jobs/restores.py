@@ -47,10 +47,8 @@ class Restores:
                 raise BadInput("restore.choice-whole")
             origin, record = str(opened.manifest.extra["target"]), opened.manifest.extra.get("record")
             name = request.target or origin
-            if is_whole(opened.manifest) and name != origin:
-                raise BadInput("filing.other-target", target=origin)
             if is_whole(opened.manifest):
-                return self.reach.whole_systems.plan_restore(opened, sha256, into)
+                return self.reach.whole_systems.plan_restore(opened, sha256, name, into)
             if into:
                 raise BadInput("restore.into-folder")
             if before(opened.manifest) is None:

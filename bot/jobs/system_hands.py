@@ -29,6 +29,7 @@ from bot.operations.set_aside import TeardownOrder
 from bot.operations.teardown import Host
 from bot.operations.uninstall import UninstallOrder
 from bot.store.unit_of_work import Store
+from bot.targets import kind_of
 from bot.targets.system import System
 
 
@@ -60,15 +61,17 @@ class SystemHands:
         made, open_files = teardown.plan(spec, self.system(request), self.host, self.name(request))
         return Planned(request.target, None, made.to_data(), 0, open_files, "")
 
-    def plan_restore(self, opened: OpenedBackup, sha256: str, into: str) -> Planned:
-        """What bringing a whole system back would mean, read-only.
+    def plan_restore(self, opened: OpenedBackup, sha256: str, target: str, into: str) -> Planned:
+        """What bringing a whole system back would mean, read-only: as ``target``, or into a folder.
 
         Raises:
             Refused: it cannot be brought back there, or not from here.
             Broken: the machine does not answer.
         """
-        target = str(opened.manifest.extra.get("target"))
-        spec = self._target(target)
+        spec, origin = self._target(target), str(opened.manifest.extra["target"])
+        if target != origin:
+            left = self.ground.config.targets.get(origin)
+            bring_back.require_kind(spec, opened.manifest, kind_of(left.database.url) if left else "")
         if not into:
             self._require_gone(target)
         system = self.open_system(spec, self.ground.config.targets)

@@ -1,4 +1,4 @@
-"""A whole system out of its backup: to where it was, or into a new folder beside it.
+"""A whole system out of its backup: to where it was, into the places of another system, or into a new folder.
 
 Read ``run`` from top to bottom. Until ``gate.committing`` all of it lies unpacked, compared and out of sight,
 and a stop clears it away; from there on it goes forward: every part appears whole, the services start, the
@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -18,12 +18,12 @@ from bot.config.types import Target
 from bot.errors import CannotProve, CountersignError, NotFound, NotOurs
 from bot.model.backups import Manifest
 from bot.model.drift import Drift
-from bot.model.plans import Plan, Told
+from bot.model.plans import Origin, Plan, Told
 from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
 from bot.operations.teardown import Host, Steps, require_here, timed
-from bot.targets import versions
-from bot.targets.system import Holding, ServiceFacts, System
+from bot.targets import kind_of, versions
+from bot.targets.system import Holding, Service, ServiceFacts, System
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order.
 STEPS: Steps = (
@@ -52,6 +52,11 @@ class BringBackOrder:
         """The new folder; empty: where everything was."""
         return str((self.plan.system or {}).get("into") or "")
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it comes into the places of another system than the one it was."""
+        return self.plan.origin is not None
+
 
 def name_of(request_id: int) -> str:
     """What the parts of a system call one restore, in names of files too."""
@@ -65,6 +70,9 @@ def is_whole(manifest: Manifest) -> bool:
 
 def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256: str, into: str) -> Plan:
     """What bringing it back would mean, looked up and not touched.
+
+    ``spec`` and ``system`` may be those of another system, whose parts have the same names; whoever calls has
+    seen to it that its database is of the same kind.
 
     Raises:
         CannotProve: something stands in the way, runs already, or does not belong to this system.
@@ -82,6 +90,8 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
         raise CannotProve("restore.same-names", target=spec.name)
     for holding in system.holdings:
         holding.require_room(_into(holding, into))
+    extra = opened.manifest.extra
+    elsewhere = str(extra["target"]) != spec.name
     return Plan(
         operation=Operation.RESTORE,
         target=spec.name,
@@ -90,12 +100,13 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
         nullified=(),
         roots="",
         fingerprint=_fingerprint(spec, system, host, into, sha256),
-        warnings=(Told("told.not-started"),) if into else _warnings(opened.manifest.extra),
+        warnings=_warnings(spec, extra, into),
         steps=tuple(step[0] for step in STEPS),
         way_back="way-back.bring-back",
         backup=opened.manifest.backup_id,
         sha256=sha256,
         system=_shown(system, host, kept, services, into),
+        origin=Origin(str(extra["target"]), str(extra.get("name", ""))) if elsewhere else None,
     )
 
 
@@ -140,7 +151,7 @@ def finish(order: BringBackOrder, system: System, vault: Vault, step: Step) -> T
     with step("step.start"):
         for service in reversed(system.services):
             try:
-                service.start(ServiceFacts.of(former[service.name]))
+                service.start(_wanted(service, former[service.name], order.elsewhere))
             except CountersignError:
                 return Told("restore.not-started", {"name": service.name})
     with step("step.answers"):
@@ -201,14 +212,11 @@ def _kept(spec: Target, system: System, manifest: Manifest) -> Mapping[str, Mapp
 
     Raises:
         NotOurs: it is of another kind, or of a version this release does not know.
-        CannotProve: of another system.
         NotFound: its parts are not those that the configuration names.
     """
     extra = manifest.extra
     if not is_whole(manifest) or extra.get("format") != _FORMAT:
         raise NotOurs("restore.not-a-system", id=manifest.backup_id)
-    if extra.get("target") != spec.name:
-        raise CannotProve("restore.other-target", target=spec.name, origin=str(extra.get("target")))
     kept: Mapping[str, Mapping[str, Any]] = extra["holdings"]
     names = {holding.name for holding in system.holdings}
     if names != kept.keys():
@@ -233,8 +241,35 @@ def _fingerprint(spec: Target, system: System, host: Host, into: str, sha256: st
     return hashlib.sha256(json.dumps(what, ensure_ascii=True).encode()).hexdigest()
 
 
-def _warnings(extra: Mapping[str, Any]) -> tuple[Told, ...]:
+def _warnings(spec: Target, extra: Mapping[str, Any], into: str) -> tuple[Told, ...]:
     """A service that did not run before is not started."""
+    if into:
+        return (Told("told.not-started"),)
     former: Mapping[str, Any] = extra.get("former") or {}
     idle = [name for name, facts in former.items() if not ServiceFacts.of(facts).up]
-    return tuple(Told("told.was-not-running", {"name": name}) for name in sorted(idle))
+    origin = str(extra["target"])
+    moved = (
+        (Told("told.system-moves", {"origin": origin, "target": spec.name}),) if origin != spec.name else ()
+    )
+    first = moved if origin != spec.name else ()
+    return (*first, *(Told("told.was-not-running", {"name": name}) for name in sorted(idle)))
+
+
+def _wanted(service: Service, former: Mapping[str, Any], elsewhere: bool) -> ServiceFacts:
+    """What a service has to be like again; elsewhere it runs as before, on ports of its own."""
+    before = ServiceFacts.of(former)
+    return replace(service.look(), state=before.state) if elsewhere else before
+
+
+def require_kind(spec: Target, manifest: Manifest, known: str) -> None:
+    """The database comes from one of the same kind; ``known``: the kind of the origin as it is configured.
+
+    Raises:
+        CannotProve: from another kind, or nobody knows from which.
+    """
+    kind, here = str(manifest.extra.get("engine") or known), kind_of(spec.database.url)
+    names = {"target": spec.name, "origin": str(manifest.extra["target"])}
+    if not kind:
+        raise CannotProve("restore.kind-unknown", **names)
+    if kind != here:
+        raise CannotProve("restore.other-system-kind", kind=kind, other=here, **names)

@@ -26,6 +26,7 @@ from bot.operations.teardown import (
     successors_of,
     unmet,
 )
+from bot.targets import kind_of
 from bot.targets.builtin import Export
 from bot.targets.ports import Check
 from bot.targets.system import ServiceFacts, System
@@ -254,6 +255,7 @@ def _back_up(
                 "operation": "teardown",
                 "format": 1,
                 "target": order.plan.target,
+                "engine": kind_of(order.spec.database.url),
                 "name": order.operation,
                 "former": journal.get("former"),
                 "holdings": kept,

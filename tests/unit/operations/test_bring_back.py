@@ -31,6 +31,9 @@ HOST = Host("here", "a mark")
 SPEC = Target(name="crm", host="here", roots=("/srv",), database=Database(url="sqlite:////srv/crm.db"))
 
 
+SUCCESSOR = SPEC.model_copy(update={"name": "crm-new"})
+
+
 class SlowService(FakeService):
     """A service that may refuse to start."""
 
@@ -199,7 +202,6 @@ REFUSED: dict[str, tuple[dict[str, Any], Change, type[CountersignError], str]] =
     "the worker is on another host": ({}, lambda yard: yard.plan(host=Host("there", "m")), CannotProve, "wrong-host"),
     "the backup is of a deletion": ({"operation": "delete-records"}, Yard.plan, NotOurs, "not-a-system"),
     "the backup is of a later format": ({"format": 2}, Yard.plan, NotOurs, "not-a-system"),
-    "the backup is of another system": ({"target": "erp"}, Yard.plan, CannotProve, "other-target"),
     "the backup has a part less": ({"holdings": {"database": {}}}, Yard.plan, NotFound, "other-parts"),
     "a service is not in the backup": ({"former": {}}, Yard.plan, NotFound, "other-parts"),
     "the service runs already": ({}, running, CannotProve, "runs"),
@@ -236,3 +238,61 @@ def test_a_plan_is_the_same_for_the_same_backup_and_another_for_another_place(ya
     assert yard.plan().digest() == yard.plan().digest()
     assert yard.plan().digest() != yard.plan(into="again").digest()
     assert timedelta(seconds=sum(step[2] for step in yard.plan().to_data()["system"]["steps"])) > timedelta(0)
+
+
+def test_as_another_system_it_runs_on_that_ones_ports_and_the_plan_says_where_it_is_from(
+    yard: Yard, tmp_path: Path
+) -> None:
+    ports: list[tuple[int, ...]] = []
+
+    class Elsewhere(SlowService):
+        def look(self) -> ServiceFacts:
+            return replace(super().look(), ports=(9000,))
+
+        def start(self, former: ServiceFacts) -> ServiceFacts:
+            ports.append(former.ports)
+            return super().start(former)
+
+    service = Elsewhere(tmp_path / "web")
+    yard.system = System((service,), yard.holdings, (), ())
+    plan = Plan.from_data(yard.plan(SUCCESSOR).to_data())
+    assert plan.origin is not None
+    assert (plan.target, plan.origin.target) == ("crm-new", "crm")
+    assert [told.key for told in plan.warnings] == ["told.system-moves"]
+    assert yard.plan().origin is None
+    order = BringBackOrder(plan, SUCCESSOR, HOST, "r2")
+    assert yard.run(order=order) is None
+    assert yard.seen() == [b"rows", b"files"]
+    assert service.look().up
+    assert ports == [(9000,)]
+
+
+def test_what_ran_nowhere_before_does_not_run_as_another_system_either(tmp_path: Path) -> None:
+    idle = ServiceFacts("web", "stopped", (), (8000,), (), 0)
+    yard = made(tmp_path, former={"web": idle.plain()})
+    yard.answers = [False]
+    yard.run(order=BringBackOrder(yard.plan(SUCCESSOR), SUCCESSOR, HOST, "r2"))
+    assert not yard.service.look().up
+
+
+KINDS = {
+    "of the same kind, as the backup says": ("sqlite", "", None),
+    "of the same kind, as the configuration says": (None, "sqlite", None),
+    "of another kind": ("postgresql", "sqlite", "restore.other-system-kind"),
+    "of another kind by the configuration": (None, "mariadb", "restore.other-system-kind"),
+    "nobody knows": (None, "", "restore.kind-unknown"),
+}
+
+
+@pytest.mark.parametrize("case", KINDS)
+def test_a_database_goes_only_where_one_of_its_kind_is(tmp_path: Path, case: str) -> None:
+    engine, known, key = KINDS[case]
+    yard = made(tmp_path, **({"engine": engine} if engine else {}))
+    with yard.opened() as opened:
+        if key is None:
+            bring_back.require_kind(SUCCESSOR, opened.manifest, known)
+            return
+        with pytest.raises(CannotProve) as caught:
+            bring_back.require_kind(SUCCESSOR, opened.manifest, known)
+    assert caught.value.key == key
+    assert "crm-new" in say(caught.value.key, **caught.value.params)
