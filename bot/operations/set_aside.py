@@ -29,7 +29,10 @@ from bot.operations.teardown import (
 from bot.targets import kind_of
 from bot.targets.builtin import Export
 from bot.targets.ports import Check
-from bot.targets.system import ServiceFacts, System
+from bot.targets.system import ServiceFacts, System, User
+
+#: Seconds: how long a session may take to go that has just ended, and between two looks at it.
+_MOMENT, _TICK = 2.0, 0.1
 
 
 class Journal(Protocol):
@@ -90,7 +93,7 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
             service.stop(_former(journal, service.name))
             gate.check()
     with gate.step("step.close"):
-        _nobody_holds(system, operation)
+        sessions = _nobody_holds(system, operation)
     gate.check()
     with gate.step("step.back-up"):
         sealed = _back_up(order, system, vault, gate, journal)
@@ -100,6 +103,7 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
             seconds = _rehearse(order, system, opened, journal)
         gate.check()
         with gate.step("step.set-aside"):
+            _nobody_came(system, operation, sessions)
             for holding in system.holdings:
                 holding.set_aside(operation, opened)
                 gate.check()
@@ -216,17 +220,35 @@ def _former(journal: Journal, service: str) -> ServiceFacts:
     return ServiceFacts.of(journal.get("former")[service])
 
 
-def _nobody_holds(system: System, operation: str) -> None:
-    """The services are stopped; whoever still has a file open is somebody else.
+def _nobody_holds(system: System, operation: str) -> frozenset[User]:
+    """The services are stopped; whoever still has a file open is somebody else. The sessions that are left.
 
     Sessions of a database are ended when it is set aside, as the plan says; what they wrote since the backup
     is noticed then.
     """
+    left = set()
     for holding in system.holdings:
         for user in holding.users(operation).users:
-            if user.how == "session":
-                continue
-            raise CannotProve("teardown.in-use", name=holding.name, program=user.name, pid=user.pid)
+            if user.how != "session":
+                raise CannotProve("teardown.in-use", name=holding.name, program=user.name, pid=user.pid)
+            left.add(user)
+    return frozenset(left)
+
+
+def _nobody_came(system: System, operation: str, before: frozenset[User]) -> None:
+    """Return when no session is there that was not there when the services had stopped.
+
+    One that ends within a moment does not count: it may be our own, on its way out.
+
+    Raises:
+        CannotProve: something still works with the database; it would go on doing so.
+    """
+    until = time.monotonic() + _MOMENT
+    while came := sorted(_nobody_holds(system, operation) - before, key=lambda one: one.pid):
+        if time.monotonic() >= until:
+            who = f"{came[0].name} {came[0].origin}".rstrip()
+            raise CannotProve("teardown.came-back", target=came[0].path, who=who, pid=came[0].pid)
+        time.sleep(_TICK)
 
 
 def _back_up(

@@ -34,7 +34,10 @@ SELECT {WHICH_SERVER}, oid::bigint
   FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()
 """  # noqa: S608 - constants
 _SESSIONS = """
-SELECT pid, coalesce(usename, '-') FROM pg_catalog.pg_stat_activity
+SELECT pid, coalesce(usename, '-'),
+       pg_catalog.concat_ws(', ', nullif(application_name, ''),
+                            coalesce(pg_catalog.host(client_addr), 'local'))
+  FROM pg_catalog.pg_stat_activity
  WHERE datname = $1 AND pid <> pg_catalog.pg_backend_pid()
    AND coalesce(backend_type, 'client backend') IN ('client backend', 'walsender') ORDER BY pid
 """
@@ -108,8 +111,8 @@ class Administration:
         """Who is connected to a database."""
         with self.connected() as connection:
             return [
-                User(pid, role, "session", database)
-                for pid, role in connection.execute(_SESSIONS, (database,))
+                User(pid, role, "session", database, f"({origin})")
+                for pid, role, origin in connection.execute(_SESSIONS, (database,))
             ]
 
     def rename(self, database: str, into: str) -> None:
@@ -153,7 +156,7 @@ class Administration:
                 connection.execute(statement.encode())
 
     def _end(self, connection: Connection, database: str) -> None:
-        for pid, _ in connection.execute(_SESSIONS, (database,)).fetchall():
+        for pid, *_ in connection.execute(_SESSIONS, (database,)).fetchall():
             # Only a superuser ends a superuser's: it is still there afterwards, and told by its number.
             with suppress(psycopg.errors.InsufficientPrivilege):
                 connection.execute("SELECT pg_catalog.pg_terminate_backend($1)", (pid,))
@@ -163,8 +166,9 @@ class Administration:
             time.sleep(_AGAIN)
             return
         there = connection.execute(_SESSIONS, (database,)).fetchall()
-        pid, role = there[0] if there else (0, "-")
-        raise Stale("files.in-use", path=place_of(database), program=role, pid=pid, n=max(1, len(there)))
+        pid, role, origin = there[0] if there else (0, "-", "-")
+        who = f"{role} ({origin})"
+        raise Stale("files.in-use", path=place_of(database), program=who, pid=pid, n=max(1, len(there)))
 
 
 def place_of(database: str) -> str:

@@ -110,12 +110,16 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class User:
-    """A process that holds on to something. ``name`` is the program's, never its arguments."""
+    """A process that holds on to something. ``name`` is the program's, never its arguments.
+
+    Of a session it is the account, and ``origin`` says as what and from where it came.
+    """
 
     pid: int
     name: str
     how: Hold
     path: str
+    origin: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ few bytes in memory.
 
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,9 @@ class FakeHolding:
         self.elsewhere: dict[str, Thing] = {}
         self.ready: dict[tuple[str, str], Thing] = {}
         self.out: dict[str, Thing] = {}
+        #: What happens meanwhile.
+        self.on_look: Callable[[], object] = lambda: None
+        self.on_copy: Callable[[], object] = lambda: None
         self.holders: list[User] = []
         self._name = name
 
@@ -98,9 +101,11 @@ class FakeHolding:
         return Survey(self._name, "memory", self._name, identity, 1, size, 10**9, ())
 
     def users(self, operation: str) -> Users:
+        self.on_look()
         return Users(tuple(self.holders), 0)
 
     def copy(self, sink: Sink) -> Mapping[str, Any]:
+        self.on_copy()
         if self.place is None:
             raise TargetDown("files.missing", path=self._name)
         with sink.blob(f"{self._name}.json") as out:

@@ -8,12 +8,12 @@ import pytest
 
 from bot.backups.vault import Vault
 from bot.config.types import Database, Target
-from bot.errors import Halted
+from bot.errors import CannotProve, Halted
 from bot.operations import purge, set_aside, teardown
 from bot.operations.purge import PurgeOrder
 from bot.operations.set_aside import AnotherHost, TeardownOrder
 from bot.operations.teardown import Host
-from bot.targets.system import System
+from bot.targets.system import System, User
 from tests.fakes.backups import master_key
 from tests.fakes.operations import RecordingGate, new_backup_id
 from tests.fakes.storage import MemoryStorage
@@ -95,3 +95,43 @@ def test_what_was_begun_on_one_machine_is_not_gone_on_with_on_another(tmp_path: 
     with pytest.raises(AnotherHost):
         set_aside.require_host(town.journal, twin)
     assert purge.remaining("t1", town.system) == ("uploads", "database")
+
+
+BEFORE = User(7, "crm", "session", "crm", "(puma, 10.0.0.5)")
+AGAIN = User(8, "crm", "session", "crm", "(puma, 10.0.0.5)")
+#: who is there when the services have stopped; who comes while the backup is made -> what stops it
+SESSIONS: dict[str, tuple[list[User], list[User], str]] = {
+    "one that was left over is ended as the plan says": ([BEFORE], [], ""),
+    "somebody connects again": ([], [AGAIN], "teardown.came-back"),
+    "somebody connects beside one that was left over": ([BEFORE], [AGAIN], "teardown.came-back"),
+    "a program opens a file meanwhile": ([], [User(9, "vim", "open", "/srv/crm/x")], "teardown.in-use"),
+}
+
+
+@pytest.mark.parametrize("case", SESSIONS)
+def test_who_comes_back_after_the_services_stopped_stops_the_job_and_is_named(
+    tmp_path: Path, case: str
+) -> None:
+    left, come, key = SESSIONS[case]
+    town = Town(tmp_path)
+    database = town.holdings[1]
+    database.holders[:] = left
+    database.on_copy = lambda: database.holders.extend(come)
+    if not key:
+        town.set_aside(RecordingGate())
+        return
+    with pytest.raises(CannotProve) as no:
+        town.set_aside(RecordingGate())
+    assert no.value.key == key
+    assert "puma, 10.0.0.5" in str(no.value.params) or key == "teardown.in-use"
+    set_aside.undo("t1", town.system, town.journal)
+    assert town.is_whole()
+    assert database.aside == {}
+
+
+def test_a_session_that_is_on_its_way_out_stops_nothing(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    database = town.holdings[1]
+    looks = iter([[], [AGAIN], [AGAIN]])
+    database.on_look = lambda: database.holders.__setitem__(slice(None), next(looks, []))
+    town.set_aside(RecordingGate())
