@@ -16,7 +16,7 @@ from slack_bolt import App, BoltRequest, BoltResponse
 
 from bot.errors import Refused
 from bot.model.doors import Answer
-from handlers import brakes, copies, filing, listings, overview, parsing, proving, undoing, votes
+from handlers import brakes, clearing, copies, filing, listings, overview, parsing, proving, undoing, votes
 from handlers.front import Call, Front
 from handlers.intake import LASTING, Taken, take
 from handlers.views import forms, proof_forms
@@ -50,6 +50,7 @@ WORDS: Mapping[str, Handler] = {
     "teardown": filing.teardown_command,
     "restore": filing.restore_command,
     "undo": undoing.undo_command,
+    "clear": clearing.clear_command,
 }
 CLICKS: Mapping[str, Handler] = {
     "vote-approve": votes.approve,
@@ -67,6 +68,7 @@ CLICKS: Mapping[str, Handler] = {
     "pause": brakes.pause_button,
     "restore": filing.restore_button,
     "undo": undoing.undo_button,
+    "clear": clearing.clear_button,
     "follow-up": filing.follow_up,
     "copy-done": copies.done_button,
     "copy-reopen": copies.reopen_button,
@@ -80,6 +82,7 @@ FORMS: Mapping[str, Handler] = {
     forms.UNFREEZE: filing.unfreeze_form,
     forms.TEARDOWN: filing.teardown_form,
     forms.UNDO: undoing.undo_form,
+    forms.CLEAR: clearing.clear_form,
     forms.DENY: votes.reason_form,
     proof_forms.CODE: proving.sealed_form,
     proof_forms.ENROL: proving.sealed_form,

@@ -104,6 +104,8 @@ def _restore_again(front: Front, call: Call, mode: Mode) -> None:
 
 def _form_of(front: Front, wish: Wish, channel: str, language: str) -> forms.View:
     """The form for a wish."""
+    if wish.undoes is not None and wish.operation is Operation.TEARDOWN:
+        return forms.clear(parsing.Undo(wish.undoes, wish.reason, wish.expected), channel, language)
     if wish.undoes is not None:
         typed_undo = parsing.Undo(wish.undoes, wish.reason, wish.expected, wish.heir or "")
         return forms.undo(front.config, typed_undo, channel, language)

@@ -41,7 +41,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Undo:
-    """``/countersign undo`` as typed: the number of a restore."""
+    """``/countersign undo`` or ``clear`` as typed: the number of a restore, or of a teardown."""
 
     number: int
     reason: str = ""
@@ -62,6 +62,21 @@ def undo(text: str) -> Undo:
     if found is None or rest.strip():
         raise BadInput("usage.undo")
     return Undo(int(found[1]), reason, _expectation(said), _heir(said))
+
+
+def clear(text: str) -> Undo:
+    """``<number> [expect <number>] -- <reason>``; the reason may be missing.
+
+    Raises:
+        BadInput: what is there cannot be understood.
+    """
+    head, reason = halves(plain(text))
+    typed, rest = first_word(head)
+    rest, said = _clauses(f" {rest}" if rest else "")
+    found = _NUMBER.fullmatch(typed)
+    if found is None or rest.strip() or _heir(said):
+        raise BadInput("usage.clear")
+    return Undo(int(found[1]), reason, _expectation(said))
 
 
 def deletion(text: str) -> Deletion:

@@ -225,7 +225,7 @@ def _check_there(work: Work, wish: Wish, target: str, backup_id: str | None) -> 
     if wish.operation is not Operation.DELETE_RECORDS and not back:
         return
     for one in work.requests.in_states([State.SET_ASIDE]):
-        if one.target == target:
+        if one.target == target and one.undoes is None:
             raise NotAllowed("restore.put-back-instead", target=target, number=one.number or 0)
 
 

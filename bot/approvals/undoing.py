@@ -7,6 +7,7 @@ from bot.approvals.ground import Ground
 from bot.errors import NotAllowed
 from bot.model.choices import Mode, RestoreChoice
 from bot.model.doors import Wish
+from bot.model.remains import Remains
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.model.undoing import overwrites, problem
 from bot.store.unit_of_work import Work
@@ -15,10 +16,14 @@ from bot.store.unit_of_work import Work
 def resolve(ground: Ground, work: Work, wish: Wish) -> Wish:
     """The one request that takes a restore back: a deletion under a deletion's rule, or a restore.
 
+    Or the teardown of what an earlier one has left.
+
     Raises:
         NotFound: there is no such request.
         NotAllowed: no single step takes it back; the sentence says what to type instead.
     """
+    if wish.operation is Operation.TEARDOWN:
+        return _clearing(ground, work, wish)
     # Locked, so that of two who ask at once one is told of the other.
     restored = ground.lock_number(work, wish.undoes or 0)
     plan = _plan_of(work, restored)
@@ -35,6 +40,18 @@ def resolve(ground: Ground, work: Work, wish: Wish) -> Wish:
     return replace(
         wish, operation=Operation.DELETE_RECORDS, target=restored.target, record=restored.record, values=()
     )
+
+
+def _clearing(ground: Ground, work: Work, wish: Wish) -> Wish:
+    """The teardown of what an earlier one has left, under the rule of a teardown of that system."""
+    number = wish.undoes or 0
+    done = ground.lock_number(work, number)
+    if done.operation is not Operation.TEARDOWN or done.state is not State.SUCCEEDED:
+        raise NotAllowed("clearing.not-done", number=number)
+    job = work.jobs.latest(done.id)
+    if job is None or not Remains.from_data(job.facts.get("remains") or {}).clearable:
+        raise NotAllowed("clearing.nothing", number=number, target=done.target)
+    return replace(wish, target=done.target, record=None, values=())
 
 
 def _plan_of(work: Work, request: Request) -> dict[str, Any]:

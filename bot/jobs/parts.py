@@ -1,7 +1,7 @@
 """From the configuration of a target to the parts of its system."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -11,6 +11,7 @@ from bot.config.system_types import Check as CheckSpec
 from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.jobs.remains import residue_of
+from bot.operations.clearing import Leftover
 from bot.settings import Settings
 from bot.targets.assertions import SqlCheck
 from bot.targets.builtin import Builtin, Call
@@ -23,6 +24,7 @@ from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.remains import Residue
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
+from bot.targets.single import FileHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.stopping import Patience
 from bot.targets.system import Holding, Service, System
@@ -53,17 +55,22 @@ class Surroundings:
         return cls(settings.variables, settings.worker_dir / "exports", public_key[:12], places)
 
 
-def open_system(spec: Target, targets: Mapping[str, Target], around: Surroundings) -> System:
+def open_system(
+    spec: Target, targets: Mapping[str, Target], parts: Sequence[Leftover], around: Surroundings
+) -> System:
     """The parts of one target, in the order in which they are stopped and set aside; nothing is touched yet.
 
     Args:
         spec: the target.
         targets: all of them, whose places are off limits.
+        parts: it is only about these, which an earlier teardown of it has left; empty: about all of it.
         around: what the worker brings.
 
     Raises:
         CannotProve: its database is of a kind that this version does not set aside.
     """
+    if parts:
+        return _leftovers(spec, targets, parts, around)
     return System(
         services=tuple(_service(one) for one in spec.services),
         holdings=_holdings(spec, targets),
@@ -75,10 +82,32 @@ def open_system(spec: Target, targets: Mapping[str, Target], around: Surrounding
     )
 
 
-def _residue(spec: Target, targets: Mapping[str, Target], around: Surroundings) -> Residue | None:
+def _leftovers(
+    spec: Target, targets: Mapping[str, Target], parts: Sequence[Leftover], around: Surroundings
+) -> System:
+    """A system that has neither services nor pages."""
+    paths = [one.path for one in parts]
+    taken = [place for other in targets.values() for place in _places(other)] + [*around.ours]
+    return System(
+        services=(),
+        holdings=tuple(
+            (FolderHolding if one.folder else FileHolding)(
+                one.name, one.path, spec.roots, [*taken, *(path for path in paths if path != one.path)]
+            )
+            for one in parts
+        ),
+        checks=(),
+        neighbours=tuple(map(_check, spec.neighbours)),
+        residue=_residue(spec, targets, around, paths),
+    )
+
+
+def _residue(
+    spec: Target, targets: Mapping[str, Target], around: Surroundings, parts: Sequence[str] = ()
+) -> Residue | None:
     others = [other for other in targets.values() if other.name != spec.name]
     strangers = [place for other in others for place in _places(other)]
-    return residue_of(spec, _places(spec), strangers, others, around.ours)
+    return residue_of(spec, _places(spec), strangers, others, [*around.ours, *parts])
 
 
 def _builtin(one: types.Builtin, spec: Target, around: Surroundings) -> Builtin:

@@ -1,6 +1,6 @@
 """From a request for a teardown to the orders of ``bot.operations``, and back to what our books need."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +15,16 @@ from bot.audit import certificate
 from bot.backups.ids import backup_id
 from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import Broken, CannotProve, NotFound, Stale
+from bot.errors import BadInput, Broken, CannotProve, NotFound, Stale
 from bot.model.backups import SealedBackup
 from bot.model.doors import Answer
 from bot.model.jobs import Backup, Job
 from bot.model.plans import Plan, Told
+from bot.model.remains import Remains
 from bot.model.requests import Operation, Request, State
 from bot.operations import bring_back, teardown
 from bot.operations.bring_back import BringBackOrder
+from bot.operations.clearing import MOST, Leftover, leftovers, parts_in, to_data
 from bot.operations.gate import Gate
 from bot.operations.purge import PurgeOrder
 from bot.operations.set_aside import TeardownOrder
@@ -30,6 +32,9 @@ from bot.operations.teardown import Host
 from bot.operations.uninstall import UninstallOrder
 from bot.store.unit_of_work import Store
 from bot.targets import kind_of
+from bot.targets.remains import expanded
+from bot.targets.remains_kinds import outermost
+from bot.targets.single import is_folder
 from bot.targets.system import System
 
 
@@ -37,7 +42,8 @@ from bot.targets.system import System
 class SystemHands:
     """Everything that touches whole systems on behalf of a request.
 
-    ``open_system`` makes the parts from the configuration; ``sign_key`` signs certificates, which lie in
+    ``open_system`` makes the parts from the configuration, or those that an earlier teardown has left;
+    ``sign_key`` signs certificates, which lie in
     ``certificates``.
     """
 
@@ -45,7 +51,7 @@ class SystemHands:
     ground: Ground
     vault: Vault
     host: Host
-    open_system: Callable[[Target, Mapping[str, Target]], System]
+    open_system: Callable[[Target, Mapping[str, Target], Sequence[Leftover]], System]
     sign_key: bytes
     certificates: Path
     clock: Callable[[], datetime]
@@ -58,7 +64,9 @@ class SystemHands:
             Broken: the machine does not answer.
         """
         spec = self._spec(request)
-        made, open_files = teardown.plan(spec, self.system(request), self.host, self.name(request))
+        parts = self._left_over(request) if request.undoes is not None else ()
+        system = self._system(spec, parts)
+        made, open_files = teardown.plan(spec, system, self.host, self.name(request), parts)
         return Planned(request.target, None, made.to_data(), 0, open_files, "")
 
     def plan_restore(self, opened: OpenedBackup, sha256: str, target: str, into: str) -> Planned:
@@ -69,12 +77,15 @@ class SystemHands:
             Broken: the machine does not answer.
         """
         spec, origin = self._target(target), str(opened.manifest.extra["target"])
+        parts = parts_in(opened.manifest.extra)
+        if target != origin and parts:
+            raise BadInput("clearing.elsewhere", target=origin)
         if target != origin:
             left = self.ground.config.targets.get(origin)
             bring_back.require_kind(spec, opened.manifest, kind_of(left.database.url) if left else "")
         if not into:
-            self._require_gone(target)
-        system = self.open_system(spec, self.ground.config.targets)
+            self._require_gone(target, opened.manifest.backup_id)
+        system = self._system(spec, parts)
         made = bring_back.plan(spec, system, self.host, opened, sha256, into)
         backup = opened.manifest.backup_id
         return Planned(target, None, made.to_data(), made.rows, None, "", backup)
@@ -83,7 +94,7 @@ class SystemHands:
         """A permitted restore of a whole system; raises as ``bring_back.run``."""
         order = self._restore_order(job, request)
         if not order.into:
-            self._require_gone(request.target)
+            self._require_gone(request.target, order.plan.backup or "")
         return bring_back.run(order, self.system(request), self.vault, gate)
 
     def go_on_bringing_back(self, job: Job, request: Request) -> Told | None:
@@ -99,15 +110,17 @@ class SystemHands:
         plan, _ = self._approved(job, request)
         return BringBackOrder(plan, self._spec(request), self.host, bring_back.name_of(request.id))
 
-    def _require_gone(self, target: str) -> None:
-        """While a system is set aside, *Put it back* is the way; a copy in its place would bar it.
+    def _require_gone(self, target: str, backup: str) -> None:
+        """While what a backup holds is set aside, *Put it back* is the way; a copy in its place would bar it.
 
         Raises:
             Stale: it is set aside.
         """
         with self.store.read() as work:
             for one in work.requests.in_states([State.SET_ASIDE, State.HELD]):
-                if one.operation is Operation.TEARDOWN and one.target == target and is_aside(work, one):
+                ours = one.undoes is None or one.backup_id == backup
+                here = one.operation is Operation.TEARDOWN and one.target == target and ours
+                if here and is_aside(work, one):
                     raise Stale("restore.put-back-instead", target=target, number=one.number or 0)
 
     def name(self, request: Request) -> str:
@@ -115,8 +128,34 @@ class SystemHands:
         return teardown.name_of(request.id)
 
     def system(self, request: Request) -> System:
-        """The parts of the request's target."""
-        return self.open_system(self._spec(request), self.ground.config.targets)
+        """The parts of the request's target, or those that an earlier teardown of it has left."""
+        with self.store.read() as work:
+            revision = work.requests.revision(request.id, request.revision)
+        return self._system(self._spec(request), parts_in(revision.plan.get("system") if revision else None))
+
+    def _system(self, spec: Target, parts: Sequence[Leftover]) -> System:
+        return self.open_system(spec, self.ground.config.targets, parts)
+
+    def _left_over(self, request: Request) -> tuple[Leftover, ...]:
+        """What the teardown has left that this request is to clear away, as it is there now.
+
+        Raises:
+            CannotProve: nothing of it is there, it is too much, or nothing is looked for any more.
+        """
+        with self.store.read() as work:
+            source = work.requests.by_number(request.undoes or 0)
+            job = work.jobs.latest(source.id) if source else None
+        told: dict[str, str | int] = {"number": request.undoes or 0, "target": request.target}
+        residue = self._system(self._spec(request), ()).residue
+        if residue is None or job is None:
+            raise CannotProve("clearing.not-looked-for", **told)
+        paths = outermost(expanded(residue, Remains.from_data(job.facts.get("remains") or {}).clearable))
+        there = [(path, folder) for path in paths if (folder := is_folder(path)) is not None]
+        if not there:
+            raise CannotProve("clearing.nothing", **told)
+        if len(there) > MOST:
+            raise CannotProve("clearing.too-many", **told, n=len(there), limit=MOST)
+        return leftovers(there)
 
     def order(self, job: Job, request: Request) -> TeardownOrder:
         """The permitted teardown.
@@ -133,7 +172,12 @@ class SystemHands:
             new_backup=lambda: backup_id(self.clock(), self.ground.entropy(8)),
             drop_backup=self._drop,
             announce=lambda: self._announce(job, request, plan),
-            facts={"request": request.number or 0, "job": job.id, "plan": digest},
+            facts={
+                "request": request.number or 0,
+                "job": job.id,
+                "plan": digest,
+                **({"parts": to_data(parts)} if (parts := parts_in(plan.system)) else {}),
+            },
         )
 
     def _approved(self, job: Job, request: Request) -> tuple[Plan, str]:

@@ -40,8 +40,8 @@ class Wish:
     system. ``preview`` shows the plan and files nothing. ``expected``: a number of rows that must match.
     ``heir``: the record at which rows that stay will point instead. ``column``: where alone ``values`` are
     looked for; they came out of a file, the first of them out of its second row. ``choice``: how a restore
-    differs from all of it or nothing. ``undoes``: the number of a restore to take back; what that takes is
-    found out while filing.
+    differs from all of it or nothing. ``undoes``: the number of a restore to take back, or of a
+    teardown to clear up after; what that takes is found out while filing.
     """
 
     operation: Operation

@@ -81,7 +81,7 @@ class Request:
     A teardown that is set aside waits until ``grace_until``; ``noticed_at``: people were told that this ends
     soon; ``put_back_by``: somebody wants everything back. ``expected``: how many rows the requester expects;
     ``reminded_at``: people were told that approvals are still missing. ``undoes``: the number of the restore
-    that it takes back.
+    that it takes back, or of the teardown whose leftovers it clears away.
     """
 
     id: int

@@ -81,7 +81,7 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
         TargetDown: the machine does not answer.
     """
     require_here(spec, host)
-    kept = _kept(spec, system, opened.manifest)
+    _require_parts(spec, system, opened.manifest)
     services = [] if into else [service.look() for service in system.services]
     for service in services:
         if service.state not in ("stopped", "failed", "away"):
@@ -105,7 +105,7 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
         way_back="way-back.bring-back",
         backup=opened.manifest.backup_id,
         sha256=sha256,
-        system=_shown(system, host, kept, services, into),
+        system=_shown(system, host, opened.manifest, services, into),
         origin=Origin(str(extra["target"]), str(extra.get("name", ""))) if elsewhere else None,
     )
 
@@ -170,15 +170,19 @@ def clear(order: BringBackOrder, system: System) -> None:
 def _shown(
     system: System,
     host: Host,
-    kept: Mapping[str, Mapping[str, Any]],
+    manifest: Manifest,
     services: Sequence[ServiceFacts],
     into: str,
 ) -> Mapping[str, Any]:
     """What people see of it, as plain JSON in the form of a teardown's plan."""
+    kept: Mapping[str, Mapping[str, Any]] = manifest.extra["holdings"]
+    # Of what was only left over, the backup knows which places it is about.
+    parts = {key: value for key, value in manifest.extra.items() if key == "parts"}
     size = sum(int(one.get("size") or 0) for one in kept.values())
     return {
         "host": host.name,
         "into": into,
+        **parts,
         "services": [[one.name, one.state, 0, list(one.ports), []] for one in services],
         "holdings": [
             [
@@ -207,8 +211,8 @@ def _as_approved(order: BringBackOrder, system: System, opened: OpenedBackup) ->
         raise Drifted(spec.name, drift)
 
 
-def _kept(spec: Target, system: System, manifest: Manifest) -> Mapping[str, Mapping[str, Any]]:
-    """What the backup says of each part.
+def _require_parts(spec: Target, system: System, manifest: Manifest) -> None:
+    """Return when the backup holds exactly the parts of this system.
 
     Raises:
         NotOurs: it is of another kind, or of a version this release does not know.
@@ -225,7 +229,6 @@ def _kept(spec: Target, system: System, manifest: Manifest) -> Mapping[str, Mapp
     unknown = {service.name for service in system.services} - (extra.get("former") or {}).keys()
     if unknown:
         raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(unknown)))
-    return kept
 
 
 def _into(holding: Holding, into: str) -> str:

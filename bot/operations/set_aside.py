@@ -16,6 +16,7 @@ from bot.errors import Broken, CannotProve, CountersignError, because
 from bot.model.backups import SealedBackup
 from bot.model.drift import Drift
 from bot.model.plans import Plan, Told
+from bot.operations.clearing import CLEARING
 from bot.operations.gate import Drifted, Gate
 from bot.operations.teardown import (
     BUILTIN,
@@ -87,11 +88,7 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
     with gate.step("step.preflight"):
         _preflight(order, system, journal)
     gate.check()
-    _tell_and_take(order, system, gate, journal)
-    with gate.step("step.stop-services"):
-        for service in system.services:
-            service.stop(_former(journal, service.name))
-            gate.check()
+    _until_stopped(order, system, gate, journal)
     with gate.step("step.close"):
         sessions = _nobody_holds(system, operation)
     gate.check()
@@ -193,8 +190,10 @@ def export_of(order: TeardownOrder, system: System) -> Export | None:
     return system.builtin.export if system.builtin and method_of(order.plan) == BUILTIN else None
 
 
-def _tell_and_take(order: TeardownOrder, system: System, gate: Gate, journal: Journal) -> None:
-    """While it still runs people are told, it gives something of itself, and what replaces it must answer."""
+def _until_stopped(order: TeardownOrder, system: System, gate: Gate, journal: Journal) -> None:
+    """People are told, it gives something of itself, what replaces it must answer; then it is stopped."""
+    if method_of(order.plan) == CLEARING:
+        return
     with gate.step("step.announce"):
         order.announce()
     gate.check()
@@ -208,6 +207,10 @@ def _tell_and_take(order: TeardownOrder, system: System, gate: Gate, journal: Jo
         with gate.step("step.successor"):
             require_successors(system, approved)
         gate.check()
+    with gate.step("step.stop-services"):
+        for service in system.services:
+            service.stop(_former(journal, service.name))
+            gate.check()
 
 
 def _take(export: Export, operation: str, journal: Journal) -> None:

@@ -17,6 +17,7 @@ from bot.errors import CannotProve
 from bot.model.plans import Plan, Told
 from bot.model.remains import Remains
 from bot.model.requests import Operation
+from bot.operations.clearing import CLEARING, Leftover, to_data
 from bot.operations.copies import copies_of
 from bot.targets import versions
 from bot.targets.builtin import Builtin
@@ -130,13 +131,19 @@ def require_here(spec: Target, host: Host) -> None:
 
 def steps_of(system: System, method: str) -> tuple[Steps, Steps]:
     """The steps of both jobs."""
+    if method == CLEARING:
+        return (SET_ASIDE[0], *SET_ASIDE[3:]), PURGE
     own = system.builtin if method == BUILTIN else None
     between = [*([EXPORT] if own and own.export else []), *([SUCCESSOR] if system.successors else [])]
     return (*SET_ASIDE[:2], *between, *SET_ASIDE[2:]), BUILTIN_PURGE if own else PURGE
 
 
-def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan, str | None]:
+def plan(
+    spec: Target, system: System, host: Host, operation: str, parts: Sequence[Leftover] = ()
+) -> tuple[Plan, str | None]:
     """What tearing this system down would mean, looked up and not touched; and which files are open.
+
+    ``parts``: it is only about these, which an earlier teardown of it has left.
 
     The open files are named apart from the plan: a name may say something about a person, and the plan
     is kept for ever.
@@ -150,7 +157,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
     surveys = [holding.survey() for holding in system.holdings]
     users = [(holding.name, holding.users(operation)) for holding in system.holdings]
     size = sum(survey.size for survey in surveys)
-    method = choose(spec, system)
+    method = Method(CLEARING, None) if parts else choose(spec, system)
     first, second = steps_of(system, method.key)
     data = {
         "host": host.name,
@@ -169,7 +176,8 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         "neighbours": _probed(system.neighbours),
         **({"successors": _probed(system.successors)} if system.successors else {}),
         **({"residue": system.residue.look().to_data()} if system.residue is not None else {}),
-        "tell": list(spec.tell),
+        **({"parts": to_data(parts)} if parts else {}),
+        "tell": [] if parts else list(spec.tell),
         "size": size,
         "steps": [*timed(first, size, "set-aside"), *timed(second, size, "purge")],
     }
@@ -185,7 +193,7 @@ def plan(spec: Target, system: System, host: Host, operation: str) -> tuple[Plan
         steps=tuple(step[0] for step in (*first, *second)),
         way_back="way-back.teardown",
         system=data,
-        copies=copies_of(spec),
+        copies=() if parts else copies_of(spec),
     )
     return made, _open_files(users)
 
@@ -288,7 +296,7 @@ def _warnings(surveys: Sequence[Survey], data: Mapping[str, Any]) -> list[Told]:
     silent = [name for name, well in data.get("successors", ()) if not well]
     if silent:
         found.append(Told("told.successor-silent", {"names": ", ".join(silent), "n": len(silent)}))
-    if not data["checks"]:
+    if not data["checks"] and "parts" not in data:
         found.append(Told("told.no-checks"))
     return found
 

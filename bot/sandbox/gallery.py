@@ -338,6 +338,7 @@ def _forms(config: Config, language: str) -> Iterator[Exhibit]:
         "teardown": forms.teardown(config, "crm", "replaced", "C0DELETIONS", language),
         "unfreeze": forms.unfreeze(config, "crm", "", "C0DELETIONS", language),
         "undo": forms.undo(config, Undo(number=43), "C0DELETIONS", language),
+        "clear": forms.clear(Undo(number=42), "C0DELETIONS", language),
         "deny": forms.deny(7, "C0DELETIONS", language),
         "code": proof_forms.ask(samples.view(), False, "C0DELETIONS", language),
         "code, highest tier": proof_forms.ask(samples.view(), True, "C0DELETIONS", language),

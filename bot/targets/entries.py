@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal, Self
 
 from bot.errors import CannotProve, NotOurs
@@ -86,6 +86,21 @@ def walk(parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
         yield from _Walk(place, about.st_dev, read).into(opened, "", 0)
 
 
+def leaf(parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
+    """As ``walk``, of a single file or link.
+
+    Raises:
+        CannotProve: it is neither, or it changed while it was read.
+        TargetDown: it may not be read.
+    """
+    work = _Walk(place.rpartition("/")[0], 0, read)
+    about = work.look(parent, name, name)
+    kind = _TYPES.get(stat.S_IFMT(about.st_mode))
+    if kind not in ("file", "link"):
+        raise CannotProve("files.not-a-file", path=place)
+    yield replace(work.leaf(parent, name, name, kind, about), path=".")
+
+
 def stamps(parent: int, name: str, place: str, above: str = ".") -> Iterator[tuple[str, int, int, int]]:
     """Every folder with its inode and the moment of its last change, which nobody can set.
 
@@ -111,7 +126,7 @@ class _Walk:
             raise CannotProve("files.too-deep", path=self._place, n=_DEEPEST)
         for name in sorted(os.listdir(opened)):
             path = f"{above}{name}"
-            about = self._look(opened, name, path)
+            about = self.look(opened, name, path)
             kind = _TYPES.get(stat.S_IFMT(about.st_mode))
             if kind is None:
                 raise CannotProve("files.device", path=self._full(path))
@@ -123,9 +138,9 @@ class _Walk:
                     yield entry_of(path, kind, about, xattrs=_xattrs(below) if self._read else "")
                     yield from self.into(below, f"{path}/", depth + 1)
             else:
-                yield self._leaf(opened, name, path, kind, about)
+                yield self.leaf(opened, name, path, kind, about)
 
-    def _look(self, opened: int, name: str, path: str) -> os.stat_result:
+    def look(self, opened: int, name: str, path: str) -> os.stat_result:
         try:
             return os.stat(name, dir_fd=opened, follow_symlinks=False)
         except FileNotFoundError:
@@ -133,7 +148,7 @@ class _Walk:
         except OSError as error:
             raise ground.refused(error, self._full(path)) from None
 
-    def _leaf(self, opened: int, name: str, path: str, kind: Type, about: os.stat_result) -> Entry:
+    def leaf(self, opened: int, name: str, path: str, kind: Type, about: os.stat_result) -> Entry:
         if kind == "link":
             return entry_of(path, kind, about, target=self._aim(opened, name, path))
         if kind != "file" or not self._read:

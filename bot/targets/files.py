@@ -51,9 +51,9 @@ class FolderHolding:
             if about is None:
                 raise TargetDown("files.missing", path=self._path)
             ground.require_no_mount(self._path)
-            found = list(walk(parent, self._base, self._path, read=False))
+            found = list(self._walk(parent, self._base, self._path, read=False))
             rights.require_move(parent, self._base, self._ground.root_of(self._path), self._path)
-            rights.require_folder(parent, self._base, self._path)
+            self._require_rights(parent)
             room = os.fstatvfs(parent)
         return Survey(
             name=self._name,
@@ -74,7 +74,7 @@ class FolderHolding:
             with self._there(place) as parent:
                 if parent is not None:
                     name = PurePosixPath(place).name
-                    inodes |= {(one.device, one.inode) for one in walk(parent, name, place, read=False)}
+                    inodes |= {(one.device, one.inode) for one in self._walk(parent, name, place, read=False)}
 
         def match(number: tuple[int, int], path: str) -> bool:
             return number in inodes or any(path == one or path.startswith(f"{one}/") for one in places)
@@ -128,7 +128,7 @@ class FolderHolding:
                     ground.move((parent, self._base), (folder, self._name), self._path)
             self._require_same(folder, self._name, wanted[0])
             place = str(self._aside(operation))
-            if not listing.untouched(wanted, walk(folder, self._name, place, read=False)):
+            if not listing.untouched(wanted, self._walk(folder, self._name, place, read=False)):
                 raise CannotProve("files.changed-since", path=self._path)
 
     def put_back(self, operation: str) -> None:
@@ -158,7 +158,7 @@ class FolderHolding:
             self._require_same(folder, self._name, wanted[0])
             place = str(self._aside(operation))
             ground.require_no_mount(place)
-            touched = listing.difference(wanted, walk(folder, self._name, place, read=False))
+            touched = listing.difference(wanted, self._walk(folder, self._name, place, read=False))
         if touched is not None:
             raise CannotProve("files.touched-aside", path=f"{place}/{touched}")
 
@@ -175,7 +175,7 @@ class FolderHolding:
         ground.require_no_mount(str(self._aside(operation)))
         quarantine = self._quarantine()
         with quarantine.open(operation) as folder:
-            return removal.remove(folder, self._name, wanted, str(self._aside(operation)))
+            return self._remove(folder, wanted, str(self._aside(operation)))
 
     @property
     def home(self) -> str:
@@ -241,6 +241,15 @@ class FolderHolding:
             for scratch in (used, self._scratch):
                 removal.clear(folder, scratch, self._path)
             copies.forget(folder, self._name)
+
+    def _walk(self, parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
+        return walk(parent, name, place, read=read)
+
+    def _require_rights(self, parent: int) -> None:
+        rights.require_folder(parent, self._base, self._path)
+
+    def _remove(self, folder: int, wanted: Sequence[Entry], place: str) -> Removal:
+        return removal.remove(folder, self._name, wanted, place)
 
     @contextmanager
     def _still(self, operation: str) -> Iterator[int | None]:

@@ -21,6 +21,7 @@ RESTORE = "form-restore"
 UNFREEZE = "form-unfreeze"
 TEARDOWN = "form-teardown"
 UNDO = "form-undo"
+CLEAR = "form-clear"
 DENY = "form-deny-reason"
 FILE = "file"
 
@@ -97,6 +98,17 @@ def undo(config: Config, typed: parsing.Undo, channel: str, language: str) -> Vi
     return modal(UNDO, fields, {"channel": channel, "undoes": typed.number}, language)
 
 
+def clear(typed: parsing.Undo, channel: str, language: str) -> View:
+    """The form of ``/countersign clear``: after which teardown it is stands above the fields."""
+    about = section(say("form-clear.about", language, number=typed.number))
+    fields = [
+        *([about] if about else []),
+        _expected(typed.expected, language),
+        _reason(typed.reason, language),
+    ]
+    return modal(CLEAR, fields, {"channel": channel, "undoes": typed.number}, language)
+
+
 def deny(request_id: int, channel: str, language: str) -> View:
     """The form behind *Add a reason*."""
     why = _text("reason", "", language, many=True, limit=MAX_REASON)
@@ -145,6 +157,7 @@ def problems(config: Config, view: Mapping[str, Any]) -> dict[str, BadInput]:
         UNFREEZE: _check_target,
         TEARDOWN: _check_teardown,
         UNDO: _check_undo,
+        CLEAR: _check_clear,
         DENY: _nothing,
     }
     check = checks.get(str(view.get("callback_id")))
@@ -186,6 +199,10 @@ def _check_expected(values: Values) -> dict[str, BadInput]:
     except BadInput as wrong:
         return {"expected": wrong}
     return {}
+
+
+def _check_clear(_config: Config, values: Values) -> dict[str, BadInput]:
+    return _check_expected(values)
 
 
 def _check_undo(_config: Config, values: Values) -> dict[str, BadInput]:

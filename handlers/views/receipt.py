@@ -132,7 +132,8 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     request, backup = view.request, view.backup
     state = {State.SUCCEEDED: "gone", State.STOPPED: "back"}.get(request.state, "aside")
     until = moment(request.grace_until) if request.grace_until else "-"
-    done = say(f"receipt.teardown.{state}", language, target=safe(request.target), until=until)
+    what = "teardown" if request.undoes is None else "clearing"
+    done = say(f"receipt.{what}.{state}", language, target=safe(request.target), until=until)
     parts: list[Block | None] = [header(first), section(done)]
     if backup is not None and state == "gone":
         parts += _backup(backup, language, rows=False)

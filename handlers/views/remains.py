@@ -6,7 +6,7 @@ from typing import Any
 from bot.model.doors import RequestView
 from bot.model.remains import Remain, Remains, Unread, by_kind
 from bot.texts import listed, say
-from handlers.views.blocks import Block, section
+from handlers.views.blocks import Block, actions, button, section
 from handlers.views.ink import Ink
 
 #: So many of a kind, and of what could not be looked at, stand in a message.
@@ -35,6 +35,9 @@ def found(view: RequestView, language: str) -> list[Block | None]:
     ]
     if any(len(of) > _SHOWN for of in by_kind(remains.found).values()) or len(remains.unread) > _SHOWN:
         parts.append(section(say("receipt.remains-all", language)))
+    if remains.clearable:
+        label = say("receipt.clear", language, n=len(remains.clearable))
+        parts.append(actions([button("clear", label, f"{view.request.id}")]))
     return parts
 
 

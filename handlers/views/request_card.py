@@ -87,7 +87,9 @@ def rows_line(view: RequestView, language: str) -> str | None:
     system = plan.get("system") or {}
     if view.request.operation in (Operation.RESTORE, Operation.TEARDOWN) and "size" in system:
         weight = size(int(system["size"]), language)
-        return say("card.parts", language, n=len(system["holdings"]), size=weight)
+        # Files that were left over are no whole system.
+        key = "card.parts-left-over" if "parts" in system else "card.parts"
+        return say(key, language, n=len(system["holdings"]), size=weight)
     if not tables:
         return None
     rows = sum(int(part[1]) for part in tables)
@@ -107,9 +109,10 @@ def asked(view: RequestView, ink: Ink) -> list[str]:
 def who_and_what(view: RequestView, ink: Ink) -> str:
     """Who asks, for what, and why; without the personal part once it is erased."""
     request, personal, language = view.request, view.personal, ink.language
+    clears = request.undoes is not None and request.operation is Operation.TEARDOWN
     lines = [
         say(
-            f"card.asks.{request.operation}",
+            "card.asks.clearing" if clears else f"card.asks.{request.operation}",
             language,
             user=user(request.requester),
             target=ink.safe(request.target),
@@ -117,7 +120,7 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     ]
     lines += origin(view, ink)
     if request.undoes is not None:
-        lines.append(say("card.undoes", language, number=request.undoes))
+        lines.append(say("card.clears" if clears else "card.undoes", language, number=request.undoes))
     counted = rows_line(view, language)
     if counted:
         lines.append(say(f"card.counted.{request.operation}", language, counted=counted))

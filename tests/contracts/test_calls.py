@@ -206,13 +206,13 @@ def test_what_others_on_this_machine_keep_is_looked_at_around_an_uninstall(tmp_p
 
     own = {"uninstall": {"command": [sys.executable, "-V"]}}
     targets = {"crm": target("crm", crm, builtin=own), "shop": target("shop", shop)}
-    system = open_system(targets["crm"], targets, Surroundings({}, tmp_path))
+    system = open_system(targets["crm"], targets, (), Surroundings({}, tmp_path))
     assert [check.probe().well for check in system.neighbours] == [True, True]
     (shop / "files" / "one").unlink()
     (shop / "shop.db").unlink()
     assert [check.probe().well for check in system.neighbours] == [False, False]
     assert all(say(one.key, **one.params) for one in (check.probe() for check in system.neighbours))
-    assert open_system(targets["shop"], targets, Surroundings({}, tmp_path)).neighbours == ()
+    assert open_system(targets["shop"], targets, (), Surroundings({}, tmp_path)).neighbours == ()
 
 
 def test_nothing_of_a_call_is_left_in_this_process(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from bot.targets.files import FolderHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
+from bot.targets.single import FileHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.system import Holding, Service, ServiceFacts, User
 from bot.texts import say
@@ -185,6 +186,26 @@ def a_folder(root: Path) -> Held:
     )
 
 
+def a_file(root: Path) -> Held:
+    place = root / "cron.d" / "crm"
+    place.parent.mkdir()
+    place.write_text("an offer")
+    place.chmod(0o640)
+
+    def lies(operation: str) -> Path:
+        return root / ".countersign-quarantine" / operation / "part" if operation else place
+
+    return Held(
+        FileHolding("part", str(place), [str(root)]),
+        lambda: (place.read_bytes(), place.stat().st_mode, place.stat().st_mtime_ns),
+        lambda operation: lies(operation).write_text("another offer"),
+        lambda operation: _program_that_reads(lies(operation)),
+        place.mkdir,
+        place.rmdir,
+        place.unlink,
+    )
+
+
 def a_database(root: Path) -> Held:
     place = root / "part"
 
@@ -295,7 +316,7 @@ def a_thing_in_memory(_: Path) -> Held:
     )
 
 
-HOLDINGS = [a_folder, a_database, a_postgresql_database, a_thing_in_memory]
+HOLDINGS = [a_folder, a_file, a_database, a_postgresql_database, a_thing_in_memory]
 
 
 @pytest.fixture(params=HOLDINGS, ids=lambda kind: str(kind.__name__))

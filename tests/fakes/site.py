@@ -4,7 +4,7 @@ The rooms, the crew and the backups are real; Slack is played by hand, as in ``H
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from bot.jobs.gatekeeper import Gatekeeper
 from bot.jobs.system_hands import SystemHands
 from bot.jobs.work_orders import Hands
 from bot.model.requests import Operation, State
+from bot.operations.clearing import Leftover
 from bot.operations.teardown import Host
 from bot.schedules import sweeps
 from bot.store.ports import RosterPort
@@ -101,7 +102,7 @@ class Site:
     def service(self) -> FakeService:
         return FakeService(self.folder / "web")
 
-    def system(self, _: Target, __: Mapping[str, Target]) -> System:
+    def system(self, _: Target, __: Mapping[str, Target], ___: Sequence[Leftover] = ()) -> System:
         roots = [str(self.srv)]
         made = System(
             services=(self.service,),

@@ -23,6 +23,7 @@ from bot.model.choices import RestorePreview, RowClasses
 from bot.model.doors import Wish
 from bot.model.jobs import JobKind, JobState
 from bot.model.leftovers import CopyPart, Offer
+from bot.model.remains import Remain, Remains
 from bot.model.requests import Operation, State
 from bot.operations.conflicts import Conflict
 from bot.proofs.tickets import issue
@@ -227,6 +228,18 @@ def brought_back(doorway: Doorway) -> Scene:
     return scene
 
 
+def torn_down(doorway: Doorway) -> Scene:
+    """A system that is gone, and has left something."""
+    scene = approved(doorway)
+    remains = Remains((Remain("cron", "/etc/cron.d/crm", 1, ""),)).to_data()
+    with doorway.house.store.transact() as work:
+        work.permits.void(scene.request)
+        work.jobs.add("purge", scene.request, 1, "crm", JobKind.PURGE)
+        work.jobs.save("purge", JobState.QUEUED, state=JobState.DONE, facts={"remains": remains})
+        work.requests.save(scene.request, State.APPROVED, state=State.SUCCEEDED, operation=Operation.TEARDOWN)
+    return scene
+
+
 def removed(doorway: Doorway) -> Scene:
     """What else holds copies stands on the receipt."""
     house = doorway.house
@@ -366,6 +379,8 @@ WAYS: dict[str, Way] = {
     "word teardown": Way(nothing, word("teardown", f"crm {WHY}"), "U0ALICE"),
     "word restore": Way(backed_up, word("restore", f"#1 {WHY}"), "U0ALICE"),
     "word undo": Way(brought_back, word("undo", f"1 {WHY}"), "U0ALICE"),
+    "word clear": Way(torn_down, word("clear", f"1 {WHY}"), "U0ALICE"),
+    "click clear": Way(torn_down, click("clear", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
     "click undo": Way(brought_back, click("undo", "card"), "U0ALICE", shows=True, open_to=ANYBODY),
     "click vote-approve": Way(pending, click("vote-approve", "ballot", "{0.both}"), "U0DAN"),
     "click vote-deny": Way(pending, click("vote-deny", "ballot", "{0.both}"), "U0DAN"),
@@ -398,6 +413,7 @@ WAYS: dict[str, Way] = {
     f"form {forms.UNFREEZE}": Way(frozen, form(forms.UNFREEZE, target="crm", reason=REASON), "U0ALICE"),
     f"form {forms.TEARDOWN}": Way(nothing, form(forms.TEARDOWN, target="crm", reason=REASON), "U0ALICE"),
     f"form {forms.UNDO}": Way(brought_back, form(forms.UNDO, reason=REASON), "U0ALICE"),
+    f"form {forms.CLEAR}": Way(torn_down, form(forms.CLEAR, reason=REASON), "U0ALICE"),
     f"form {forms.DENY}": Way(denied, form(forms.DENY, reason=REASON), "U0DAN"),
     "event reaction_added": Way(pending, react(True), "U0DAN", then="U0BOB"),
     "event reaction_removed": Way(voted_by_two, react(False), "U0DAN", silent=True, then="U0BOB"),

@@ -1,0 +1,43 @@
+"""What a torn down system has left, as the parts of a teardown of its own. Pure."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: So many files and folders are cleared away by one request.
+MOST = 100
+#: How it is done, where other teardowns name the method of the configuration.
+CLEARING = "method.clearing"
+_LONGEST = 60
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """One file or folder that is to go. ``name``: what it is called in the backup and in the quarantine."""
+
+    name: str
+    path: str
+    folder: bool
+
+
+def leftovers(found: Iterable[tuple[str, bool]]) -> tuple[Leftover, ...]:
+    """Of paths, and whether each is a folder; a path always gets the same name."""
+    return tuple(Leftover(_name_of(path), path, folder) for path, folder in found)
+
+
+def to_data(parts: Sequence[Leftover]) -> list[list[Any]]:
+    """As JSON data, for a plan or a backup."""
+    return [[one.name, one.path, one.folder] for one in parts]
+
+
+def parts_in(data: Mapping[str, Any] | None) -> tuple[Leftover, ...]:
+    """What ``to_data`` wrote, under ``parts``; nothing when it is about a whole system."""
+    return tuple(Leftover(*one) for one in (data or {}).get("parts", ()))
+
+
+def _name_of(path: str) -> str:
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", path).strip("-.")
+    # Two paths may look alike, and a name must not be longer than a file system takes.
+    return f"{plain[-_LONGEST:].lstrip('-.')}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
