@@ -62,8 +62,10 @@ def remind(ground: Ground, work: Work, request_id: int, now: datetime) -> None:
     left = left_of(_of(work, request), work.copies.of(request_id))
     if not left or _is_back(work, request):
         return
-    names = ", ".join(one.name.replace(",", " ") for one in left)
-    ground.note(work, request, "note.copies-open", now, number=request.number or 0, left=names)
+    for kind, key in (("", "note.copies-open"), ("task", "note.tasks-open")):
+        names = ", ".join(one.name.replace(",", " ") for one in left if one.kind == kind)
+        if names:
+            ground.note(work, request, key, now, number=request.number or 0, left=names)
 
 
 def _of(work: Work, request: Request) -> tuple[CopyPart, ...]:

@@ -20,7 +20,7 @@ def _called(name: str) -> str:
 
 
 class Copy(Frozen):
-    """Something else that holds copies of a system's data, called ``name``, that people see to by hand.
+    """Something that people see to by hand: what holds copies of a system's data, or what only they can do.
 
     ``who``: the role that ticks it off; without it, whoever holds any role.
     """

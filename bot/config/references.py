@@ -35,9 +35,10 @@ def check_names(sheet: Sheet) -> None:
 def _check_copies(sheet: Sheet, targets: dict[str, Any], roles: dict[str, Any]) -> None:
     """Whoever is to tick a copy off holds a role that exists: an unknown one must not mean anybody."""
     for name, target in targets.items():
-        for number, copy in enumerate(_list(_mapping(target).get("copies"))):
-            if "who" in _mapping(copy):
-                _check(sheet, ("targets", name, "copies", number, "who"), "role", copy["who"], roles)
+        for key in ("copies", "checklist"):
+            for number, copy in enumerate(_list(_mapping(target).get(key))):
+                if "who" in _mapping(copy):
+                    _check(sheet, ("targets", name, key, number, "who"), "role", copy["who"], roles)
 
 
 def _check_successors(sheet: Sheet, name: str, target: dict[str, Any], targets: dict[str, Any]) -> None:

@@ -187,6 +187,7 @@ class Target(Frozen):
     ignored_references: tuple[Annotated[str, AfterValidator(values.place)], ...] = ()
     attachments: tuple[Attachment, ...] = ()
     copies: Copies = ()
+    checklist: Copies = ()
     host: Name | None = None
     services: tuple[Service, ...] = ()
     files: tuple[Folder, ...] = ()

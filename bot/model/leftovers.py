@@ -7,10 +7,18 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CopyPart:
-    """Something else that holds copies, and the role that ticks it off; empty: whoever holds any role."""
+    """Something else that holds copies, and the role that ticks it off; empty: whoever holds any role.
+
+    ``kind``: empty, or ``task``: something that only people can do, like a DNS entry.
+    """
 
     name: str
     role: str
+    kind: str = ""
+
+    def to_data(self) -> list[str]:
+        """As JSON data; copies keep the form, and the digest, they had before there were tasks."""
+        return [self.name, self.role, *([self.kind] if self.kind else [])]
 
 
 def copies_in(plan: Mapping[str, Any]) -> tuple[CopyPart, ...]:

@@ -231,7 +231,7 @@ class Plan:
         if self.choice is not None:
             heir["choice"] = self.choice.to_data()
         if self.copies:
-            heir["copies"] = [[one.name, one.role] for one in self.copies]
+            heir["copies"] = [one.to_data() for one in self.copies]
         if self.residue:
             heir["residue"] = residue_data(self.residue)
         if self.segments:

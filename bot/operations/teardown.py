@@ -18,7 +18,7 @@ from bot.model.plans import Plan, Told
 from bot.model.remains import Remains
 from bot.model.requests import Operation
 from bot.operations.clearing import CLEARING, Leftover, to_data
-from bot.operations.copies import copies_of
+from bot.operations.copies import checklist_of
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check
@@ -193,7 +193,7 @@ def plan(
         steps=tuple(step[0] for step in (*first, *second)),
         way_back="way-back.teardown",
         system=data,
-        copies=() if parts else copies_of(spec),
+        copies=() if parts else checklist_of(spec),
     )
     return made, _open_files(users)
 

@@ -68,7 +68,7 @@ SITUATIONS: Mapping[str, Mapping[str, Any]] = {
     "the highest tier": {"needs_code": True, "confirm": True},
     "named elsewhere": {"revision": samples.named_elsewhere()},
     "copies elsewhere": {"revision": samples.copied(), "ticks": samples.ticks()},
-    "all copies ticked off": {"revision": samples.copied(), "ticks": samples.ticks(3)},
+    "all copies ticked off": {"revision": samples.copied(), "ticks": samples.ticks(4)},
     "backup destroyed": {"backup": samples.backup(state="gone")},
 }
 _HOSTILE = "<!channel> 🎉 *bold* _`tick`_ <@U0BOB> <https://example.com|money> &amp; "

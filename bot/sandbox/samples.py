@@ -53,6 +53,7 @@ COPIES = (
     ("Elasticsearch", "dba"),
     ("Redis-3 <!channel>", ""),
     ("Mailchimp", "data-owner"),
+    ("crm.example.com", "dba", "task"),
 )
 REFERENCE = "cs1." + "Ab_-" * 30
 

@@ -12,39 +12,44 @@ from handlers.views.ink import Ink
 from handlers.views.mrkdwn import moment, safe, user
 
 _SHOWN = 100
+_TASK = "task"
 
 
 def announced(plan: Mapping[str, Any], ink: Ink) -> str | None:
     """What people will have to see to afterwards; None when nothing was declared."""
-    found = copies_in(plan)
-    if not found:
-        return None
-    lines = [f"*{say('plan.copies', ink.language, n=len(found))}*"]
-    for one in found:
-        name, who = ink.safe(one.name, _SHOWN), _who(one, ink.language)
-        lines.append(f"• {say('plan.copy', ink.language, copy=name, who=who)}")
-    return "\n".join(lines)
+    lines = []
+    for kind, title in (("", "plan.copies"), (_TASK, "plan.tasks")):
+        found = [one for one in copies_in(plan) if one.kind == kind]
+        if found:
+            lines.append(f"*{say(title, ink.language, n=len(found))}*")
+        for one in found:
+            name, who = ink.safe(one.name, _SHOWN), _who(one, ink.language)
+            lines.append(f"• {say('plan.copy', ink.language, copy=name, who=who)}")
+    return "\n".join(lines) or None
 
 
 def checklist(view: RequestView, language: str) -> list[Block | None]:
     """Each of them with its button, and who has seen to it."""
-    found = _ticked(view)
-    if not found:
-        return []
-    done = sum(tick.done_by is not None for _, tick in found)
-    first = say("receipt.copies", language, done=done, n=len(found))
-    return [section(f"*{first}*"), *(_line(view, copy, tick, language) for copy, tick in found)]
+    parts: list[Block | None] = []
+    for kind, title in (("", "receipt.copies"), (_TASK, "receipt.tasks")):
+        found = [(copy, tick) for copy, tick in _ticked(view) if copy.kind == kind]
+        if found:
+            done = sum(tick.done_by is not None for _, tick in found)
+            parts.append(section(f"*{say(title, language, done=done, n=len(found))}*"))
+            parts += [_line(view, copy, tick, language) for copy, tick in found]
+    return parts
 
 
 def in_short(view: RequestView, language: str) -> str | None:
-    """One line: what is still open, or that nothing is."""
-    found = _ticked(view)
-    if not found:
-        return None
-    left = [safe(copy.name, _SHOWN) for copy, tick in found if tick.done_by is None]
-    if not left:
-        return say("card.copies-done", language, n=len(found))
-    return say("card.copies-open", language, done=len(found) - len(left), n=len(found), left=", ".join(left))
+    """A line for each kind: what is still open, or that nothing is."""
+    lines = []
+    for kind, word in (("", "copies"), (_TASK, "tasks")):
+        found = [(copy, tick) for copy, tick in _ticked(view) if copy.kind == kind]
+        left = [safe(copy.name, _SHOWN) for copy, tick in found if tick.done_by is None]
+        said = {"done": len(found) - len(left), "n": len(found), "left": ", ".join(left)}
+        if found:
+            lines.append(say(f"card.{word}-open" if left else f"card.{word}-done", language, **said))
+    return "\n".join(lines) or None
 
 
 def _line(view: RequestView, copy: CopyPart, tick: Tick, language: str) -> Block | None:

@@ -12,7 +12,7 @@ from bot.approvals import copies
 from bot.approvals.execution import Planned
 from bot.errors import NotAllowed, Refused, Stale
 from bot.model.doors import Answer
-from bot.model.leftovers import CopyPart
+from bot.model.leftovers import CopyPart, copies_in
 from bot.model.requests import Operation, State
 from bot.sandbox import samples
 from bot.schedules import reminding
@@ -148,6 +148,24 @@ def test_what_is_open_is_called_to_mind_once_after_three_days(house: House) -> N
         reminding.remind_of_copies(house.store, house.ground, house.now)
         house.wait(days=3)
     assert house.notes(request_id).count("note.copies-open") == 1
+
+
+def test_what_only_people_can_do_is_told_apart_from_copies(house: House) -> None:
+    request_id = done(house, (*DECLARED[:1], CopyPart("DNS entry", "dba", "task")))
+    view = house.view(request_id)
+    assert view.revision is not None
+    assert copies_in(view.revision.plan) == (
+        CopyPart("Search index", "dba"),
+        CopyPart("DNS entry", "dba", "task"),
+    )
+    with pytest.raises(NotAllowed):
+        tick(house, request_id, 1, "U0CAROL")
+    tick(house, request_id, 0, "U0DAN")
+    house.wait(days=4)
+    reminding.remind_of_copies(house.store, house.ground, house.now)
+    assert [note for note in house.notes(request_id) if note.endswith("-open")] == ["note.tasks-open"]
+    assert tick(house, request_id, 1, "U0DAN").params["n"] == 0
+    assert bodies(house, "copies-done") == [{"copies": 2}]
 
 
 def test_nobody_is_reminded_of_what_is_done_or_back(house: House) -> None:
