@@ -26,6 +26,8 @@ from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.single import FileHolding
 from bot.targets.sqlite_whole import SqliteHolding
+from bot.targets.starters import Starters
+from bot.targets.starters_text import Needles
 from bot.targets.stopping import Patience
 from bot.targets.system import Holding, Service, System
 
@@ -39,13 +41,14 @@ class Surroundings:
 
     ``variables``: where credentials are looked up. ``exports``: a folder of the worker's own.
     ``installation``: tells this one's calls from those of another installation on the same machine. ``ours``:
-    our own files and folders, which belong to no system.
+    our own files and folders, which belong to no system. ``root``: above cron and systemd.
     """
 
     variables: Mapping[str, str]
     exports: Path
     installation: str = ""
     ours: tuple[str, ...] = ()
+    root: Path = Path("/")
 
     @classmethod
     def of(cls, settings: Settings, public_key: str) -> "Surroundings":
@@ -78,7 +81,22 @@ def open_system(
         neighbours=(*map(_check, spec.neighbours), *(_beside(spec, targets) if spec.builtin else ())),
         successors=tuple(_successors(spec, targets)),
         residue=_residue(spec, targets, around),
+        starters=_starters(spec, around),
         builtin=_builtin(spec.builtin, spec, around) if spec.builtin else None,
+    )
+
+
+def _starters(spec: Target, around: Surroundings) -> Starters | None:
+    """What the services are known by to whoever would start them; None when there is none."""
+    if not spec.services:
+        return None
+    commands = [one.commands for one in spec.services if one.commands is not None]
+    programs = tuple(one.program for one in spec.services if one.program is not None)
+    needles = Needles(tuple(_places(spec)), (), programs)
+    return Starters(
+        needles.with_commands([words for one in commands for words in (one.start, one.stop)]),
+        asked=all("systemctl" in PurePosixPath(one.stop[0]).name for one in commands),
+        root=around.root,
     )
 
 

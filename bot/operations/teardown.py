@@ -22,7 +22,7 @@ from bot.operations.copies import checklist_of
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check
-from bot.targets.system import ServiceFacts, Survey, System, Users
+from bot.targets.system import AUTOSTART, ServiceFacts, Survey, System, Users
 
 Steps = tuple[tuple[str, str, int, str | None], ...]
 
@@ -153,7 +153,7 @@ def plan(
         TargetDown: the machine does not answer.
     """
     require_here(spec, host)
-    services = [service.look() for service in system.services]
+    services = _looked_at(system)
     surveys = [holding.survey() for holding in system.holdings]
     users = [(holding.name, holding.users(operation)) for holding in system.holdings]
     size = sum(survey.size for survey in surveys)
@@ -189,13 +189,27 @@ def plan(
         nullified=(),
         roots="",
         fingerprint=fingerprint(spec.name, host, services, surveys, _mark(system, method.key)),
-        warnings=tuple(_warnings(surveys, data)),
+        warnings=(*_warnings(surveys, data), *_starters(system, services)),
         steps=tuple(step[0] for step in (*first, *second)),
         way_back="way-back.teardown",
         system=data,
         copies=() if parts else checklist_of(spec),
     )
     return made, _open_files(users)
+
+
+def _looked_at(system: System) -> list[ServiceFacts]:
+    """The services as they are.
+
+    Raises:
+        CannotProve: one says that it runs and does not do what it is declared to: it could be neither known
+            to be stopped nor brought back to how it was.
+    """
+    found = [service.look() for service in system.services]
+    for one in found:
+        if one.state == "running" and one.silent:
+            raise CannotProve("services.silent", service=one.name, port=one.silent[0])
+    return found
 
 
 def fingerprint(
@@ -219,7 +233,7 @@ def fingerprint(
 
 def look_again(spec: Target, system: System, host: Host, method: str) -> str:
     """The fingerprint as it is now."""
-    services = [service.look() for service in system.services]
+    services = _looked_at(system)
     surveys = [holding.survey() for holding in system.holdings]
     return fingerprint(spec.name, host, services, surveys, _mark(system, method))
 
@@ -299,6 +313,12 @@ def _warnings(surveys: Sequence[Survey], data: Mapping[str, Any]) -> list[Told]:
     if not data["checks"] and "parts" not in data:
         found.append(Told("told.no-checks"))
     return found
+
+
+def _starters(system: System, services: Sequence[ServiceFacts]) -> list[Told]:
+    """What would start the services again once they are stopped."""
+    found = [Told(AUTOSTART, {"name": one.name}) for one in services if AUTOSTART in one.restarted_by]
+    return [*found, *(Told(*one) for one in (system.starters.look() if system.starters is not None else ()))]
 
 
 def _open_files(users: Sequence[tuple[str, Users]]) -> str | None:

@@ -100,6 +100,23 @@ def likeness(pid: int, salt: bytes, proc: Path = Path("/proc")) -> str | None:
     return hashlib.sha256(salt + words + b"\0" + where).hexdigest()
 
 
+def starter(pid: int, proc: Path = Path("/proc")) -> str:
+    """Who started a process, as far as it can be seen: a unit of systemd, or the first of its ancestors.
+
+    "" when it has lost its parents and is in no unit.
+    """
+    with suppress(OSError):
+        line = (proc / str(pid) / "cgroup").read_text(errors="replace").splitlines()[-1]
+        unit = line.rpartition("/")[2]
+        if unit.endswith((".service", ".scope")):
+            return unit
+    first = above = one(pid, proc)
+    while above is not None and above.parent > 1:
+        first, above = above, one(above.parent, proc)
+    first = above or first
+    return "" if first is None or first.pid == pid else f"{first.name} ({first.pid})"
+
+
 def moment(proc: Path = Path("/proc")) -> tuple[str, int]:
     """Which start of this machine, and the ticks since then, as ``Process.started`` counts them."""
     boot = (proc / "sys" / "kernel" / "random" / "boot_id").read_text().strip()

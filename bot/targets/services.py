@@ -14,7 +14,7 @@ from typing import Any
 from bot.errors import CannotProve, TargetDown
 from bot.targets import processes, stopping
 from bot.targets.stopping import Patience
-from bot.targets.system import Running, ServiceFacts
+from bot.targets.system import AUTOSTART, Running, ServiceFacts
 
 _STATES: dict[int, Running] = {
     0: "stopped",
@@ -78,6 +78,7 @@ class SupervisorService:
             restarted_by=self._restarted_by(),
             hidden=hidden,
             program=stopping.program(heads) if heads else (),
+            silent=stopping.silent(self._ports),
         )
 
     def stop(self, former: ServiceFacts) -> ServiceFacts:
@@ -112,7 +113,7 @@ class SupervisorService:
         group, _, program = self._program.rpartition(":")
         for known in everything:
             if known["name"] == program and known["group"] == (group or program) and known["autostart"]:
-                return ("services.told-autostart",)
+                return (AUTOSTART,)
         return ()
 
     def _ask(self, method: str, *arguments: Any, missing: Any = TargetDown, harmless: int = 0) -> Any:

@@ -4,6 +4,8 @@
 lists of words, run without a shell, with an empty environment but for a plain PATH.
 """
 
+import os
+import signal
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +16,8 @@ from bot.targets.stopping import Patience
 from bot.targets.system import Running, ServiceFacts
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+#: The first process of a machine.
+_FIRST = 1
 _STATES: dict[int, Running] = {0: "running", 3: "stopped"}
 
 
@@ -51,10 +55,12 @@ class CommandService:
         state = _STATES.get(self._run(self._commands.status, self._patience.answer))
         if state is None:
             raise TargetDown("services.unclear", service=self._name)
-        heads = processes.owners(self._ports)
+        # systemd may hold the port open for it; what systemd started is the whole machine.
+        heads = processes.owners(self._ports) - {_FIRST}
         members = stopping.members(self._name, heads)
         program = stopping.program(heads) if heads else ()
-        return ServiceFacts(self._name, state, members, self._ports, (), 0, program)
+        silent = stopping.silent(self._ports)
+        return ServiceFacts(self._name, state, members, self._ports, (), 0, program, silent)
 
     def stop(self, former: ServiceFacts) -> ServiceFacts:
         """See ``Service``."""
@@ -83,16 +89,19 @@ class CommandService:
 
     def _run(self, command: Sequence[str], seconds: float) -> int:
         try:
-            return subprocess.run(  # noqa: S603 - declared in the configuration, no shell
+            with subprocess.Popen(  # noqa: S603 - declared in the configuration, no shell
                 command,
                 env=_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                timeout=seconds,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
-            raise TargetDown("services.no-answer", service=self._name) from None
+                start_new_session=True,
+            ) as running:
+                try:
+                    return running.wait(seconds)
+                except subprocess.TimeoutExpired:
+                    # With what it started: a stop that goes on later would stop what was put back.
+                    os.killpg(running.pid, signal.SIGKILL)
+                    raise TargetDown("services.no-answer", service=self._name) from None
         except OSError:
             raise TargetDown("services.no-command", service=self._name) from None

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from bot.errors import CannotProve
 from bot.targets import processes
@@ -51,6 +52,11 @@ def program(heads: Iterable[int]) -> tuple[str, ...]:
     salt = secrets.token_hex(8)
     marks = [processes.likeness(pid, salt.encode()) for pid in sorted(heads)]
     return (boot, str(ticks), salt, *(mark for mark in marks if mark))
+
+
+def silent(ports: Iterable[int]) -> tuple[int, ...]:
+    """Those of the ports that nobody listens on."""
+    return tuple(sorted(set(ports) - set(processes.listening().values())))
 
 
 def elsewhere(known: tuple[str, ...]) -> list[int]:
@@ -130,16 +136,17 @@ def comes_up(former: ServiceFacts, look: Callable[[], ServiceFacts], seconds: fl
 def _require_down(former: ServiceFacts, now: ServiceFacts) -> None:
     states: tuple[Running, ...] = ("running", "starting")
     if now.state in states or now.processes:
-        raise CannotProve("services.came-back", service=former.name)
+        heads = {pid for pid, _ in now.processes}
+        _no(former, "came-back", processes.starter(min(heads)) if heads else "")
     remaining = left(former.processes)
     if remaining:
         raise CannotProve("services.process-left", service=former.name, pid=remaining[0])
     open_ports = sorted(set(former.ports) & set(processes.listening().values()))
     if open_ports:
-        raise CannotProve("services.port-open", service=former.name, port=open_ports[0])
+        _no(former, "port-open", _listener(open_ports[0]), port=open_ports[0])
     strangers = elsewhere(former.program)
     if strangers:
-        raise CannotProve("services.started-elsewhere", service=former.name, pid=strangers[0])
+        _no(former, "started-elsewhere", processes.starter(strangers[0]), pid=strangers[0])
     if former.hidden and not former.ports:
         raise CannotProve("services.hidden", service=former.name, n=former.hidden)
 
@@ -157,3 +164,16 @@ def _signal(pid: int, started: int, number: signal.Signals) -> None:
         return
     finally:
         os.close(handle)
+
+
+def _listener(port: int) -> str:
+    """Who listens on a port, where it can be seen; several hold one that was handed on, and the first did."""
+    found = [processes.one(pid) for pid in sorted(processes.owners([port]))]
+    return next((f"{one.name} ({one.pid})" for one in found if one is not None), "")
+
+
+def _no(former: ServiceFacts, what: str, who: str, **params: str | int) -> NoReturn:
+    """Say what is wrong, and who is behind it where that can be seen."""
+    if who:
+        raise CannotProve(f"services.{what}-by", service=former.name, who=who, **params)
+    raise CannotProve(f"services.{what}", service=former.name, **params)

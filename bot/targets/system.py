@@ -18,7 +18,10 @@ from typing import Any, Literal, Protocol, Self
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check, Sink, Source, Told
 from bot.targets.remains import Residue
+from bot.targets.starters import Starters
 
+#: In ``ServiceFacts.restarted_by``: supervisor starts it when supervisor itself is started.
+AUTOSTART = "services.told-autostart"
 #: ``away``: neither running nor known to the one who starts it.
 Running = Literal["running", "starting", "stopped", "failed", "away"]
 #: ``both``: something stands in the place although the original is set aside. ``gone``: in neither.
@@ -35,7 +38,8 @@ class ServiceFacts:
     ``processes``: (pid, start time in ticks since boot) of everything that belongs to it. ``ports``: TCP
     ports it listens on, with those it is declared to. ``restarted_by``: keys that say what would start it
     again. ``hidden``: processes that could not be looked into. ``program``: what its main processes are
-    known by when somebody else starts them, see ``stopping.program``.
+    known by when somebody else starts them, see ``stopping.program``. ``silent``: ports it is declared to
+    listen on and nobody does.
     """
 
     name: str
@@ -45,6 +49,7 @@ class ServiceFacts:
     restarted_by: tuple[str, ...]
     hidden: int
     program: tuple[str, ...] = ()
+    silent: tuple[int, ...] = ()
 
     @property
     def up(self) -> bool:
@@ -66,6 +71,7 @@ class ServiceFacts:
             tuple(plain["restarted_by"]),
             plain["hidden"],
             tuple(plain.get("program", ())),
+            tuple(plain.get("silent", ())),
         )
 
 
@@ -295,7 +301,7 @@ class System:
     """All the parts of one target, in the order in which they are stopped and set aside.
 
     ``successors``: what must answer in its place before it is stopped, and before it is removed.
-    ``residue``: what else of it is looked for.
+    ``residue``: what else of it is looked for. ``starters``: what would start its services again.
     """
 
     services: Sequence[Service]
@@ -305,3 +311,4 @@ class System:
     builtin: Builtin | None = None
     successors: Sequence[Check] = ()
     residue: Residue | None = None
+    starters: Starters | None = None

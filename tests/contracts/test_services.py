@@ -133,7 +133,8 @@ def test_somebody_else_who_starts_it_again_is_noticed(tmp_path: Path) -> None:
             one.stop(one.look())
         thread.join()
         taken[0].close()
-        assert caught.value.key in ("services.port-open", "services.came-back")
+        assert caught.value.key in ("services.port-open-by", "services.came-back-by")
+        assert f"({os.getpid()})" in str(caught.value.params["who"]) or "came-back" in caught.value.key
         assert say(caught.value.key, **caught.value.params)
 
 
