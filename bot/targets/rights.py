@@ -6,12 +6,15 @@ counts, not the mode: it knows groups, lists of rights, attributes and file syst
 
 import os
 import stat
+from functools import cache
 from pathlib import Path
 
 from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets import ground
 from bot.targets.quarantine import FOLDER
 
+#: Capabilities: to give a file to others, and to change and remove what is not ours.
+_CHOWN, _FOWNER = 1 << 0, 1 << 3
 _CHANGE = os.W_OK | os.X_OK
 
 
@@ -82,15 +85,30 @@ def _require_access(parent: int, name: str, wanted: int, place: str) -> None:
 
 def _require_removable(above: os.stat_result, about: os.stat_result, place: str) -> None:
     """In a sticky folder (mode 1777) only the owners of a thing and of the folder remove it."""
-    if above.st_mode & stat.S_ISVTX and os.geteuid() not in (0, above.st_uid, about.st_uid):
+    sticky = above.st_mode & stat.S_ISVTX and os.geteuid() not in (above.st_uid, about.st_uid)
+    if sticky and not _holds(_FOWNER):
         raise _denied(about, place)
 
 
 def _require_mine(about: os.stat_result, place: str) -> None:
-    if os.geteuid() == 0:
+    if _holds(_CHOWN | _FOWNER):
         return
     if about.st_uid != os.geteuid() or about.st_gid not in (os.getegid(), *os.getgroups()):
         raise CannotProve("files.not-mine", path=place, owner=about.st_uid, group=about.st_gid)
+
+
+def _holds(wanted: int) -> bool:
+    """Whether the kernel lets us do that to what is not ours: root may lack it, and others may hold it."""
+    return _capabilities(os.geteuid()) & wanted == wanted
+
+
+@cache
+def _capabilities(_: int) -> int:
+    """Those of the user that we are; read once for each."""
+    for line in Path("/proc/self/status").read_bytes().splitlines():
+        if line.startswith(b"CapEff:"):
+            return int(line.split()[1], 16)
+    return 0
 
 
 def _require_unmarked(marks: str, place: str) -> None:
