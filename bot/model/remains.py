@@ -41,7 +41,10 @@ class Remain:
 
 @dataclass(frozen=True)
 class Unread:
-    """Something that could not be looked at, and why, as the end of a catalogue key."""
+    """Something that could not be looked at, and why, as the end of a catalogue key.
+
+    ``kind``: what might be there; empty: anything.
+    """
 
     kind: str
     place: str
@@ -58,9 +61,9 @@ class Remains:
     @property
     def absent(self) -> tuple[str, ...]:
         """The kinds of which there is nothing, for sure."""
-        unsure = {one.kind for one in self.unread}
+        unsure = {kind for one in self.unread for kind in _hidden_by(one.kind)}
         there = {one.kind for one in self.found}
-        return tuple(kind for kind in KINDS if kind not in there and not unsure & {kind, ""})
+        return tuple(kind for kind in KINDS if kind not in there | unsure)
 
     @property
     def clearable(self) -> tuple[str, ...]:
@@ -81,6 +84,16 @@ class Remains:
             tuple(Remain(*one) for one in data.get("found", ())),
             tuple(Unread(*one) for one in data.get("unread", ())),
         )
+
+
+def _hidden_by(kind: str) -> tuple[str, ...]:
+    """Of which kinds nothing can be said when something of this kind could not be looked at."""
+    if not kind:
+        return KINDS
+    if kind in ("declared", "user", "group", "role", "mention"):
+        return (kind,)
+    # It is a folder: whatever is found by what it is, or by what it says, may lie in it as well.
+    return (kind, "timer", "socket", "mention")
 
 
 def lines_of(remains: Remains) -> list[tuple[str, str]]:

@@ -19,5 +19,5 @@ REMAINS = Remains(
         Remain("mention", "/etc/hosts", 1, "shared"),
         Remain("mention", "/var/spool/cron/crontabs/root", 3, "shared"),
     ),
-    (Unread("", "/etc/ssl/private", "no-right"), Unread("mention", "/etc/huge.conf", "too-large")),
+    (Unread("file", "/etc/ssl/private", "no-right"), Unread("mention", "/etc/huge.conf", "too-large")),
 )

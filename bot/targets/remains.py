@@ -18,7 +18,7 @@ from bot.errors import CountersignError
 from bot.model.remains import KINDS, Remain, Remains, Unread
 from bot.targets import ground
 from bot.targets.quarantine import FOLDER
-from bot.targets.remains_kinds import Names, is_read, kind_of
+from bot.targets.remains_kinds import Names, is_binary, is_read, is_shared, kind_in, kind_of
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -160,17 +160,19 @@ class _Look:
 
     def _deeper(self, opened: int, name: str, path: str, depth: int) -> None:
         if depth >= self.of.bounds.deep:
-            self.unread.append(Unread("", path, "too-deep"))
+            self.unread.append(Unread(kind_in(path), path, "too-deep"))
             return
         try:
             with ground.inner(opened, name, path) as folder:
                 self._folder(folder, path, depth + 1)
         except CountersignError:
-            self.unread.append(Unread("", path, "no-right"))
+            self.unread.append(Unread(kind_in(path), path, "no-right"))
 
     def _named(self, opened: int, name: str, path: str, about: os.stat_result) -> bool:
         """Whether it is told by its name, or as a link by where it leads; all in it is told with it."""
         kind = kind_of(path, socket=stat.S_ISSOCK(about.st_mode))
+        if stat.S_ISDIR(about.st_mode) and is_shared(name):
+            return False
         whose = self.of.names.whose(name)
         if whose == "" and stat.S_ISLNK(about.st_mode) and self.of.names.leads_there(self._aim(opened, name)):
             whose = "own"
@@ -216,7 +218,7 @@ class _Look:
         except OSError:
             self.unread.append(Unread(kind, path, "no-right"))
             return
-        if about.st_size > len(content):
+        if about.st_size > len(content) and not is_binary(content):
             self.unread.append(Unread(kind, path, "too-large"))
         if accounts is not None:
             self.found += [Remain(accounts, one, 1, accounts) for one in self.of.names.accounts(content)]

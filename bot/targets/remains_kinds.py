@@ -38,6 +38,25 @@ _FOLDERS: Sequence[tuple[str, str]] = (
     ("etc/sysconfig", "default"),
     ("log", "log"),
 )
+#: Folders that many share, whatever a system is called: they are looked into, and are nobody's.
+_SHARED = frozenset(
+    {part for end, _ in _FOLDERS for part in end.split("/")}
+    | {
+        "apt",
+        "bash_completion.d",
+        "conf.d",
+        "dpkg",
+        "etc",
+        "init",
+        "init.d",
+        "mail",
+        "mysql",
+        "network",
+        "opt",
+    }
+    | {"modules-load.d", "pam.d", "postgresql", "profile.d", "run", "security", "skel", "spool", "ssh", "ssl"}
+    | {"sudoers.d", "sysctl.d", "udev", "var", "xdg", *(f"rc{level}.d" for level in "0123456S")}
+)
 _ENDS = (
     "service|socket|timer|path|mount|automount|target|slice|d|wants|requires|conf|cfg|cnf|ini|ya?ml|json|toml|env|"
     "log|err|out|gz|xz|bz2|zst|old|bak|sh|cron|site|vhost|list|rules|pid|sock|lock|dpkg-old|dpkg-dist|[0-9]{1,8}"
@@ -89,7 +108,7 @@ class Names:
     def mentions(self, content: bytes) -> int:
         """How many lines of a text name the system or a folder of it."""
         word = self._word
-        if word is None or b"\0" in content[:4096]:
+        if word is None or is_binary(content):
             return 0
         return sum(word.search(line) is not None for line in content.splitlines())
 
@@ -111,6 +130,23 @@ def kind_of(path: str, *, socket: bool = False) -> str:
     above = f"{path.rpartition('/')[0]}/"
     kind = next((kind for end, kind in _FOLDERS if f"/{end}/" in above), "file")
     return "timer" if kind == "unit" and ".timer" in path.rpartition("/")[2] else kind
+
+
+def kind_in(folder: str) -> str:
+    """Of which kind is what lies in a folder; empty: of several."""
+    kind = kind_of(f"{folder}/x")
+    leads_on = any(folder.rpartition("/")[2] in end.split("/") for end, _ in _FOLDERS)
+    return "" if kind == "file" and leads_on else kind
+
+
+def is_binary(content: bytes) -> bool:
+    """Whether it is no text that anybody wrote."""
+    return b"\0" in content[:4096]
+
+
+def is_shared(name: str) -> bool:
+    """Whether a folder of this name is everybody's, also where a system bears it."""
+    return name in _SHARED
 
 
 def is_read(path: str) -> bool:

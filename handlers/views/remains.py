@@ -76,9 +76,10 @@ def _by_hand(found: Sequence[Remain], ink: Ink) -> list[str]:
         for reason in dict.fromkeys(one.hand for one in of):
             same = [one for one in of if one.hand == reason]
             places = [_place(one, ink) for one in ink.shown(same, _SHOWN)]
-            names = ", ".join([*places, *_more(same, ink)])
-            why = say(f"remains.hand.{reason}", ink.language)
-            lines.append(f"• {say(f'remains.kind.{kind}', ink.language)}: {names}; {why}")
+            line = f"• {say(f'remains.kind.{kind}', ink.language)}: {', '.join([*places, *_more(same, ink)])}"
+            # What to type, or that others are in the file as well, says why by itself.
+            plain = kind in (*_TYPED, "mention")
+            lines.append(line if plain else f"{line}; {say(f'remains.hand.{reason}', ink.language)}")
     return lines
 
 
@@ -86,13 +87,13 @@ def _place(one: Remain, ink: Ink) -> str:
     if one.kind in _TYPED:
         quoted = one.place.replace('"', '""')
         return ink.code(say(f"remains.typed.{one.kind}", ink.language, name=quoted), _PATH)
-    counted = f" ({one.n})" if one.n > 1 else ""
+    word = "remains.lines" if one.kind == "mention" else "remains.files"
+    counted = f" ({say(word, ink.language, n=one.n)})" if one.n > 1 else ""
     return ink.code(one.place, _PATH) + counted
 
 
 def _unread(one: Unread, ink: Ink) -> str:
-    kind = say(f"remains.kind.{one.kind}", ink.language) if one.kind else ""
-    what = " ".join(part for part in (kind, ink.code(one.place, _PATH) if one.place else "") if part)
+    what = ink.code(one.place, _PATH) if one.place else say(f"remains.kind.{one.kind}", ink.language)
     return f"• {what}: {say(f'remains.why.{one.why}', ink.language)}"
 
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.model.remains import KINDS, Remains, lines_of
+from bot.model.remains import KINDS, Remains, Unread, lines_of
 from bot.targets.postgresql_roles import DatabaseRoles
 from bot.targets.remains import Bounds, Residue, expanded
-from bot.targets.remains_kinds import Names, kind_of, outermost
+from bot.targets.remains_kinds import Names, kind_in, kind_of, outermost
 from tests.fakes.servers import postgresql_database
 
 NAMES = Names(("crm",), ("/srv/crm",), ("crm-new",))
@@ -104,6 +104,24 @@ def test_everything_on_a_machine_is_found_as_what_it_is(tmp_path: Path) -> None:
     assert {state for _, state in lines_of(found)} == {"found", "absent"}
 
 
+def test_a_folder_that_many_share_is_nobodys_whatever_a_system_is_called(tmp_path: Path) -> None:
+    machine(tmp_path)
+    names = ("cron", "default", "log", "nginx", "systemd", "ssl", "spool", "supervisor", "hosts")
+    found = residue(tmp_path, names=Names(names)).look()
+    offered = {one.place.removeprefix(f"{tmp_path}/") for one in found.found if not one.hand}
+    assert offered == {"etc/hosts"}
+    assert all((tmp_path / path).is_file() for path in offered)
+
+
+def test_a_program_among_the_files_is_not_read_and_a_long_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/program").write_bytes(b"\x7fELF\0" + b"crm " * 30)
+    (tmp_path / "etc/text").write_text("crm\n" + "x" * 100)
+    found = residue(tmp_path, bounds=Bounds(file=50)).look()
+    assert told(found, tmp_path) == {"etc/text": "mention shared"}
+    assert [one.place for one in found.unread] == [f"{tmp_path}/etc/text"]
+
+
 def test_what_could_not_be_read_is_never_absent(tmp_path: Path) -> None:
     machine(tmp_path)
     (tmp_path / "elsewhere").mkdir()
@@ -121,7 +139,8 @@ def test_a_bound_that_is_reached_is_told(tmp_path: Path, bounds: Bounds) -> None
     (tmp_path / "etc/motd").write_text("x" * 100)
     found = residue(tmp_path, bounds=bounds).look()
     assert found.unread
-    assert found.absent == () or bounds.file == 1
+    assert "mention" not in found.absent
+    assert not found.absent or bounds.file == 1 or bounds.deep == 1
 
 
 @contextmanager
@@ -144,6 +163,7 @@ def test_what_may_not_be_read_is_told() -> None:
         machine(folder)
         (folder / "etc/hosts").chmod(0)
         (folder / "etc/cron.d").chmod(0)
+        (folder / "etc/private").mkdir(mode=0)
         (folder / "var").chmod(0)
         with somebody_else():
             found = residue(folder).look()
@@ -152,10 +172,26 @@ def test_what_may_not_be_read_is_told() -> None:
     unread = {(one.kind, one.place.removeprefix(made), one.why) for one in found.unread}
     assert unread == {
         ("mention", "/etc/hosts", "no-right"),
-        ("", "/etc/cron.d", "no-right"),
+        ("cron", "/etc/cron.d", "no-right"),
+        ("file", "/etc/private", "no-right"),
         ("", "/var", "no-right"),
     }
     assert found.absent == ()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "unsure"),
+    [
+        ("/etc/ssl/private", {"file", "timer", "socket", "mention"}),
+        ("/etc/cron.d", {"cron", "timer", "socket", "mention"}),
+        ("/etc/systemd/system/crm.service.d", {"unit", "timer", "socket", "mention"}),
+        ("/etc/systemd", set(KINDS)),
+        ("/var/log", {"log", "timer", "socket", "mention"}),
+    ],
+)
+def test_a_hidden_folder_hides_what_may_lie_in_it(hidden: str, unsure: set[str]) -> None:
+    found = Remains((), (Unread(kind_in(hidden), hidden, "no-right"),))
+    assert set(KINDS) - set(found.absent) == unsure
 
 
 def test_links_lead_nowhere_and_sockets_are_no_files(tmp_path: Path) -> None:
