@@ -252,7 +252,7 @@ class Worker:
             store=self._store,
             ground=self._ground,
             vault=vault,
-            host=Host(settings.host, machine_mark()),
+            host=Host(settings.host, machine_mark(), socket.gethostname()),
             open_system=partial(open_system, around=Surroundings.of(settings, public_key(self._sign_key))),
             sign_key=self._sign_key,
             certificates=settings.data_dir / "certificates",

@@ -139,8 +139,12 @@ def require_host(journal: Journal, host: Host) -> None:
         AnotherHost: this is another.
     """
     mark = journal.get("host")
-    if mark is not None and mark != host.mark:
+    if mark is None or mark == host.mark:
+        return
+    machine, name = journal.get("machine") or (host.machine, host.name)
+    if machine == host.machine:
         raise AnotherHost("teardown.another-host", host=host.name)
+    raise AnotherHost("teardown.moved-host", there=machine, host=name, here=host.machine)
 
 
 class AnotherHost(CannotProve):
@@ -175,6 +179,7 @@ def _preflight(order: TeardownOrder, system: System, journal: Journal) -> None:
     if lacks is not None or look_again(order.spec, system, order.host, method) != order.plan.fingerprint:
         told = lacks or Told("drift.system", {"target": order.plan.target})
         raise Drifted(order.plan.target, Drift(drifted=True, differences=(told,)))
+    journal.note("machine", [order.host.machine, order.host.name])
     journal.note("host", order.host.mark)
     note_well(system, journal)
     journal.note("former", {one.name: one.look().plain() for one in system.services})

@@ -71,10 +71,14 @@ _ADAPTERS = [versions.SYSTEM, versions.SQLITE]
 
 @dataclass(frozen=True)
 class Host:
-    """The machine a worker is on: the ``name`` that targets give, a ``mark`` that no other machine has."""
+    """The machine a worker is on: the ``name`` that targets give, a ``mark`` that no other machine has.
+
+    ``machine``: what it calls itself, whatever the worker was told to go by.
+    """
 
     name: str
     mark: str
+    machine: str = ""
 
 
 def name_of(request_id: int) -> str:

@@ -33,7 +33,7 @@ from tests.fakes.operations import HASH_KEY
 from tests.fakes.rooms import SETTINGS, SIGNING, House, config
 from tests.fakes.systems import FakeCheck, FakeService
 
-HERE = Host("here", "this very machine")
+HERE = Host("here", "this very machine", "db1")
 RULES = [
     {
         "name": "teardown",

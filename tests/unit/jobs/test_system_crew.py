@@ -336,20 +336,25 @@ def test_put_back_pressed_by_two_people_at_once_is_done_once(site: Site) -> None
     assert site.contents() == before
 
 
-TWIN = Host("here", "another machine of the same name")
+TWIN = Host("here", "another machine of the same name", "db1")
+MOVED = Host("here", "the worker's new machine", "db2")
 
 
-def test_a_worker_on_another_machine_neither_removes_nor_puts_back(site: Site) -> None:
+@pytest.mark.parametrize(
+    ("other", "key"), [(TWIN, "teardown.another-host"), (MOVED, "teardown.moved-host")], ids=["twin", "moved"]
+)
+def test_a_worker_on_another_machine_neither_removes_nor_puts_back(site: Site, other: Host, key: str) -> None:
     before = site.contents()
     request_id = site.torn_down()
-    site.host = TWIN
+    site.host = other
     site.grace_is_over()
     assert site.go() is State.HELD, house_says(site.house, request_id)
-    assert site.house.request(request_id).outcome == "teardown.another-host"
+    assert site.house.request(request_id).outcome == key
     assert everything_is_aside(site, request_id)
+    assert site.house.request(request_id).outcome_params.get("there") in (None, "db1")
     site.put_back()
     assert site.go() is State.HELD
-    assert site.house.request(request_id).outcome == "teardown.another-host"
+    assert site.house.request(request_id).outcome == key
     assert everything_is_aside(site, request_id)
     assert not (site.folder / "certificates").exists()
     site.host = HERE
