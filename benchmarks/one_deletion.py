@@ -7,7 +7,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -19,10 +19,12 @@ from bot.backups.storage import open_store
 from bot.backups.vault import Vault
 from bot.config.record_types import Record
 from bot.config.types import Database, Target
+from bot.model.meter import Stage, Unit
 from bot.operations import delete_records
 from bot.operations.gate import DeleteOrder
 from bot.schedules.clock import now
 from bot.targets import open_target
+from bot.targets.reporting import SILENT, Report
 
 
 class OpenGate:
@@ -35,6 +37,10 @@ class OpenGate:
 
     def progress(self, done: int, total: int) -> None:
         """Nobody looks."""
+
+    def measure(self, _: str, __: Stage, ___: Mapping[Unit, int], /) -> Report:
+        """Nobody looks."""
+        return SILENT
 
     def check(self) -> None:
         """Nobody stops."""

@@ -8,10 +8,11 @@ import typer
 from bot.cli.behind import open_store, settings
 from bot.cli.console import as_json, cell, table, tell
 from bot.errors import BadInput, NotFound
-from bot.model.jobs import Backup, Step
+from bot.model.jobs import Backup, Step, StepState
 from bot.model.requests import CLOSED, Request, Revision, State, Vote
 from bot.store.unit_of_work import Work
 from bot.texts import say
+from handlers.views import amounts
 
 group = typer.Typer(help=say("cli.help.request"), no_args_is_help=True)
 
@@ -58,6 +59,10 @@ def show(
         if whole[key]:
             tell(f"cli.request.{key}")
             table(columns, [{**row, "name": _sentence(str(row.get("name")), {})} for row in whole[key]])
+    for step in whole["steps"]:
+        if step["progress"]:
+            what = amounts.told(step["progress"], step["progress"]["part"], "en")
+            tell("cli.request.progress", step=_sentence(step["name"], {}), what=what)
 
 
 def _whole(work: Work, number: str) -> dict[str, Any]:
@@ -118,6 +123,7 @@ def _step(step: Step) -> dict[str, Any]:
         "state": str(step.state),
         "started_at": step.started_at,
         "ended_at": step.ended_at,
+        "progress": dict(step.progress) if step.progress and step.state is StepState.RUNNING else None,
     }
 
 

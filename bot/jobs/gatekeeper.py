@@ -1,40 +1,61 @@
 """The job's side of an operation: its steps are noted; stop, freeze and time are asked at each safe point."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import structlog
+
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.errors import Halted, Stale, TakenOver
+from bot.jobs.telling import LOOK, TELL, Telling
 from bot.model.jobs import Job, JobKind, JobState, StepState
+from bot.model.meter import Reading, Stage, Unit
 from bot.model.requests import DESTRUCTIVE, Request
 from bot.model.segments import PAUSED, progress
 from bot.store.unit_of_work import Store, Work
+from bot.targets.reporting import SILENT, Report
+
+log = structlog.get_logger(__name__)
 
 #: How long a job may run on a permit that would have let it start no longer.
 RUN_LIFE = timedelta(hours=24)
 STEP_KINDS = ("card", "plan")
+#: Between two lines of the log about one job.
+LOG_EVERY = timedelta(seconds=30)
 
 
 class Gatekeeper:
-    """Implements what ``bot.operations.gate.Gate`` asks, for one job."""
+    """Implements what ``bot.operations.gate.Gate`` asks, for one job; ``pace`` as of ``Telling``."""
 
-    def __init__(self, store: Store, ground: Ground, clock: Callable[[], datetime], job: Job) -> None:
+    def __init__(
+        self,
+        store: Store,
+        ground: Ground,
+        clock: Callable[[], datetime],
+        job: Job,
+        pace: tuple[float, float] = (LOOK, TELL),
+    ) -> None:
         self._store = store
         self._ground = ground
         self._clock = clock
         self._job = job
         self._position = 0
+        self._pace = pace
+        self._telling: Telling | None = None
+        self._logged: datetime | None = None
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
         """Note the beginning and the end of a step, and show them."""
         with self._store.transact() as work:
             self._ours(work.jobs.get(self._job.id))
-            self._position = work.jobs.begin_step(self._job.id, name, self._clock())
+            position = work.jobs.begin_step(self._job.id, name, self._clock())
             self._show(work)
+        self._position = position
+        self._telling = Telling(lambda reading: self._note(position, name, reading), *self._pace)
         try:
             yield
         except BaseException:
@@ -43,6 +64,9 @@ class Gatekeeper:
         self._end(StepState.DONE)
 
     def _end(self, state: StepState) -> None:
+        if self._telling is not None:
+            self._telling.close()
+            self._telling = None
         with self._store.transact() as work:
             work.jobs.end_step(self._job.id, self._position, state, self._clock())
             self._show(work)
@@ -58,7 +82,26 @@ class Gatekeeper:
         work.outbox.redraw(self._job.request_id, STEP_KINDS)
 
     def progress(self, done: int, total: int) -> None:
-        """Rows done within the step; the card shows steps only."""
+        """Rows done within the step."""
+        if self._telling is not None:
+            self._telling.reach("rows", done, total)
+
+    def measure(self, part: str, stage: Stage, expected: Mapping[Unit, int], /) -> Report:
+        """What is done of a part of the step is shown and logged now and then."""
+        if self._telling is None:
+            return SILENT
+        self._telling.measure(part, stage, expected)
+        return self._telling
+
+    def _note(self, position: int, name: str, reading: Reading) -> None:
+        now = self._clock()
+        if self._logged is None or now - self._logged >= LOG_EVERY:
+            self._logged = now
+            log.info("progress", action="progress", job=self._job.id, step=name, **reading.to_data())
+        with self._store.transact() as work:
+            self._ours(work.jobs.get(self._job.id))
+            if work.jobs.note_progress(self._job.id, position, reading.to_data()):
+                work.outbox.redraw(self._job.request_id, ("card",))
 
     def check(self) -> None:
         """A safe point.

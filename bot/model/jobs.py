@@ -86,7 +86,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a job; ``name`` is a catalogue key such as ``step.lock``."""
+    """One step of a job; ``name`` is a catalogue key such as ``step.lock``.
+
+    ``progress``: how far it had come when that was last written down, see ``bot.model.meter.Reading``.
+    """
 
     job_id: str
     position: int
@@ -94,6 +97,7 @@ class Step:
     state: StepState
     started_at: datetime
     ended_at: datetime | None
+    progress: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,10 @@ from bot.model.drift import Drift
 from bot.model.plans import Origin, Plan, Told
 from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
+from bot.operations.measuring import by_backup
 from bot.operations.teardown import Host, Steps, require_here, timed
 from bot.targets import kind_of, versions
+from bot.targets.reporting import WatchedSource
 from bot.targets.system import Holding, Service, ServiceFacts, System
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order.
@@ -126,7 +128,9 @@ def run(order: BringBackOrder, system: System, vault: Vault, gate: Gate) -> Told
             gate.check()
             with gate.step("step.prepare"):
                 for holding in reversed(system.holdings):
-                    holding.prepare(order.operation, opened, _into(holding, order.into))
+                    expected = by_backup(opened.manifest, holding.name)
+                    watched = WatchedSource(opened, gate.measure(holding.name, "unpacking", expected))
+                    holding.prepare(order.operation, watched, _into(holding, order.into))
                     gate.check()
         gate.committing("", "", "")
         committing = True

@@ -12,7 +12,9 @@ from bot.model.backups import SealedBackup
 from bot.model.choices import EVERYTHING, RestoreChoice
 from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
+from bot.model.meter import Stage, Unit
 from bot.model.plans import Key, Plan, Subject, Told
+from bot.targets.reporting import Report
 
 
 class Drifted(Stale):
@@ -31,6 +33,12 @@ class Gate(Protocol):
 
     def progress(self, done: int, total: int) -> None:
         """Rows done within the step; called now and then."""
+
+    def measure(self, part: str, stage: Stage, expected: Mapping[Unit, int], /) -> Report:
+        """A part of the step is next, and so much of it is expected; what is done is told to the result.
+
+        Neither this nor the result waits for anything or raises.
+        """
 
     def check(self) -> None:
         """A safe point.

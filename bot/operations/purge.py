@@ -15,9 +15,11 @@ from bot.errors import BooksDown, CannotProve, CountersignError, Stale, TakenOve
 from bot.model.remains import Remains, lines_of
 from bot.operations import uninstall
 from bot.operations.gate import Gate
+from bot.operations.measuring import by_backup
 from bot.operations.set_aside import Journal
 from bot.operations.teardown import require_successors
 from bot.operations.uninstall import UninstallOrder
+from bot.targets.reporting import WatchedSource
 from bot.targets.system import ServiceFacts, System
 
 
@@ -74,7 +76,7 @@ def run(
         with vault.open(order.backup_id, order.sha256) as opened:
             _still_stopped(system, journal)
             if not half:
-                _verify(order, system, opened, journal)
+                _verify(order, system, opened, gate, journal)
             _nobody_holds(order, system)
         gate.check()
         if own is None:
@@ -92,7 +94,7 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal:
         journal.note("uninstalled", True)
     gate.removing()
     with gate.step("step.remove"), vault.open(order.backup_id, order.sha256) as opened:
-        _remove(order, system, opened)
+        _remove(order, system, opened, gate)
         removed, size = _what_went(opened)
     with gate.step("step.residue"):
         remains = system.residue.look(order.remains) if system.residue is not None else None
@@ -128,12 +130,13 @@ def _bring_out(own: UninstallOrder, system: System, vault: Vault, gate: Gate, jo
         raise
 
 
-def _verify(order: PurgeOrder, system: System, opened: OpenedBackup, journal: Journal) -> None:
+def _verify(order: PurgeOrder, system: System, opened: OpenedBackup, gate: Gate, journal: Journal) -> None:
     """Everything is set aside and whole; what an uninstall took with it is gone, and needs no removal."""
     for holding in system.holdings:
         gone = holding.whereabouts(order.operation) == "gone"
         if not (gone and uninstall.called_by(journal)):
-            holding.verify(order.operation, opened)
+            report = gate.measure(holding.name, "comparing", by_backup(opened.manifest, holding.name))
+            holding.verify(order.operation, WatchedSource(opened, report))
 
 
 def _how(order: PurgeOrder, journal: Journal) -> Mapping[str, Any]:
@@ -146,7 +149,7 @@ def _how(order: PurgeOrder, journal: Journal) -> Mapping[str, Any]:
     }
 
 
-def _remove(order: PurgeOrder, system: System, opened: OpenedBackup) -> None:
+def _remove(order: PurgeOrder, system: System, opened: OpenedBackup, gate: Gate) -> None:
     """Every part as far as it goes: one that stands in the way keeps no other from going.
 
     Raises:
@@ -157,7 +160,8 @@ def _remove(order: PurgeOrder, system: System, opened: OpenedBackup) -> None:
         if holding.whereabouts(order.operation) == "in-place":
             continue
         try:
-            left = holding.remove(order.operation, opened).left
+            report = gate.measure(holding.name, "removing", by_backup(opened.manifest, holding.name))
+            left = holding.remove(order.operation, WatchedSource(opened, report)).left
             if left:
                 raise CannotProve("purge.left", name=holding.name, n=len(left), first=left[0])
         except CountersignError as error:

@@ -18,6 +18,7 @@ from bot.model.drift import Drift
 from bot.model.plans import Plan, Told
 from bot.operations.clearing import CLEARING
 from bot.operations.gate import Drifted, Gate
+from bot.operations.measuring import by_backup, by_plan
 from bot.operations.teardown import (
     BUILTIN,
     Host,
@@ -30,6 +31,7 @@ from bot.operations.teardown import (
 from bot.targets import kind_of
 from bot.targets.builtin import Export
 from bot.targets.ports import Check
+from bot.targets.reporting import WatchedSink, WatchedSource
 from bot.targets.system import ServiceFacts, System, User
 
 #: Seconds: how long a session may take to go that has just ended, and between two looks at it.
@@ -97,12 +99,13 @@ def run(order: TeardownOrder, system: System, vault: Vault, gate: Gate, journal:
     with vault.open(sealed.backup_id, sealed.sha256) as opened:
         gate.check()
         with gate.step("step.rehearse"):
-            seconds = _rehearse(order, system, opened, journal)
+            seconds = _rehearse(order, system, opened, gate, journal)
         gate.check()
         with gate.step("step.set-aside"):
             _nobody_came(system, operation, sessions)
             for holding in system.holdings:
-                holding.set_aside(operation, opened)
+                report = gate.measure(holding.name, "comparing", by_backup(opened.manifest, holding.name))
+                holding.set_aside(operation, WatchedSource(opened, report))
                 gate.check()
     with gate.step("step.well"):
         _gone(order, system, journal)
@@ -276,7 +279,8 @@ def _back_up(
     with vault.sealing(backup_id) as sealing:
         kept = {}
         for holding in system.holdings:
-            kept[holding.name] = dict(holding.copy(sealing))
+            report = gate.measure(holding.name, "copying", by_plan(order.plan, holding.name))
+            kept[holding.name] = dict(holding.copy(WatchedSink(sealing, report)))
         export, exported = export_of(order, system), journal.get("exported")
         if export is not None:
             export.copy(order.operation, sealing, exported)
@@ -299,7 +303,9 @@ def _back_up(
     return sealed
 
 
-def _rehearse(order: TeardownOrder, system: System, opened: OpenedBackup, journal: Journal) -> float:
+def _rehearse(
+    order: TeardownOrder, system: System, opened: OpenedBackup, gate: Gate, journal: Journal
+) -> float:
     """Restore every part into scratch space, unless that was done, or it is set aside already."""
     done = journal.get("rehearsed")
     if done is not None:
@@ -307,7 +313,8 @@ def _rehearse(order: TeardownOrder, system: System, opened: OpenedBackup, journa
     started = time.monotonic()
     for holding in system.holdings:
         if holding.whereabouts(order.operation) == "in-place":
-            holding.rehearse(order.operation, opened)
+            report = gate.measure(holding.name, "unpacking", by_backup(opened.manifest, holding.name))
+            holding.rehearse(order.operation, WatchedSource(opened, report))
     export = export_of(order, system)
     if export is not None:
         export.rehearse(opened, journal.get("exported"))

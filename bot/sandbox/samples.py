@@ -356,6 +356,14 @@ def _decision(state: State) -> dict[str, Any]:
     return {"votes": tuple(votes), "verdict": Verdict(not missing, tuple(filled), tuple(missing))}
 
 
+_PROGRESS = {
+    "part": "database",
+    "stage": "copying",
+    "units": {"bytes": [312_000_000, 1_000_000_000]},
+    "left": 42,
+}
+
+
 def _steps(job: Job | None, names: Sequence[str], done: int) -> tuple[Step, ...]:
     """``done`` steps behind us, and the one after them as the job's own state says."""
     if job is None:
@@ -365,7 +373,8 @@ def _steps(job: Job | None, names: Sequence[str], done: int) -> tuple[Step, ...]
     )
     made = [Step(job.id, place, name, StepState.DONE, AT, AT) for place, name in enumerate(names[:done], 1)]
     ended = None if last is StepState.RUNNING else AT
-    return (*made, Step(job.id, done + 1, names[done], last, AT, ended))
+    told = _PROGRESS if last is StepState.RUNNING else None
+    return (*made, Step(job.id, done + 1, names[done], last, AT, ended, told))
 
 
 def _job(state: State) -> Job | None:

@@ -191,6 +191,19 @@ class Jobs:
             .values(state=state, ended_at=now)
         )
 
+    def note_progress(self, job_id: str, position: int, progress: Mapping[str, Any]) -> bool:
+        """How far a step has come; False when it is over."""
+        result = self._connection.execute(
+            update(t.steps)
+            .where(
+                t.steps.c.job_id == job_id,
+                t.steps.c.position == position,
+                t.steps.c.state == StepState.RUNNING,
+            )
+            .values(progress=dict(progress))
+        )
+        return result.rowcount == 1
+
     def forget_steps(self, job_id: str) -> None:
         """A restarted job shows its steps from the beginning."""
         self._connection.execute(delete(t.steps).where(t.steps.c.job_id == job_id))

@@ -205,6 +205,7 @@ steps = Table(
     Column("state", String(16), nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("ended_at", Instant),
+    Column("progress", JSON),
 )
 
 backups = Table(

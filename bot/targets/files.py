@@ -16,6 +16,7 @@ from bot.targets import entries as listing
 from bot.targets.entries import Entry, walk
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.quarantine import Quarantine
+from bot.targets.reporting import Report, counted, report_of
 from bot.targets.streams import lines
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 
@@ -88,7 +89,9 @@ class FolderHolding:
             before = list(listing.stamps(parent, self._base, self._path))
             # From here on a change has another time than those before it, however coarse the clock.
             time.sleep(_TICK)
-            found = list(walk(parent, self._base, self._path, read=True))
+            report = report_of(sink)
+            report.begin("reading")
+            found = list(_told(walk(parent, self._base, self._path, read=True), report))
             with sink.blob(f"{self._name}.entries.jsonl") as out:
                 for line in listing.dump(found):
                     out.write(line)
@@ -96,6 +99,7 @@ class FolderHolding:
                 ground.inner(parent, self._base, self._path) as opened,
                 sink.blob(f"{self._name}.tar") as out,
             ):
+                report.begin("copying", tar.about(found))
                 tar.pack(opened, found, out, self._path)
                 # tar goes by names: what a folder was exchanged for meanwhile must not be sealed.
                 ground.require_no_mount(self._path)
@@ -128,7 +132,8 @@ class FolderHolding:
                     ground.move((parent, self._base), (folder, self._name), self._path)
             self._require_same(folder, self._name, wanted[0])
             place = str(self._aside(operation))
-            if not listing.untouched(wanted, self._walk(folder, self._name, place, read=False)):
+            seen = counted(self._walk(folder, self._name, place, read=False), report_of(source), "files")
+            if not listing.untouched(wanted, seen):
                 raise CannotProve("files.changed-since", path=self._path)
 
     def put_back(self, operation: str) -> None:
@@ -158,7 +163,8 @@ class FolderHolding:
             self._require_same(folder, self._name, wanted[0])
             place = str(self._aside(operation))
             ground.require_no_mount(place)
-            touched = listing.difference(wanted, self._walk(folder, self._name, place, read=False))
+            seen = counted(self._walk(folder, self._name, place, read=False), report_of(source), "files")
+            touched = listing.difference(wanted, seen)
         if touched is not None:
             raise CannotProve("files.touched-aside", path=f"{place}/{touched}")
 
@@ -175,7 +181,8 @@ class FolderHolding:
         ground.require_no_mount(str(self._aside(operation)))
         quarantine = self._quarantine()
         with quarantine.open(operation) as folder:
-            return self._remove(folder, wanted, str(self._aside(operation)))
+            place = str(self._aside(operation))
+            return removal.remove(folder, self._name, wanted, place, report_of(source))
 
     @property
     def home(self) -> str:
@@ -281,7 +288,9 @@ class FolderHolding:
             with source.blob(f"{self._name}.tar") as stream:
                 tar.unpack(opened, stream, self._path)
             ground.sync(opened)
-        found = walk(folder, scratch, self._path, read=True)
+        report = report_of(source)
+        report.begin("comparing")
+        found = counted(walk(folder, scratch, self._path, read=True), report, "files")
         if not listing.same_content(wanted, found):
             raise CannotProve("files.not-the-same", path=self._path)
 
@@ -326,6 +335,12 @@ _WHERE: Mapping[tuple[bool, bool], Whereabouts] = {
     (True, True): "both",
     (False, False): "gone",
 }
+
+
+def _told(found: Iterator[Entry], report: Report) -> Iterator[Entry]:
+    for entry in counted(found, report, "files"):
+        report.add("bytes", entry.size if entry.type == "file" else 0)
+        yield entry
 
 
 def _warnings(name: str, found: Sequence[Entry]) -> Iterator[Told]:

@@ -14,6 +14,7 @@ from bot.errors import NotOurs
 from bot.targets import postgresql_questions as queries
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_sql import constant, quote
+from bot.targets.reporting import SILENT, Report
 
 #: Beginning of the settings in which we note something at a database.
 OURS = "countersign."
@@ -100,7 +101,7 @@ class DatabaseFacts:
             raise NotOurs("backups.damaged") from None
 
 
-def facts(connection: Connection, seeds: tuple[int, int]) -> DatabaseFacts:
+def facts(connection: Connection, seeds: tuple[int, int], report: Report = SILENT) -> DatabaseFacts:
     """Everything about the database of a connection, which decides what moment it sees.
 
     ``seeds`` are part of the backup: without them nobody can make other rows that add up to the same.
@@ -113,7 +114,7 @@ def facts(connection: Connection, seeds: tuple[int, int]) -> DatabaseFacts:
     return DatabaseFacts(
         number=number,
         seeds=seeds,
-        tables={name: _sum(connection, relation, seeds) for name, relation in tables},
+        tables={name: _told(_sum(connection, relation, seeds), report) for name, relation in tables},
         sequences={name: _stands(connection, relation) for name, relation in sequences},
         large=_sum_of(connection, queries.LARGE, seeds),
         catalogue=_digest(connection, queries.CATALOGUE, seeds),
@@ -181,6 +182,12 @@ def _variable(name: str) -> str:
 
 def _sum(connection: Connection, relation: str, seeds: tuple[int, int]) -> tuple[int, str]:
     return _sum_of(connection, f"SELECT t::text FROM ONLY {relation} t", seeds)  # noqa: S608 - quoted by the server
+
+
+def _told(summed: tuple[int, str], report: Report) -> tuple[int, str]:
+    report.add("tables")
+    report.add("rows", summed[0])
+    return summed
 
 
 def _digest(connection: Connection, queries: Sequence[str], seeds: tuple[int, int]) -> str:

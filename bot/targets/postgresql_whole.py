@@ -30,6 +30,7 @@ from bot.targets.postgresql_admin import (
 )
 from bot.targets.postgresql_facts import DatabaseFacts, count, dressing, facts, making
 from bot.targets.postgresql_sql import quote
+from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Counting, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
 
@@ -144,7 +145,7 @@ class PostgresqlHolding:
             if self._admin.numbers(self._database)[self._database] != wanted.number:
                 raise CannotProve("files.another-folder", path=self._place)
             self._admin.rename(self._database, aside)
-        if not self._look(aside, wanted.seeds).is_same_database(wanted):
+        if not self._look(aside, wanted.seeds, report_of(source)).is_same_database(wanted):
             raise CannotProve("files.changed-since", path=self._place)
 
     def put_back(self, operation: str) -> None:
@@ -171,7 +172,7 @@ class PostgresqlHolding:
         """See ``Holding``."""
         if self.whereabouts(operation) != "set-aside":
             raise CannotProve("files.not-set-aside", path=self._place)
-        self._require_untouched(operation, self._known(source))
+        self._require_untouched(operation, self._known(source), report_of(source))
 
     def remove(self, operation: str, source: Source) -> Removal:
         """See ``Holding``."""
@@ -185,7 +186,7 @@ class PostgresqlHolding:
         seen: Sequence[User] = self._admin.sessions(aside)
         if seen:
             raise Stale("files.in-use", path=self._place, program=seen[0].name, pid=seen[0].pid, n=len(seen))
-        self._require_untouched(operation, wanted)
+        self._require_untouched(operation, wanted, report_of(source))
         self._admin.drop(aside)
         return Removal(1, wanted.size, ())
 
@@ -295,7 +296,9 @@ class PostgresqlHolding:
         self._admin.run(*dressing(wanted, database))
         with self._admin.connected(database) as connection:
             connection.execute(_SNAPSHOT)
-            came = facts(connection, wanted.seeds)
+            report = report_of(source)
+            report.begin("comparing")
+            came = facts(connection, wanted.seeds, report)
         if not came.is_same_content(wanted):
             raise CannotProve("files.not-the-same", path=self._place)
 
@@ -306,14 +309,15 @@ class PostgresqlHolding:
         if lacking:
             raise CannotProve("whole.no-role", database=self._database, name=min(lacking), n=len(lacking))
 
-    def _require_untouched(self, operation: str, wanted: DatabaseFacts) -> None:
-        if not self._look(self._aside(operation), wanted.seeds).is_same_database(wanted):
+    def _require_untouched(self, operation: str, wanted: DatabaseFacts, report: Report) -> None:
+        report.begin("comparing")
+        if not self._look(self._aside(operation), wanted.seeds, report).is_same_database(wanted):
             raise CannotProve("files.touched-aside", path=self._place)
 
-    def _look(self, aside: str, seeds: tuple[int, int]) -> DatabaseFacts:
+    def _look(self, aside: str, seeds: tuple[int, int], report: Report) -> DatabaseFacts:
         with self._only_us(aside) as connection:
             connection.execute(_SNAPSHOT)
-            return facts(connection, seeds)
+            return facts(connection, seeds, report)
 
     @contextmanager
     def _only_us(self, aside: str) -> Iterator[Connection]:

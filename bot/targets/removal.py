@@ -14,6 +14,7 @@ from contextlib import suppress
 from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets import ground
 from bot.targets.entries import Entry, is_same
+from bot.targets.reporting import SILENT, Report
 from bot.targets.system import Removal
 
 _IN_HAND = "in-hand"
@@ -24,7 +25,7 @@ def bin_of(name: str) -> str:
     return f"{name}.removing"
 
 
-def remove(parent: int, name: str, entries: Iterable[Entry], place: str) -> Removal:
+def remove(parent: int, name: str, entries: Iterable[Entry], place: str, report: Report = SILENT) -> Removal:
     """Remove the folder ``name`` of an open folder as far as its entries say; nothing when it is not there.
 
     Raises:
@@ -39,7 +40,7 @@ def remove(parent: int, name: str, entries: Iterable[Entry], place: str) -> Remo
     if ground.look(parent, bin_of(name)) is None:
         ground.make(parent, bin_of(name), place)
     with ground.inner(parent, bin_of(name), place) as bin_folder:
-        work = _Removing(known, place, bin_folder)
+        work = _Removing(known, place, bin_folder, report)
         work.clear_bin()
         if about is not None:
             with ground.inner(parent, name, place) as opened:
@@ -80,13 +81,14 @@ def _clear(parent: int, name: str, place: str) -> None:
 
 
 class _Removing:
-    def __init__(self, known: dict[str, Entry], place: str, bin_folder: int) -> None:
+    def __init__(self, known: dict[str, Entry], place: str, bin_folder: int, report: Report) -> None:
         self.removed = 0
         self.size = 0
         self.left: list[str] = []
         self._known = known
         self._place = place
         self._bin = bin_folder
+        self._report = report
 
     def is_it(self, path: str, about: os.stat_result) -> bool:
         entry = self._known.get(path)
@@ -142,6 +144,7 @@ class _Removing:
         except OSError as error:
             raise self._said(error, parent, name, path) from None
         self.removed += 1
+        self._report.add("files")
 
     def _leaf(self, parent: int, name: str, path: str) -> None:
         try:
@@ -168,6 +171,7 @@ class _Removing:
     def _count(self, entry: Entry) -> None:
         self.removed += 1
         self.size += entry.size
+        self._report.add("files")
 
     def _said(self, error: OSError, parent: int, name: str, path: str) -> Exception:
         said = ground.refused(error, self._full(path), parent, name)

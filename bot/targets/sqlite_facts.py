@@ -13,9 +13,12 @@ from typing import Self
 from urllib.parse import quote
 
 from bot.errors import CannotProve, NotOurs
+from bot.targets.reporting import SILENT, Report
 from bot.targets.sqlite_errors import translated
 
 _MODULO = 1 << 256
+#: Rows between two that are told.
+_TOLD = 10_000
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def _open_here() -> Iterator[tuple[int, int]]:
             yield about.st_dev, about.st_ino
 
 
-def facts(path: Path, target: str, *, check: bool = True) -> DatabaseFacts:
+def facts(path: Path, target: str, *, check: bool = True, report: Report = SILENT) -> DatabaseFacts:
     """Everything about a file that nobody else writes to.
 
     Raises:
@@ -97,7 +100,7 @@ def facts(path: Path, target: str, *, check: bool = True) -> DatabaseFacts:
     with connected(path, target) as connection, translated(target):
         if check and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != b"ok":
             raise CannotProve("database.damaged", target=target)
-        tables = {name: _sum(connection, name) for name in _tables(connection)}
+        tables = {name: _sum(connection, name, report) for name in _tables(connection)}
         schema = _schema(connection)
     about = path.stat()
     with path.open("rb") as file:
@@ -123,7 +126,7 @@ def _tables(connection: sqlite3.Connection) -> list[str]:
     return [row[0].decode("utf-8", "surrogateescape") for row in connection.execute(query)]
 
 
-def _sum(connection: sqlite3.Connection, table: str) -> tuple[int, str]:
+def _sum(connection: sqlite3.Connection, table: str, report: Report) -> tuple[int, str]:
     rows = total = 0
     quoted = table.replace('"', '""')
     for row in connection.execute(f'SELECT * FROM "{quoted}"'):  # noqa: S608 - a quoted name out of the schema
@@ -133,6 +136,10 @@ def _sum(connection: sqlite3.Connection, table: str) -> tuple[int, str]:
             digest.update(f"{type(value).__name__}{len(raw)}:".encode() + raw)
         total = (total + int.from_bytes(digest.digest(), "big")) % _MODULO
         rows += 1
+        if rows % _TOLD == 0:
+            report.add("rows", _TOLD)
+    report.add("rows", rows % _TOLD)
+    report.add("tables")
     return rows, f"{total:064x}"
 
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,9 +17,10 @@ from bot.errors import CannotProve, Stale, TargetDown
 from bot.targets import copies, ground, processes, removal, rights
 from bot.targets.ports import Sink, Source
 from bot.targets.quarantine import Quarantine
+from bot.targets.reporting import Report, report_of
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_facts import DatabaseFacts, connected, facts, own
-from bot.targets.streams import chunks
+from bot.targets.streams import Counting, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 
 #: The database last on the way back and first on the way out: nobody opens it without its log.
@@ -73,15 +74,13 @@ class SqliteHolding:
 
     def users(self, operation: str) -> Users:
         """See ``Holding``."""
-        aside = self._quarantine().place(operation) / self._name
-        places = {f"{one}{suffix}" for one in (self._path, aside / self._base) for suffix in ("", *_BESIDE)}
+        both = (self._path, self._file_aside(operation))
+        places = {f"{one}{suffix}" for one in both for suffix in ("", *_BESIDE)}
         inodes = set()
         for place in places:
-            try:
+            with suppress(OSError):
                 about = Path(place).lstat()
-            except OSError:
-                continue
-            inodes.add((about.st_dev, about.st_ino))
+                inodes.add((about.st_dev, about.st_ino))
         return processes.users(lambda number, path: number in inodes or path in places)
 
     def copy(self, sink: Sink) -> Mapping[str, Any]:
@@ -90,16 +89,14 @@ class SqliteHolding:
             about = self._file(parent)
             ground.require_no_mount(self._path)
         with self._scratch("copy-" + hashlib.sha256(self._path.encode()).hexdigest()[:12], "copy") as place:
+            report = report_of(sink)
+            report.begin("reading")
             self._back_up(place, (about.st_dev, about.st_ino))
-            found = facts(place, self._name)
-            known = replace(
-                found,
-                inode=about.st_ino,
-                device=about.st_dev,
-                mode=stat.S_IMODE(about.st_mode),
-                uid=about.st_uid,
-                gid=about.st_gid,
-            )
+            report.begin("comparing")
+            found = facts(place, self._name, report=report)
+            report.begin("copying", found.size)
+            known = replace(found, inode=about.st_ino, device=about.st_dev, uid=about.st_uid)
+            known = replace(known, mode=stat.S_IMODE(about.st_mode), gid=about.st_gid)
             with sink.blob(f"{self._name}.database.json") as out:
                 out.write(known.dump())
             with place.open("rb") as file, sink.blob(f"{self._name}.sqlite") as out:
@@ -127,8 +124,8 @@ class SqliteHolding:
                         self._require_same(parent, wanted)
                     ground.move((parent, name), (folder, name), self._path)
             self._require_same(folder, wanted)
-        aside = self._quarantine().place(operation) / self._name / self._base
-        if not facts(aside, self._name, check=False).same_rows(wanted):
+        aside, report = self._file_aside(operation), report_of(source)
+        if not facts(aside, self._name, check=False, report=report).same_rows(wanted):
             raise CannotProve("files.changed-since", path=self._path)
 
     def put_back(self, operation: str) -> None:
@@ -146,8 +143,7 @@ class SqliteHolding:
 
     def whereabouts(self, operation: str) -> Whereabouts:
         """See ``Holding``."""
-        aside = self._quarantine().place(operation) / self._name / self._base
-        here, there = ground.stands(self._path), ground.stands(str(aside))
+        here, there = ground.stands(self._path), ground.stands(str(self._file_aside(operation)))
         if here:
             return "both" if there else "in-place"
         return "set-aside" if there else "gone"
@@ -160,10 +156,10 @@ class SqliteHolding:
         with self._folder(operation) as folder:
             self._require_same(folder, wanted)
             names = set(os.listdir(folder)) - set(self._names(folder))  # noqa: PTH208 - by its descriptor
-        aside = self._quarantine().place(operation) / self._name / self._base
+        aside = self._file_aside(operation)
         if names:
             raise CannotProve("files.touched-aside", path=str(aside.parent / min(names)))
-        self._require_rows(aside, wanted)
+        self._require_rows(aside, wanted, report_of(source))
 
     def remove(self, operation: str, source: Source) -> Removal:
         """See ``Holding``."""
@@ -180,7 +176,7 @@ class SqliteHolding:
         removed = size = 0
         with self._folder(operation) as folder:
             self._require_same(folder, wanted)
-            self._require_rows(self._quarantine().place(operation) / self._name / self._base, wanted)
+            self._require_rows(self._file_aside(operation), wanted, report_of(source))
             # The database last: while it is there, the removal is not finished.
             for name in reversed(self._names(folder)):
                 size += os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
@@ -316,17 +312,19 @@ class SqliteHolding:
 
     def _unpack(self, place: Path, source: Source) -> None:
         wanted = self._known(source)
-        digest = hashlib.sha256()
         try:
             with place.open("xb") as file, source.blob(f"{self._name}.sqlite") as stream:
+                hashing = Counting(file)
                 for chunk in chunks(stream):
-                    digest.update(chunk)
-                    file.write(chunk)
+                    hashing.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise ground.refused(error, self._path) from None
-        if digest.hexdigest() != wanted.sha256 or not facts(place, self._name).same_rows(wanted):
+        if hashing.digest.hexdigest() != wanted.sha256:
+            raise CannotProve("files.not-the-same", path=self._path)
+        (report := report_of(source)).begin("comparing")
+        if not facts(place, self._name, report=report).same_rows(wanted):
             raise CannotProve("files.not-the-same", path=self._path)
 
     def _known(self, source: Source) -> DatabaseFacts:
@@ -351,9 +349,13 @@ class SqliteHolding:
         if about is None or (about.st_dev, about.st_ino) != (wanted.device, wanted.inode):
             raise CannotProve("files.another-folder", path=self._path)
 
-    def _require_rows(self, aside: Path, wanted: DatabaseFacts) -> None:
-        if not facts(aside, self._name, check=False).same_rows(wanted):
+    def _require_rows(self, aside: Path, wanted: DatabaseFacts, report: Report) -> None:
+        report.begin("comparing")
+        if not facts(aside, self._name, check=False, report=report).same_rows(wanted):
             raise CannotProve("files.touched-aside", path=str(aside))
+
+    def _file_aside(self, operation: str) -> Path:
+        return self._quarantine().place(operation) / self._name / self._base
 
     def _quarantine(self) -> Quarantine:
         return Quarantine(self._ground.root_of(self._path))

@@ -1,11 +1,12 @@
 """The steps of a job as they run. Pure."""
 
 from bot.model.doors import RequestView
-from bot.model.jobs import StepState
+from bot.model.jobs import Step, StepState
 from bot.model.requests import State
 from bot.model.segments import progress
 from bot.texts import DEFAULT_LANGUAGE, catalogue, say
-from handlers.views.mrkdwn import safe
+from handlers.views import amounts
+from handlers.views.mrkdwn import code, safe
 
 _MARKS = {StepState.DONE: "✓", StepState.RUNNING: "▸", StepState.FAILED: "✗"}
 
@@ -16,7 +17,7 @@ def steps(view: RequestView, language: str) -> str | None:
         return None
     planned = view.revision.plan.get("steps") if view.revision else None
     begun = {step.name for step in view.steps}
-    lines = [f"{_MARKS[step.state]} {step_name(step.name, language)}" for step in view.steps]
+    lines = [_line(step, language) for step in view.steps]
     if view.job.ended_at is None or view.request.state is State.SET_ASIDE:
         lines += [f"· {step_name(name, language)}" for name in planned or () if name not in begun]
     if not lines:
@@ -27,6 +28,15 @@ def steps(view: RequestView, language: str) -> str | None:
     done = sum(step.state is StepState.DONE for step in view.steps)
     first = say("card.steps", language, done=done, n=max(len(lines), len(view.steps)))
     return "\n".join([*segments(view, language), f"*{first}*", *shown])
+
+
+def _line(step: Step, language: str) -> str:
+    """A step; while it runs also how far it has come."""
+    line = f"{_MARKS[step.state]} {step_name(step.name, language)}"
+    if step.state is not StepState.RUNNING or not step.progress:
+        return line
+    part = str(step.progress["part"])
+    return f"{line}\n      {amounts.told(step.progress, code(part, 60) if part else '', language)}"
 
 
 def segments(view: RequestView, language: str) -> list[str]:

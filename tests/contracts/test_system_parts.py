@@ -17,6 +17,7 @@ import pytest
 from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetDown
 from bot.targets.files import FolderHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
+from bot.targets.reporting import WatchedSink, WatchedSource
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.single import FileHolding
@@ -329,6 +330,40 @@ def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Held]:
         made = request.param(root)
         assert isinstance(made, Held)
         yield made
+
+
+class Heard:
+    """What a holding tells; counts go up only within a stage."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = ["as it began"]
+        self.counts: dict[tuple[str, str], int] = {}
+
+    def begin(self, stage: str, size: int = 0) -> None:
+        assert size >= 0
+        self.stages.append(stage)
+
+    def add(self, unit: str, n: int = 1) -> None:
+        assert n >= 0
+        place = (self.stages[-1], unit)
+        self.counts[place] = self.counts.get(place, 0) + n
+
+
+def test_every_byte_is_told_and_what_is_compared_and_removed(held: Held) -> None:
+    backup, one, heard = MemoryBackup(), held.one, Heard()
+    one.copy(WatchedSink(backup, heard))
+    written = sum(map(len, backup.streams.values()))
+    assert sum(n for (_, unit), n in heard.counts.items() if unit == "bytes") >= written
+    heard = Heard()
+    source = WatchedSource(backup.sealed(), heard)
+    one.rehearse(OP, source)
+    assert sum(n for (_, unit), n in heard.counts.items() if unit == "bytes") >= written
+    one.set_aside(OP, source)
+    one.verify(OP, source)
+    one.remove(OP, source)
+    if not isinstance(one, FakeHolding):
+        assert "comparing" in heard.stages
+        assert any(unit in ("rows", "files") and n for (_, unit), n in heard.counts.items())
 
 
 def copied(one: Holding) -> MemoryBackup:

@@ -19,6 +19,7 @@ from bot.config.types import Database, Target
 from bot.errors import Halted
 from bot.model.backups import SealedBackup
 from bot.model.choices import EVERYTHING, RestoreChoice, RestorePreview
+from bot.model.meter import Stage, Unit
 from bot.model.plans import Plan, Subject
 from bot.operations import delete_records, restore
 from bot.operations.choosing import Naming
@@ -26,6 +27,7 @@ from bot.operations.gate import DeleteOrder, DeleteOutcome, RestoreOrder, Restor
 from bot.targets import open_target
 from bot.targets.base import RecordTarget
 from bot.targets.postgresql import PostgresqlTarget
+from bot.targets.reporting import SILENT, Report
 from tests.fakes.backups import master_key
 from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 
@@ -41,6 +43,8 @@ class RecordingGate:
     on: dict[str, Callable[[], None]] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     committed_with: tuple[str, str, str] | None = None
+    measured: list[tuple[str, str]] = field(default_factory=list)
+    report: Report = SILENT
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
@@ -51,6 +55,11 @@ class RecordingGate:
 
     def progress(self, done: int, total: int) -> None:
         assert 0 <= done <= total
+
+    def measure(self, part: str, stage: Stage, expected: Mapping[Unit, int], /) -> Report:
+        assert all(one >= 0 for one in expected.values())
+        self.measured.append((part, stage))
+        return self.report
 
     def pass_on(self) -> None:
         self.check()
