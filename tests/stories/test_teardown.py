@@ -22,7 +22,15 @@ def test_gone_and_put_back_and_the_page_answers_again(tmp_path: Path) -> None:
         before, rows = page(), rig.contents()
         ballot = ask(rig)
         plan = thread(rig, ballot)
-        for told in ("uploads", "database", "Point of no return", "shop", "web", "If it stops here"):
+        for told in (
+            "uploads",
+            "database",
+            "Point of no return",
+            "shop",
+            "web",
+            "autostart",
+            "If it stops here",
+        ):
             assert told in plan
         rig.approve(ballot)
         assert rig.wait_state(1, "set-aside", "failed", "held") == "set-aside", thread(rig, ballot)

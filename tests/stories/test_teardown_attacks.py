@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -129,7 +130,7 @@ def test_a_watchdog_outside_of_supervisor_that_starts_it_again_is_noticed_and_al
             ballot = ask(rig)
             rig.approve(ballot)
             assert rig.wait_state(1, "failed", "set-aside", "held") == "failed", thread(rig, ballot)
-            rig.wait(lambda: "find out what" in thread(rig, ballot), "the thread says why")
+            rig.wait(lambda: "stop that" in thread(rig, ballot), "the thread says why")
             assert rig.wait(page, "the page answers") == before
             assert rig.contents() == rows
             assert not (rig.crm.parent / ".countersign-quarantine").exists()
@@ -137,3 +138,19 @@ def test_a_watchdog_outside_of_supervisor_that_starts_it_again_is_noticed_and_al
         finally:
             os.killpg(dog.pid, signal.SIGKILL)
             dog.wait()
+
+
+def test_what_listens_again_in_the_grace_period_is_named_and_nothing_is_removed(tmp_path: Path) -> None:
+    with town(tmp_path, grace="4s") as (rig, page):
+        before = page()
+        ballot = torn_down(rig)
+        port = re.search(r"ports: \[(\d+)\]", (tmp_path / "countersign.yml").read_text())
+        assert port
+        with socket.create_server(("127.0.0.1", int(port[1]))):
+            who = f"({os.getpid()}) still listens on port {port[1]}"
+            rig.wait(lambda: who in thread(rig, ballot), "the card says who listens")
+            assert rig.state(1) == "set-aside"
+            assert (aside(rig) / "uploads").exists()
+        rig.command("U0ERIN", "/countersign", "put-back 1")
+        assert rig.wait_state(1, "stopped", "succeeded") == "stopped", thread(rig, ballot)
+        assert rig.wait(page, "the page is back") == before
