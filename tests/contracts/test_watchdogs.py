@@ -58,7 +58,7 @@ def test_started_by_another_parent_it_is_not_stopped(tmp_path: Path, has_port: b
         with watched(delay, former.processes[0][0], *words):
             with pytest.raises(CannotProve) as caught:
                 one.stop(former)
-            assert caught.value.key in ("services.port-open", "services.started-elsewhere")
+            assert caught.value.key in ("services.port-open-by", "services.started-elsewhere-by")
             assert say(caught.value.key, **caught.value.params)
             with pytest.raises(CannotProve):
                 one.verify(former)
