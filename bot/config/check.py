@@ -10,7 +10,7 @@ from bot.config.check_people import Crowd, role_findings, shown_person
 from bot.config.check_rules import absences, quorum_findings, rule_findings, target_findings
 from bot.config.check_times import time_findings
 from bot.config.problems import Finding
-from bot.config.types import Config
+from bot.config.types import Config, Target
 from bot.model.people import RosterFacts
 
 __all__ = ["advice", "findings", "shown_person"]
@@ -43,12 +43,17 @@ def advice(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
 
 
 def _database_findings(config: Config) -> Iterator[Finding]:
-    seen: dict[str, str] = {}
+    seen: dict[str, list[str]] = {}
     for name, target in config.targets.items():
         place = ("targets", name, "database", "url")
         if name in config.source.clear_passwords:
             yield config.source.finding(place, "finding.password-in-clear", target=name)
-        if target.database.url in seen:
-            other = seen[target.database.url]
+        there = seen.setdefault(target.database.url, [])
+        for other in [one for one in there if not _are_apart(target, config.targets[one])][:1]:
             yield config.source.finding(place, "finding.same-database", target=name, other=other)
-        seen.setdefault(target.database.url, name)
+        there.append(name)
+
+
+def _are_apart(one: Target, other: Target) -> bool:
+    """Parts of one database, and records are deleted in one of them at most: links may cross."""
+    return one.database.is_apart(other.database) and not (one.records and other.records)

@@ -24,6 +24,7 @@ Value = TypeVar("Value")
 Name = Annotated[str, AfterValidator(values.name)]
 Text = Annotated[str, AfterValidator(values.text)]
 Column = Annotated[str, AfterValidator(values.column)]
+Schema = Annotated[str, AfterValidator(values.schema)]
 User = Annotated[str, AfterValidator(values.user)]
 Group = Annotated[str, AfterValidator(values.usergroup)]
 Channel = Annotated[str, AfterValidator(values.channel)]

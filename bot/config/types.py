@@ -33,6 +33,7 @@ from bot.config.kinds import (
     Name,
     Port,
     PositiveDuration,
+    Schema,
     Table,
     Text,
     User,
@@ -67,9 +68,29 @@ class Role(Frozen):
 
 
 class Database(Frozen):
-    """Where a target's rows are. Holds a secret once it is resolved, so it is never printed."""
+    """Where a target's rows are. Holds a secret once it is resolved, so it is never printed.
+
+    ``schemas``: which schemas of a PostgreSQL database are the system's, when it is not all of it.
+    """
 
     url: Annotated[str, Field(repr=False), AfterValidator(values.text)]
+    schemas: Annotated[tuple[Schema, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _part(self) -> Self:
+        twice = next((one for one in self.schemas or () if (self.schemas or ()).count(one) > 1), None)
+        if twice is not None:
+            raise PydanticCustomError("config.schema-twice", "config.schema-twice", {"value": twice})
+        # What is still a variable is looked at once it is known.
+        if self.schemas is not None and self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
+            raise PydanticCustomError("config.schemas-kind", "config.schemas-kind")
+        return self
+
+    def is_apart(self, other: Self) -> bool:
+        """Whether both own parts only, and none is in both."""
+        return None not in (self.schemas, other.schemas) and not set(self.schemas or ()) & set(
+            other.schemas or ()
+        )
 
 
 class Commands(Frozen):

@@ -28,6 +28,8 @@ PROOFS = ("reaction", "code")
 ORDERS = ("in-turn", "in-parallel")
 POLICIES = ("follow", "nullify", "block", "reassign")
 _FEWEST_PARTS = 2
+#: Bytes of a name in PostgreSQL.
+_LONGEST_SCHEMA = 63
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=36500)
@@ -81,6 +83,15 @@ def name(value: str) -> str:
 def column(value: str) -> str:
     """A table or column, exactly as the database spells it."""
     return text(value)
+
+
+def schema(value: str) -> str:
+    """A schema of PostgreSQL that a system may call its own, exactly as the database spells it."""
+    if len(text(value).encode()) > _LONGEST_SCHEMA:
+        _wrong("config.long", limit=_LONGEST_SCHEMA, length=len(value.encode()))
+    if value in ("public", "information_schema") or value.startswith("pg_"):
+        _wrong("config.schema-system", value=short(value))
+    return value
 
 
 def place(value: str) -> str:

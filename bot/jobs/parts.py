@@ -20,6 +20,7 @@ from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.ports import Check
+from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.remains import Residue
 from bot.targets.services import SupervisorService
@@ -163,24 +164,31 @@ def _service(one: types.Service) -> Service:
 def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...]:
     strangers = [place for other in targets.values() if other.name != spec.name for place in _places(other)]
     places = {one.name: one.path for one in spec.files}
-    url = spec.database.url
+    url, schemas = spec.database.url, spec.database.schemas
+    if schemas is not None and not url.startswith(_SERVER):
+        raise CannotProve("teardown.schemas-kind", target=spec.name)
     made: list[Holding]
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
         made = [SqliteHolding("database", places["database"], spec.roots, strangers)]
+    elif url.startswith(_SERVER) and schemas is not None:
+        others = _servers(spec, targets)
+        made = [SchemasHolding("database", spec.name, url, schemas, spec.roots, others)]
     elif url.startswith(_SERVER):
         made = [PostgresqlHolding("database", spec.name, url, spec.roots, _servers(spec, targets))]
     else:
         raise CannotProve("teardown.database-kind", target=spec.name)
     for one in spec.files:
-        others = [place for name, place in places.items() if name != one.name]
-        made.append(FolderHolding(one.name, one.path, spec.roots, [*others, *strangers]))
+        beside = [place for name, place in places.items() if name != one.name]
+        made.append(FolderHolding(one.name, one.path, spec.roots, [*beside, *strangers]))
     return tuple(made)
 
 
 def _servers(spec: Target, targets: Mapping[str, Target]) -> Mapping[str, str]:
-    """The addresses of PostgreSQL databases of other systems."""
-    others = (one for one in targets.values() if one.name != spec.name)
+    """The addresses of PostgreSQL databases of other systems that cannot share one with this."""
+    others = (
+        one for one in targets.values() if one.name != spec.name and not spec.database.is_apart(one.database)
+    )
     return {one.name: one.database.url for one in others if one.database.url.startswith(_SERVER)}
 
 

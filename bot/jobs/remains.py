@@ -56,6 +56,9 @@ def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
     kind = kind_of(spec.database.url)
     if kind == "sqlite":
         return None
+    if spec.database.schemas is not None:
+        # A role that has to do with nothing but the database may be another system's in it.
+        return lambda _: ((), "schemas")
     if kind == "postgresql":
         return DatabaseRoles(spec.name, spec.database.url, names)
     # Accounts of a MariaDB server are not looked for yet: nobody may think that there are none.

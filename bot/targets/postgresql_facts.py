@@ -114,12 +114,12 @@ def facts(connection: Connection, seeds: tuple[int, int], report: Report = SILEN
     return DatabaseFacts(
         number=number,
         seeds=seeds,
-        tables={name: _told(_sum(connection, relation, seeds), report) for name, relation in tables},
-        sequences={name: _stands(connection, relation) for name, relation in sequences},
-        large=_sum_of(connection, queries.LARGE, seeds),
-        catalogue=_digest(connection, queries.CATALOGUE, seeds),
-        objects=_digest(connection, queries.OBJECTS, seeds),
-        made={name: value for name, value in made.items() if name in _MADE},
+        tables={name: told(sum_rows(connection, relation, seeds), report) for name, relation in tables},
+        sequences={name: stands(connection, relation) for name, relation in sequences},
+        large=sum_of(connection, queries.LARGE, seeds),
+        catalogue=digest(connection, queries.CATALOGUE, seeds),
+        objects=digest(connection, queries.OBJECTS, seeds),
+        made=lasting(made),
         settings=tuple(sorted((role, setting) for role, setting in connection.execute(queries.SETTINGS))),
         grants=None if grants is None else tuple(sorted((who, what, bool(may)) for who, what, may in grants)),
         comment=comment,
@@ -128,18 +128,22 @@ def facts(connection: Connection, seeds: tuple[int, int], report: Report = SILEN
     )
 
 
-def count(connection: Connection) -> int:
-    """Rows of all tables."""
+def lasting(made: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Of the server's row of a database: how it was made."""
+    return {name: value for name, value in made.items() if name in _MADE}
+
+
+def count(connection: Connection, tables: str = queries.TABLES) -> int:
+    """Rows of all tables; ``tables``: the query that gives each with the way it is written."""
     total = 0
-    for _, relation in connection.execute(queries.TABLES).fetchall():
+    for _, relation in connection.execute(tables.encode()).fetchall():
         row = connection.execute(f"SELECT count(*) FROM ONLY {relation}".encode()).fetchone()  # noqa: S608 - quoted by the server
         total += row[0] if row else 0
     return total
 
 
-def making(known: DatabaseFacts, database: str) -> str:
-    """The statement that makes an empty database like the one that was."""
-    made = known.made
+def making(made: Mapping[str, Any], database: str) -> str:
+    """The statement that makes an empty database like the one that was (``DatabaseFacts.made``)."""
     parts = [
         f"CREATE DATABASE {quote(database)} OWNER {quote(made['owner'])} TEMPLATE template0",
         f"ENCODING{constant(made['encoding'])} LC_COLLATE{constant(made['datcollate'])}",
@@ -180,21 +184,24 @@ def _variable(name: str) -> str:
     return ".".join(map(quote, name.split(".")))
 
 
-def _sum(connection: Connection, relation: str, seeds: tuple[int, int]) -> tuple[int, str]:
-    return _sum_of(connection, f"SELECT t::text FROM ONLY {relation} t", seeds)  # noqa: S608 - quoted by the server
+def sum_rows(connection: Connection, relation: str, seeds: tuple[int, int]) -> tuple[int, str]:
+    """How many rows a table has, and what they add up to in any order."""
+    return sum_of(connection, f"SELECT t::text FROM ONLY {relation} t", seeds)  # noqa: S608 - quoted by the server
 
 
-def _told(summed: tuple[int, str], report: Report) -> tuple[int, str]:
+def told(summed: tuple[int, str], report: Report) -> tuple[int, str]:
+    """The same, told to whoever listens."""
     report.add("tables")
     report.add("rows", summed[0])
     return summed
 
 
-def _digest(connection: Connection, queries: Sequence[str], seeds: tuple[int, int]) -> str:
-    return " ".join("{}:{}".format(*_sum_of(connection, query, seeds)) for query in queries)
+def digest(connection: Connection, queries: Sequence[str], seeds: tuple[int, int]) -> str:
+    """What the texts of several queries add up to."""
+    return " ".join("{}:{}".format(*sum_of(connection, query, seeds)) for query in queries)
 
 
-def _sum_of(connection: Connection, query: str, seeds: tuple[int, int]) -> tuple[int, str]:
+def sum_of(connection: Connection, query: str, seeds: tuple[int, int]) -> tuple[int, str]:
     """How many texts a query gives, and what they add up to in any order."""
     hashed = ", ".join(
         f"coalesce(sum(pg_catalog.hashtextextended(x.x, {seed})::numeric), 0)::text" for seed in seeds
@@ -204,7 +211,8 @@ def _sum_of(connection: Connection, query: str, seeds: tuple[int, int]) -> tuple
     return int(row[0]), f"{row[1]} {row[2]}"
 
 
-def _stands(connection: Connection, relation: str) -> str:
+def stands(connection: Connection, relation: str) -> str:
+    """Where a sequence stands."""
     row = connection.execute(f"SELECT last_value, is_called FROM {relation}".encode()).fetchone()  # noqa: S608 - quoted by the server
     assert row is not None
     return f"{row[0]} {row[1]}"

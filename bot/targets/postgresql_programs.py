@@ -9,28 +9,29 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets.pipes import finish
 from bot.targets.ports import Reader, Writer
+from bot.targets.postgresql_sql import quote
 
-_COPY = 1024 * 1024
+COPY = 1024 * 1024
 _MOST_SAID = 256 * 1024
 _PATH = "/usr/bin:/bin:/usr/local/bin"
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": _PATH, "PGCLIENTENCODING": "UTF8"}
+ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": _PATH, "PGCLIENTENCODING": "UTF8"}
 #: As ``pg_restore`` names what it was about: ``from TOC entry 215; 1259 16386 TABLE customers crm``.
 _ENTRY = re.compile(rb"from TOC entry \d+; \d+ \d+ ([A-Z][A-Z ]+[A-Z]) ")
 
 
-def require(server: int) -> None:
-    """Return when both programs are there and know a server of this version (``server_version``: 150020).
+def require(server: int, programs: Sequence[str] = ("pg_dump", "pg_restore")) -> None:
+    """Return when the programs are there and know a server of this version (``server_version``: 150020).
 
     Raises:
         TargetDown: one is missing or too old.
     """
-    for program in ("pg_dump", "pg_restore"):
+    for program in programs:
         found = shutil.which(program, path=_PATH)
         if found is None:
             raise TargetDown("whole.no-program", program=program)
@@ -40,18 +41,27 @@ def require(server: int) -> None:
             raise TargetDown("whole.old-program", program=program, version=server // 10000)
 
 
-def dump(address: str, secrets: Mapping[str, str], snapshot: str, out: Writer, database: str) -> None:
-    """Everything in a database as it is in an exported snapshot; not compressed.
+def dump(
+    address: str,
+    secrets: Mapping[str, str],
+    snapshot: str,
+    out: Writer,
+    database: str,
+    only: Sequence[str] = (),
+) -> None:
+    """Everything in a database as it is in an exported snapshot, or ``only`` these schemas; not compressed.
 
     Raises:
         TargetDown: the program failed or is missing.
     """
     options = ["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=10000"]
+    # In quotes a name is itself and no pattern.
+    options += [f"--schema={quote(schema)}" for schema in only] + (["--strict-names"] if only else [])
     command = ["pg_dump", *options, f"--snapshot={snapshot}", f"--dbname={address}"]
 
     def pump(process: "subprocess.Popen[bytes]") -> None:
         assert process.stdout is not None
-        while data := process.stdout.read(_COPY):
+        while data := process.stdout.read(COPY):
             out.write(data)
 
     _run(command, secrets, pump, database)
@@ -68,7 +78,7 @@ def restore(address: str, secrets: Mapping[str, str], source: Reader, database: 
     def pump(process: "subprocess.Popen[bytes]") -> None:
         assert process.stdin is not None
         with suppress(BrokenPipeError):
-            while data := source.read(_COPY):
+            while data := source.read(COPY):
                 process.stdin.write(data)
             process.stdin.close()
 
@@ -85,7 +95,7 @@ def _run(
         try:
             process = subprocess.Popen(  # noqa: S603 - options of ours
                 command,
-                env={**_ENVIRONMENT, **secrets},
+                env={**ENVIRONMENT, **secrets},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints.fileno(),
@@ -99,10 +109,16 @@ def _run(
             raise
         finally:
             finish(process)
-        _judge(command[0], process.returncode, complaints.fileno(), database)
+        judge(command[0], process.returncode, complaints.fileno(), database)
 
 
-def _judge(program: str, code: int, complaints: int, database: str) -> None:
+def judge(program: str, code: int, complaints: int, database: str) -> None:
+    """Return when it ended well; ``complaints``: the file with its error output.
+
+    Raises:
+        TargetDown: it did not.
+        CannotProve: it lacked a right.
+    """
     if code == 0:
         return
     os.lseek(complaints, 0, os.SEEK_SET)

@@ -284,7 +284,7 @@ class PostgresqlHolding:
         wanted = self._known(source)
         self._require_roles(wanted)
         self._drop(database)
-        self._admin.run(making(wanted, database))
+        self._admin.run(making(wanted.made, database))
         address, hidden = self._admin.address(database)
         with source.blob(f"{self._name}.pgdump") as stream:
             hashing = _Reading(stream.read)

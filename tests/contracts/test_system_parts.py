@@ -16,6 +16,7 @@ import pytest
 
 from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetDown
 from bot.targets.files import FolderHolding
+from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import WatchedSink, WatchedSource
 from bot.targets.services import SupervisorService
@@ -285,6 +286,43 @@ def a_postgresql_database(root: Path) -> Held:
     )
 
 
+def some_schemas(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+
+    def run(*statements: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                found = connection.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+    def lies(operation: str) -> str:
+        return f'"crm__countersign_{operation}"' if operation else "crm"
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with psycopg.connect(url) as connection:
+            connection.execute(f"LOCK TABLE {lies(operation)}.t IN ROW EXCLUSIVE MODE".encode())
+            yield connection.info.backend_pid
+
+    run(
+        "CREATE SCHEMA crm",
+        'CREATE SCHEMA "Billing ""2"""',
+        "CREATE TABLE crm.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x text)",
+        "INSERT INTO crm.t (x) VALUES ('one')",
+        'CREATE TABLE "Billing ""2""".u (id int REFERENCES crm.t)',
+        "CREATE TABLE public.neighbour AS SELECT 'stays' AS x",
+    )
+    return Held(
+        SchemasHolding("part", "crm", url, ["crm", 'Billing "2"'], [str(root)]),
+        lambda: run("SELECT * FROM crm.t ORDER BY id"),
+        lambda operation: run(f"INSERT INTO {lies(operation)}.t (x) VALUES ('another')"),
+        occupy,
+        lambda: run("CREATE SCHEMA crm"),
+        lambda: run("DROP SCHEMA crm"),
+        lambda: run('DROP SCHEMA crm, "Billing ""2""" CASCADE'),
+    )
+
+
 def a_thing_in_memory(_: Path) -> Held:
     one = FakeHolding("part", b"an offer")
 
@@ -317,7 +355,7 @@ def a_thing_in_memory(_: Path) -> Held:
     )
 
 
-HOLDINGS = [a_folder, a_file, a_database, a_postgresql_database, a_thing_in_memory]
+HOLDINGS = [a_folder, a_file, a_database, a_postgresql_database, some_schemas, a_thing_in_memory]
 
 
 @pytest.fixture(params=HOLDINGS, ids=lambda kind: str(kind.__name__))
@@ -325,7 +363,7 @@ def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Held]:
     root = tmp_path / "srv"
     root.mkdir(mode=0o755)
     with ExitStack() as stack:
-        if request.param is a_postgresql_database:
+        if request.param in (a_postgresql_database, some_schemas):
             (tmp_path / "url").write_text(stack.enter_context(postgresql_database()))
         made = request.param(root)
         assert isinstance(made, Held)

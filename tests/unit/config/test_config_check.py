@@ -126,6 +126,14 @@ CASES = [
         [(12, "finding.same-database")],
     ),
     (
+        "targets with parts of one database, two of which may delete records at once",
+        "rules:\n",
+        '  a: {database: {url: "${TILL}", schemas: [a]}, records: {customer: {table: c, find_by: [id]}}}\n'
+        '  b: {database: {url: "${TILL}", schemas: [b]}}\n'
+        '  c: {database: {url: "${TILL}", schemas: [c]}, records: {customer: {table: c, find_by: [id]}}}\nrules:\n',
+        [(13, "finding.target-no-records"), (14, "finding.same-database")],
+    ),
+    (
         "a rule behind one that takes everything",
         "    when: {operation: delete-records}",
         "    when: {operation: delete-records}" + MORE + SMALL,
