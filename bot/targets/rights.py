@@ -44,6 +44,16 @@ def require_file(parent: int, name: str, place: str, wanted: int = os.R_OK) -> N
     _require_access(parent, name, wanted, place)
 
 
+def require_leaf(parent: int, name: str, place: str) -> None:
+    """Return when a file or a link can be read and brought back as it is; raises as ``require_folder``."""
+    about = ground.look(parent, name)
+    if about is not None and stat.S_ISLNK(about.st_mode):
+        # Where it leads, and whether to anything, is not asked.
+        _require_mine(about, place)
+    else:
+        require_file(parent, name, place)
+
+
 def require_move(parent: int, name: str, root: Path, place: str) -> None:
     """Return when ``name`` may leave its open folder for the quarantine under ``root``, and come back.
 

@@ -42,7 +42,7 @@ class FileHolding(FolderHolding):
         return listing.leaf(parent, name, place, read=read)
 
     def _require_rights(self, parent: int) -> None:
-        rights.require_file(parent, self._base, self._path)
+        rights.require_leaf(parent, self._base, self._path)
 
     def _unpack(self, folder: int, scratch: str, source: Source) -> None:
         """Unpack into a folder of its own, and take it out of there."""
