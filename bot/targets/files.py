@@ -182,7 +182,7 @@ class FolderHolding:
         quarantine = self._quarantine()
         with quarantine.open(operation) as folder:
             place = str(self._aside(operation))
-            return removal.remove(folder, self._name, wanted, place, report_of(source))
+            return self._remove(folder, wanted, place, report_of(source))
 
     @property
     def home(self) -> str:
@@ -255,8 +255,8 @@ class FolderHolding:
     def _require_rights(self, parent: int) -> None:
         rights.require_folder(parent, self._base, self._path)
 
-    def _remove(self, folder: int, wanted: Sequence[Entry], place: str) -> Removal:
-        return removal.remove(folder, self._name, wanted, place)
+    def _remove(self, folder: int, wanted: Sequence[Entry], place: str, report: Report) -> Removal:
+        return removal.remove(folder, self._name, wanted, place, report)
 
     @contextmanager
     def _still(self, operation: str) -> Iterator[int | None]:

@@ -16,6 +16,7 @@ from bot.targets import ground, removal, rights, tar
 from bot.targets.entries import Entry
 from bot.targets.files import FolderHolding
 from bot.targets.ports import Sink, Source
+from bot.targets.reporting import Report, counted, report_of
 from bot.targets.system import Removal
 
 
@@ -57,10 +58,13 @@ class FileHolding(FolderHolding):
                 ground.move((opened, self._base), (folder, scratch), self._path)
         finally:
             removal.clear(folder, wrapped, self._path)
-        if not listing.same_content(wanted, self._walk(folder, scratch, self._path, read=True)):
+        report = report_of(source)
+        report.begin("comparing")
+        found = counted(self._walk(folder, scratch, self._path, read=True), report, "files")
+        if not listing.same_content(wanted, found):
             raise CannotProve("files.not-the-same", path=self._path)
 
-    def _remove(self, folder: int, wanted: Sequence[Entry], place: str) -> Removal:
+    def _remove(self, folder: int, wanted: Sequence[Entry], place: str, report: Report) -> Removal:
         about = ground.look(folder, self._name)
         if about is None:
             return Removal(0, 0, ())
@@ -72,6 +76,7 @@ class FileHolding(FolderHolding):
         except OSError as error:
             raise ground.refused(error, place, folder, self._name) from None
         ground.sync(folder)
+        report.add("files")
         return Removal(1, about.st_size, ())
 
 
