@@ -22,19 +22,13 @@ from bot.model.plans import Origin, Plan, Told
 from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
 from bot.operations.measuring import by_backup
-from bot.operations.teardown import Host, Steps, require_here, timed
+from bot.operations.teardown import Host, require_here
+from bot.operations.timing import BRING_BACK, Weight, timed
 from bot.targets import kind_of, versions
 from bot.targets.reporting import WatchedSource
 from bot.targets.system import Holding, Service, ServiceFacts, System
 
-#: (step, who does it, seconds expected or how they grow, how it is undone), in order.
-STEPS: Steps = (
-    ("step.look", "owner.worker", 2, "undo.nothing"),
-    ("step.prepare", "owner.worker", 2, "undo.clear"),
-    ("step.appear", "owner.worker", 1, None),
-    ("step.start", "owner.supervisor", 15, None),
-    ("step.answers", "owner.worker", 5, None),
-)
+STEPS = BRING_BACK
 _FORMAT = 1
 
 Step = Callable[[str], AbstractContextManager[object]]
@@ -182,7 +176,10 @@ def _shown(
     kept: Mapping[str, Mapping[str, Any]] = manifest.extra["holdings"]
     # Of what was only left over, the backup knows which places it is about.
     parts = {key: value for key, value in manifest.extra.items() if key == "parts"}
-    size = sum(int(one.get("size") or 0) for one in kept.values())
+    weights = [
+        Weight(str(one["kind"]), int(one.get("entries") or 0), int(one.get("size") or 0))
+        for one in kept.values()
+    ]
     return {
         "host": host.name,
         "into": into,
@@ -202,8 +199,8 @@ def _shown(
         "checks": [] if into else [[check.name, check.probe().well] for check in system.checks],
         "neighbours": [],
         "rows": sum(int(one.get("rows") or 0) for one in kept.values()),
-        "size": size,
-        "steps": timed(STEPS, size, "restore"),
+        "size": sum(one.size for one in weights),
+        "steps": timed(STEPS, weights, "restore"),
     }
 
 

@@ -19,12 +19,11 @@ from bot.model.remains import Remains
 from bot.model.requests import Operation
 from bot.operations.clearing import CLEARING, Leftover, to_data
 from bot.operations.copies import checklist_of
+from bot.operations.timing import Steps, Weight, timed, ways_back
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check
 from bot.targets.system import AUTOSTART, ServiceFacts, Survey, System, Users
-
-Steps = tuple[tuple[str, str, int, str | None], ...]
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order. No undo: for good.
 SET_ASIDE: Steps = (
@@ -56,14 +55,6 @@ BUILTIN_PURGE: Steps = (
     *PURGE[1:],
 )
 BY_STEPS, BUILTIN = "method.by-steps", "method.builtin"
-#: Bytes per second that a backup, its rehearsal, a restore and a removal are expected to manage.
-_PACE: Mapping[str, int] = {
-    "step.back-up": 40_000_000,
-    "step.rehearse": 40_000_000,
-    "step.bring-out": 40_000_000,
-    "step.prepare": 40_000_000,
-    "step.remove": 400_000_000,
-}
 _SHOWN_USERS = 10
 #: A database is a holding here, and its own adapter says what its place is.
 _ADAPTERS = [versions.SYSTEM, versions.SQLITE]
@@ -161,6 +152,7 @@ def plan(
     surveys = [holding.survey() for holding in system.holdings]
     users = [(holding.name, holding.users(operation)) for holding in system.holdings]
     size = sum(survey.size for survey in surveys)
+    weights = [Weight(survey.kind, survey.items, survey.size) for survey in surveys]
     method = Method(CLEARING, None) if parts else choose(spec, system)
     first, second = steps_of(system, method.key)
     data = {
@@ -183,7 +175,8 @@ def plan(
         **({"parts": to_data(parts)} if parts else {}),
         "tell": [] if parts else list(spec.tell),
         "size": size,
-        "steps": [*timed(first, size, "set-aside"), *timed(second, size, "purge")],
+        "steps": [*timed(first, weights, "set-aside"), *timed(second, weights, "purge")],
+        "back": ways_back(weights),
     }
     made = Plan(
         operation=Operation.TEARDOWN,
@@ -296,14 +289,6 @@ def require_successors(system: System, approved: Sequence[str]) -> None:
 
 class SuccessorSilent(CannotProve):
     """What takes the system's place does not answer."""
-
-
-def timed(steps: Steps, size: int, phase: str) -> list[list[Any]]:
-    """The steps as a plan shows them, each with the seconds it should take for so many bytes."""
-    return [
-        [key, owner, seconds + (size // _PACE[key] if key in _PACE else 0), undo, phase]
-        for key, owner, seconds, undo in steps
-    ]
 
 
 def _warnings(surveys: Sequence[Survey], data: Mapping[str, Any]) -> list[Told]:

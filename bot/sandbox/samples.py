@@ -102,12 +102,14 @@ def system(*, back: bool = False, builtin: bool = False) -> dict[str, Any]:
             "users": [],
             "neighbours": [],
             "steps": [(*step, "restore") for step in BACK],
+            "measured": 1.2,
         }
     steps = [(*step, "set-aside") for step in SET_ASIDE]
     steps += [(*step, "purge") for step in (BUILTIN_PURGE if builtin else PURGE)]
     return {
         **whole,
         "grace": 7 * 24 * 3600,
+        "back": {"put-back": 20, "restore": 150},
         "method": BUILTIN if builtin else BY_STEPS,
         "why": None,
         "builtin": {

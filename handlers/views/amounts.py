@@ -26,11 +26,20 @@ def told(data: Mapping[str, Any], part: str, language: str) -> str:
 
 def left(seconds: int, language: str) -> str:
     """“about 40 s left”, no finer than anybody can know."""
+    return _spoken("left", seconds if seconds >= _MINUTES else max(5, math.ceil(seconds / 5) * 5), language)
+
+
+def time(seconds: float, language: str) -> str:
+    """“40 s”, “3 min”, “2 h”; at least a second."""
+    return _spoken("time", max(1, math.ceil(seconds)), language)
+
+
+def _spoken(kind: str, seconds: int, language: str) -> str:
     if seconds < _MINUTES:
-        return say("progress.left.seconds", language, n=max(5, math.ceil(seconds / 5) * 5))
+        return say(f"progress.{kind}.seconds", language, n=seconds)
     if seconds < _HOURS:
-        return say("progress.left.minutes", language, n=math.ceil(seconds / 60))
-    return say("progress.left.hours", language, n=math.ceil(seconds / 3600))
+        return say(f"progress.{kind}.minutes", language, n=math.ceil(seconds / 60))
+    return say(f"progress.{kind}.hours", language, n=math.ceil(seconds / 3600))
 
 
 def _amount(unit: str, done: int, total: int, language: str) -> str:

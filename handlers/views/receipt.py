@@ -5,11 +5,11 @@ from typing import Any
 
 from bot.model import undoing
 from bot.model.doors import RequestView
-from bot.model.jobs import Backup
+from bot.model.jobs import Backup, JobKind
 from bot.model.requests import DESTRUCTIVE, Operation, State
 from bot.model.segments import progress
 from bot.texts import listed, number, say
-from handlers.views import copies, plan, remains, request_card, residue, restore_plan
+from handlers.views import amounts, copies, plan, remains, request_card, residue, restore_plan
 from handlers.views import progress as running
 from handlers.views.blocks import Block, Rendered, actions, button, context, header, message, section
 from handlers.views.ink import Ink
@@ -36,6 +36,7 @@ def render(view: RequestView, language: str) -> Rendered:
     parts: list[Block | None] = [
         header(first),
         section("\n".join([_done(view, language), *request_card.origin(view, Ink(language))])),
+        _took(view, "receipt.took.restore", language) if data.get("system") else None,
         *(section(text) for text in _tables(view, language)),
         section(restore_plan.overwritten(data, Ink(language), "receipt.overwritten")),
         section(_handed_over(view, language)),
@@ -145,6 +146,7 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     if facts.get("certificate"):
         parts.append(section(_certificate(facts, language)))
     parts += remains.found(view, language)
+    parts.append(_took(view, "receipt.took.put-back", language, kind=JobKind.PUT_BACK))
     parts.append(section(running.steps(view, language)))
     parts += copies.checklist(view, language)
     if view.head:
@@ -154,6 +156,18 @@ def _teardown(view: RequestView, first: str, language: str) -> Rendered:
     if state == "gone" and backup is not None and backup.state not in _DESTROYED:
         parts.append(actions([button("restore", say("receipt.restore", language), f"{request.id}")]))
     return message(say("receipt.summary", language, title=first, target=safe(request.target)), parts)
+
+
+def _took(view: RequestView, key: str, language: str, kind: JobKind = JobKind.RUN) -> Block | None:
+    """How long the newest job took, by its own steps; None for one of another kind, or without any."""
+    if view.job is None or view.job.kind is not kind:
+        return None
+    own = [step for step in view.steps if step.job_id == view.job.id]
+    ends = [step.ended_at for step in own if step.ended_at is not None]
+    if not ends:
+        return None
+    seconds = (max(ends) - min(step.started_at for step in own)).total_seconds()
+    return section(say(key, language, time=amounts.time(seconds, language)))
 
 
 def _certificate(facts: Mapping[str, Any], language: str) -> str:

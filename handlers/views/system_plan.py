@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bot.texts import DEFAULT_LANGUAGE, catalogue, say
-from handlers.views import remains
+from bot.texts import DEFAULT_LANGUAGE, catalogue, number, say
+from handlers.views import amounts, remains
 from handlers.views.ink import Ink
 from handlers.views.mrkdwn import size
 from handlers.views.progress import step_name
 from handlers.views.wording import sentence
 
 _SHOWN = 15
+_BACK = (("back", "put-back"), ("restore", "restore"))
 
 
 def sections(plan: Mapping[str, Any], ink: Ink) -> list[str]:
@@ -22,6 +23,7 @@ def sections(plan: Mapping[str, Any], ink: Ink) -> list[str]:
         return _coming_back(system, ink)
     parts = [
         _where(system, ink),
+        _ways_back(system, ink),
         _method(system, ink),
         _services(system, "plan.services", ink),
         _holdings(system, "plan.holdings", ink),
@@ -41,11 +43,11 @@ def steps(plan: Mapping[str, Any], ink: Ink) -> list[str]:
         return []
     groups = [[f"*{say('plan.steps', ink.language)}*"]]
     before = ""
-    for number, (key, owner, seconds, undo, phase) in enumerate(system["steps"], start=1):
+    for place, (key, owner, seconds, undo, phase) in enumerate(system["steps"], start=1):
         if undo != before:
             groups.append([_undo(undo, phase, ink)])
         before = undo
-        spoken = {"number": number, "step": step_name(key, ink.language), "seconds": int(seconds)}
+        spoken = {"number": place, "step": step_name(key, ink.language), "seconds": int(seconds)}
         if owner == "owner.worker":
             groups[-1].append(say("plan.step", ink.language, **spoken))
         else:
@@ -71,11 +73,31 @@ def _coming_back(system: Mapping[str, Any], ink: Ink) -> list[str]:
     names = [f"• {ink.code(str(name), 60)}" for name, _ in ink.shown(system["checks"], _SHOWN)]
     parts = [
         first,
+        _how_long(system, ink),
         _holdings(system, "plan.holdings-back", ink),
         _services(system, "plan.services-back", ink),
         _listed("plan.checks-back", names, ink, len(system["checks"])),
     ]
     return [part for part in parts if part]
+
+
+def _ways_back(system: Mapping[str, Any], ink: Ink) -> str | None:
+    """How long the two of them take; None in a plan of an older release."""
+    back = system.get("back")
+    if not back:
+        return None
+    times = {key: amounts.time(int(back[name]), ink.language) for key, name in _BACK}
+    return say("plan.ways-back-times", ink.language, **times)
+
+
+def _how_long(system: Mapping[str, Any], ink: Ink) -> str:
+    """How long a restore takes, and how anybody knows."""
+    time = amounts.time(sum(int(step[2]) for step in system["steps"]), ink.language)
+    measured = system.get("measured")
+    if measured is None:
+        return say("plan.estimated", ink.language, time=time)
+    shown = number(max(0.1, float(measured)), ink.language, places=1)
+    return say("plan.measured", ink.language, time=time, seconds=shown)
 
 
 def _where(system: Mapping[str, Any], ink: Ink) -> str:
