@@ -19,6 +19,7 @@ from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
+from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.ports import Check
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
@@ -34,6 +35,7 @@ from bot.targets.system import Holding, Service, System
 
 _FILE = "sqlite:///"
 _SERVER = "postgresql://"
+_MARIADB = ("mysql://", "mariadb://")
 
 
 @dataclass(frozen=True)
@@ -167,29 +169,36 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
     url, schemas = spec.database.url, spec.database.schemas
     if schemas is not None and not url.startswith(_SERVER):
         raise CannotProve("teardown.schemas-kind", target=spec.name)
-    made: list[Holding]
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
-        made = [SqliteHolding("database", places["database"], spec.roots, strangers)]
-    elif url.startswith(_SERVER) and schemas is not None:
-        others = _servers(spec, targets)
-        made = [SchemasHolding("database", spec.name, url, schemas, spec.roots, others)]
-    elif url.startswith(_SERVER):
-        made = [PostgresqlHolding("database", spec.name, url, spec.roots, _servers(spec, targets))]
+        made: list[Holding] = [SqliteHolding("database", places["database"], spec.roots, strangers)]
     else:
-        raise CannotProve("teardown.database-kind", target=spec.name)
+        made = [_database(spec, targets)]
     for one in spec.files:
         beside = [place for name, place in places.items() if name != one.name]
         made.append(FolderHolding(one.name, one.path, spec.roots, [*beside, *strangers]))
     return tuple(made)
 
 
-def _servers(spec: Target, targets: Mapping[str, Target]) -> Mapping[str, str]:
-    """The addresses of PostgreSQL databases of other systems that cannot share one with this."""
+def _database(spec: Target, targets: Mapping[str, Target]) -> Holding:
+    """The whole database of a server, or part of it."""
+    url, schemas = spec.database.url, spec.database.schemas
+    if url.startswith(_MARIADB):
+        return MariadbHolding("database", spec.name, url, spec.roots, _servers(spec, targets, _MARIADB))
+    if not url.startswith(_SERVER):
+        raise CannotProve("teardown.database-kind", target=spec.name)
+    others = _servers(spec, targets, (_SERVER,))
+    if schemas is not None:
+        return SchemasHolding("database", spec.name, url, schemas, spec.roots, others)
+    return PostgresqlHolding("database", spec.name, url, spec.roots, others)
+
+
+def _servers(spec: Target, targets: Mapping[str, Target], kind: tuple[str, ...]) -> Mapping[str, str]:
+    """The addresses of other systems that begin like one of these and cannot share one with this."""
     others = (
         one for one in targets.values() if one.name != spec.name and not spec.database.is_apart(one.database)
     )
-    return {one.name: one.database.url for one in others if one.database.url.startswith(_SERVER)}
+    return {one.name: one.database.url for one in others if one.database.url.startswith(kind)}
 
 
 def _places(target: Target) -> list[str]:

@@ -29,7 +29,7 @@ class Granted:
         wanted = {right, *_ALL}
         return (
             bool(wanted & self.everywhere)
-            or any(wanted & rights and _like(pattern, schema) for pattern, rights in self.databases)
+            or any(wanted & rights and like(pattern, schema) for pattern, rights in self.databases)
             or any(wanted & rights and (schema, table) == (one, two) for one, two, rights in self.tables)
         )
 
@@ -66,7 +66,7 @@ def _whole(rights: str) -> Iterable[str]:
     return (one for one in marked.split(", ") if not one.endswith("()"))
 
 
-def _like(pattern: str, name: str) -> bool:
+def like(pattern: str, name: str) -> bool:
     """A database named by a pattern, as GRANT reads it."""
     parts = re.findall(r"\\.|.", pattern, re.DOTALL)
     wild = {"%": ".*", "_": "."}

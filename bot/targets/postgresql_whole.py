@@ -6,9 +6,8 @@ beside the original, made and dropped by us. What must be known again after a cr
 one setting at the database that is set aside.
 """
 
-import hashlib
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,7 +30,7 @@ from bot.targets.postgresql_admin import (
 from bot.targets.postgresql_facts import DatabaseFacts, count, dressing, facts, making
 from bot.targets.postgresql_sql import quote
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Counting, chunks
+from bot.targets.streams import Adding, Counting, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
@@ -287,7 +286,7 @@ class PostgresqlHolding:
         self._admin.run(making(wanted.made, database))
         address, hidden = self._admin.address(database)
         with source.blob(f"{self._name}.pgdump") as stream:
-            hashing = _Reading(stream.read)
+            hashing = Adding(stream)
             programs.restore(address, hidden, hashing, database)
             for chunk in chunks(hashing):
                 assert chunk
@@ -339,20 +338,6 @@ class PostgresqlHolding:
         with self._admin.connected() as connection:
             row = connection.execute(_MARK, (aside, _COPY_OUT.replace('"', "") + "=")).fetchone()
         return int(row[0]) if row else None
-
-
-class _Reading:
-    """A reader that adds up what passes."""
-
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self.digest = hashlib.sha256()
-        self._read = read
-
-    def read(self, size: int, /) -> bytes:
-        """See ``Reader``."""
-        data = self._read(size)
-        self.digest.update(data)
-        return data
 
 
 #: The second: tables of ours are in it, in any schema.

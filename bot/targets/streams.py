@@ -28,6 +28,20 @@ class Counting:
         return {"size": self.size, "sha256": self.digest.hexdigest()}
 
 
+class Adding:
+    """Reads through, and adds up what passes."""
+
+    def __init__(self, source: Reader) -> None:
+        self.digest = hashlib.sha256()
+        self._source = source
+
+    def read(self, size: int, /) -> bytes:
+        """See ``Reader``."""
+        data = self._source.read(size)
+        self.digest.update(data)
+        return data
+
+
 def chunks(stream: Reader) -> Iterator[bytes]:
     """All of it."""
     while data := stream.read(_COPY):

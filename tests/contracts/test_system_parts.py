@@ -16,6 +16,7 @@ import pytest
 
 from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetDown
 from bot.targets.files import FolderHolding
+from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import WatchedSink, WatchedSource
@@ -27,7 +28,7 @@ from bot.targets.system import Holding, Service, ServiceFacts, User
 from bot.texts import say
 from tests.contracts.test_services import LISTENER, eventually, free_port, listens
 from tests.fakes.backup_streams import MemoryBackup
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 from tests.fakes.supervisor import QUICK, service, supervisor
 from tests.fakes.systems import FakeHolding, FakeService, Thing, restored
 
@@ -323,6 +324,46 @@ def some_schemas(root: Path) -> Held:
     )
 
 
+def a_mariadb_database(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    server, _, database = url.rpartition("/")
+
+    def run(*statements: str, at: str = "mysql") -> list[tuple[object, ...]]:
+        with closing(mysql_connect(f"{server}/{at}")) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def lies(operation: str) -> str:
+        return f"{database}__countersign_{operation}" if operation else database
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with closing(mysql_connect(f"{server}/{lies(operation)}")) as inside, inside.cursor() as cursor:
+            cursor.execute("SELECT CONNECTION_ID()")
+            yield int(cursor.fetchone()[0])
+        here = f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{lies(operation)}'"
+        eventually(lambda: not run(here))
+
+    run(
+        "CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, x text)",
+        "CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t (id))",
+        "CREATE TRIGGER shout BEFORE INSERT ON t FOR EACH ROW SET NEW.x = UPPER(NEW.x)",
+        "CREATE VIEW v AS SELECT count(*) FROM t",
+        "INSERT INTO t (x) VALUES ('one')",
+        at=database,
+    )
+    return Held(
+        MariadbHolding("part", "crm", url, [str(root)]),
+        lambda: [run(f"SELECT * FROM {name}", at=database) for name in ("t", "u", "v")],
+        lambda operation: run("INSERT INTO t (x) VALUES ('another')", at=lies(operation)),
+        occupy,
+        lambda: run(f"CREATE DATABASE {database}"),
+        lambda: run(f"DROP DATABASE {database}"),
+        lambda: run(f"DROP DATABASE {database}"),
+    )
+
+
 def a_thing_in_memory(_: Path) -> Held:
     one = FakeHolding("part", b"an offer")
 
@@ -355,7 +396,21 @@ def a_thing_in_memory(_: Path) -> Held:
     )
 
 
-HOLDINGS = [a_folder, a_file, a_database, a_postgresql_database, some_schemas, a_thing_in_memory]
+HOLDINGS = [
+    a_folder,
+    a_file,
+    a_database,
+    a_postgresql_database,
+    some_schemas,
+    a_mariadb_database,
+    a_thing_in_memory,
+]
+
+SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
+    a_postgresql_database: postgresql_database,
+    some_schemas: postgresql_database,
+    a_mariadb_database: mysql_database,
+}
 
 
 @pytest.fixture(params=HOLDINGS, ids=lambda kind: str(kind.__name__))
@@ -363,8 +418,8 @@ def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Held]:
     root = tmp_path / "srv"
     root.mkdir(mode=0o755)
     with ExitStack() as stack:
-        if request.param in (a_postgresql_database, some_schemas):
-            (tmp_path / "url").write_text(stack.enter_context(postgresql_database()))
+        if request.param in SERVERS:
+            (tmp_path / "url").write_text(stack.enter_context(SERVERS[request.param]()))
         made = request.param(root)
         assert isinstance(made, Held)
         yield made

@@ -1,0 +1,104 @@
+"""Who has rights on a MariaDB database: written down, given again, missing, or let in from everywhere."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from bot.targets.mysql_admin import Server
+from bot.targets.mysql_grants import Granted, like, read
+from bot.targets.mysql_sql import quote
+
+#: (account as ``user@host``, what, ``TABLE``, ``PROCEDURE`` … or empty for the whole database, its name, with
+#: the option to grant).
+Grant = tuple[str, str, str, str, bool]
+
+_GRANTS = """
+SELECT GRANTEE, TABLE_SCHEMA, PRIVILEGE_TYPE, '', '', IS_GRANTABLE FROM information_schema.SCHEMA_PRIVILEGES
+UNION ALL
+SELECT GRANTEE, TABLE_SCHEMA, PRIVILEGE_TYPE, TABLE_NAME, '', IS_GRANTABLE
+  FROM information_schema.TABLE_PRIVILEGES
+UNION ALL
+SELECT GRANTEE, TABLE_SCHEMA, PRIVILEGE_TYPE, TABLE_NAME, COLUMN_NAME, IS_GRANTABLE
+  FROM information_schema.COLUMN_PRIVILEGES
+"""
+_OF_ROUTINES = "SELECT User, Host, Db, Proc_priv, Routine_type, Routine_name FROM mysql.procs_priv"
+_EVERYWHERE = """
+SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES
+ WHERE PRIVILEGE_TYPE IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'DROP', 'ALTER', 'SUPER')
+"""
+
+
+def escaped(database: str) -> str:
+    """A database as GRANT takes it: there, _ and % would stand for other databases as well."""
+    return re.sub(r"([\\_%])", r"\\\1", quote(database))
+
+
+def account(written: str) -> str:
+    """``'user'@'host'``, as the server lists it, as ``user@host``."""
+    return written[1:-1].replace("'@'", "@")
+
+
+def named(who: str) -> str:
+    """``user@host`` as a statement has it; a role has no host."""
+    user, _, host = who.rpartition("@")
+    return f"{quote(user)}@{quote(host)}" if host else quote(user)
+
+
+def grants(server: Server, database: str) -> tuple[Grant, ...]:
+    """All that are about this database by its name, not by a pattern that others match too."""
+    own = (database, escaped(database)[1:-1].replace("``", "`"))
+    found: set[Grant] = set()
+    for who, schema, right, table, column, may in server.ask(_GRANTS):
+        if any(server.same(schema, one) for one in own):
+            what = f"{right} ({quote(column)})" if column else right
+            found.add((account(who), what, "TABLE" if table else "", table, may == "YES"))
+    for user, host, schema, rights, kind, name in server.ask(_OF_ROUTINES):
+        if server.same(schema, database):
+            given = rights.split(",")
+            found |= {
+                (f"{user}@{host}", right, kind, name, "Grant" in given) for right in given if right != "Grant"
+            }
+    return tuple(sorted(found))
+
+
+def giving(database: str, wanted: Iterable[Grant]) -> Sequence[str]:
+    """The statements that give them. Pure."""
+    return [
+        f"GRANT {what} ON {kind} {quote(database) if kind else escaped(database)}."
+        f"{quote(name) if kind else '*'} TO {named(who)}" + (" WITH GRANT OPTION" if may else "")
+        for who, what, kind, name, may in wanted
+    ]
+
+
+def missing(server: Server, wanted: Iterable[str]) -> list[str]:
+    """Accounts and roles of these that the server does not have, sorted."""
+    there = {f"{user}@{host}" for user, host in server.ask("SELECT User, Host FROM mysql.global_priv")}
+    return sorted(set(wanted) - there - {"public@", "PUBLIC@"})
+
+
+def let_in(server: Server, database: str) -> list[str]:
+    """Who gets into a database of this name by rights on all of them, or by a pattern."""
+    found = {account(who) for (who,) in server.ask(_EVERYWHERE)}
+    patterns = server.ask("SELECT DISTINCT GRANTEE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES")
+    return sorted(found | {account(who) for who, pattern in patterns if like(pattern, database)})
+
+
+def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
+    """What our own user may not do and must, as the statements that allow it.
+
+    ``aside``: how the names of databases begin that we make beside it.
+    """
+    granted: Granted = read(str(line) for (line,) in server.ask("SHOW GRANTS"))
+    who, _, host = server.ask("SELECT CURRENT_USER()")[0][0].rpartition("@")
+    us = f"{quote(who)}@{quote(host)}"
+    found = [
+        f"GRANT {right} ON *.* TO {us}"
+        for right in ("PROCESS", "CONNECTION ADMIN", "SET USER")
+        if not granted.may(right, "") and not granted.may("SUPER", "")
+    ]
+    if not granted.may("SELECT", "mysql"):
+        found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
+    if not granted.may("ALL PRIVILEGES", database):
+        found.append(f"GRANT ALL PRIVILEGES ON {escaped(database)}.* TO {us} WITH GRANT OPTION")
+    if not granted.may("ALL PRIVILEGES", aside + "t1"):
+        found.append(f"GRANT ALL PRIVILEGES ON {escaped(aside)[:-1]}%`.* TO {us}")
+    return tuple(found)

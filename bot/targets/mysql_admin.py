@@ -1,0 +1,228 @@
+"""What is done to a whole MariaDB database from outside: found, looked into, closed to sessions, dropped."""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pymysql
+from pymysql import converters
+
+from bot.errors import CannotProve, Stale
+from bot.targets.mysql import parts_of
+from bot.targets.mysql_errors import translated
+from bot.targets.mysql_sql import quote
+from bot.targets.mysql_work import Connection
+from bot.targets.system import User
+from bot.targets.unreachable import opening
+
+#: Seconds until somebody who comes back again and again is given up on.
+_ENDING = 10.0
+_AGAIN = 0.1
+_LONGEST_NAME = 64
+#: An own rename is one step that a crash cannot cut in two, and a database can carry a comment.
+_OLDEST = (10, 6)
+_UNKNOWN_VARIABLE = 1193
+_LOCKED = frozenset({1205, 1213, 1317})
+_NO_SUCH_THREAD = 1094
+_MAY_NOT = frozenset({1095, 1227})
+#: Whatever a value is, it is written and read as it is; nothing is checked that was let in once.
+PINNED = {
+    "sql_mode": "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,NO_AUTO_CREATE_USER'",
+    "time_zone": "'+00:00'",
+    "foreign_key_checks": "0",
+    "unique_checks": "1",
+    "check_constraint_checks": "0",
+    "sql_safe_updates": "0",
+    "sql_big_selects": "1",
+    "sql_select_limit": "DEFAULT",
+    "sql_quote_show_create": "1",
+    "collation_connection": "utf8mb4_bin",
+    "lock_wait_timeout": "1",
+    "innodb_lock_wait_timeout": "5",
+    "max_statement_time": "0",
+    "idle_transaction_timeout": "0",
+    "wait_timeout": "86400",
+    # Whoever takes the rows encrypts and stores them before he takes the next.
+    "net_write_timeout": "3600",
+}
+#: Of these, what the rows of a backup need to go in as they came out.
+FOR_LOADING = ("sql_mode", "time_zone", "foreign_key_checks", "check_constraint_checks")
+_SESSIONS = """
+SELECT CAST(ID AS CHAR), USER, SUBSTRING_INDEX(HOST, ':', 1) FROM information_schema.PROCESSLIST
+ WHERE DB = %s AND ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' ORDER BY ID
+"""
+
+
+def beside(database: str, suffix: str) -> str:
+    """The name of a database that belongs to another one; a long name is cut, which the end keeps apart."""
+    return database[: _LONGEST_NAME - len(suffix)] + suffix
+
+
+def place_of(database: str) -> str:
+    """As people know it."""
+    return f"MariaDB {database}"
+
+
+class Server:
+    """A connection of ours, and what is asked and done over it.
+
+    ``folds``: the server takes names that differ in case only for the same. ``uid``: the server's own number,
+    else its address.
+    """
+
+    def __init__(self, connection: Connection, target: str, uid: str, *, folds: bool) -> None:
+        self.connection = connection
+        self.target = target
+        self.uid = uid
+        self.folds = folds
+
+    def ask(self, query: str, values: Sequence[Any] | None = None) -> list[Sequence[Any]]:
+        """All rows of a query; every value is text."""
+        with translated(self.target), self.connection.cursor() as cursor:
+            cursor.execute(query, values)
+            return list(cursor.fetchall())
+
+    def run(self, *statements: str | bytes) -> None:
+        """Statements, one by one, as they are."""
+        for statement in statements:
+            with translated(self.target), self.connection.cursor() as cursor:
+                cursor.execute(statement)
+
+    def literal(self, text: str) -> str:
+        """A text as a statement has it; beside a name, which may hold the driver's own sign for a place."""
+        return str(self.connection.escape(text))
+
+    def use(self, database: str) -> None:
+        """From now on names without a database mean this one."""
+        self.run(f"USE {quote(database)}")
+
+    def same(self, one: str, other: str) -> bool:
+        """Whether two spellings name one database here."""
+        return one.lower() == other.lower() if self.folds else one == other
+
+    def comment(self, database: str) -> str | None:
+        """What stands at a database; None when there is no such database."""
+        query = (
+            "SELECT SCHEMA_NAME, SCHEMA_COMMENT FROM information_schema.SCHEMATA"
+            " WHERE LOWER(SCHEMA_NAME) = LOWER(%s)"
+        )
+        found = [text for name, text in self.ask(query, (database,)) if self.same(name, database)]
+        return str(found[0] or "") if found else None
+
+    def tables(self, database: str) -> Mapping[str, str]:
+        """The kind of each table, sequence and view by its name."""
+        query = "SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s"
+        return {name: kind for name, kind in self.ask(query, (database,)) if kind != "TEMPORARY"}
+
+    def sessions(self, database: str) -> list[User]:
+        """Who is connected to a database, us left out."""
+        return [
+            User(int(number), user, "session", database, f"({origin})")
+            for number, user, origin in self.ask(_SESSIONS, (database,))
+        ]
+
+    def end_sessions(self, database: str) -> None:
+        """Throw out whoever is connected; whoever may not be thrown out is still there afterwards."""
+        for user in self.sessions(database):
+            try:
+                with self.connection.cursor() as cursor:
+                    cursor.execute(f"KILL CONNECTION {user.pid}")
+            except pymysql.Error as error:
+                if error.args[0] not in {_NO_SUCH_THREAD, *_MAY_NOT}:
+                    with translated(self.target):
+                        raise
+
+    def insist(self, database: str, statement: str, seconds: float = _ENDING) -> None:
+        """Run what waits for everybody else to let go, and throw them out again and again for a while.
+
+        Raises:
+            Stale: somebody holds on to the database, or comes back faster.
+            TargetDown: nobody is seen to, and yet something is locked.
+        """
+        until = time.monotonic() + seconds
+        while True:
+            self.end_sessions(database)
+            try:
+                with self.connection.cursor() as cursor:
+                    cursor.execute(statement)
+                return
+            except pymysql.Error as error:
+                if error.args[0] not in _LOCKED or time.monotonic() >= until:
+                    self.require_nobody(database)
+                    with translated(self.target):
+                        raise
+            time.sleep(_AGAIN)
+
+    def require_nobody(self, database: str) -> None:
+        """Return when nobody is seen to be connected to a database.
+
+        Raises:
+            Stale: who is.
+        """
+        seen = self.sessions(database)
+        if seen:
+            who = f"{seen[0].name} {seen[0].origin}"
+            raise Stale("files.in-use", path=place_of(database), program=who, pid=seen[0].pid, n=len(seen))
+
+    def drop(self, database: str) -> None:
+        """Away with it and with whoever is connected, if it is there."""
+        if self.comment(database) is not None:
+            self.insist(database, f"DROP DATABASE IF EXISTS {quote(database)}")
+
+
+class Administration:
+    """A server, as the user of a target's address sees it.
+
+    Raises:
+        BadInput: the address cannot be understood.
+    """
+
+    def __init__(self, target: str, url: str) -> None:
+        self.target = target
+        self._parts = parts_of(target, url)
+        self.database = str(self._parts.pop("database"))
+
+    @contextmanager
+    def connected(self) -> Iterator[Server]:
+        """A connection with everything pinned, in autocommit, and to no database."""
+        with opening(self.target, translated):
+            connection = pymysql.connect(
+                **self._parts,
+                charset="utf8mb4",
+                autocommit=True,
+                local_infile=False,
+                # Every value as the text that the server prints.
+                conv={
+                    kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)
+                },
+                program_name="countersign",
+            )
+        try:
+            yield self._recognised(connection)
+        finally:
+            with suppress(pymysql.Error, OSError):
+                connection.close()
+
+    def _recognised(self, connection: Connection) -> Server:
+        with translated(self.target), connection.cursor() as cursor:
+            cursor.execute("SELECT VERSION(), @@lower_case_table_names, @@hostname, @@port")
+            version, folds, host, port = map(str, cursor.fetchone())
+            found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", version)
+            if found is None or "mariadb" not in version.lower():
+                raise CannotProve("whole.mysql", target=self.target)
+            if (int(found[1]), int(found[2])) < _OLDEST:
+                raise CannotProve("whole.mariadb-old", target=self.target, version=f"{found[1]}.{found[2]}")
+            wanted = ", ".join(f"SESSION {name} = {value}" for name, value in PINNED.items())
+            cursor.execute(f"SET {wanted}")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            try:
+                cursor.execute("SELECT @@global.server_uid")
+                uid = str(cursor.fetchone()[0])
+            except pymysql.Error as error:
+                # Anything else would make it another server, and its plan drift.
+                if error.args[0] != _UNKNOWN_VARIABLE:
+                    raise
+                uid = f"{host}:{port}"
+        return Server(connection, self.target, uid, folds=folds != "0")

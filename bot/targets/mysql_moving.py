@@ -1,0 +1,200 @@
+"""A MariaDB database moves: all tables into another one, in one statement; what cannot move is made anew.
+
+One side is the *place*, which people know, the other is *ours*, which we make beside it and drop. What is
+around the tables (triggers, routines, views, events, rights) is written down in ours before all else.
+How far it has come is one word at ours, its comment, so that whoever comes after a crash can finish or undo.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Literal
+
+from bot.errors import CannotProve, CountersignError, TargetDown
+from bot.targets import mysql_accounts as accounts
+from bot.targets.mysql_admin import Administration, Server, place_of
+from bot.targets.mysql_definitions import definitions, make, present
+from bot.targets.mysql_facts import BOOK, Frame
+from bot.targets.mysql_sql import quote
+
+#: ``taking``: on the way out of the place. ``building``: being unpacked. ``ready``: unpacked and compared.
+#: ``returning``: on the way into the place. ``removing``: compared for the last time.
+State = Literal["", "taking", "aside", "building", "ready", "returning", "removing"]
+_STATES: tuple[State, ...] = ("taking", "aside", "building", "ready", "returning", "removing")
+_WORD = "countersign: "
+#: Seconds until the rename must be seen to wait for our own lock, and then for its turn.
+_QUEUED = 5.0
+_TICK = 0.01
+
+
+def state(server: Server, ours: str) -> State | None:
+    """How far it has come; empty: litter of a crash, with nothing in it. None: there is no such database.
+
+    Raises:
+        CannotProve: it is not ours.
+    """
+    said = server.comment(ours)
+    if said is None:
+        return None
+    for word in _STATES:
+        if said == _WORD + word:
+            return word
+    if server.tables(ours):
+        raise CannotProve("files.in-the-way", path=place_of(ours))
+    return ""
+
+
+def tell(server: Server, ours: str, word: State) -> None:
+    """Write down how far it has come."""
+    server.run(f"ALTER DATABASE {quote(ours)} COMMENT '{_WORD}{word}'")
+
+
+def create(server: Server, database: str, frame: Frame, comment: str) -> None:
+    """An empty database like the one that was."""
+    character_set, collation, _ = frame.made
+    kind = f"CHARACTER SET {character_set} COLLATE {collation}"
+    server.run(f"CREATE DATABASE {quote(database)} {kind} COMMENT {server.literal(comment)}")
+
+
+def begin(server: Server, ours: str, frame: Frame, word: State) -> None:
+    """Make ours, with its book."""
+    create(server, ours, frame, _WORD + word)
+    server.run(
+        f"CREATE TABLE {quote(ours)}.{BOOK} (id INT PRIMARY KEY, body LONGTEXT) ENGINE=InnoDB CHARSET=utf8mb4"
+    )
+    note(server, ours, {"frame": frame.plain()})
+
+
+def note(server: Server, ours: str, body: Mapping[str, Any]) -> None:
+    """Write the book anew."""
+    written = server.literal(json.dumps(body))
+    server.run(f"REPLACE INTO {quote(ours)}.{BOOK} VALUES (1, {written})")  # noqa: S608 - quoted
+
+
+def book(server: Server, ours: str) -> dict[str, Any] | None:
+    """What was written down; None when it had not come to that, or is past it."""
+    if BOOK not in server.tables(ours):
+        return None
+    found = server.ask(f"SELECT body FROM {quote(ours)}.{BOOK} WHERE id = 1")  # noqa: S608 - quoted
+    return dict(json.loads(found[0][0])) if found else None
+
+
+def moving(server: Server, database: str) -> list[str]:
+    """The tables and sequences of a database, our book left out."""
+    kinds = server.tables(database)
+    return sorted(name for name, kind in kinds.items() if kind != "VIEW" and name != BOOK)
+
+
+def take(admin: Administration, server: Server, place: str, ours: str) -> None:
+    """Everything out of the place into ours, and the place away; to be repeated until it is done.
+
+    Raises:
+        CannotProve: somebody made something in the place meanwhile, which stays.
+        Stale: somebody holds on to the database; everything is as it was.
+    """
+    now = state(server, ours)
+    untouched = now == "taking" and moving(server, place) and not moving(server, ours)
+    if untouched or now == "returning":
+        # What was dropped of it is known; what was made since then is not.
+        bring(server, place, ours)
+        now = None
+    if now in (None, ""):
+        server.drop(ours)
+        frame = Frame.read(server, place)
+        begin(server, ours, frame, "taking")
+        try:
+            _rename_out(admin, server, place, ours, frame)
+        except CountersignError:
+            bring(server, place, ours)
+            raise
+    if now != "aside":
+        _clear(server, place, ours)
+
+
+def bring(server: Server, place: str, ours: str) -> None:
+    """Everything out of ours into the place, with all that belongs to it, and ours away; may be repeated.
+
+    Raises:
+        CannotProve: what was written down is gone, or something in the place is in the way.
+    """
+    written = book(server, ours)
+    if written is None:
+        if moving(server, ours):
+            raise CannotProve("files.in-the-way", path=place_of(ours))
+    else:
+        frame = Frame.of(written["frame"])
+        if state(server, ours) != "taking":
+            tell(server, ours, "returning")
+        if server.comment(place) is None:
+            create(server, place, frame, frame.made[2])
+        _undress(server, ours)
+        names = moving(server, ours)
+        if names:
+            server.insist(ours, _renaming(ours, place, names))
+        make(server, place, frame.definitions, frame.made[1])
+        server.run(*accounts.giving(place, frame.grants))
+    server.drop(ours)
+
+
+def _undress(server: Server, database: str) -> None:
+    """Triggers away: a table that has one stays in its database."""
+    query = "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = %s"
+    for (name,) in server.ask(query, (database,)):
+        server.run(f"DROP TRIGGER IF EXISTS {quote(database)}.{quote(name)}")
+
+
+def _renaming(source: str, into: str, names: list[str]) -> str:
+    pairs = (f"{quote(source)}.{quote(name)} TO {quote(into)}.{quote(name)}" for name in names)
+    return "RENAME TABLE " + ", ".join(pairs)
+
+
+def _rename_out(admin: Administration, server: Server, place: str, ours: str, frame: Frame) -> None:
+    """Nobody writes between the last trigger and the rename.
+
+    All tables are locked, the triggers go under the lock, and the rename of a second connection waits for it:
+    the server lets a rename pass before anybody else who waits.
+    """
+    names = moving(server, place)
+    if not names:
+        return
+    locks = ", ".join(f"{quote(place)}.{quote(name)} WRITE" for name in names)
+    server.insist(place, f"LOCK TABLES {locks}")
+    with admin.connected() as other, ThreadPoolExecutor(1) as beside_us:
+        number = other.ask("SELECT CAST(CONNECTION_ID() AS CHAR)")[0][0]
+        try:
+            for one in frame.definitions:
+                if one.kind == "trigger":
+                    server.run(f"DROP TRIGGER {quote(place)}.{quote(one.name)}")
+            other.run(f"SET SESSION lock_wait_timeout = {int(_QUEUED) * 2}")
+            going = beside_us.submit(other.run, _renaming(place, ours, names))
+            _wait_until_queued(server, number, going)
+        finally:
+            server.run("UNLOCK TABLES")
+        going.result()
+
+
+def _wait_until_queued(server: Server, number: str, going: "Future[None]") -> None:
+    until = time.monotonic() + _QUEUED
+    query = "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = %s"
+    while not going.done() and time.monotonic() < until:
+        if any("metadata lock" in str(text) for (text,) in server.ask(query, (number,))):
+            return
+        time.sleep(_TICK)
+
+
+def _clear(server: Server, place: str, ours: str) -> None:
+    """The place away: nothing may be in it that is not written down."""
+    if server.comment(place) is not None:
+        written = book(server, ours)
+        if written is None:
+            raise TargetDown("files.missing", path=place_of(ours))
+        if moving(server, place):
+            raise CannotProve("files.is-both", path=place_of(place))
+        known = Frame.of(written["frame"]).definitions
+        # A view cannot be read any more without what it looks at.
+        new = present(server, place) - {(one.kind, one.name) for one in known}
+        if new or not set(definitions(server, place, views=False)) <= set(known):
+            raise CannotProve("files.changed-since", path=place_of(place))
+        server.drop(place)
+    tell(server, ours, "aside")

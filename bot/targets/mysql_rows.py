@@ -1,0 +1,113 @@
+"""The rows of a MariaDB table as text that the server itself writes, and what they add up to.
+
+Not by ``mariadb-dump``: it writes a float with six digits. Texts and bytes are in hexadecimal signs, as
+they lie in the table, whatever their character set.
+"""
+# ruff: noqa: S608 - every name goes through quote()
+
+from collections.abc import Iterator, Sequence
+
+from pymysql.cursors import SSCursor
+
+from bot.errors import CannotProve
+from bot.targets.mysql_admin import Server
+from bot.targets.mysql_errors import translated
+from bot.targets.mysql_sql import KINDS, quote
+from bot.targets.ports import Reader, Writer
+from bot.targets.streams import lines
+
+#: Bytes of one INSERT, unless one row is longer.
+_LONGEST = 500_000
+_NUMBERED = frozenset({"enum", "set"})
+_COLUMNS = """
+SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION
+"""
+
+
+def columns(server: Server, database: str, table: str) -> Sequence[tuple[str, str]]:
+    """Name and type of those that are kept and not computed.
+
+    Raises:
+        CannotProve: one has a type that we do not know.
+    """
+    found = [(name, kind) for name, kind in server.ask(_COLUMNS, (database, table))]
+    for _, kind in found:
+        if kind not in KINDS:
+            raise CannotProve("target.column-kind", target=server.target, table=table, kind=kind)
+    return found
+
+
+def row(kept: Sequence[tuple[str, str]]) -> str:
+    """The expression that writes a row as VALUES takes it; NULL when it is longer than a packet. Pure."""
+    values = ", ',', ".join(_literal(*one) for one in kept)
+    return f"CONCAT('(', {values}, ')')"
+
+
+def total(server: Server, database: str, table: str, seed: str) -> tuple[int, str]:
+    """How many rows a table has, and what they add up to in any order.
+
+    Raises:
+        CannotProve: a row is longer than the server hands over.
+    """
+    text = row(columns(server, database, table))
+    query = (
+        "SELECT COUNT(*), COUNT(h), COALESCE(SUM(CAST(CONV(LEFT(h, 16), 16, 10) AS UNSIGNED)), 0),"
+        " COALESCE(SUM(CAST(CONV(SUBSTR(h, 17, 16), 16, 10) AS UNSIGNED)), 0)"
+        f" FROM (SELECT SHA2(CONCAT('{seed}', {text}), 256) h FROM {quote(database)}.{quote(table)}) x"
+    )
+    rows, seen, one, other = server.ask(query)[0]
+    if rows != seen:
+        raise _too_large(database, table)
+    return int(rows), f"{one} {other}"
+
+
+def write(server: Server, database: str, table: str, out: Writer) -> None:
+    """All rows of a table, as lines with one INSERT each."""
+    kept = columns(server, database, table)
+    head = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, _ in kept)}) VALUES ".encode()
+    batch: list[bytes] = []
+    length = 0
+    for text in _rows(server, f"SELECT {row(kept)} FROM {quote(database)}.{quote(table)}"):
+        if text is None:
+            raise _too_large(database, table)
+        if batch and length + len(text) > _LONGEST:
+            out.write(head + b",".join(batch) + b";\n")
+            batch, length = [], 0
+        batch.append(text)
+        length += len(text)
+    if batch:
+        out.write(head + b",".join(batch) + b";\n")
+
+
+def load(server: Server, database: str, source: Reader) -> None:
+    """What ``write`` wrote, into tables of the same names that are empty."""
+    server.use(database)
+    for line in lines(source):
+        server.run(line)
+
+
+def _rows(server: Server, query: str) -> Iterator[bytes | None]:
+    with translated(server.target), server.connection.cursor(SSCursor) as cursor:
+        cursor.execute(query)
+        while found := cursor.fetchmany(1000):
+            for (text,) in found:
+                yield None if text is None else text.encode()
+
+
+def _literal(name: str, kind: str) -> str:
+    value, how = quote(name), KINDS[kind]
+    if kind in _NUMBERED or how == "bits":
+        # A value that is none of the list's is number 0.
+        text = f"CAST({value} AS UNSIGNED)"
+    elif how in ("text", "bytes"):
+        text = f"CONCAT('X''', HEX({value}), '''')"
+    elif how == "float":
+        text = f"CONCAT('''', CAST({value} AS DOUBLE), '''')"
+    else:
+        text = f"CONCAT('''', {value}, '''')"
+    return f"IFNULL({text}, 'NULL')"
+
+
+def _too_large(database: str, table: str) -> CannotProve:
+    return CannotProve("whole.too-large", database=database, table=table)

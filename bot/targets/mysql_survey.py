@@ -1,0 +1,83 @@
+"""What keeps a whole MariaDB database from being set aside: looked at beforehand, nothing is changed."""
+
+import re
+from collections.abc import Mapping
+
+from bot.errors import CannotProve, CountersignError, TargetDown
+from bot.targets.mysql_accounts import lacking
+from bot.targets.mysql_admin import Administration, Server
+from bot.targets.mysql_catalogue import decoded
+from bot.targets.mysql_sql import quote
+
+_SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
+#: The tables in which we keep our own books.
+_OURS = frozenset({"audit_log", "permits", "outbox", "alembic_version"})
+_SEQUENCE_IN_DEFAULT = re.compile(r"(?:next|last|set)val\(`", re.IGNORECASE)
+_ENGINES = """
+SELECT TABLE_NAME, TABLE_TYPE, COALESCE(ENGINE, '-') FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s AND TABLE_TYPE <> 'VIEW' ORDER BY 1
+"""
+_KEYS = "SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN ORDER BY 1"
+
+
+def require_free_to_move(server: Server, database: str, aside: str) -> None:
+    """Return when the database may be moved and dropped, and nothing is in the way.
+
+    ``aside``: how the names of databases begin that we make beside it.
+
+    Raises:
+        CannotProve: it may not; the sentence has the statement that helps, or names what is in the way.
+        TargetDown: the server is a copy that cannot be written to.
+    """
+    if database.lower() in _SYSTEM:
+        raise CannotProve("whole.template", database=database)
+    only_reads = server.ask("SELECT @@global.read_only <> 0 OR @@innodb_read_only <> 0")[0][0]
+    if only_reads != "0":
+        raise TargetDown("target.read-only", target=server.target)
+    for grant in lacking(server, database, aside):
+        raise CannotProve("whole.no-right", database=database, grant=grant)
+    prepared = server.ask("XA RECOVER")
+    if prepared:
+        raise CannotProve("whole.xa", database=database, name=prepared[0][3], n=len(prepared))
+    _require_fit(server, database)
+    for child, parent in server.ask(_KEYS):
+        schema, _, table = child.partition("/")
+        if server.same(decoded(parent.partition("/")[0]), database):
+            name = f"{decoded(schema)}.{decoded(table)}"
+            if not server.same(decoded(schema), database):
+                raise CannotProve("whole.foreign-key", database=database, name=name)
+
+
+def _require_fit(server: Server, database: str) -> None:
+    """Tables that move whole, and come back the same."""
+    names = server.ask(_ENGINES, (database,))
+    if {name for name, *_ in names} >= _OURS:
+        raise CannotProve("whole.ours", database=database)
+    for name, kind, engine in names:
+        if kind == "SYSTEM VERSIONED":
+            raise CannotProve("whole.versioned", database=database, name=name)
+        if engine != "InnoDB":
+            raise CannotProve("whole.engine", database=database, name=name, engine=engine)
+        create = str(server.ask(f"SHOW CREATE TABLE {quote(database)}.{quote(name)}")[0][1])
+        # The server writes the sequence with its database, which has another name elsewhere.
+        if _SEQUENCE_IN_DEFAULT.search(create) or "\n" in name:
+            raise CannotProve("whole.unwritable", database=database, name=name)
+
+
+def require_unshared(admin: Administration, server: Server, others: Mapping[str, str]) -> None:
+    """Return when no other system keeps its records in the same database. ``others``: addresses by name.
+
+    Raises:
+        CannotProve: one does, or it has a database of the same name and does not say where.
+    """
+    for name, url in others.items():
+        other = Administration(name, url)
+        if not server.same(other.database, admin.database):
+            continue
+        try:
+            with other.connected() as theirs:
+                same = theirs.uid == server.uid
+        except CountersignError:
+            raise CannotProve("whole.unknown", database=admin.database, other=name) from None
+        if same:
+            raise CannotProve("whole.shared", database=admin.database, other=name)

@@ -1,0 +1,349 @@
+"""A whole MariaDB database as a holding: set aside in another database on its server.
+
+In the backup: ``<name>.rows.sql`` (every row, written by the server), ``<name>.tables.sql`` and
+``<name>.definitions.sql`` (what is around them, for people) and ``<name>.database.json`` (all of that, and
+what it adds up to, seen in one snapshot). A copy that is only for looking at is a database of its own beside
+the original, made and dropped by us.
+"""
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Any
+
+from bot.errors import CannotProve, TargetDown
+from bot.targets import mysql_accounts as accounts
+from bot.targets import mysql_moving as moving
+from bot.targets import mysql_rows as rows
+from bot.targets.ground import Ground
+from bot.targets.mysql_admin import FOR_LOADING, PINNED, Administration, Server, beside, place_of
+from bot.targets.mysql_definitions import make, script
+from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, size
+from bot.targets.mysql_survey import require_free_to_move, require_unshared
+from bot.targets.ports import Sink, Source, Told
+from bot.targets.reporting import Report, report_of
+from bot.targets.streams import Adding, Counting, chunks
+from bot.targets.system import Removal, Survey, Users, Whereabouts
+
+_SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+#: For a person who loads it with the ``mariadb`` program: rows and definitions come after it, in one session.
+_HEAD = f"SET NAMES utf8mb4;\nSET {', '.join(f'{name} = {PINNED[name]}' for name in FOR_LOADING)};\n"
+
+
+class MariadbHolding:
+    """One database of a MariaDB server.
+
+    Args:
+        name: its name in the configuration.
+        target: of which system, for sentences.
+        url: its address.
+        roots: the allowed roots; a restore into a folder under one of them makes a database of its name.
+        others: addresses of MariaDB databases of other systems, by the system's name.
+
+    Raises:
+        BadInput: the address cannot be understood.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        url: str,
+        roots: Sequence[str] = (),
+        others: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._name = name
+        self._others = others
+        self._admin = Administration(target, url)
+        self._database = self._admin.database
+        self._ground = Ground(roots)
+
+    @property
+    def name(self) -> str:
+        """See ``Holding``."""
+        return self._name
+
+    @property
+    def home(self) -> str:
+        """See ``Holding``; a database has no path, so that its name stands for one."""
+        return f"/{self._database}"
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        with self._admin.connected() as server:
+            self._require_there(server)
+            require_free_to_move(server, self._database, self._aside(""))
+            require_unshared(self._admin, server, self._others)
+            # What could not be made again is told now.
+            Frame.read(server, self._database)
+            return Survey(
+                name=self._name,
+                kind="database",
+                place=self._place,
+                identity={"server": server.uid, "database": self._database},
+                items=count(server, self._database),
+                size=size(server, self._database),
+                free=0,
+                warnings=tuple(self._warnings(server)),
+            )
+
+    def users(self, operation: str) -> Users:
+        """See ``Holding``: sessions, those of the database that is set aside where there is one."""
+        aside = self._aside(operation)
+        with self._admin.connected() as server:
+            there = server.comment(aside) is not None
+            return Users(tuple(server.sessions(aside if there else self._database)), 0)
+
+    def copy(self, sink: Sink) -> Mapping[str, Any]:
+        """See ``Holding``."""
+        with self._admin.connected() as server:
+            self._require_there(server)
+            frame = Frame.read(server, self._database)
+            server.run(_SNAPSHOT)
+            known = facts(server, self._database, secrets.token_hex(16), frame)
+            with sink.blob(f"{self._name}.rows.sql") as out:
+                hashing = Counting(out)
+                for table in known.tables:
+                    rows.write(server, self._database, table, hashing)
+            known = replace(known, sha256=hashing.digest.hexdigest())
+        for name, text in _for_people(known).items():
+            with sink.blob(f"{self._name}.{name}.sql") as out:
+                out.write(text.encode())
+        with sink.blob(f"{self._name}.database.json") as out:
+            out.write(known.dump())
+        told = {"kind": "database", "tables": len(known.tables), "rows": known.rows, "size": known.size}
+        return {**told, "accounts": sorted(frame.accounts)}
+
+    def rehearse(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        scratch = self._beside(operation, "_try")
+        with self._admin.connected() as server:
+            try:
+                self._unpack(server, scratch, source)
+            finally:
+                self._drop(server, scratch)
+
+    def set_aside(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        wanted, aside = self._known(source), self._aside(operation)
+        now = self.whereabouts(operation)
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._place)
+        with self._admin.connected() as server:
+            moving.take(self._admin, server, self._database, aside)
+            if not self._look(server, aside, wanted.seed, report_of(source)).is_same_content(wanted):
+                raise CannotProve("files.changed-since", path=self._place)
+
+    def put_back(self, operation: str) -> None:
+        """See ``Holding``."""
+        now = self.whereabouts(operation)
+        if now == "in-place":
+            return
+        if now in ("both", "gone"):
+            raise CannotProve(f"files.is-{now}", path=self._place)
+        aside = self._aside(operation)
+        with self._admin.connected() as server:
+            if moving.state(server, aside) == "removing":
+                raise CannotProve("files.is-gone", path=self._place)
+            moving.bring(server, self._database, aside)
+
+    def whereabouts(self, operation: str) -> Whereabouts:
+        """See ``Holding``; what is on its way counts as set aside, so that somebody finishes it."""
+        with self._admin.connected() as server:
+            there = server.comment(self._database) is not None
+            now = moving.state(server, self._aside(operation))
+            if not now:
+                return "in-place" if there else "gone"
+            return "both" if there and now in ("aside", "removing") else "set-aside"
+
+    def verify(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        if self.whereabouts(operation) != "set-aside":
+            raise CannotProve("files.not-set-aside", path=self._place)
+        with self._admin.connected() as server:
+            self._require_untouched(server, operation, self._known(source), report_of(source))
+
+    def remove(self, operation: str, source: Source) -> Removal:
+        """See ``Holding``."""
+        wanted, aside = self._known(source), self._aside(operation)
+        now = self.whereabouts(operation)
+        if now == "gone":
+            return Removal(0, 0, ())
+        if now == "in-place":
+            raise CannotProve("files.not-set-aside", path=self._place)
+        with self._admin.connected() as server:
+            server.require_nobody(aside)
+            if moving.state(server, aside) != "removing":
+                self._require_untouched(server, operation, wanted, report_of(source))
+                # From here on it may be there in part.
+                moving.tell(server, aside, "removing")
+            server.drop(aside)
+        return Removal(1, wanted.size, ())
+
+    def destination(self, into: str = "") -> str:
+        """See ``Holding``."""
+        return place_of(self._target(into))
+
+    def require_room(self, into: str = "") -> None:
+        """See ``Holding``."""
+        target = self._target(into)
+        with self._admin.connected() as server:
+            if server.comment(target) is not None:
+                raise CannotProve("files.in-the-way", path=place_of(target))
+
+    def prepare(self, operation: str, source: Source, into: str = "") -> None:
+        """See ``Holding``."""
+        self._target(into)
+        ready = self._beside(operation, "_new")
+        with self._admin.connected() as server:
+            # On its way already: it was compared then.
+            if moving.state(server, ready) != "returning":
+                self._unpack(server, ready, source)
+                moving.tell(server, ready, "ready")
+
+    def appear(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
+        target, ready = self._target(into), self._beside(operation, "_new")
+        with self._admin.connected() as server:
+            there, now = server.comment(target) is not None, moving.state(server, ready)
+            if now == "returning" or (now == "ready" and not there):
+                moving.bring(server, target, ready)
+            elif now or not there:
+                key = "files.in-the-way" if there else "files.is-gone"
+                raise CannotProve(key, path=place_of(target))
+
+    def discard(self, operation: str, into: str = "") -> None:
+        """See ``Holding``."""
+        target, ready = self._target(into), self._beside(operation, "_new")
+        with self._admin.connected() as server:
+            if moving.state(server, ready) == "returning":
+                # Half of it has appeared already.
+                moving.bring(server, target, ready)
+            self._drop(server, ready)
+
+    def bring_out(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        aside, ready = self._aside(operation), self._beside(operation, "_new")
+        with self._admin.connected() as server:
+            written = self._book(server, aside)
+            if "copy" not in written:
+                self.require_room()
+                self.prepare(operation, source)
+                mark = f"countersign copy {secrets.token_hex(8)}"
+                frame = Frame.of(self._book(server, ready)["frame"])
+                marked = replace(frame, made=(*frame.made[:2], mark))
+                moving.note(server, ready, {"frame": marked.plain()})
+                moving.note(server, aside, {**written, "copy": mark})
+        self.appear(operation)
+
+    def withdraw(self, operation: str) -> None:
+        """See ``Holding``."""
+        aside = self._aside(operation)
+        with self._admin.connected() as server:
+            if not moving.state(server, aside):
+                return
+            written = self._book(server, aside)
+            said = server.comment(self._database)
+            if "copy" in written and said is not None:
+                if said != written["copy"]:
+                    raise CannotProve("files.in-the-way", path=self._place)
+                server.drop(self._database)
+            self._drop(server, self._beside(operation, "_new"))
+            moving.note(server, aside, {"frame": written["frame"]})
+
+    @property
+    def _place(self) -> str:
+        return place_of(self._database)
+
+    def _aside(self, operation: str) -> str:
+        return self._beside(operation, "")
+
+    def _beside(self, operation: str, end: str) -> str:
+        return beside(self._database, f"__countersign_{operation}{end}")
+
+    def _target(self, into: str) -> str:
+        """The database that a restore makes: the same name, or that of the folder everything goes into."""
+        if not into:
+            return self._database
+        self._ground.root_of(into)
+        return PurePosixPath(into).parent.name
+
+    def _warnings(self, server: Server) -> list[Told]:
+        found: list[Told] = []
+        users = server.sessions(self._database)
+        if users:
+            found.append(("told.sessions-end", {"database": self._database, "n": len(users)}))
+        still = accounts.let_in(server, self._aside("t1"))
+        if still:
+            found.append(("told.still-let-in", {"names": ", ".join(still[:5]), "n": len(still)}))
+        return found
+
+    def _require_there(self, server: Server) -> None:
+        if server.comment(self._database) is None:
+            raise TargetDown("files.missing", path=self._place)
+
+    def _drop(self, server: Server, database: str) -> None:
+        """One that we made. Whoever is connected to it is thrown out: nobody was told its name."""
+        if moving.state(server, database) is not None:
+            server.drop(database)
+
+    def _unpack(self, server: Server, database: str, source: Source) -> None:
+        wanted = self._known(source)
+        lacking = accounts.missing(server, wanted.frame.accounts)
+        if lacking:
+            raise CannotProve("whole.no-account", database=self._database, name=lacking[0], n=len(lacking))
+        self._drop(server, database)
+        moving.begin(server, database, wanted.frame, "building")
+        server.use(database)
+        server.run(*furnishing(wanted))
+        with source.blob(f"{self._name}.rows.sql") as stream:
+            hashing = Adding(stream)
+            rows.load(server, database, hashing)
+        if hashing.digest.hexdigest() != wanted.sha256:
+            raise CannotProve("files.not-the-same", path=self._place)
+        for name, text in _for_people(wanted).items():
+            with source.blob(f"{self._name}.{name}.sql") as stream:
+                if b"".join(chunks(stream)) != text.encode():
+                    raise CannotProve("files.not-the-same", path=self._place)
+        make(server, database, wanted.frame.still.definitions, wanted.frame.made[1])
+        report = report_of(source)
+        report.begin("comparing")
+        came = facts(server, database, wanted.seed, Frame.read(server, database).still, report)
+        if not came.is_same_content(replace(wanted, frame=wanted.frame.still)):
+            raise CannotProve("files.not-the-same", path=self._place)
+
+    def _require_untouched(
+        self, server: Server, operation: str, wanted: DatabaseFacts, report: Report
+    ) -> None:
+        aside = self._aside(operation)
+        if moving.state(server, aside) != "aside":
+            raise CannotProve("files.not-set-aside", path=self._place)
+        report.begin("comparing")
+        if not self._look(server, aside, wanted.seed, report).is_same_content(wanted):
+            raise CannotProve("files.touched-aside", path=self._place)
+
+    def _look(self, server: Server, aside: str, seed: str, report: Report) -> DatabaseFacts:
+        frame = Frame.of(self._book(server, aside)["frame"])
+        server.run(_SNAPSHOT)
+        try:
+            return facts(server, aside, seed, frame, report)
+        finally:
+            server.run("COMMIT")
+
+    def _book(self, server: Server, ours: str) -> dict[str, Any]:
+        written = moving.book(server, ours)
+        if written is None:
+            raise TargetDown("files.missing", path=place_of(ours))
+        return written
+
+    def _known(self, source: Source) -> DatabaseFacts:
+        with source.blob(f"{self._name}.database.json") as stream:
+            return DatabaseFacts.of(b"".join(chunks(stream)))
+
+
+def _for_people(known: DatabaseFacts) -> Mapping[str, str]:
+    """What a person loads before and after the rows, by the end of its stream's name. Pure."""
+    tables = "".join(f"{one};\n" for one in furnishing(known))
+    return {"tables": _HEAD + tables, "definitions": script(known.frame.definitions)}
