@@ -24,6 +24,8 @@ _TYPES: Mapping[int, Type] = {
     stat.S_IFSOCK: "socket",
 }
 _DEEPEST = 200
+#: Bytes of a path below the folder; the kernel and tar take 4,095.
+_LONGEST = 4000
 _COPY = 1024 * 1024
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 #: What a backup brings back; inode, device and the number of links belong to the place.
@@ -126,6 +128,8 @@ class _Walk:
             raise CannotProve("files.too-deep", path=self._place, n=_DEEPEST)
         for name in sorted(os.listdir(opened)):
             path = f"{above}{name}"
+            if len(path) * 4 > _LONGEST and len(os.fsencode(path)) > _LONGEST:
+                raise CannotProve("files.too-long", path=self._place, n=_LONGEST)
             about = self.look(opened, name, path)
             kind = _TYPES.get(stat.S_IFMT(about.st_mode))
             if kind is None:
