@@ -60,6 +60,7 @@ def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
         # A role that has to do with nothing but the database may be another system's in it.
         return lambda _: ((), "schemas")
     if kind == "postgresql":
-        return DatabaseRoles(spec.name, spec.database.url, names)
+        whole = spec.database.schemas is None
+        return DatabaseRoles(spec.name, spec.database.url, names, whole=whole)
     # Accounts of a MariaDB server are not looked for yet: nobody may think that there are none.
     return lambda _: ((), "engine")

@@ -31,18 +31,21 @@ class DatabaseRoles:
     Args:
         target: of which system, for sentences.
         url: the database's address.
-        names: of roles that are the system's whatever they own.
+        names: of roles that may be the system's although they have nothing to do with the database any more.
+        whole: the whole database is the system's; else a role in it may be somebody else's, and only those
+            of ``names`` count that have to do with nothing at all.
     """
 
-    def __init__(self, target: str, url: str, names: Sequence[str]) -> None:
-        self._target, self._url, self._names = target, url, tuple(names)
+    def __init__(self, target: str, url: str, names: Sequence[str], *, whole: bool = True) -> None:
+        self._target, self._url, self._names, self._whole = target, url, tuple(names), whole
 
     def __call__(self, known: Sequence[str]) -> tuple[Sequence[str], str]:
         """Their names, of those ``known`` before too, and why they cannot be told; never raises."""
         try:
             admin = Administration(self._target, self._url)
             with admin.connected() as connection:
-                rows = connection.execute(_OWN.encode(), ([*self._names, *known], admin.database)).fetchall()
+                database = admin.database if self._whole else ""
+                rows = connection.execute(_OWN.encode(), ([*self._names, *known], database)).fetchall()
         except CountersignError:
             return (), "no-answer"
         return tuple(name for (name,) in rows), ""

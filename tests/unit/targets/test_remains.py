@@ -304,6 +304,8 @@ def roles_of(url: str, other: str) -> Iterator[dict[str, str]]:
 def test_only_roles_that_have_to_do_with_nothing_else_are_the_databases_own() -> None:
     with postgresql_database() as url, postgresql_database() as other, roles_of(url, other) as roles:
         ask = DatabaseRoles("crm", url, [roles["named"]])
+        part = DatabaseRoles("crm", url, [roles["named"], roles["reader"]], whole=False)
+        assert part([])[0] == (roles["named"],), "in a database of several systems nobody is this one's alone"
         known, why = ask([])
         assert (set(known), why) == ({roles["owner"], roles["reader"], roles["named"]}, "")
         with psycopg.connect(other, autocommit=True) as there:
