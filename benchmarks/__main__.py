@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import archive, deletion, door, report
+from benchmarks import archive, deletion, door, report, teardown
 from benchmarks.on_mariadb import OnMariadb
 from benchmarks.on_postgresql import OnPostgresql
 from benchmarks.report import Figure
@@ -13,7 +13,7 @@ from benchmarks.report import Figure
 def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=report.__doc__)
-    parser.add_argument("--only", choices=("archive", "deletion", "mariadb", "door"))
+    parser.add_argument("--only", choices=("archive", "deletion", "mariadb", "door", "teardown", "files"))
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     parser.add_argument(
         "--server", default="", help="a PostgreSQL server where databases may be made; else one of its own"
@@ -22,12 +22,17 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, nargs="+", default=deletion.SIZES, help="how many a deletion takes"
     )
+    parser.add_argument(
+        "--megabytes", type=int, nargs="+", default=teardown.SIZES, help="of a database torn down"
+    )
     asked = parser.parse_args()
     parts: dict[str, Callable[[], Iterator[Figure]]] = {
         "archive": archive.figures,
         "deletion": lambda: _on_postgresql(asked.server, asked.rows),
         "mariadb": lambda: _on_mariadb(asked.mariadb, asked.rows),
         "door": door.figures,
+        "teardown": lambda: _whole_postgresql(asked.server, asked.megabytes),
+        "files": teardown.files,
     }
     found = [figure for name, part in parts.items() if asked.only in (None, name) for figure in part()]
     report.show(found)
@@ -37,6 +42,11 @@ def main() -> None:
 def _on_postgresql(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
     with OnPostgresql.listening(server) as engine:
         yield from deletion.figures(engine, sizes)
+
+
+def _whole_postgresql(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
+    with OnPostgresql.listening(server) as engine:
+        yield from teardown.databases(engine, sizes)
 
 
 def _on_mariadb(server: str, sizes: Sequence[int]) -> Iterator[Figure]:

@@ -15,10 +15,23 @@ from tests.fakes.servers import own_postgresql
 _SCHEMA = Path(__file__).with_name("crm.sql")
 
 
+#: About 700 bytes a row on disk, of which zstd leaves a sixth.
+_FILLING = """
+CREATE TABLE notes (id bigint PRIMARY KEY, customer integer NOT NULL,
+                    made timestamptz NOT NULL, text text NOT NULL);
+INSERT INTO notes SELECT n, n % 1000, timestamptz '2026-01-01 UTC' + n * interval '7 s',
+       md5(n::text) || md5((n * 7)::text) || repeat(' a note on order ' || n % 5000, 24)
+  FROM generate_series(1, {rows}) n;
+CREATE INDEX ON notes (customer)
+"""
+_ROWS_OF_A_MEGABYTE = 1600
+
+
 class OnPostgresql:
-    """See ``benchmarks.deletion.Engine``."""
+    """See ``benchmarks.deletion.Engine`` and ``benchmarks.teardown.Engine``."""
 
     name = "PostgreSQL"
+    kind = "postgresql"
     careful = "pg_dump | age, then cascade"
 
     def __init__(self, server: str) -> None:
@@ -69,6 +82,30 @@ class OnPostgresql:
         return [program, "-Fc", "-d", url]
 
     @contextmanager
+    def filled(self, megabytes: int) -> Iterator[str]:
+        """See ``teardown.Engine``."""
+        with self._database("") as url:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute(_FILLING.format(rows=megabytes * _ROWS_OF_A_MEGABYTE).encode())
+                connection.execute("VACUUM ANALYZE")
+                connection.execute("CHECKPOINT")
+            yield url
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """See ``teardown.Engine``."""
+        with self._database("") as url:
+            yield url
+
+    def dumping(self, url: str) -> Sequence[str]:
+        """See ``teardown.Engine``."""
+        return ["pg_dump", "-Fc", "-Z0", "-d", url]
+
+    def loading(self, url: str) -> Sequence[str]:
+        """See ``teardown.Engine``."""
+        return ["pg_restore", "-Fc", "--exit-on-error", "-d", url]
+
+    @contextmanager
     def _database(self, how: str) -> Iterator[str]:
         name = f"countersign_bench_{secrets.token_hex(4)}"
         with psycopg.connect(f"{self._url}/postgres", autocommit=True) as connection:
@@ -76,4 +113,4 @@ class OnPostgresql:
             try:
                 yield f"{self._url}/{name}"
             finally:
-                connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+                connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

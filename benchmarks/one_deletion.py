@@ -69,7 +69,7 @@ def main(url: str, email: str) -> None:
         storage = open_store(f"file:{folder / 'backups'}", folder)
         master, _ = load_or_create(folder / "master.key", any_backup_exists=False)
         vault = Vault(storage, master, "T0ACME")
-        idle = _peak()
+        idle = peak()
         started = time.perf_counter()
         plan, subject = delete_records.plan(target, spec, "customer", [email], hash_key)
         planned = time.perf_counter()
@@ -77,10 +77,10 @@ def main(url: str, email: str) -> None:
         outcome = delete_records.run(order, target, vault, OpenGate())
         done = time.perf_counter()
     assert outcome.problem is None, outcome.problem
-    sys.stdout.write(f"{planned - started} {done - planned} {_peak() - idle}\n")
+    sys.stdout.write(f"{planned - started} {done - planned} {peak() - idle}\n")
 
 
-def _peak() -> float:
+def peak() -> float:
     """The most memory this program has held, in MiB; ``ru_maxrss`` would begin with its parent's."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     kilobytes = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
