@@ -8,7 +8,7 @@ from bot.targets.mysql_grants import Granted, like, read
 from bot.targets.mysql_sql import quote
 
 #: (account as ``user@host``, what, ``TABLE``, ``PROCEDURE`` … or empty for the whole database, its name, with
-#: the option to grant).
+#: the option to grant). Of the whole database the name says how the server spells it: ``_`` plain or escaped.
 Grant = tuple[str, str, str, str, bool]
 
 _GRANTS = """
@@ -45,12 +45,13 @@ def named(who: str) -> str:
 
 def grants(server: Server, database: str) -> tuple[Grant, ...]:
     """All that are about this database by its name, not by a pattern that others match too."""
-    own = (database, escaped(database)[1:-1].replace("``", "`"))
+    plain, written = database, escaped(database)[1:-1].replace("``", "`")
     found: set[Grant] = set()
     for who, schema, right, table, column, may in server.ask(_GRANTS):
-        if any(server.same(schema, one) for one in own):
+        if server.same(schema, plain) or (server.same(schema, written) and not table):
             what = f"{right} ({quote(column)})" if column else right
-            found.add((account(who), what, "TABLE" if table else "", table, may == "YES"))
+            name = table or ("plain" if server.same(schema, plain) else "escaped")
+            found.add((account(who), what, "TABLE" if table else "", name, may == "YES"))
     for user, host, schema, rights, kind, name in server.ask(_OF_ROUTINES):
         if server.same(schema, database):
             given = rights.split(",")
@@ -62,11 +63,12 @@ def grants(server: Server, database: str) -> tuple[Grant, ...]:
 
 def giving(database: str, wanted: Iterable[Grant]) -> Sequence[str]:
     """The statements that give them. Pure."""
-    return [
-        f"GRANT {what} ON {kind} {quote(database) if kind else escaped(database)}."
-        f"{quote(name) if kind else '*'} TO {named(who)}" + (" WITH GRANT OPTION" if may else "")
-        for who, what, kind, name, may in wanted
-    ]
+    found = []
+    for who, what, kind, name, may in wanted:
+        spelled = escaped(database) if name == "escaped" and not kind else quote(database)
+        place = f"{kind} {spelled}.{quote(name)}" if kind else f"{spelled}.*"
+        found.append(f"GRANT {what} ON {place} TO {named(who)}" + (" WITH GRANT OPTION" if may else ""))
+    return found
 
 
 def missing(server: Server, wanted: Iterable[str]) -> list[str]:

@@ -133,7 +133,8 @@ def bring(server: Server, place: str, ours: str) -> None:
         if names:
             server.insist(ours, _renaming(ours, place, names))
         make(server, place, frame.definitions, frame.made[1])
-        server.run(*accounts.giving(place, frame.grants))
+        # Most are still there, and whoever has them need not be able to give them.
+        server.run(*accounts.giving(place, sorted(set(frame.grants) - set(accounts.grants(server, place)))))
     server.drop(ours)
 
 

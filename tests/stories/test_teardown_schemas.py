@@ -6,8 +6,8 @@ import psycopg
 import pytest
 
 from tests.fakes.servers import postgresql_database
+from tests.stories.engines import PROGRAM
 from tests.stories.rig import Rig
-from tests.stories.test_teardown_postgresql import PROGRAM
 from tests.stories.town import ask, thread, town
 
 pytestmark = pytest.mark.slow

@@ -1,6 +1,8 @@
 """A whole MariaDB database, attacked: what must refuse, what must be noticed, what must come back."""
 
 import secrets
+import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -9,10 +11,16 @@ from urllib.parse import unquote
 
 import pymysql
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets.mysql_admin import beside
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
+from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.kills import STRIDE, is_killed
 from tests.fakes.servers import mysql_connect, mysql_url
 from tests.fakes.systems import restored
 
@@ -154,3 +162,292 @@ def test_everything_comes_back_to_the_bit_out_of_quarantine_out_of_the_backup_an
         assert place.look() == before
         place.run("INSERT INTO t (x) VALUES ('new')")
         assert place.run("SELECT id, HEX(x) FROM t WHERE id > 2") == [(100, "new-😀".encode().hex().upper())]
+
+
+# what refuses
+
+
+IN_THE_WAY: dict[str, tuple[str, str]] = {
+    "a table that cannot undo": ("CREATE TABLE m (x int) ENGINE=MyISAM", "whole.engine"),
+    "a table with a history": ("CREATE TABLE h (x int) WITH SYSTEM VERSIONING", "whole.versioned"),
+    "a view over a fence": (
+        "CREATE VIEW w AS SELECT t.x, u.User FROM t, mysql.global_priv u",
+        "whole.unwritable",
+    ),
+    "a broken view": (
+        "CREATE VIEW w AS SELECT 1; CREATE OR REPLACE VIEW w AS SELECT * FROM v; DROP VIEW v",
+        "whole.unwritable",
+    ),
+    "a default that counts": (
+        "CREATE SEQUENCE s; CREATE TABLE d (x int DEFAULT nextval(s))",
+        "whole.unwritable",
+    ),
+    "a key from outside": (
+        "CREATE DATABASE {other}; CREATE TABLE {other}.c (t int, FOREIGN KEY (t) REFERENCES {own}.t (id))",
+        "whole.foreign-key",
+    ),
+    "a prepared transaction": (
+        "XA START 'cs'; INSERT INTO t VALUES (8, 'x'); XA END 'cs'; XA PREPARE 'cs'",
+        "whole.xa",
+    ),
+    "our own books": (
+        "; ".join(
+            f"CREATE TABLE {name} (x int)" for name in ("audit_log", "permits", "outbox", "alembic_version")
+        ),
+        "whole.ours",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_THE_WAY)
+def test_what_is_in_the_way_is_named_before_anything_is_touched(place: Place, case: str) -> None:
+    statements, key = IN_THE_WAY[case]
+    place.one.survey()
+    other = place.database + "_other"
+    try:
+        place.run(*statements.format(other=other, own=place.database).split("; "))
+        with pytest.raises(CannotProve) as caught:
+            place.one.survey()
+        assert caught.value.key == key
+        assert say(caught.value.key, **caught.value.params)
+    finally:
+        if key == "whole.xa":
+            place.run("XA ROLLBACK 'cs'", at="mysql")
+        if key == "whole.foreign-key":
+            place.run(f"DROP DATABASE {other}", at="mysql")
+
+
+def test_a_database_of_another_system_or_of_the_server_does_not_go(place: Place) -> None:
+    def one(others: dict[str, str], url: str = "") -> MariadbHolding:
+        return MariadbHolding("database", "crm", url or place.at(), (), others)
+
+    with pytest.raises(CannotProve, match=r"whole\.shared"):
+        one({"shop": place.at().replace("127.0.0.1", "localhost")}).survey()
+    with pytest.raises(CannotProve, match=r"whole\.unknown"):
+        one({"shop": f"mysql://root@127.0.0.1:1/{place.database}"}).survey()
+    one({"shop": place.at("mysql")}).survey()
+    with pytest.raises(CannotProve, match=r"whole\.template"):
+        one({}, place.at("mysql")).survey()
+    silent = one({}, "mysql://root@127.0.0.1:1/crm")
+    for look in (silent.survey, lambda: silent.users(OP), lambda: silent.whereabouts(OP)):
+        with pytest.raises(TargetDown, match="unreachable"):
+            look()
+
+
+@contextmanager
+def user(place: Place) -> Iterator[str]:
+    name = f"cs_{secrets.token_hex(4)}"
+    place.run(f"CREATE USER {name}@'%'", at="mysql")
+    try:
+        yield name
+    finally:
+        place.run(f"DROP USER IF EXISTS {name}@'%'", at="mysql")
+
+
+def test_a_user_is_told_each_right_that_it_lacks_and_has_enough_with_all_of_them(place: Place) -> None:
+    with user(place) as name:
+        place.run(f"GRANT SELECT ON {place.database}.* TO {name}", at="mysql")
+        one = MariadbHolding("database", "crm", place.at(user=name))
+        for _ in range(6):
+            with pytest.raises(CannotProve, match=r"whole\.no-right") as caught:
+                one.survey()
+            place.run(str(caught.value.params["grant"]), at="mysql")
+        one.survey()
+        backup, before = MemoryBackup(), rows(place)
+        one.copy(backup)
+        backup.sealed()
+        one.rehearse(OP, backup)
+        one.set_aside(OP, backup)
+        one.put_back(OP)
+        one.set_aside(OP, backup)
+        one.remove(OP, backup)
+        restored(one, OP, backup)
+        assert rows(place) == before
+
+
+# what is noticed, and who is in the way
+
+EDITS = {
+    "a row more": "INSERT INTO t VALUES (4, 'late')",
+    "a row that looks the same": "UPDATE t SET x = 'A '",
+    "another default": "ALTER TABLE t ALTER x SET DEFAULT NULL, COMMENT 'x'",
+    "a table more": "CREATE TABLE late (x int)",
+    "a trigger less": "DROP TRIGGER up",
+    "another view": "CREATE OR REPLACE VIEW v AS SELECT id FROM t",
+    "a routine": "CREATE PROCEDURE p() SELECT 1",
+    "a counter": "ALTER TABLE t MODIFY id int AUTO_INCREMENT, AUTO_INCREMENT = 9",
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_whatever_changed_since_the_backup_is_noticed_and_comes_back_as_it_is(
+    place: Place, edit: str
+) -> None:
+    backup = place.copied()
+    place.run(EDITS[edit])
+    before = rows(place)
+    with pytest.raises(CannotProve, match="changed-since"):
+        place.one.set_aside(OP, backup)
+    assert place.one.whereabouts(OP) == "set-aside"
+    place.one.put_back(OP)
+    assert rows(place) == before
+
+
+def test_an_idle_reader_is_thrown_out_and_one_who_hides_keeps_everything_as_it_was(place: Place) -> None:
+    backup, before = place.copied(), rows(place)
+    with closing(connect(place.at())) as idle, idle.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+        cursor.execute("SELECT * FROM t")
+        place.one.set_aside(OP, backup)
+        with pytest.raises(pymysql.Error):
+            cursor.execute("SELECT * FROM t")
+    place.one.put_back(OP)
+    with closing(connect(place.at("mysql"))) as elsewhere, elsewhere.cursor() as cursor:
+        cursor.execute("START TRANSACTION")
+        cursor.execute(f"SELECT * FROM {place.database}.t")
+        with pytest.raises((Stale, TargetDown)) as caught:
+            place.one.set_aside(OP, backup)
+        assert say(caught.value.key, **caught.value.params)
+    assert place.one.whereabouts(OP) == "in-place"
+    assert rows(place) == before
+
+
+def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place: Place) -> None:
+    backup, over, written = place.copied(), threading.Event(), list[int]()
+
+    def again(start: int) -> None:
+        number = start
+        while not over.is_set():
+            try:
+                with closing(connect(place.at())) as connection, connection.cursor() as cursor:
+                    while not over.is_set():
+                        cursor.execute(f"INSERT INTO t VALUES ({number}, 'low')")
+                        written.append(number)
+                        number += 1
+            except pymysql.Error:
+                number += 1
+
+    writers = [threading.Thread(target=again, args=(1000_000 * n,)) for n in (1, 2, 3)]
+    for one in writers:
+        one.start()
+    try:
+        while len(written) < 20:
+            over.wait(0.01)
+        with pytest.raises(CannotProve, match="changed-since"):
+            place.one.set_aside(OP, backup)
+        assert place.one.whereabouts(OP) == "set-aside"
+    finally:
+        over.set()
+        for one in writers:
+            one.join()
+    place.one.put_back(OP)
+    there = {row[0] for row in place.run("SELECT id FROM t")}
+    assert set(written) <= there
+    assert place.run("SELECT count(*) FROM t WHERE BINARY x = 'low'") == [(0,)]
+
+
+def test_grants_come_back_and_an_account_that_is_gone_is_named(place: Place) -> None:
+    with user(place) as name:
+        place.run(
+            f"GRANT SELECT ON {place.database}.* TO {name}",
+            f"GRANT UPDATE (x) ON t TO {name}",
+            "CREATE FUNCTION one() RETURNS int RETURN 1",
+            f"GRANT EXECUTE ON FUNCTION one TO {name}",
+        )
+        granted = f"SHOW GRANTS FOR {name}"
+        backup, before = place.copied(), place.run(granted)
+        place.one.set_aside(OP, backup)
+        place.one.put_back(OP)
+        assert place.run(granted) == before
+        place.one.set_aside(OP, backup)
+        place.one.remove(OP, backup)
+        place.run(f"DROP USER {name}", at="mysql")
+        with pytest.raises(CannotProve, match=r"whole\.no-account") as caught:
+            place.one.prepare("r8", backup)
+        assert caught.value.params["name"] == f"{name}@%"
+        place.run(f"CREATE USER {name}", at="mysql")
+        restored(place.one, OP, backup)
+        assert sorted(place.run(granted)) == sorted(before)
+
+
+def test_a_person_loads_the_backup_with_the_servers_own_program(place: Place) -> None:
+    backup, before = place.copied(), rows(place)
+    place.run(f"DROP DATABASE {place.database}", f"CREATE DATABASE {place.database}", at="mysql")
+    streams = [backup.streams[f"database.{name}.sql"] for name in ("tables", "rows", "definitions")]
+    address = place.at().rpartition("@")[2]
+    host, _, port = address.partition("/")[0].partition(":")
+    subprocess.run(
+        ["mariadb", "--no-defaults", f"--host={host}", f"--port={port}", "--user=root", place.database],
+        input=b"".join(streams),
+        check=True,
+    )
+    assert rows(place) == before
+
+
+# kill -9 before each statement
+
+
+def rows(place: Place) -> list[object]:
+    """What a crash could lose: rows, the trigger, the view."""
+    shapes = [
+        f"SELECT TRIGGER_NAME, ACTION_STATEMENT FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = '{place.database}'",
+        f"SELECT TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES WHERE TABLE_SCHEMA = '{place.database}' ORDER BY 1",
+    ]
+    return [place.run(one) for one in ("SELECT * FROM t ORDER BY id", *shapes)]
+
+
+def test_setting_aside_may_die_before_any_statement(place: Place) -> None:
+    backup, before, nth = place.copied(), rows(place), 1
+    while is_killed(lambda: place.one.set_aside(OP, backup), nth, "Cursor.execute"):
+        if nth % 4 == 1:
+            place.one.set_aside(OP, backup)
+            place.one.verify(OP, backup)
+        if place.one.whereabouts(OP) != "in-place":
+            place.one.put_back(OP)
+        assert rows(place) == before
+        nth += 2 * STRIDE - 1
+    assert nth > 20
+    place.one.verify(OP, backup)
+
+
+def test_putting_back_may_die_before_any_statement(place: Place) -> None:
+    backup, before, nth = place.copied(), rows(place), 1
+    place.one.set_aside(OP, backup)
+    while is_killed(lambda: place.one.put_back(OP), nth, "Cursor.execute"):
+        assert place.one.whereabouts(OP) == "set-aside"
+        place.one.put_back(OP)
+        assert rows(place) == before
+        place.one.set_aside(OP, backup)
+        nth += 2 * STRIDE - 1
+    assert rows(place) == before
+
+
+def test_a_removal_and_a_restore_may_die_before_any_statement(place: Place) -> None:
+    backup, before, nth = place.copied(), rows(place), 1
+
+    def away_and_back() -> None:
+        place.one.set_aside(OP, backup)
+        place.one.remove(OP, backup)
+        place.one.prepare("r8", backup)
+        place.one.appear("r8")
+
+    while is_killed(away_and_back, nth, "Cursor.execute"):
+        if place.one.whereabouts(OP) == "set-aside":
+            try:
+                place.one.put_back(OP)
+            except CannotProve as error:
+                assert error.key == "files.is-gone"
+                place.one.remove(OP, backup)
+        if place.one.whereabouts("r8") == "gone":
+            place.one.prepare("r8", backup)
+        place.one.discard("r8") if place.one.whereabouts(OP) == "in-place" else place.one.appear("r8")
+        assert rows(place) == before
+        nth += 6 * STRIDE - 5
+    assert rows(place) == before
+
+
+@given(st.text(min_size=1, max_size=80), st.sampled_from(["", "_try", "_new"]))
+def test_the_name_beside_fits_and_is_never_the_databases_own(name: str, end: str) -> None:
+    found = beside(name, f"__countersign_t7{end}")
+    assert len(found) <= 64
+    assert found.endswith(f"__countersign_t7{end}")

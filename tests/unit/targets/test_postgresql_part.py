@@ -18,9 +18,9 @@ from bot.targets.postgresql_part_notes import Note, beside_schema, opening_again
 from bot.targets.postgresql_scripts import without
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.kills import is_killed
 from tests.fakes.servers import postgresql_database
 from tests.fakes.systems import restored
-from tests.unit.targets.test_postgresql_whole import is_killed
 
 OP = "t7"
 ASIDE = "crm__countersign_t7"

@@ -1,16 +1,11 @@
 """A whole PostgreSQL database, attacked: what must refuse, what must be noticed, what must come back."""
 
-import os
 import secrets
-import signal
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 import psycopg
 import pytest
@@ -23,6 +18,7 @@ from bot.targets.postgresql_sql import constant, quote
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.kills import STRIDE, is_killed
 from tests.fakes.servers import postgresql_database
 from tests.fakes.systems import restored
 
@@ -382,33 +378,6 @@ def test_a_restore_cut_short_leaves_nothing_and_the_next_goes_through(place: Pla
 
 
 # kill -9 before each statement
-
-
-#: Not before each of them but before every fourth, unless ``make kill-matrix`` asks for all.
-STRIDE = 1 if os.environ.get("KILL_MATRIX") == "all" else 4
-
-
-def is_killed(work: Callable[[], object], nth: int) -> bool:
-    """Whether a process of its own, which does the work, came to its ``nth`` statement and was killed before it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
-    if not child:
-        left = nth
-
-        def watch(frame: FrameType, event: str, _: object) -> None:
-            nonlocal left
-            if event == "call" and frame.f_code.co_qualname == "Connection.execute":
-                left -= 1
-                if not left:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.setprofile(watch)
-        try:
-            work()
-        finally:
-            os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 
 
 def rows(place: Place) -> list[tuple[object, ...]]:

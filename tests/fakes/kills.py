@@ -1,0 +1,37 @@
+"""kill -9 before the nth statement."""
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from types import FrameType
+
+#: Not before each of them but before every fourth, unless ``make kill-matrix`` asks for all.
+STRIDE = 1 if os.environ.get("KILL_MATRIX") == "all" else 4
+
+
+def is_killed(work: Callable[[], object], nth: int, statement: str = "Connection.execute") -> bool:
+    """Whether a process of its own, which does the work, came to its ``nth`` statement and was killed before it.
+
+    ``statement``: the function of the driver that runs one.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        left = nth
+
+        def watch(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            if event == "call" and frame.f_code.co_qualname == statement:
+                left -= 1
+                if not left:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.setprofile(watch)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
