@@ -1,0 +1,302 @@
+"""What a system keeps, of every kind that makes the promise of ``Holding``, and hands that reach it behind its back."""
+
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from bot.targets.files import FolderHolding
+from bot.targets.mysql_whole import MariadbHolding
+from bot.targets.postgresql_part import SchemasHolding
+from bot.targets.postgresql_whole import PostgresqlHolding
+from bot.targets.single import FileHolding
+from bot.targets.sqlite_whole import SqliteHolding
+from bot.targets.system import Holding, User
+from tests.contracts.test_services import eventually
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.systems import FakeHolding, Thing
+
+
+@dataclass
+class Held:
+    """A holding and hands that reach it behind its back.
+
+    ``read``: what it holds, in its place. ``edit`` changes what it holds, where it lies now. ``occupy``: a
+    program takes hold of it while the block lasts. ``block`` puts something else into its place, and
+    ``unblock`` takes that away. ``gone``: what stands in its place is removed, whatever it is.
+    """
+
+    one: Holding
+    read: Callable[[], object]
+    edit: Callable[[str], object]
+    occupy: Callable[[str], AbstractContextManager[int]]
+    block: Callable[[], object]
+    unblock: Callable[[], object]
+    gone: Callable[[], object]
+
+
+@contextmanager
+def program_that_reads(path: Path) -> Iterator[int]:
+    code = "import sys; f = open(sys.argv[1], 'rb'); print('ready', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        yield child.pid
+        child.communicate(b"")
+
+
+def a_folder(root: Path) -> Held:
+    place = root / "part"
+    (place / "sub").mkdir(parents=True)
+    (place / "sub" / "offer").write_text("an offer")
+    (place / "link").symlink_to("/etc/passwd")
+
+    def lies(operation: str) -> Path:
+        aside = root / ".countersign-quarantine" / operation / "part"
+        return (aside if operation else place) / "sub" / "offer"
+
+    def read() -> object:
+        return {one.relative_to(place): one.is_file() and one.read_bytes() for one in place.rglob("*")}
+
+    return Held(
+        FolderHolding("part", str(place), [str(root)]),
+        read,
+        lambda operation: lies(operation).write_text("another offer"),
+        lambda operation: program_that_reads(lies(operation)),
+        place.mkdir,
+        place.rmdir,
+        lambda: shutil.rmtree(place),
+    )
+
+
+def a_file(root: Path) -> Held:
+    place = root / "cron.d" / "crm"
+    place.parent.mkdir()
+    place.write_text("an offer")
+    place.chmod(0o640)
+
+    def lies(operation: str) -> Path:
+        return root / ".countersign-quarantine" / operation / "part" if operation else place
+
+    return Held(
+        FileHolding("part", str(place), [str(root)]),
+        lambda: (place.read_bytes(), place.stat().st_mode, place.stat().st_mtime_ns),
+        lambda operation: lies(operation).write_text("another offer"),
+        lambda operation: program_that_reads(lies(operation)),
+        place.mkdir,
+        place.rmdir,
+        place.unlink,
+    )
+
+
+def a_database(root: Path) -> Held:
+    place = root / "part"
+
+    def lies(operation: str) -> Path:
+        return root / ".countersign-quarantine" / operation / "part" / "part" if operation else place
+
+    def edit(operation: str) -> None:
+        with closing(sqlite3.connect(lies(operation))) as connection:
+            connection.execute("CREATE TABLE IF NOT EXISTS t (x)")
+            connection.execute("INSERT INTO t VALUES ('another')")
+            connection.commit()
+
+    def read() -> object:
+        with closing(sqlite3.connect(place)) as connection:
+            return connection.execute("SELECT * FROM t").fetchall()
+
+    edit("")
+    return Held(
+        SqliteHolding("part", str(place), [str(root)]),
+        read,
+        edit,
+        lambda operation: program_that_reads(lies(operation)),
+        place.touch,
+        place.unlink,
+        place.unlink,
+    )
+
+
+def a_postgresql_database(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    server, _, database = url.rpartition("/")
+    aside = f"{database}__countersign_"
+
+    def run(*statements: str, at: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(f"{server}/{at}", autocommit=True) as connection:
+            for statement in statements:
+                found = connection.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+    @contextmanager
+    def opened(operation: str) -> Iterator[str]:
+        """The way in of somebody who may do everything."""
+        name = aside + operation if operation else database
+        run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+        yield name
+        if operation:
+            run(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+
+    def edit(operation: str) -> None:
+        with opened(operation) as name:
+            run("INSERT INTO t (x) VALUES ('another')", at=name)
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with opened(operation) as name:
+            connection = psycopg.connect(f"{server}/{name}")
+        with closing(connection):
+            yield connection.info.backend_pid
+        until = time.monotonic() + 10
+        while run("SELECT FROM pg_stat_activity WHERE datname = '" + name + "'") and time.monotonic() < until:
+            time.sleep(0.01)
+
+    run(
+        "CREATE TABLE t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x text)",
+        "INSERT INTO t (x) VALUES ('one')",
+        at=database,
+    )
+    return Held(
+        PostgresqlHolding("part", "crm", url, [str(root)]),
+        lambda: run("SELECT * FROM t ORDER BY id", at=database),
+        edit,
+        occupy,
+        lambda: run(f'CREATE DATABASE "{database}"'),
+        lambda: run(f'DROP DATABASE "{database}"'),
+        lambda: run(f'DROP DATABASE "{database}" WITH (FORCE)'),
+    )
+
+
+def some_schemas(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+
+    def run(*statements: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                found = connection.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+    def lies(operation: str) -> str:
+        return f'"crm__countersign_{operation}"' if operation else "crm"
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with psycopg.connect(url) as connection:
+            connection.execute(f"LOCK TABLE {lies(operation)}.t IN ROW EXCLUSIVE MODE".encode())
+            yield connection.info.backend_pid
+
+    run(
+        "CREATE SCHEMA crm",
+        'CREATE SCHEMA "Billing ""2"""',
+        "CREATE TABLE crm.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x text)",
+        "INSERT INTO crm.t (x) VALUES ('one')",
+        'CREATE TABLE "Billing ""2""".u (id int REFERENCES crm.t)',
+        "CREATE TABLE public.neighbour AS SELECT 'stays' AS x",
+    )
+    return Held(
+        SchemasHolding("part", "crm", url, ["crm", 'Billing "2"'], [str(root)]),
+        lambda: run("SELECT * FROM crm.t ORDER BY id"),
+        lambda operation: run(f"INSERT INTO {lies(operation)}.t (x) VALUES ('another')"),
+        occupy,
+        lambda: run("CREATE SCHEMA crm"),
+        lambda: run("DROP SCHEMA crm"),
+        lambda: run('DROP SCHEMA crm, "Billing ""2""" CASCADE'),
+    )
+
+
+def a_mariadb_database(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    server, _, database = url.rpartition("/")
+
+    def run(*statements: str, at: str = "mysql") -> list[tuple[object, ...]]:
+        with closing(mysql_connect(f"{server}/{at}")) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def lies(operation: str) -> str:
+        return f"{database}__countersign_{operation}" if operation else database
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with closing(mysql_connect(f"{server}/{lies(operation)}")) as inside, inside.cursor() as cursor:
+            cursor.execute("SELECT CONNECTION_ID()")
+            yield int(cursor.fetchone()[0])
+        here = f"SELECT ID FROM information_schema.PROCESSLIST WHERE DB = '{lies(operation)}'"
+        eventually(lambda: not run(here))
+
+    run(
+        "CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, x text)",
+        "CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t (id))",
+        "CREATE TRIGGER shout BEFORE INSERT ON t FOR EACH ROW SET NEW.x = UPPER(NEW.x)",
+        "CREATE VIEW v AS SELECT count(*) FROM t",
+        "INSERT INTO t (x) VALUES ('one')",
+        at=database,
+    )
+    return Held(
+        MariadbHolding("part", "crm", url, [str(root)]),
+        lambda: [run(f"SELECT * FROM {name}", at=database) for name in ("t", "u", "v")],
+        lambda operation: run("INSERT INTO t (x) VALUES ('another')", at=lies(operation)),
+        occupy,
+        lambda: run(f"CREATE DATABASE {database}"),
+        lambda: run(f"DROP DATABASE {database}"),
+        lambda: run(f"DROP DATABASE {database}"),
+    )
+
+
+def a_thing_in_memory(_: Path) -> Held:
+    one = FakeHolding("part", b"an offer")
+
+    def edit(operation: str) -> None:
+        was = one.aside[operation] if operation else one.place
+        assert was is not None
+        now = Thing(b"another offer", was.inode)
+        if operation:
+            one.aside[operation] = now
+        else:
+            one.place = now
+
+    @contextmanager
+    def occupy(_: str) -> Iterator[int]:
+        one.holders.append(User(7, "python3", "open", "part"))
+        yield 7
+        one.holders.clear()
+
+    def put(thing: Thing | None) -> None:
+        one.place = thing
+
+    return Held(
+        one,
+        lambda: one.place and one.place.content,
+        edit,
+        occupy,
+        lambda: put(Thing(b"")),
+        lambda: put(None),
+        lambda: put(None),
+    )
+
+
+HOLDINGS = [
+    a_folder,
+    a_file,
+    a_database,
+    a_postgresql_database,
+    some_schemas,
+    a_mariadb_database,
+    a_thing_in_memory,
+]
+
+SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
+    a_postgresql_database: postgresql_database,
+    some_schemas: postgresql_database,
+    a_mariadb_database: mysql_database,
+}
