@@ -3,18 +3,20 @@
 import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from bot.backups import manifest as manifests
+from bot.backups.archive import folder_of
 from bot.backups.cells import codec
 from bot.backups.rows import write_row
 from bot.backups.vault import OpenedBackup
 from bot.cli.behind import open_store, open_vault, settings
 from bot.cli.console import as_json, table, tell
-from bot.cli.files import new_folder, write_new
+from bot.cli.files import new_folder, write_new, write_pieces
 from bot.errors import BadInput
 from bot.model.backups import Manifest, Table
 from bot.model.jobs import Backup
@@ -22,6 +24,8 @@ from bot.schedules import clock
 from bot.settings import Settings
 from bot.store.unit_of_work import Store
 from bot.texts import say
+
+_COPY = 1024 * 1024
 
 group = typer.Typer(help=say("cli.help.backup"), no_args_is_help=True)
 
@@ -100,7 +104,20 @@ def _unpack(opened: OpenedBackup, folder: Path) -> None:
         new_folder(folder / kind)
     for one in opened.tables():
         _write_lines(folder / f"{one.summary.folder}.csv", _csv(one))
+    _copy_csv(opened, folder)
     write_new(folder / "MANIFEST.json", manifests.dump(opened.manifest))
+
+
+def _copy_csv(opened: OpenedBackup, folder: Path) -> None:
+    """What a whole database holds as CSV besides, byte for byte, each under the name of its stream."""
+    kept = opened.manifest.extra.get("holdings")
+    listed = [one for part in kept.values() for one in part.get("csv", ())] if isinstance(kept, dict) else []
+    if listed:
+        new_folder(folder / "csv")
+    for one in listed:
+        name = folder_of(str(one["stream"]).removesuffix(".csv"), "csv")
+        with opened.blob(str(one["stream"])) as stream:
+            write_pieces(folder / f"{name}.csv", iter(partial(stream.read, _COPY), b""))
 
 
 def _csv(one: Table) -> Iterator[str]:

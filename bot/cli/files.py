@@ -1,6 +1,7 @@
 """Files that a command leaves: new, and for their owner alone."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from bot.errors import BadInput
@@ -12,10 +13,15 @@ def write_new(path: Path, content: bytes) -> None:
     Raises:
         BadInput: it is there already, or cannot be written.
     """
+    write_pieces(path, [content])
+
+
+def write_pieces(path: Path, content: Iterable[bytes]) -> None:
+    """The same, piece by piece; raises as ``write_new``."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            stream.writelines(content)
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:

@@ -65,6 +65,7 @@ EXAMPLES: Mapping[str, str] = {
     "above": "above: 100000",
     "lag": "lag: 10s",
     "pace": "pace: 5000",
+    "csv": "csv: true",
     "schemas": "schemas: [crm, billing]",
     "database": 'database: {url: "${CRM_DATABASE_URL}"}, or database: "${SHOP_DATABASE_URL}" in a check',
     "url": 'url: "${CRM_DATABASE_URL}"',

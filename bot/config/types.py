@@ -70,11 +70,13 @@ class Role(Frozen):
 class Database(Frozen):
     """Where a target's rows are. Holds a secret once it is resolved, so it is never printed.
 
-    ``schemas``: which schemas of a PostgreSQL database are the system's, when it is not all of it.
+    ``schemas``: which schemas of a PostgreSQL database are the system's, when it is not all of it. ``csv``:
+    the backup of a teardown holds its tables as CSV, too.
     """
 
     url: Annotated[str, Field(repr=False), AfterValidator(values.text)]
     schemas: Annotated[tuple[Schema, ...], Field(min_length=1)] | None = None
+    csv: StrictBool = False
 
     @model_validator(mode="after")
     def _part(self) -> Self:
@@ -84,6 +86,8 @@ class Database(Frozen):
         # What is still a variable is looked at once it is known.
         if self.schemas is not None and self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
             raise PydanticCustomError("config.schemas-kind", "config.schemas-kind")
+        if self.csv and self.url.startswith(("mysql:", "mariadb:")):
+            raise PydanticCustomError("config.csv-kind", "config.csv-kind")
         return self
 
     def is_apart(self, other: Self) -> bool:

@@ -17,6 +17,7 @@ from bot.targets.assertions import SqlCheck
 from bot.targets.builtin import Builtin, Call
 from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
+from bot.targets.csv_members import MayHoldCsv
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.mysql_whole import MariadbHolding
@@ -171,9 +172,14 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
         raise CannotProve("teardown.schemas-kind", target=spec.name)
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
-        made: list[Holding] = [SqliteHolding("database", places["database"], spec.roots, strangers)]
+        database: Holding = SqliteHolding("database", places["database"], spec.roots, strangers)
     else:
-        made = [_database(spec, targets)]
+        database = _database(spec, targets)
+    if spec.database.csv:
+        if not isinstance(database, MayHoldCsv):
+            raise CannotProve("teardown.csv-kind", target=spec.name)
+        database.with_csv()
+    made: list[Holding] = [database]
     for one in spec.files:
         beside = [place for name, place in places.items() if name != one.name]
         made.append(FolderHolding(one.name, one.path, spec.roots, [*beside, *strangers]))

@@ -5,7 +5,6 @@ in the same snapshot). A test restore is a database of its own. What must be kno
 the names of the schemas, and in their comments.
 """
 
-import hashlib
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -15,10 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets import csv_members
+from bot.targets import postgresql_part_questions as queries
 from bot.targets import postgresql_programs as programs
 from bot.targets import postgresql_scripts as scripts
-from bot.targets.ports import Reader, Sink, Source
+from bot.targets.ports import Sink, Source
 from bot.targets.postgresql_admin import Administration, Connection, beside, require_unshared
+from bot.targets.postgresql_csv import tables
 from bot.targets.postgresql_facts import making
 from bot.targets.postgresql_part_facts import PartFacts, part_facts
 from bot.targets.postgresql_part_moves import Part, keepers
@@ -27,13 +29,13 @@ from bot.targets.postgresql_part_survey import look
 from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Counting, chunks
+from bot.targets.streams import Adding, Counting, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
-class SchemasHolding:
+class SchemasHolding(csv_members.MayHoldCsv):
     """Some schemas of a PostgreSQL database that belongs to others too.
 
     Args:
@@ -109,15 +111,22 @@ class SchemasHolding:
                 hashing = Counting(out)
                 programs.dump(address, hidden, str(row[0]), hashing, self._database, self._schemas)
             facts = replace(adding.result(), sha256=hashing.digest.hexdigest())
+            asked = queries.relations(known, "r")
+            listed = csv_members.write(sink, self._name, tables(connection, asked)) if self._csv else []
         with sink.blob(f"{self._name}.schemas.json") as out:
             out.write(facts.dump())
-        return {"kind": "database", "tables": len(facts.tables), "rows": facts.rows, "size": facts.size}
+        found = {"kind": "database", "tables": len(facts.tables), "rows": facts.rows, "size": facts.size}
+        return {**found, **({"csv": [one.plain() for one in listed]} if self._csv else {})}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``; foreign keys to the outside are left out, because the outside is not there."""
         scratch = beside(self._database, f"__countersign_{operation}_try")
         try:
             self._make(scratch, source)
+            if self._csv:
+                with self._admin.connected(scratch) as connection:
+                    again = tables(connection, queries.relations(self._numbers(connection), "r"))
+                    csv_members.require_proven(source, self._name, self._place, again)
         finally:
             self._away(scratch)
 
@@ -374,24 +383,10 @@ class SchemasHolding:
             listed = scripts.contents(stream, self._database)
         lines = scripts.without(listed, {one.number for one in wanted.links})
         with source.blob(f"{self._name}.pgdump") as stream:
-            reading = _Reading(stream)
+            reading = Adding(stream)
             way = (address, hidden, self._database)
             whole = scripts.restore(
                 way, lines, reading, lambda: reading.digest.hexdigest() == wanted.sha256, statements
             )
         if not whole:
             raise CannotProve("files.not-the-same", path=self._place)
-
-
-class _Reading:
-    """A reader that adds up what passes."""
-
-    def __init__(self, source: Reader) -> None:
-        self.digest = hashlib.sha256()
-        self._source = source
-
-    def read(self, size: int, /) -> bytes:
-        """See ``Reader``."""
-        data = self._source.read(size)
-        self.digest.update(data)
-        return data

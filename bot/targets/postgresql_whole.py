@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
+from bot.targets import csv_members
 from bot.targets import postgresql_programs as programs
 from bot.targets.ground import Ground
 from bot.targets.ports import Sink, Source, Told
@@ -27,7 +28,9 @@ from bot.targets.postgresql_admin import (
     require_free_to_move,
     require_unshared,
 )
+from bot.targets.postgresql_csv import tables
 from bot.targets.postgresql_facts import DatabaseFacts, count, dressing, facts, making
+from bot.targets.postgresql_questions import TABLES
 from bot.targets.postgresql_sql import quote
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Adding, Counting, chunks
@@ -38,7 +41,7 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COPY_OUT = '"countersign"."copy"'
 
 
-class PostgresqlHolding:
+class PostgresqlHolding(csv_members.MayHoldCsv):
     """One database of a PostgreSQL server.
 
     Args:
@@ -120,15 +123,21 @@ class PostgresqlHolding:
                 hashing = Counting(out)
                 programs.dump(address, hidden, str(row[0]), hashing, self._database)
             known = replace(adding.result(), sha256=hashing.digest.hexdigest())
+            listed = csv_members.write(sink, self._name, tables(connection, TABLES)) if self._csv else []
         with sink.blob(f"{self._name}.database.json") as out:
             out.write(known.dump())
-        return {"kind": "database", "tables": len(known.tables), "rows": known.rows, "size": known.size}
+        found = {"kind": "database", "tables": len(known.tables), "rows": known.rows, "size": known.size}
+        return {**found, **({"csv": [one.plain() for one in listed]} if self._csv else {})}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
         scratch = self._beside(operation, "_try")
         try:
             self._unpack(scratch, source)
+            if self._csv:
+                with self._admin.connected(scratch) as connection:
+                    again = tables(connection, TABLES)
+                    csv_members.require_proven(source, self._name, self._place, again)
         finally:
             self._drop(scratch)
 

@@ -100,7 +100,7 @@ def facts(path: Path, target: str, *, check: bool = True, report: Report = SILEN
     with connected(path, target) as connection, translated(target):
         if check and connection.execute("PRAGMA integrity_check(1)").fetchone()[0] != b"ok":
             raise CannotProve("database.damaged", target=target)
-        tables = {name: _sum(connection, name, report) for name in _tables(connection)}
+        tables = {name: _sum(connection, name, report) for name in tables_of(connection)}
         schema = _schema(connection)
     about = path.stat()
     with path.open("rb") as file:
@@ -118,7 +118,7 @@ def facts(path: Path, target: str, *, check: bool = True, report: Report = SILEN
     )
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
+def tables_of(connection: sqlite3.Connection) -> list[str]:
     """Ordinary tables, those that hold the rows of virtual ones included."""
     query = (
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%' ORDER BY name"

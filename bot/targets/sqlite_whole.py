@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
-from bot.targets import copies, ground, processes, removal, rights
+from bot.targets import copies, csv_members, ground, processes, removal, rights
 from bot.targets.ports import Sink, Source
 from bot.targets.quarantine import Quarantine
 from bot.targets.reporting import Report, report_of
+from bot.targets.sqlite_csv import tables
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_facts import DatabaseFacts, connected, facts, own
 from bot.targets.streams import Counting, chunks
@@ -29,7 +30,7 @@ _COPY = 1024 * 1024
 _PAGES = 4096
 
 
-class SqliteHolding:
+class SqliteHolding(csv_members.MayHoldCsv):
     """One database file.
 
     Args:
@@ -102,12 +103,16 @@ class SqliteHolding:
             with place.open("rb") as file, sink.blob(f"{self._name}.sqlite") as out:
                 while data := file.read(_COPY):
                     out.write(data)
-        return {"kind": "database", "tables": len(found.tables), "rows": found.rows, "size": found.size}
+            listed = csv_members.write(sink, self._name, tables(place, self._name)) if self._csv else []
+        told = {"kind": "database", "tables": len(found.tables), "rows": found.rows, "size": found.size}
+        return {**told, **({"csv": [one.plain() for one in listed]} if self._csv else {})}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
         with self._scratch(operation, f"rehearsal-{self._name}") as place:
             self._unpack(place, source)
+            if self._csv:
+                csv_members.require_proven(source, self._name, self._path, tables(place, self._name))
 
     def set_aside(self, operation: str, source: Source) -> None:
         """See ``Holding``."""

@@ -1,10 +1,11 @@
 """An installation in a folder: configuration, a small CRM, our own database with a log, one backup."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bot.audit.opening import open_log, sign_log
@@ -132,15 +133,19 @@ class Installation:
         store.database.close()
         return request_id
 
-    def add_backup(self, request_id: int) -> str:
-        """Seal one backup and enter it into the books; returns its reference."""
+    def add_backup(self, request_id: int, csv: Mapping[str, bytes] = MappingProxyType({})) -> str:
+        """Seal one backup and enter it into the books; returns its reference. ``csv``: streams of CSV in it."""
         known = read_environment()
         master, _ = keys.load_or_create(known.master_key_file, any_backup_exists=False)
         vault = Vault(open_store(f"file:{known.data_dir / 'backups'}", self.folder), master, "T0ACME")
         columns = [Column("id", "sqlite-1"), Column("name", "sqlite-1")]
         with vault.sealing(BACKUP) as sealing:
             sealing.table("rows", "customers", columns, [(1, "Ada"), (2, None), (3, "")])
-            sealed = sealing.finish({"why": "test"})
+            for name, data in csv.items():
+                with sealing.blob(name) as out:
+                    out.write(data)
+            listed = [{"stream": name} for name in csv]
+            sealed = sealing.finish({"why": "test", "holdings": {"database": {"csv": listed}}})
         reference = vault.reference(sealed)
         store = self.store()
         with store.transact() as work:

@@ -236,6 +236,19 @@ def test_a_backup_is_listed_verified_and_opened(installation: Installation) -> N
     assert stat.S_IMODE((folder / "rows" / "customers.csv").stat().st_mode) == 0o600
 
 
+def test_a_backup_gives_out_its_csv_and_no_name_leads_out_of_the_folder(installation: Installation) -> None:
+    installation.prepare()
+    data = b'"a"\r\n"=x"\r\n'
+    streams = {"database.public.a.csv": data, "../../x.csv": data, "database.A b/\u00e4.csv": b""}
+    installation.add_backup(installation.add_request(42), streams)
+    folder = installation.folder / "opened"
+    assert installation.command("backup", "open", BACKUP, "--to", str(folder)).code == 0
+    found = {path.name: path for path in (folder / "csv").rglob("*")}
+    assert found.keys() == {"database.public.a.csv", "%2E.%2F..%2Fx.csv", "database.A%20b%2F%C3%A4.csv"}
+    assert found["database.public.a.csv"].read_bytes() == data
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found.values()} == {0o600}
+
+
 def test_opening_a_backup_leaves_an_entry(installation: Installation) -> None:
     installation.prepare()
     installation.add_backup(installation.add_request(42))

@@ -1,0 +1,166 @@
+"""A whole database's tables as CSV in its backup: every value as it was, and proven by the test restore."""
+
+import csv
+import io
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.errors import CannotProve, CountersignError
+from bot.targets.csv_members import cell, require_proven, write
+from bot.targets.postgresql_part import SchemasHolding
+from bot.targets.postgresql_whole import PostgresqlHolding
+from bot.targets.sqlite_whole import SqliteHolding
+from bot.targets.system import Holding
+from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.servers import postgresql_database
+
+HOSTILE = [
+    None,
+    "",
+    " ",
+    "NULL",
+    "\\N",
+    "\\.",
+    'a "quoted" word',
+    "a,comma;and\ttab",
+    "two\nlines\r\nand\rone",
+    "=cmd|' /C calc'!A0",
+    "\u202e\u00e4\U0001f600\ufeff",
+    "\\x00ff",
+]
+
+
+@contextmanager
+def a_file(folder: Path) -> Iterator[tuple[Holding, str]]:
+    place = folder / "crm.db"
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute('CREATE TABLE "a ""b""" (id INTEGER PRIMARY KEY, "t,1" TEXT, raw BLOB, f REAL)')
+        connection.executemany(
+            'INSERT INTO "a ""b""" ("t,1", raw, f) VALUES (?, ?, 0.1)',
+            [(one, b"\x00\xff") for one in HOSTILE],
+        )
+        connection.execute("CREATE TABLE empty (x)")
+        connection.commit()
+    yield SqliteHolding("database", str(place), [str(folder)]).with_csv(), 'a "b"'
+
+
+def _filled(url: str, schema: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
+        connection.execute(
+            f'CREATE TABLE {schema}."a ""b""" (id serial, "t,1" text, raw bytea, f float8, g int GENERATED ALWAYS AS (7) STORED)'.encode()
+        )
+        connection.cursor().executemany(
+            f'INSERT INTO {schema}."a ""b""" ("t,1", raw, f) VALUES (%s, %s, 0.1)'.encode(),
+            [(one, b"\x00\xff") for one in HOSTILE],
+        )
+        connection.execute(f"CREATE TABLE {schema}.empty (x int)".encode())
+
+
+@contextmanager
+def a_server(folder: Path) -> Iterator[tuple[Holding, str]]:
+    with postgresql_database() as url:
+        _filled(url, "public")
+        yield PostgresqlHolding("database", "crm", url, [str(folder)]).with_csv(), 'public.a "b"'
+
+
+@contextmanager
+def a_part(folder: Path) -> Iterator[tuple[Holding, str]]:
+    with postgresql_database() as url:
+        _filled(url, "crm")
+        yield SchemasHolding("database", "crm", url, ["crm"], [str(folder)]).with_csv(), 'crm.a "b"'
+
+
+@pytest.fixture(params=[a_file, a_server, a_part], ids=lambda kind: str(kind.__name__))
+def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Holding, str]]:
+    with request.param(tmp_path) as made:
+        yield made
+
+
+def records(raw: bytes) -> list[list[str | None]]:
+    """As RFC 4180 has it; what stands in no quotes is NULL."""
+    text = raw.decode()
+    found: list[list[str | None]] = [[]]
+    place = 0
+    while place < len(text):
+        value = None
+        if text[place] == '"':
+            end = place + 1
+            while text[end] != '"' or text[end : end + 2] == '""':
+                end += 2 if text[end] == '"' else 1
+            value, place = text[place + 1 : end].replace('""', '"'), end + 1
+        else:
+            end = min(text.find(sign, place) for sign in (",", "\r\n") if sign in text[place:])
+            value, place = text[place:end] or None, end
+        found[-1].append(value)
+        if text[place] == "\r":
+            found.append([])
+            place += 1
+        place += 1
+    return found[:-1]
+
+
+def test_every_value_comes_out_as_it_was_and_the_restored_copy_says_the_same(
+    held: tuple[Holding, str],
+) -> None:
+    one, table = held
+    backup = MemoryBackup()
+    listed = {line["table"]: line for line in one.copy(backup)["csv"]}
+    assert {name.rpartition(".")[2]: line["rows"] for name, line in listed.items()} == {
+        'a "b"': len(HOSTILE),
+        "empty": 0,
+    }
+    raw = backup.streams[f"database.{table}.csv"]
+    header, *rows = records(raw)
+    assert header[:4] == ["id", "t,1", "raw", "f"]
+    assert [row[1] for row in sorted(rows, key=lambda row: int(row[0] or 0))] == HOSTILE
+    assert {tuple(row[2:4]) for row in rows} == {("\\x00ff", "0.1")}
+    assert [row[1] or "" for row in csv.reader(io.StringIO(raw.decode(), newline=""))][1:] == [
+        row[1] or "" for row in rows
+    ]
+    one.rehearse("t7", backup.sealed())
+
+
+def test_csv_that_says_something_else_than_the_copy_is_refused(held: tuple[Holding, str]) -> None:
+    one, table = held
+    backup = MemoryBackup()
+    one.copy(backup)
+    stream = f"database.{table}.csv"
+    whole = backup.sealed().streams[stream]
+    backup.streams[stream] = whole.replace(b"NULL", b"null")
+    with pytest.raises(CannotProve, match="not-the-same"):
+        one.rehearse("t7", backup)
+    backup.streams[stream] = whole
+    members = json.loads(backup.streams["database.csv.json"])
+    members[0]["rows"] += 1
+    backup.streams["database.csv.json"] = json.dumps(members).encode()
+    with pytest.raises(CannotProve, match="not-the-same"):
+        one.rehearse("t7", backup)
+    del backup.streams["database.csv.json"]
+    with pytest.raises(CountersignError):
+        one.rehearse("t7", backup)
+
+
+@given(st.lists(st.lists(st.none() | st.text(st.characters(codec="utf-8")), min_size=2, max_size=3)))
+def test_any_texts_are_read_again_and_in_any_order_they_are_the_same(rows: list[list[str | None]]) -> None:
+    whole: list[list[str | None]] = [["a", "b"], *rows]
+    lines = [b",".join(map(cell, row)) for row in whole]
+    backup = MemoryBackup()
+    write(backup, "x", [("t", lines)])
+    assert records(backup.streams["x.t.csv"]) == whole
+
+    def again(*told: bytes) -> None:
+        require_proven(backup, "x", "X", [("t", told)])
+
+    again(lines[0], *reversed(lines[1:]))
+    for other in ([*lines, b'"more",'], lines[:-1] or [b""]):
+        with pytest.raises(CannotProve):
+            again(*other)
