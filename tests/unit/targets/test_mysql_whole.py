@@ -384,6 +384,19 @@ def test_a_person_loads_the_backup_with_the_servers_own_program(place: Place) ->
     assert rows(place) == before
 
 
+@pytest.mark.parametrize("longest", ["x", "y"])
+def test_a_value_longer_than_a_packet_is_told_and_never_written_as_none(place: Place, longest: str) -> None:
+    ((packet,),) = place.run("SELECT @@max_allowed_packet")
+    half = int(str(packet)) // 2
+    place.run(
+        "CREATE TABLE wide (x longblob, y longtext)",
+        f"INSERT INTO wide ({longest}) VALUES (REPEAT('a', {half}))",
+    )
+    with pytest.raises(CannotProve, match=r"whole\.too-large") as caught:
+        place.one.copy(MemoryBackup())
+    assert caught.value.params["table"] == "wide"
+
+
 # kill -9 before each statement
 
 
