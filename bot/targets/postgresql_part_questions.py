@@ -351,6 +351,16 @@ SELECT DISTINCT pg_catalog.pg_get_userbyid(o.owner)::text FROM (
  WHERE NOT pg_catalog.pg_has_role(o.owner, 'USAGE') ORDER BY 1"""
 
 
+def references(known: Mapping[str, int]) -> str:
+    """Tables outside that their foreign keys point to, and that our role may not point to again."""
+    return f"""WITH {_namespaces(known)}
+SELECT DISTINCT pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(o.relname)
+  {_FROM} JOIN pg_catalog.pg_constraint k ON k.conrelid = c.oid
+  JOIN pg_catalog.pg_class o ON o.oid = k.confrelid JOIN pg_catalog.pg_namespace s ON s.oid = o.relnamespace
+ WHERE k.contype = 'f' AND NOT o.oid IN (SELECT oid FROM rel)
+   AND NOT pg_catalog.has_table_privilege(o.oid, 'REFERENCES') ORDER BY 1"""
+
+
 def books(known: Mapping[str, int]) -> str:
     """Whether tables of our own are in them."""
     return f"""WITH {_namespaces(known)}

@@ -68,6 +68,8 @@ def _require_rights(connection: Connection, known: Mapping[str, int], database: 
     lacks = [f"GRANT {quote(owner)} TO {quote(me)}" for owner in _asked(connection, queries.rights(known))]
     lacks += [] if may_make else [f"ALTER ROLE {quote(me)} CREATEDB"]
     lacks += [] if may_create else [f"GRANT CREATE ON DATABASE {quote(database)} TO {quote(me)}"]
+    pointed = _asked(connection, queries.references(known))
+    lacks += [f"GRANT REFERENCES ON TABLE {one} TO {quote(me)}" for one in pointed]
     if lacks:
         raise CannotProve("whole.no-right", database=database, grant=lacks[0])
 

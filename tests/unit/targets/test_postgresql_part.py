@@ -4,8 +4,9 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import quote as quote_plus
 
 import psycopg
 import pytest
@@ -163,6 +164,54 @@ def test_everything_comes_back_and_nothing_outside_has_changed(place: Place) -> 
         assert place.run(OUTSIDE) == before
 
 
+def test_a_role_is_told_each_right_that_it_lacks_and_has_enough_with_all_of_them(place: Place) -> None:
+    with roles(place) as (one, owner):
+        place.run(f"ALTER ROLE {one} LOGIN")
+        for schema in ("crm", '"Order ""x"" .*"', LONG):
+            place.run(f"ALTER SCHEMA {schema} OWNER TO {owner}")
+        for kind, name in place.run(OWNED):
+            place.run(f"ALTER {kind} {name} OWNER TO {owner}")
+        server = place.url.rpartition("@")[2]
+        user = quote_plus(one.strip('"').replace('""', '"'))
+        mine = replace(
+            place, one=Quick("database", "crm", f"postgresql://{user}@{server}", SCHEMAS).with_csv()
+        )
+        told = []
+        while True:
+            try:
+                mine.one.survey()
+                break
+            except CannotProve as error:
+                assert error.key == "whole.no-right", error
+                told.append(str(error.params["grant"]))
+                place.run(told[-1])
+        assert [grant.split(" ")[:2] for grant in told] == [
+            ["GRANT", owner.split(" ")[0]],
+            ["ALTER", "ROLE"],
+            ["GRANT", "CREATE"],
+            ["GRANT", "REFERENCES"],
+        ]
+        before, rows = place.run(OUTSIDE), place.rows()
+        backup = mine.copied()
+        mine.one.rehearse(OP, backup)
+        mine.one.set_aside(OP, backup)
+        mine.one.verify(OP, backup)
+        mine.one.put_back(OP)
+        assert place.run(OUTSIDE) == before
+        removed(mine, backup)
+        restored(mine.one, OP, backup)
+        assert (place.run(OUTSIDE), place.rows()) == (before, rows)
+
+
+OWNED = """
+SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'TABLE' END,
+       quote_ident(n.nspname) || '.' || quote_ident(c.relname)
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE n.nspname !~ '^pg_|^info|^public' AND c.relkind IN ('r', 'p', 'v', 'm')
+UNION ALL SELECT 'FUNCTION', p.oid::regprocedure::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+ WHERE n.nspname !~ '^pg_|^info|^public'
+UNION ALL SELECT 'TYPE', 'crm.stage'
+"""
 OUTSIDERS = {
     "a foreign key": (
         'CREATE TABLE public.t (x int REFERENCES {crm}."select")',
