@@ -111,6 +111,12 @@ def test_a_teardown_comes_to_its_end_whatever_becomes_of_what_is_told(
         for name, _ in told
     )
     STILL.set()
+    assert told, "it is slow enough to be told of"
+    if case == "telling works":
+        with site.house.store.read() as work:
+            kept = [step.progress for step in work.jobs.steps_of(request_id) if step.progress]
+        assert kept, "what was told stands in the step"
+        assert {one["part"] for one in kept} <= {"database", "uploads"}
     site.house.close()
 
 
