@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Literal
 
-from bot.errors import CannotProve, CountersignError, TargetDown
+from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_accounts as accounts
 from bot.targets.mysql_admin import Administration, Server, place_of
 from bot.targets.mysql_definitions import definitions, make, present
@@ -159,29 +159,47 @@ def _rename_out(admin: Administration, server: Server, place: str, ours: str, fr
     names = moving(server, place)
     if not names:
         return
+    triggers = [one for one in frame.definitions if one.kind == "trigger"]
     locks = ", ".join(f"{quote(place)}.{quote(name)} WRITE" for name in names)
     server.insist(place, f"LOCK TABLES {locks}")
     with admin.connected() as other, ThreadPoolExecutor(1) as beside_us:
         number = other.ask("SELECT CAST(CONNECTION_ID() AS CHAR)")[0][0]
         try:
-            for one in frame.definitions:
-                if one.kind == "trigger":
-                    server.run(f"DROP TRIGGER {quote(place)}.{quote(one.name)}")
+            for one in triggers:
+                server.run(f"DROP TRIGGER {quote(place)}.{quote(one.name)}")
             other.run(f"SET SESSION lock_wait_timeout = {int(_QUEUED) * 2}")
             going = beside_us.submit(other.run, _renaming(place, ours, names))
-            _wait_until_queued(server, number, going)
+            if not _is_queued(server, number, going):
+                _give_up(server, number, going, place)
+        except CountersignError:
+            # Whoever writes as soon as we let go must meet them.
+            make(server, place, triggers, frame.made[1])
+            raise
         finally:
             server.run("UNLOCK TABLES")
         going.result()
 
 
-def _wait_until_queued(server: Server, number: str, going: "Future[None]") -> None:
+def _is_queued(server: Server, number: str, going: "Future[None]") -> bool:
     until = time.monotonic() + _QUEUED
     query = "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = %s"
     while not going.done() and time.monotonic() < until:
         if any("metadata lock" in str(text) for (text,) in server.ask(query, (number,))):
-            return
+            return True
         time.sleep(_TICK)
+    return False
+
+
+def _give_up(server: Server, number: str, going: "Future[None]", place: str) -> None:
+    """The rename that does not wait behind our lock must not come later: it has ended before this returns.
+
+    Raises:
+        CountersignError: always; why it failed, where it says so.
+    """
+    if not going.done():
+        server.run(f"KILL CONNECTION {int(number)}")
+    going.result()
+    raise Stale("whole.not-queued", path=place_of(place))
 
 
 def _clear(server: Server, place: str, ours: str) -> None:

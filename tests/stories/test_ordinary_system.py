@@ -199,9 +199,11 @@ def asked(rig: Rig) -> Message:
 
 
 def ends(rig: Rig, number: int, ballot: Message, *states: str) -> None:
-    assert rig.wait_state(number, *states, "failed", "held", "refused", patience=90) in states, thread(
-        rig, ballot
-    )
+    try:
+        found = rig.wait_state(number, *states, "failed", "held", "refused", patience=90)
+    except TimeoutError as error:
+        raise AssertionError(thread(rig, ballot)) from error
+    assert found in states, thread(rig, ballot)
 
 
 def test_it_is_described_in_under_thirty_lines() -> None:

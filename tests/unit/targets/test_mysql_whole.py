@@ -3,6 +3,7 @@
 import secrets
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.errors import CannotProve, Stale, TargetDown
-from bot.targets.mysql_admin import beside
+from bot.errors import CannotProve, CountersignError, Stale, TargetDown
+from bot.targets import mysql_moving as moving
+from bot.targets.mysql_admin import Administration, Server, beside
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
 from bot.texts import say
@@ -312,8 +314,10 @@ def test_an_idle_reader_is_thrown_out_and_one_who_hides_keeps_everything_as_it_w
     assert rows(place) == before
 
 
-def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place: Place) -> None:
-    backup, over, written = place.copied(), threading.Event(), list[int]()
+@contextmanager
+def written_to(place: Place) -> Iterator[list[int]]:
+    """Three who write and come back at once; the numbers of what they have written."""
+    over, written = threading.Event(), list[int]()
 
     def again(start: int) -> None:
         number = start
@@ -333,17 +337,69 @@ def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place
     try:
         while len(written) < 20:
             over.wait(0.01)
-        with pytest.raises(CannotProve, match="changed-since"):
-            place.one.set_aside(OP, backup)
-        assert place.one.whereabouts(OP) == "set-aside"
+        yield written
     finally:
         over.set()
         for one in writers:
             one.join()
-    place.one.put_back(OP)
+
+
+def met_every_trigger(place: Place, written: list[int]) -> bool:
     there = {row[0] for row in place.run("SELECT id FROM t")}
-    assert set(written) <= there
-    assert place.run("SELECT count(*) FROM t WHERE BINARY x = 'low'") == [(0,)]
+    return set(written) <= there and place.run("SELECT count(*) FROM t WHERE BINARY x = 'low'") == [(0,)]
+
+
+def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place: Place) -> None:
+    backup = place.copied()
+    with written_to(place) as written:
+        with pytest.raises(CannotProve, match="changed-since"):
+            place.one.set_aside(OP, backup)
+        assert place.one.whereabouts(OP) == "set-aside"
+    place.one.put_back(OP)
+    assert met_every_trigger(place, written)
+
+
+class Late(Server):
+    """What is to move the tables comes only when its connection has been ended, and then does not come at all."""
+
+    def run(self, *statements: str | bytes) -> None:
+        (number,) = self.ask("SELECT CONNECTION_ID()")[0]
+        until = time.monotonic() + 30
+        while str(statements[0]).startswith("RENAME") and self.place.run(
+            f"SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = {number}"
+        ):
+            assert time.monotonic() < until, "nobody ended the connection"
+            threading.Event().wait(0.01)
+        super().run(*statements)
+
+    place: Place
+
+
+class Lagging(Administration):
+    """A server on which the second connection is late."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__("crm", place.at())
+        self._place = place
+
+    @contextmanager
+    def connected(self) -> Iterator[Server]:
+        with super().connected() as server:
+            late = Late(server.connection, server.target, server.uid, folds=server.folds)
+            late.place = self._place
+            yield late
+
+
+def test_a_move_that_does_not_come_in_time_lets_nobody_write_past_a_trigger(place: Place) -> None:
+    ours = beside(place.database, "__countersign_t7")
+    with written_to(place) as written:
+        count = len(written)
+        with Administration("crm", place.at()).connected() as server, pytest.raises(CountersignError):
+            moving.take(Lagging(place), server, place.database, ours)
+        while len(written) < count + 20:
+            threading.Event().wait(0.01)
+    assert place.one.whereabouts(OP) == "in-place"
+    assert met_every_trigger(place, written)
 
 
 def test_grants_come_back_and_an_account_that_is_gone_is_named(place: Place) -> None:
