@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bot.sandbox.slack.workspace import Message
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 from tests.fakes.supervisor import supervisor
 from tests.stories.rig import Rig
 from tests.stories.town import free_port, thread
@@ -122,8 +122,38 @@ def on_postgresql() -> Iterator[tuple[str, str]]:
             connection.execute(f'DROP DATABASE IF EXISTS "{new.rpartition("/")[2]}" WITH (FORCE)'.encode())
 
 
+MARIADB = """
+CREATE TABLE customers (id bigint AUTO_INCREMENT PRIMARY KEY, name varchar(80) NOT NULL)
+$$
+CREATE TABLE orders (id int AUTO_INCREMENT PRIMARY KEY, customer bigint NOT NULL, amount decimal(12, 2),
+    FOREIGN KEY (customer) REFERENCES customers (id))
+$$
+CREATE VIEW totals AS SELECT customer, sum(amount) AS total FROM orders GROUP BY 1
+$$
+CREATE TRIGGER rounded BEFORE INSERT ON orders FOR EACH ROW SET NEW.amount = round(NEW.amount, 1)
+$$
+INSERT INTO customers (name) SELECT concat('Customer ', seq) FROM seq_1_to_20
+$$
+INSERT INTO orders (customer, amount) SELECT 1 + seq % 20, seq / 7 FROM seq_1_to_2000
+"""
+
+
+@contextmanager
+def on_mariadb() -> Iterator[tuple[str, str]]:
+    """The same on MariaDB."""
+    with mysql_database() as url:
+        new = f"{url}_new"
+        with mysql_connect(url) as connection, connection.cursor() as cursor:
+            for statement in MARIADB.split("$$"):
+                cursor.execute(statement)
+            connection.commit()
+        yield url, new
+        with mysql_connect(url.rpartition("/")[0] + "/mysql") as connection, connection.cursor() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS `{new.rpartition('/')[2]}`")
+
+
 Databases = Callable[[], AbstractContextManager[tuple[str, str]]]
-ENGINES: Mapping[str, Databases] = {"PostgreSQL": on_postgresql}
+ENGINES: Mapping[str, Databases] = {"PostgreSQL": on_postgresql, "MariaDB": on_mariadb}
 
 
 @dataclass(frozen=True)
