@@ -7,6 +7,7 @@ unpacked they are called otherwise, and what is asked must add up to the same al
 
 from collections.abc import Mapping, Sequence
 
+from bot.targets.postgresql_questions import KNOWN_AS
 from bot.targets.postgresql_sql import constant
 
 #: Numbers below this one are the server's own.
@@ -225,7 +226,7 @@ def shapes(known: Mapping[str, int]) -> Sequence[str]:
 def relations(known: Mapping[str, int], kinds: str) -> str:
     """Relations of these kinds: their names at home, and how they are written now."""
     return f"""WITH {_namespaces(known)}
-SELECT n.nspname || '.' || c.relname, pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname)
+SELECT {KNOWN_AS}, pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname)
   {_FROM} JOIN pg_catalog.pg_namespace s ON s.oid = n.oid
  WHERE c.relkind IN ({", ".join(f"'{kind}'" for kind in kinds)}) ORDER BY 1"""
 

@@ -7,12 +7,12 @@ _ORDINARY = r"n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 _OF_CLASS = _OF_EXTENSION.format(table="'pg_catalog.pg_class'", number="c.oid")
 _NAMED = "pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.relname)"
 _FROM = "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+#: How facts call a relation. A name with a dot in it is quoted: else two of them could be one.
+KNOWN_AS = f"CASE WHEN pg_catalog.strpos(n.nspname || c.relname, '.') > 0 THEN {_NAMED} ELSE n.nspname || '.' || c.relname END"
 #: What an extension brought comes back with it, and is in no dump.
 _OWN = f"c.relpersistence <> 't' AND {_ORDINARY} AND NOT {_OF_CLASS}"
-TABLES = f"SELECT n.nspname || '.' || c.relname, {_NAMED} {_FROM} WHERE c.relkind = 'r' AND {_OWN} ORDER BY 1"
-SEQUENCES = (
-    f"SELECT n.nspname || '.' || c.relname, {_NAMED} {_FROM} WHERE c.relkind = 'S' AND {_OWN} ORDER BY 1"
-)
+TABLES = f"SELECT {KNOWN_AS}, {_NAMED} {_FROM} WHERE c.relkind = 'r' AND {_OWN} ORDER BY 1"
+SEQUENCES = f"SELECT {KNOWN_AS}, {_NAMED} {_FROM} WHERE c.relkind = 'S' AND {_OWN} ORDER BY 1"
 LARGE = "SELECT pg_catalog.encode(pg_catalog.sha256(pg_catalog.lo_get(m.oid)), 'hex') FROM pg_catalog.pg_largeobject_metadata m"
 DATABASE = """
 SELECT d.oid::bigint, pg_catalog.pg_database_size(d.oid),

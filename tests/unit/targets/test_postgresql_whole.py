@@ -267,6 +267,19 @@ def test_what_keeps_a_database_healthy_is_no_change(place: Place) -> None:
     place.one.verify(OP, backup)
 
 
+def test_two_tables_whose_names_read_alike_are_both_added_up(place: Place) -> None:
+    place.run(
+        'CREATE SCHEMA a; CREATE SCHEMA "a.b"; CREATE TABLE a."b.c" (x int); CREATE TABLE "a.b".c (x int)'
+    )
+    for table in ('a."b.c"', '"a.b".c'):
+        backup = place.copied()
+        place.run(f"INSERT INTO {table} VALUES (1)")
+        with pytest.raises(CannotProve, match="changed-since"):
+            place.one.set_aside(OP, backup)
+        place.one.put_back(OP)
+    place.one.rehearse(OP, place.copied())
+
+
 def test_somebody_who_comes_back_at_once_keeps_nothing_from_being_set_aside(place: Place) -> None:
     backup, over = place.copied(), threading.Event()
     came = []
