@@ -14,7 +14,7 @@ from bot.sandbox.people import APP_USER
 from tests.fakes.servers import own_postgresql, postgresql_database
 from tests.stories.rig import ROOT, Rig
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("apart")]
 
 
 class Apart(Rig):

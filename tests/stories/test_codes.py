@@ -11,7 +11,7 @@ from bot.sandbox.slack.workspace import Message
 from tests.stories.phones import Phone, enrol, thread_text
 from tests.stories.rig import NO, YES, Rig
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("codes")]
+pytestmark = pytest.mark.slow
 
 RULE = "    approve: [1 of dba, 1 of data-owner]\n    expires: 4h\n"
 GRACE = "grace@example.com"

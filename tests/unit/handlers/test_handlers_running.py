@@ -118,7 +118,7 @@ def test_a_lost_acknowledgement_files_once(slack: Slack, tmp_path: Path) -> None
         alice = slack.as_user("U0ALICE")
         since = slack.core.stamp()
         alice.command("/delete-records", "crm customer ada@example.com -- x", channel=DELETIONS)
-        alice.wait_for_private("noted", newer_than=since, timeout=PATIENCE)
+        alice.wait_for_private("Working out", newer_than=since, timeout=PATIENCE)
         with house.store.read() as work:
             assert work.requests.by_number(1) is None
             assert [one.requester for one in work.requests.in_states(["planning"])] == ["U0ALICE"]  # type: ignore[list-item]  # the column holds its text
