@@ -2,9 +2,9 @@
 
 from bot.errors import BadInput
 from bot.model.doors import Wish
-from bot.model.requests import Operation, State
+from bot.model.requests import Operation
 from handlers import filing, parsing, words
-from handlers.front import Call, Front, request_of
+from handlers.front import Call, Front, number_done
 from handlers.views import forms
 from handlers.views.forms import private_of, values_of
 
@@ -20,11 +20,7 @@ def clear_command(front: Front, call: Call) -> None:
 
 def clear_button(front: Front, call: Call) -> None:
     """*Ask to clear … away* on the receipt: the form."""
-    request_id, _ = request_of(call.value)
-    view = front.services.reading.view(request_id)
-    if view is None or not view.request.number or view.request.state is not State.SUCCEEDED:
-        raise BadInput("slack.stale-button")
-    _open(front, call, parsing.Undo(view.request.number))
+    _open(front, call, parsing.Undo(number_done(front, call)))
 
 
 def clear_form(front: Front, call: Call) -> None:

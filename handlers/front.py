@@ -10,6 +10,7 @@ from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, Refused
 from bot.model.doors import Answer, Delivery, Wish
 from bot.model.people import Actor
+from bot.model.requests import State
 from handlers.channels import Channels
 from handlers.identity import People
 from handlers.ports import LifecyclePort, Services
@@ -140,3 +141,16 @@ def request_of(value: str) -> tuple[int, int]:
     if not first.isdecimal() or (second and not second.isdecimal()) or len(value) > 30:
         raise BadInput("slack.stale-button")
     return int(first), int(second or 0)
+
+
+def number_done(front: Front, call: Call) -> int:
+    """The number of the request on whose receipt a button stands.
+
+    Raises:
+        BadInput: it is not there, or has not come to its end.
+    """
+    request_id, _ = request_of(call.value)
+    view = front.services.reading.view(request_id)
+    if view is None or not view.request.number or view.request.state is not State.SUCCEEDED:
+        raise BadInput("slack.stale-button")
+    return view.request.number

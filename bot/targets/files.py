@@ -19,6 +19,7 @@ from bot.targets.quarantine import Quarantine
 from bot.targets.reporting import Report, counted, report_of
 from bot.targets.streams import lines
 from bot.targets.system import Removal, Survey, Users, Whereabouts
+from bot.targets.whereabouts import require_one
 
 #: Seconds; longer than the kernel takes between two times that it writes down.
 _TICK = 0.02
@@ -122,8 +123,7 @@ class FolderHolding:
         """See ``Holding``."""
         wanted = self._entries(source)
         now = self.whereabouts(operation)
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._path)
+        require_one(now, self._path)
         with self._quarantine().open(operation) as folder:
             if now == "in-place":
                 with self._ground.parent(self._path) as parent:
@@ -141,8 +141,7 @@ class FolderHolding:
         now = self.whereabouts(operation)
         if now == "in-place":
             return
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._path)
+        require_one(now, self._path)
         quarantine = self._quarantine()
         with quarantine.open(operation) as folder, self._ground.parent(self._path) as parent:
             ground.move((folder, self._name), (parent, self._base), self._path)

@@ -9,7 +9,6 @@ the original, made and dropped by us.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +25,7 @@ from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Adding, Counting, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
+from bot.targets.whereabouts import database_of, require_one
 
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 #: For a person who loads it with the ``mariadb`` program: rows and definitions come after it, in one session.
@@ -129,8 +129,7 @@ class MariadbHolding:
         """See ``Holding``."""
         wanted, aside = self._known(source), self._aside(operation)
         now = self.whereabouts(operation)
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._place)
+        require_one(now, self._place)
         with self._admin.connected() as server:
             moving.take(self._admin, server, self._database, aside)
             if not self._look(server, aside, wanted.seed, report_of(source)).is_same_content(wanted):
@@ -141,8 +140,7 @@ class MariadbHolding:
         now = self.whereabouts(operation)
         if now == "in-place":
             return
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._place)
+        require_one(now, self._place)
         aside = self._aside(operation)
         with self._admin.connected() as server:
             if moving.state(server, aside) == "removing":
@@ -184,18 +182,18 @@ class MariadbHolding:
 
     def destination(self, into: str = "") -> str:
         """See ``Holding``."""
-        return place_of(self._target(into))
+        return place_of(database_of(self._ground, self._database, into))
 
     def require_room(self, into: str = "") -> None:
         """See ``Holding``."""
-        target = self._target(into)
+        target = database_of(self._ground, self._database, into)
         with self._admin.connected() as server:
             if server.comment(target) is not None:
                 raise CannotProve("files.in-the-way", path=place_of(target))
 
     def prepare(self, operation: str, source: Source, into: str = "") -> None:
         """See ``Holding``."""
-        self._target(into)
+        database_of(self._ground, self._database, into)
         ready = self._beside(operation, "_new")
         with self._admin.connected() as server:
             # On its way already: it was compared then.
@@ -205,7 +203,7 @@ class MariadbHolding:
 
     def appear(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
-        target, ready = self._target(into), self._beside(operation, "_new")
+        target, ready = database_of(self._ground, self._database, into), self._beside(operation, "_new")
         with self._admin.connected() as server:
             there, now = server.comment(target) is not None, moving.state(server, ready)
             if now == "returning" or (now == "ready" and not there):
@@ -216,7 +214,7 @@ class MariadbHolding:
 
     def discard(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
-        target, ready = self._target(into), self._beside(operation, "_new")
+        target, ready = database_of(self._ground, self._database, into), self._beside(operation, "_new")
         with self._admin.connected() as server:
             if moving.state(server, ready) == "returning":
                 # Half of it has appeared already.
@@ -262,13 +260,6 @@ class MariadbHolding:
 
     def _beside(self, operation: str, end: str) -> str:
         return beside(self._database, f"__countersign_{operation}{end}")
-
-    def _target(self, into: str) -> str:
-        """The database that a restore makes: the same name, or that of the folder everything goes into."""
-        if not into:
-            return self._database
-        self._ground.root_of(into)
-        return PurePosixPath(into).parent.name
 
     def _warnings(self, server: Server) -> list[Told]:
         found: list[Told] = []

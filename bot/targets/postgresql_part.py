@@ -19,7 +19,7 @@ from bot.targets import postgresql_part_questions as queries
 from bot.targets import postgresql_programs as programs
 from bot.targets import postgresql_scripts as scripts
 from bot.targets.ports import Sink, Source
-from bot.targets.postgresql_admin import Administration, Connection, beside, require_unshared
+from bot.targets.postgresql_admin import Administration, Connection, beside, require_roles, require_unshared
 from bot.targets.postgresql_csv import tables
 from bot.targets.postgresql_facts import making
 from bot.targets.postgresql_part_facts import PartFacts, part_facts
@@ -31,6 +31,7 @@ from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Adding, Counting, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
+from bot.targets.whereabouts import require_one
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -128,14 +129,13 @@ class SchemasHolding(csv_members.MayHoldCsv):
                     again = tables(connection, queries.relations(self._numbers(connection), "r"))
                     csv_members.require_proven(source, self._name, self._place, again)
         finally:
-            self._away(scratch)
+            self._admin.away(scratch)
 
     def set_aside(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
         wanted = self._known(source)
         now = self.whereabouts(operation)
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._place)
+        require_one(now, self._place)
         with self._connected() as connection:
             if now == "in-place":
                 # The server's own numbers: schemas of the same names that were made since are others.
@@ -152,8 +152,7 @@ class SchemasHolding(csv_members.MayHoldCsv):
         now = self.whereabouts(operation)
         if now == "in-place":
             return
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._place)
+        require_one(now, self._place)
         with self._connected() as connection:
             self._open(connection, self._aside(operation))
 
@@ -219,7 +218,7 @@ class SchemasHolding(csv_members.MayHoldCsv):
         wanted = self._known(source)
         ready = self._ready(operation)
         with self._connected() as connection:
-            self._require_roles(connection, wanted)
+            require_roles(connection, self._database, wanted.roles)
             self._require_extensions(connection, wanted)
             keep = keepers(connection, {one.owner for one in wanted.links})
             statements = [
@@ -332,12 +331,6 @@ class SchemasHolding(csv_members.MayHoldCsv):
         with source.blob(f"{self._name}.schemas.json") as stream:
             return PartFacts.of(b"".join(chunks(stream)))
 
-    def _require_roles(self, connection: Connection, wanted: PartFacts) -> None:
-        there = {name for (name,) in connection.execute("SELECT rolname::text FROM pg_catalog.pg_roles")}
-        lacking = set(wanted.roles) - there
-        if lacking:
-            raise CannotProve("whole.no-role", database=self._database, name=min(lacking), n=len(lacking))
-
     def _require_extensions(self, connection: Connection, wanted: PartFacts) -> None:
         query = "SELECT extname::text FROM pg_catalog.pg_extension"
         lacking = {name for name, _, _ in wanted.extensions} - {name for (name,) in connection.execute(query)}
@@ -354,18 +347,12 @@ class SchemasHolding(csv_members.MayHoldCsv):
         if known.keys() != wanted.schemas.keys() or not came.is_same_content(wanted):
             raise CannotProve("files.not-the-same", path=self._place)
 
-    def _away(self, database: str) -> None:
-        if database in self._admin.numbers(database):
-            gone = beside(database, "_x")
-            self._admin.rename(database, gone)
-            self._admin.drop(gone)
-
     def _make(self, database: str, source: Source) -> None:
         """A database of our own with these schemas and the extensions they need, compared with the backup."""
         wanted = self._known(source)
-        self._away(database)
+        self._admin.away(database)
         with self._connected() as connection:
-            self._require_roles(connection, wanted)
+            require_roles(connection, self._database, wanted.roles)
             owner = str((connection.execute("SELECT current_user::text").fetchone() or ("",))[0])
         self._admin.run(making({**wanted.made, "owner": owner}, database))
         with self._admin.connected(database) as connection:

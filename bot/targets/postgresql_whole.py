@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +25,7 @@ from bot.targets.postgresql_admin import (
     beside,
     place_of,
     require_free_to_move,
+    require_roles,
     require_unshared,
 )
 from bot.targets.postgresql_csv import tables
@@ -35,6 +35,7 @@ from bot.targets.postgresql_sql import quote
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Adding, Counting, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
+from bot.targets.whereabouts import database_of, require_one
 
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 #: At the database that is set aside: the number of the copy that we brought out in its place.
@@ -139,15 +140,14 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
                     again = tables(connection, TABLES)
                     csv_members.require_proven(source, self._name, self._place, again)
         finally:
-            self._drop(scratch)
+            self._admin.away(scratch)
 
     def set_aside(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
         wanted = self._known(source)
         aside = self._aside(operation)
         now = self.whereabouts(operation)
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._place)
+        require_one(now, self._place)
         if now == "in-place":
             # The server's own number: a database of the same name that was made since is another one.
             if self._admin.numbers(self._database)[self._database] != wanted.number:
@@ -161,8 +161,7 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
         now = self.whereabouts(operation)
         if now == "in-place":
             return
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._place)
+        require_one(now, self._place)
         aside = self._aside(operation)
         self._admin.run(f"ALTER DATABASE {quote(aside)} RESET {_COPY_OUT}")
         self._admin.open_for_all(aside, opened=True)
@@ -200,22 +199,22 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
 
     def destination(self, into: str = "") -> str:
         """See ``Holding``."""
-        return place_of(self._target(into))
+        return place_of(database_of(self._ground, self._database, into))
 
     def require_room(self, into: str = "") -> None:
         """See ``Holding``."""
-        target = self._target(into)
+        target = database_of(self._ground, self._database, into)
         if target in self._admin.numbers(target):
             raise CannotProve("files.in-the-way", path=place_of(target))
 
     def prepare(self, operation: str, source: Source, into: str = "") -> None:
         """See ``Holding``."""
-        self._target(into)
+        database_of(self._ground, self._database, into)
         self._unpack(self._beside(operation, "_new"), source)
 
     def appear(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
-        target, ready = self._target(into), self._beside(operation, "_new")
+        target, ready = database_of(self._ground, self._database, into), self._beside(operation, "_new")
         there = self._admin.numbers(target, ready)
         if (ready in there) is (target in there):
             raise CannotProve(
@@ -226,8 +225,8 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
 
     def discard(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
-        self._target(into)
-        self._drop(self._beside(operation, "_new"))
+        database_of(self._ground, self._database, into)
+        self._admin.away(self._beside(operation, "_new"))
 
     def bring_out(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
@@ -251,8 +250,8 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
                 raise CannotProve("files.in-the-way", path=self._place)
             used = self._beside(operation, "_used")
             self._admin.rename(self._database, used)
-        self._drop(self._beside(operation, "_used"))
-        self._drop(self._beside(operation, "_new"))
+        self._admin.away(self._beside(operation, "_used"))
+        self._admin.away(self._beside(operation, "_new"))
         self._admin.run(f"ALTER DATABASE {quote(aside)} RESET {_COPY_OUT}")
 
     @property
@@ -265,13 +264,6 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
     def _beside(self, operation: str, end: str) -> str:
         return beside(self._database, f"__countersign_{operation}{end}")
 
-    def _target(self, into: str) -> str:
-        """The database that a restore makes: the same name, or that of the folder everything goes into."""
-        if not into:
-            return self._database
-        self._ground.root_of(into)
-        return PurePosixPath(into).parent.name
-
     def _warnings(self, sessions: int) -> tuple[Told, ...]:
         if not sessions:
             return ()
@@ -281,17 +273,11 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
         if database not in self._admin.numbers(database):
             raise TargetDown("files.missing", path=place_of(database))
 
-    def _drop(self, database: str) -> None:
-        """One that we made. Whoever is connected to it is thrown out: nobody was told its name."""
-        if database in self._admin.numbers(database):
-            gone = beside(database, "_x")
-            self._admin.rename(database, gone)
-            self._admin.drop(gone)
-
     def _unpack(self, database: str, source: Source) -> None:
         wanted = self._known(source)
-        self._require_roles(wanted)
-        self._drop(database)
+        with self._admin.connected() as connection:
+            require_roles(connection, self._database, wanted.roles)
+        self._admin.away(database)
         self._admin.run(making(wanted.made, database))
         address, hidden = self._admin.address(database)
         with source.blob(f"{self._name}.pgdump") as stream:
@@ -309,13 +295,6 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
             came = facts(connection, wanted.seeds, report)
         if not came.is_same_content(wanted):
             raise CannotProve("files.not-the-same", path=self._place)
-
-    def _require_roles(self, wanted: DatabaseFacts) -> None:
-        with self._admin.connected() as connection:
-            query = "SELECT rolname::text FROM pg_catalog.pg_roles"
-            lacking = set(wanted.roles) - {name for (name,) in connection.execute(query)}
-        if lacking:
-            raise CannotProve("whole.no-role", database=self._database, name=min(lacking), n=len(lacking))
 
     def _require_untouched(self, operation: str, wanted: DatabaseFacts, report: Report) -> None:
         report.begin("comparing")

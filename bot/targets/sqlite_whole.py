@@ -23,6 +23,7 @@ from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_facts import DatabaseFacts, connected, facts, own
 from bot.targets.streams import Counting, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
+from bot.targets.whereabouts import require_one
 
 #: The database last on the way back and first on the way out: nobody opens it without its log.
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -118,8 +119,7 @@ class SqliteHolding(csv_members.MayHoldCsv):
         """See ``Holding``."""
         wanted = self._known(source)
         now = self.whereabouts(operation)
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._path)
+        require_one(now, self._path)
         if now == "in-place":
             self._checkpoint(wanted)
         with self._folder(operation) as folder:
@@ -139,8 +139,7 @@ class SqliteHolding(csv_members.MayHoldCsv):
         if now == "in-place":
             self._clear(operation)
             return
-        if now in ("both", "gone"):
-            raise CannotProve(f"files.is-{now}", path=self._path)
+        require_one(now, self._path)
         with self._folder(operation) as folder, self._ground.parent(self._path) as parent:
             for name in reversed(self._names(folder)):
                 ground.move((folder, name), (parent, name), self._path)
