@@ -123,7 +123,10 @@ def _is_credential(place: Place) -> bool:
 
 def _is_asked(place: Place) -> bool:
     """Where the address of a database stands that a check asks."""
-    return len(place) == 5 and place[0] == "targets" and place[2] in _ASKED and place[4] == "database"
+    # What replaces a system may stand there without a list around it.
+    alone = len(place) == 4 and place[2] == "replaced_by"
+    asked = alone or (len(place) == 5 and place[2] in _ASKED)
+    return asked and place[0] == "targets" and place[-1] == "database"
 
 
 def _names_a_variable(place: Place) -> bool:
@@ -176,9 +179,14 @@ def _resolve_parts(target: dict[str, Any], folder: Path) -> None:
 def _resolve_asked(sheet: Sheet, place: Place, target: dict[str, Any], folder: Path) -> None:
     for key in _ASKED:
         checks = target.get(key)
-        for number, check in enumerate(checks if isinstance(checks, list) else ()):
+        alone = key == "replaced_by" and isinstance(checks, dict)
+        listed = enumerate(checks) if isinstance(checks, list) else ()
+        found: list[tuple[Place, Any]] = (
+            [((key,), checks)] if alone else [((key, n), one) for n, one in listed]
+        )
+        for where, check in found:
             if isinstance(check, dict) and _is_plain(check.get("database")):
-                _resolve_url(sheet, (*place, key, number, "database"), check, folder)
+                _resolve_url(sheet, (*place, *where, "database"), check, folder)
 
 
 def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:

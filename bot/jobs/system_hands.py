@@ -1,7 +1,7 @@
 """From a request for a teardown to the orders of ``bot.operations``, and back to what our books need."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from bot.audit import certificate
 from bot.backups.ids import backup_id
 from bot.backups.vault import OpenedBackup, Vault
 from bot.config.types import Target
-from bot.errors import BadInput, Broken, CannotProve, NotFound, Stale
+from bot.errors import BadInput, Broken, CannotProve, NotFound, Stale, TargetDown
 from bot.model.backups import SealedBackup
 from bot.model.doors import Answer
 from bot.model.jobs import Backup, Job
@@ -147,6 +147,7 @@ class SystemHands:
         Raises:
             CannotProve: nothing of it is there, it is too much, or nothing is looked for any more.
         """
+        self._require_away(request)
         with self.store.read() as work:
             source = work.requests.by_number(request.undoes or 0)
             job = work.jobs.latest(source.id) if source else None
@@ -162,6 +163,22 @@ class SystemHands:
             raise CannotProve("clearing.too-many", **told, n=len(there), limit=MOST)
         return leftovers(there)
 
+    def _require_away(self, request: Request) -> None:
+        """Return when the system itself is gone: what it has left may be in use again.
+
+        Raises:
+            CannotProve: a part of it is there, or a service of it runs.
+            TargetDown: where a part lies cannot be asked.
+        """
+        whole = self._system(self._spec(request), ())
+        back = [one.name for one in whole.holdings if one.whereabouts(self.name(request)) != "gone"]
+        for service in whole.services:
+            # Who kept it running may be gone with it.
+            with suppress(TargetDown):
+                back += [service.name] if service.look().up else []
+        if back:
+            raise CannotProve("clearing.is-back", target=request.target, name=back[0], n=len(back))
+
     def order(self, job: Job, request: Request) -> TeardownOrder:
         """The permitted teardown.
 
@@ -169,6 +186,8 @@ class SystemHands:
             NotOurs: the plan is not the one whose digest was voted on.
         """
         plan, digest = self._approved(job, request)
+        if request.undoes is not None:
+            self._require_away(request)
         return TeardownOrder(
             plan=plan,
             spec=self._spec(request),

@@ -56,8 +56,14 @@ class Telling:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="telling", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="telling", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # No room for one more thread is no reason to hold a job.
+                log.warning("progress not told", action="progress-not-told", error=whereabouts(error))
+                return
+            self._thread = thread
 
     def begin(self, stage: Stage, size: int = 0) -> None:
         """See ``Report``."""

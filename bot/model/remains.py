@@ -96,9 +96,10 @@ def _hidden_by(kind: str) -> tuple[str, ...]:
     return (kind, "timer", "socket", "mention")
 
 
-def lines_of(remains: Remains) -> list[tuple[str, str]]:
-    """As a certificate says it: (what, found, absent or not checkable)."""
-    said = [(f"{one.kind} {one.place}", "found") for one in remains.found]
+def lines_of(remains: Remains, look_in: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """As a certificate says it: (what, found, absent or not checkable), and what folders it is about."""
+    said = [(f"looked in {path}", "scope") for path in look_in]
+    said += [(f"{one.kind} {one.place}", "found") for one in remains.found]
     said += [(f"{one.kind or 'anything'} {one.place}", f"not checkable: {one.why}") for one in remains.unread]
     return said + [(kind, "absent") for kind in remains.absent]
 

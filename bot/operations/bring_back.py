@@ -7,7 +7,7 @@ pages must answer. ``finish`` may be repeated, so that a crash after the point o
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -227,9 +227,17 @@ def _require_parts(spec: Target, system: System, manifest: Manifest) -> None:
     if names != kept.keys():
         differ = ", ".join(sorted(names ^ kept.keys()))
         raise NotFound("restore.other-parts", target=spec.name, names=differ)
+    schemas = _schemas(spec, kept) ^ set(kept.get("database", {}).get("schemas", ()))
+    if schemas:
+        raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(schemas)))
     unknown = {service.name for service in system.services} - (extra.get("former") or {}).keys()
     if unknown:
         raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(unknown)))
+
+
+def _schemas(spec: Target, names: Container[str]) -> set[str]:
+    """Those of a database of which only a part is the system's; none where no database is among the parts."""
+    return set(spec.database.schemas or ()) if "database" in names else set()
 
 
 def _into(holding: Holding, into: str) -> str:
@@ -242,6 +250,9 @@ def _fingerprint(spec: Target, system: System, host: Host, into: str, sha256: st
     places: Sequence[Sequence[str]] = [[one.name, _into(one, into) or one.home] for one in system.holdings]
     services = [one.name for one in system.services]
     what = [spec.name, host.name, host.mark, versions.SYSTEM, into, places, services, sha256]
+    schemas = sorted(_schemas(spec, {one.name for one in system.holdings}))
+    if schemas:
+        what.append(schemas)
     return hashlib.sha256(json.dumps(what, ensure_ascii=True).encode()).hexdigest()
 
 
@@ -252,11 +263,9 @@ def _warnings(spec: Target, extra: Mapping[str, Any], into: str) -> tuple[Told, 
     former: Mapping[str, Any] = extra.get("former") or {}
     idle = [name for name, facts in former.items() if not ServiceFacts.of(facts).up]
     origin = str(extra["target"])
-    moved = (
-        (Told("told.system-moves", {"origin": origin, "target": spec.name}),) if origin != spec.name else ()
-    )
-    first = moved if origin != spec.name else ()
-    return (*first, *(Told("told.was-not-running", {"name": name}) for name in sorted(idle)))
+    moved = (Told("told.system-moves", {"origin": origin, "target": spec.name}),)
+    asleep = (Told("told.was-not-running", {"name": name}) for name in sorted(idle))
+    return (*(moved if origin != spec.name else ()), *asleep)
 
 
 def _wanted(service: Service, former: Mapping[str, Any], elsewhere: bool) -> ServiceFacts:

@@ -70,6 +70,12 @@ def definitions(server: Server, database: str, *, views: bool = True) -> tuple[D
     return tuple(sorted(found, key=lambda one: ORDER.index(one.kind)))
 
 
+def triggers_of(server: Server, database: str) -> list[Definition]:
+    """The triggers alone, as they are now; raises as ``definitions``."""
+    server.use(database)
+    return list(_triggers(server, database))
+
+
 def make(server: Server, database: str, wanted: Iterable[Definition], collation: str) -> None:
     """Those that are not there yet; ``collation``: the database's own.
 

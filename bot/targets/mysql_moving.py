@@ -14,7 +14,7 @@ from typing import Any, Literal
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_accounts as accounts
 from bot.targets.mysql_admin import Administration, Server, place_of
-from bot.targets.mysql_definitions import definitions, make, present
+from bot.targets.mysql_definitions import definitions, make, present, triggers_of
 from bot.targets.mysql_facts import BOOK, Frame
 from bot.targets.mysql_sql import quote
 
@@ -162,6 +162,9 @@ def _rename_out(admin: Administration, server: Server, place: str, ours: str, fr
     triggers = [one for one in frame.definitions if one.kind == "trigger"]
     locks = ", ".join(f"{quote(place)}.{quote(name)} WRITE" for name in names)
     server.insist(place, f"LOCK TABLES {locks}")
+    if triggers_of(server, place) != triggers:
+        server.run("UNLOCK TABLES")
+        raise CannotProve("files.changed-since", path=place_of(place))
     with admin.connected() as other, ThreadPoolExecutor(1) as beside_us:
         number = other.ask("SELECT CAST(CONNECTION_ID() AS CHAR)")[0][0]
         try:

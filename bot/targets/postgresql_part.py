@@ -116,8 +116,9 @@ class SchemasHolding(csv_members.MayHoldCsv):
             listed = csv_members.write(sink, self._name, tables(connection, asked)) if self._csv else []
         with sink.blob(f"{self._name}.schemas.json") as out:
             out.write(facts.dump())
+        listing = {"csv": [one.plain() for one in listed]} if self._csv else {}
         found = {"kind": "database", "tables": len(facts.tables), "rows": facts.rows, "size": facts.size}
-        return {**found, **({"csv": [one.plain() for one in listed]} if self._csv else {})}
+        return {**found, "schemas": sorted(self._schemas), **listing}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``; foreign keys to the outside are left out, because the outside is not there."""

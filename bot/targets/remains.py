@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from bot.errors import CountersignError
+from bot.errors import CannotProve, CountersignError
 from bot.model.remains import KINDS, Remain, Remains, Unread
 from bot.targets import ground
 from bot.targets.quarantine import FOLDER
@@ -249,8 +249,15 @@ def expanded(residue: Residue, places: Iterable[str]) -> tuple[str, ...]:
     """The paths behind what an earlier look has found and may be cleared away: of patterns, each file now.
 
     Raises:
-        CountersignError: a folder may not be read.
+        CountersignError: a folder may not be read, or a pattern means too much.
     """
+    try:
+        return _expanded(residue, places)
+    except _Over:
+        raise CannotProve("clearing.too-much") from None
+
+
+def _expanded(residue: Residue, places: Iterable[str]) -> tuple[str, ...]:
     look = _Look(residue, time.monotonic() + residue.bounds.seconds)
     paths: list[str] = []
     for place in places:

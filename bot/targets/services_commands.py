@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.errors import TargetDown
@@ -101,7 +102,8 @@ class CommandService:
                     return running.wait(seconds)
                 except subprocess.TimeoutExpired:
                     # With what it started: a stop that goes on later would stop what was put back.
-                    os.killpg(running.pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.killpg(running.pid, signal.SIGKILL)
                     raise TargetDown("services.no-answer", service=self._name) from None
         except OSError:
             raise TargetDown("services.no-command", service=self._name) from None

@@ -106,6 +106,8 @@ CASES = [
     ("a question to nobody's database", "environment: production", "neighbours: [{name: shop, sql: SELECT 1}]", 7, "config.check-whose"),
     ("a question to the database that goes, about what replaces it", "environment: production", "replaced_by: {name: new, sql: SELECT 1}", 7, "config.check-whose"),
     ("a check with a password in the file", "environment: production", "checks: [{name: page, sql: SELECT 1, database: 'postgresql://u:p@h/crm'}]", 8, "config.check-password"),
+    ("what replaces it, with a password in the file and no list around it", "environment: production", "replaced_by: {name: page, sql: SELECT 1, database: 'postgresql://u:p@h/crm'}", 8, "config.check-password"),
+    ("what replaces it, in a strange database", "environment: production", "replaced_by: {name: page, sql: SELECT 1, database: 'oracle://h/crm'}", 8, "config.database-kind"),
     ("a check of a strange database", "environment: production", "checks: [{name: page, sql: SELECT 1, database: 'oracle://h/crm'}]", 8, "config.database-kind"),
     ("a check with a variable of the bot", "environment: production", "checks: [{name: page, sql: SELECT 1, database: '${SLACK_BOT_TOKEN}'}]", 8, "config.variable-taken"),
     ("a question with a variable in it", "environment: production", "checks: [{name: page, sql: 'SELECT ${SECRET}'}]", 8, "config.variable-place"),

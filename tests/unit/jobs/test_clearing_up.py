@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from bot.config.types import Target
-from bot.errors import NotAllowed
+from bot.errors import CannotProve, NotAllowed
 from bot.jobs.parts import Surroundings, open_system
 from bot.model.requests import Operation, State
 from bot.operations.clearing import Leftover, leftovers
 from bot.targets.system import System
+from bot.texts import say
 from tests.fakes.rooms import SETTINGS, House, config
 from tests.fakes.site import RULES, Site, house_says
 from tests.unit.jobs.test_put_back_killed import killed
@@ -99,6 +100,18 @@ def test_exactly_what_was_left_goes_and_comes_back(site: Untidy) -> None:
     assert site.go() is State.SUCCEEDED, house_says(site.house, request_id)
     assert set(site.left()) == KEPT
     assert not (site.srv / ".countersign-quarantine").exists()
+
+
+def test_while_the_system_is_there_again_what_it_left_stays(site: Untidy) -> None:
+    site.gone()
+    before = site.left()
+    request_id = site.clearing()
+    (site.srv / "uploads").mkdir()
+    with pytest.raises(CannotProve, match="is-back") as caught:
+        site.crew().hands.plan(site.house.request(request_id))
+    assert "uploads" in say(caught.value.key, **caught.value.params)
+    assert site.go() is State.FAILED, house_says(site.house, request_id)
+    assert site.left() == before
 
 
 #: In every run the last two of each half; with all of the kill matrix the others, too.

@@ -296,3 +296,33 @@ def test_a_database_goes_only_where_one_of_its_kind_is(tmp_path: Path, case: str
             bring_back.require_kind(SUCCESSOR, opened.manifest, known)
     assert caught.value.key == key
     assert "crm-new" in say(caught.value.key, **caught.value.params)
+
+
+PARTED = SPEC.model_copy(update={"database": Database(url="postgresql://u@h/crm", schemas=("crm",))})
+SCHEMAS = {
+    "more in the backup": (PARTED, ["billing", "crm"]),
+    "another one": (PARTED, ["billing"]),
+    "the whole database in the backup": (PARTED, None),
+    "a part, and the configuration names all of it": (SPEC, ["crm"]),
+}
+
+
+@pytest.mark.parametrize("case", SCHEMAS)
+def test_other_schemas_than_those_in_the_backup_are_refused_before_anybody_votes(
+    tmp_path: Path, case: str
+) -> None:
+    spec, schemas = SCHEMAS[case]
+    one = {"kind": "memory", "size": 4, "rows": 4, **({"schemas": schemas} if schemas else {})}
+    yard = made(tmp_path, holdings={"database": one, "uploads": {"kind": "memory"}})
+    with pytest.raises(NotFound, match="other-parts"):
+        yard.plan(spec)
+
+
+def test_a_schema_more_in_the_configuration_is_not_what_was_approved(tmp_path: Path) -> None:
+    one = {"kind": "memory", "size": 4, "rows": 4, "schemas": ["crm"]}
+    yard = made(tmp_path, holdings={"database": one, "uploads": {"kind": "memory"}})
+    order = BringBackOrder(yard.plan(PARTED), PARTED, HOST, "r2")
+    wider = Database(url="postgresql://u@h/crm", schemas=("a", "crm"))
+    with pytest.raises(NotFound, match="other-parts"):
+        yard.run(order=replace(order, spec=PARTED.model_copy(update={"database": wider})))
+    assert yard.seen() == [None, None]

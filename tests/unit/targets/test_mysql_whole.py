@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_moving as moving
 from bot.targets.mysql_admin import Administration, Server, beside
+from bot.targets.mysql_facts import Frame
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
 from bot.texts import say
@@ -357,6 +358,16 @@ def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place
         assert place.one.whereabouts(OP) == "set-aside"
     place.one.put_back(OP)
     assert met_every_trigger(place, written)
+
+
+def test_a_trigger_made_at_the_last_moment_is_seen_under_the_lock(place: Place) -> None:
+    with Administration("crm", place.at()).connected() as server:
+        frame = Frame.read(server, place.database)
+        place.run("CREATE TRIGGER late BEFORE INSERT ON t FOR EACH ROW SET NEW.x = 'late'")
+        with pytest.raises(CannotProve, match="changed-since"):
+            moving._rename_out(Administration("crm", place.at()), server, place.database, "nowhere", frame)
+    place.run("INSERT INTO t VALUES (77, 'low')")
+    assert place.run("SELECT x FROM t WHERE id = 77") == [("late",)]
 
 
 class Late(Server):
