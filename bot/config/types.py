@@ -86,8 +86,6 @@ class Database(Frozen):
         # What is still a variable is looked at once it is known.
         if self.schemas is not None and self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
             raise PydanticCustomError("config.schemas-kind", "config.schemas-kind")
-        if self.csv and self.url.startswith(("mysql:", "mariadb:")):
-            raise PydanticCustomError("config.csv-kind", "config.csv-kind")
         return self
 
     def is_apart(self, other: Self) -> bool:

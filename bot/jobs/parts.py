@@ -17,7 +17,6 @@ from bot.targets.assertions import SqlCheck
 from bot.targets.builtin import Builtin, Call
 from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
-from bot.targets.csv_members import MayHoldCsv
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
 from bot.targets.mysql_whole import MariadbHolding
@@ -37,6 +36,7 @@ from bot.targets.system import Holding, Service, System
 _FILE = "sqlite:///"
 _SERVER = "postgresql://"
 _MARIADB = ("mysql://", "mariadb://")
+_Database = SqliteHolding | PostgresqlHolding | SchemasHolding | MariadbHolding
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,10 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
         raise CannotProve("teardown.schemas-kind", target=spec.name)
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
-        database: Holding = SqliteHolding("database", places["database"], spec.roots, strangers)
+        database: _Database = SqliteHolding("database", places["database"], spec.roots, strangers)
     else:
         database = _database(spec, targets)
     if spec.database.csv:
-        if not isinstance(database, MayHoldCsv):
-            raise CannotProve("teardown.csv-kind", target=spec.name)
         database.with_csv()
     made: list[Holding] = [database]
     for one in spec.files:
@@ -186,7 +184,7 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
     return tuple(made)
 
 
-def _database(spec: Target, targets: Mapping[str, Target]) -> Holding:
+def _database(spec: Target, targets: Mapping[str, Target]) -> _Database:
     """The whole database of a server, or part of it."""
     url, schemas = spec.database.url, spec.database.schemas
     if url.startswith(_MARIADB):

@@ -68,9 +68,7 @@ def write(server: Server, database: str, table: str, out: Writer) -> None:
     head = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, _ in kept)}) VALUES ".encode()
     batch: list[bytes] = []
     length = 0
-    for text in _rows(server, f"SELECT {row(kept)} FROM {quote(database)}.{quote(table)}"):
-        if text is None:
-            raise _too_large(database, table)
+    for text in texts(server, database, table, row(kept)):
         if batch and length + len(text) > _LONGEST:
             out.write(head + b",".join(batch) + b";\n")
             batch, length = [], 0
@@ -80,19 +78,27 @@ def write(server: Server, database: str, table: str, out: Writer) -> None:
         out.write(head + b",".join(batch) + b";\n")
 
 
+def texts(server: Server, database: str, table: str, expression: str) -> Iterator[bytes]:
+    """What an expression, which is NULL when it is longer than a packet, says of each row.
+
+    Raises:
+        CannotProve: a row is longer than the server hands over.
+    """
+    query = f"SELECT {expression} FROM {quote(database)}.{quote(table)}"
+    with translated(server.target), server.connection.cursor(SSCursor) as cursor:
+        cursor.execute(query)
+        while found := cursor.fetchmany(1000):
+            for (text,) in found:
+                if text is None:
+                    raise _too_large(database, table)
+                yield text.encode()
+
+
 def load(server: Server, database: str, source: Reader) -> None:
     """What ``write`` wrote, into tables of the same names that are empty."""
     server.use(database)
     for line in lines(source):
         server.run(line)
-
-
-def _rows(server: Server, query: str) -> Iterator[bytes | None]:
-    with translated(server.target), server.connection.cursor(SSCursor) as cursor:
-        cursor.execute(query)
-        while found := cursor.fetchmany(1000):
-            for (text,) in found:
-                yield None if text is None else text.encode()
 
 
 def _literal(name: str, kind: str) -> str:

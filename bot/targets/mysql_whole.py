@@ -13,11 +13,13 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.errors import CannotProve, TargetDown
+from bot.targets import csv_members
 from bot.targets import mysql_accounts as accounts
 from bot.targets import mysql_moving as moving
 from bot.targets import mysql_rows as rows
 from bot.targets.ground import Ground
 from bot.targets.mysql_admin import FOR_LOADING, PINNED, Administration, Server, beside, place_of
+from bot.targets.mysql_csv import tables
 from bot.targets.mysql_definitions import make, script
 from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, size
 from bot.targets.mysql_survey import require_free_to_move, require_unshared
@@ -32,7 +34,7 @@ _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
 _HEAD = f"SET NAMES utf8mb4;\nSET {', '.join(f'{name} = {PINNED[name]}' for name in FOR_LOADING)};\n"
 
 
-class MariadbHolding:
+class MariadbHolding(csv_members.MayHoldCsv):
     """One database of a MariaDB server.
 
     Args:
@@ -107,6 +109,8 @@ class MariadbHolding:
                 hashing = Counting(out)
                 for table in known.tables:
                     rows.write(server, self._database, table, hashing)
+            every = tables(server, self._database)
+            listed = csv_members.write(sink, self._name, every) if self._csv else []
             known = replace(known, sha256=hashing.digest.hexdigest())
         for name, text in _for_people(known).items():
             with sink.blob(f"{self._name}.{name}.sql") as out:
@@ -114,7 +118,8 @@ class MariadbHolding:
         with sink.blob(f"{self._name}.database.json") as out:
             out.write(known.dump())
         told = {"kind": "database", "tables": len(known.tables), "rows": known.rows, "size": known.size}
-        return {**told, "accounts": sorted(frame.accounts)}
+        told_too = {"csv": [one.plain() for one in listed]} if self._csv else {}
+        return {**told, "accounts": sorted(frame.accounts), **told_too}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
@@ -122,6 +127,9 @@ class MariadbHolding:
         with self._admin.connected() as server:
             try:
                 self._unpack(server, scratch, source)
+                if self._csv:
+                    again = tables(server, scratch)
+                    csv_members.require_proven(source, self._name, self._place, again)
             finally:
                 self._drop(server, scratch)
 

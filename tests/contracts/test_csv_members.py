@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from bot.errors import CannotProve, CountersignError
 from bot.targets.csv_members import cell, require_proven, write
+from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.system import Holding
 from tests.fakes.backup_streams import MemoryBackup
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 
 HOSTILE = [
     None,
@@ -79,7 +80,25 @@ def a_part(folder: Path) -> Iterator[tuple[Holding, str]]:
         yield SchemasHolding("database", "crm", url, ["crm"], [str(folder)]).with_csv(), 'crm.a "b"'
 
 
-@pytest.fixture(params=[a_file, a_server, a_part], ids=lambda kind: str(kind.__name__))
+@contextmanager
+def another_server(folder: Path) -> Iterator[tuple[Holding, str]]:
+    with mysql_database() as url:
+        with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute(
+                'CREATE TABLE `a "b"` (id INT AUTO_INCREMENT PRIMARY KEY, `t,1` TEXT CHARACTER SET utf8mb4,'
+                " raw BLOB, f DOUBLE, g INT AS (7) STORED, hidden INT INVISIBLE)"
+            )
+            cursor.executemany(
+                'INSERT INTO `a "b"` (`t,1`, raw, f) VALUES (%s, %s, 0.1)',
+                [(one, b"\x00\xff") for one in HOSTILE],
+            )
+            cursor.execute("CREATE TABLE empty (x INT)")
+            cursor.execute("CREATE SEQUENCE numbers")
+            cursor.execute("CREATE VIEW seen AS SELECT x FROM empty")
+        yield MariadbHolding("database", "crm", url, [str(folder)]).with_csv(), 'a "b"'
+
+
+@pytest.fixture(params=[a_file, a_server, a_part, another_server], ids=lambda kind: str(kind.__name__))
 def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Holding, str]]:
     with request.param(tmp_path) as made:
         yield made
@@ -147,6 +166,45 @@ def test_csv_that_says_something_else_than_the_copy_is_refused(held: tuple[Holdi
     del backup.streams["database.csv.json"]
     with pytest.raises(CountersignError):
         one.rehearse("t7", backup)
+
+
+KINDS_OF_MARIADB = [
+    ("FLOAT", "16777217.5", "16777218"),
+    ("DECIMAL(30,10)", "12345678901234567890.5", "12345678901234567890.5000000000"),
+    ("BIT(9)", "b'100000001'", "257"),
+    ("DATETIME(6)", "'0000-00-00'", "0000-00-00 00:00:00.000000"),
+    ("TIMESTAMP", "'2026-01-02 03:04:05'", "2026-01-02 03:04:05"),
+    ("YEAR", "2026", "2026"),
+    ("ENUM('\u00e9','b')", "'\u00e9'", "\u00e9"),
+    ("SET('a','b')", "'a,b'", "a,b"),
+    ("CHAR(3) CHARACTER SET latin1", "x'e98120'", "\u00e9\x81"),
+    ("CHAR(3) CHARACTER SET sjis", "x'82a0'", "\u3042"),
+    ("CHAR(3) CHARACTER SET big5", "x'a3c0'", "\\xa3c0"),
+    ("CHAR(3) CHARACTER SET utf8mb4", "x'eda080'", "\\xeda080"),
+    ("CHAR(3) CHARACTER SET ucs2", "_ucs2 x'd83d'", "\\xd83d"),
+    ("BINARY(3)", "'a'", "\\x610000"),
+    ("UUID", "'123e4567-e89b-12d3-a456-426655440000'", "123e4567-e89b-12d3-a456-426655440000"),
+    ("INET6", "'::1'", "::1"),
+    ("JSON", "'{}'", "{}"),
+    ("POINT", "POINT(1, 2)", "\\x000000000101000000000000000000f03f0000000000000040"),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"), KINDS_OF_MARIADB, ids=[kind for kind, *_ in KINDS_OF_MARIADB]
+)
+def test_every_type_of_mariadb_is_shown_without_loss(kind: str, value: str, shown: str) -> None:
+    with mysql_database() as url:
+        with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
+            cursor.execute(f"CREATE TABLE t (x {kind} NULL)")
+            cursor.execute(f"INSERT INTO t VALUES ({value}), (NULL)")
+        one, backup = MariadbHolding("database", "crm", url).with_csv(), MemoryBackup()
+        one.copy(backup)
+        assert sorted(records(backup.streams["database.t.csv"])[1:], key=str) == sorted(
+            [[shown], [None]], key=str
+        )
+        one.rehearse("t7", backup.sealed())
 
 
 @given(st.lists(st.lists(st.none() | st.text(st.characters(codec="utf-8")), min_size=2, max_size=3)))

@@ -115,7 +115,6 @@ CASES = [
     ("a successor that there is not", "environment: production", "replaced_by: cmr", 8, "config.unknown-target-meant"),
     ("two successors of one name", "environment: production", "replaced_by: [{name: a, port: 'h:1'}, {name: a, port: 'h:2'}]", 7, "config.part-twice"),
     ("a part of a database that has no parts", '{url: "sqlite:///crm.db"}', '{url: "sqlite:///crm.db", schemas: [crm]}', 9, "config.schemas-kind"),
-    ("CSV of a database that has none", '{url: "sqlite:///crm.db"}', '{url: "mysql://h/crm", csv: true}', 9, "config.csv-kind"),
     ("text instead of yes", '{url: "sqlite:///crm.db"}', '{url: "sqlite:///crm.db", csv: "yes"}', 9, "config.need-boolean"),
     ("a schema that is everybody's", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: [crm, public]}', 9, "config.schema-system"),
     ("a schema of the server", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: [pg_toast]}', 9, "config.schema-system"),

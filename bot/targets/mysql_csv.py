@@ -1,0 +1,50 @@
+"""The tables of a MariaDB database as lines of CSV, as the server writes them; see ``csv_members``."""
+
+from collections.abc import Iterator
+
+from bot.targets.csv_members import Tables, cell
+from bot.targets.mysql_admin import Server
+from bot.targets.mysql_facts import BOOK
+from bot.targets.mysql_rows import texts
+from bot.targets.mysql_sql import KINDS, quote
+
+_COLUMNS = """
+SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_SET_NAME, '') FROM information_schema.COLUMNS
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s ORDER BY ORDINAL_POSITION
+"""
+#: Whatever they hold is a text of ours as well.
+_HELD = frozenset({"ascii", "latin1"})
+
+
+def tables(server: Server, database: str) -> Tables:
+    """Header and records of each table, in the moment that the connection sees."""
+    kinds = server.tables(database)
+    for name in sorted(name for name, kind in kinds.items() if kind == "BASE TABLE" and name != BOOK):
+        yield name, _lines(server, database, name)
+
+
+def _lines(server: Server, database: str, table: str) -> Iterator[bytes]:
+    columns = server.ask(_COLUMNS, (database, table))
+    yield b",".join(cell(name) for name, *_ in columns)
+    record = ", ',', ".join(_value(*one) for one in columns)
+    yield from texts(server, database, table, f"CONCAT({record})")
+
+
+def _value(name: str, kind: str, charset: str) -> str:
+    """The expression that writes one value. Pure."""
+    value, how = quote(name), KINDS.get(kind, "bytes")
+    octets = f"""CONCAT('"\\\\x', LOWER(HEX({value})), '"')"""
+    if how == "bytes":
+        text = octets
+    elif how == "text":
+        ours = f"CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin"
+        text = f"""CONCAT('"', REPLACE({ours}, '"', '""'), '"')"""
+        if charset not in _HELD:
+            # Signs that we have no sign for go the way of bytes, so that nothing of them is lost. The server
+            # keeps halves of signs too (surrogates), but in UTF-16.
+            back = f"CONVERT(CONVERT({value} USING utf16) USING {charset})"
+            text = f"IF(CAST({back} AS BINARY) = CAST({value} AS BINARY), {text}, {octets})"
+    else:
+        shown = {"float": f"CAST({value} AS DOUBLE)", "bits": f"CAST({value} AS UNSIGNED)"}.get(how, value)
+        text = f"""CONCAT('"', {shown}, '"')"""
+    return f"IF({value} IS NULL, '', {text})"
