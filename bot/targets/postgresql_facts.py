@@ -14,6 +14,7 @@ from bot.errors import NotOurs
 from bot.targets import postgresql_questions as queries
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_sql import constant, quote
+from bot.targets.postgresql_sums import Seeds, digest, sum_of, sum_rows, told
 from bot.targets.reporting import SILENT, Report
 
 #: Beginning of the settings in which we note something at a database.
@@ -45,11 +46,11 @@ class DatabaseFacts:
     of large objects. ``made``: how the database itself was made (owner, encoding, locale). ``settings``:
     (role or empty, ``name=value``). ``grants``: (grantee or empty for everybody, privilege, with the option
     to grant), or None where it has the usual ones. ``roles``: whom the restored database needs. ``seeds``: of
-    the sums. ``sha256``: of the dump.
+    the sums, and their form. ``sha256``: of the dump.
     """
 
     number: int
-    seeds: tuple[int, int]
+    seeds: Seeds
     tables: Mapping[str, tuple[int, str]]
     sequences: Mapping[str, str]
     large: tuple[int, str]
@@ -90,7 +91,7 @@ class DatabaseFacts:
         """What ``dump`` wrote; NotOurs when it is something else."""
         try:
             body = json.loads(raw)
-            body["seeds"] = tuple(body["seeds"])
+            body["seeds"] = Seeds.of(body["seeds"])
             body["tables"] = {name: (rows, total) for name, (rows, total) in body["tables"].items()}
             body["large"] = tuple(body["large"])
             body["settings"] = tuple(map(tuple, body["settings"]))
@@ -101,11 +102,8 @@ class DatabaseFacts:
             raise NotOurs("backups.damaged") from None
 
 
-def facts(connection: Connection, seeds: tuple[int, int], report: Report = SILENT) -> DatabaseFacts:
-    """Everything about the database of a connection, which decides what moment it sees.
-
-    ``seeds`` are part of the backup: without them nobody can make other rows that add up to the same.
-    """
+def facts(connection: Connection, seeds: Seeds, report: Report = SILENT) -> DatabaseFacts:
+    """Everything about the database of a connection, which decides what moment it sees."""
     tables = [(name, relation) for name, relation in connection.execute(queries.TABLES).fetchall()]
     sequences = connection.execute(queries.SEQUENCES).fetchall()
     row = connection.execute(queries.DATABASE).fetchone()
@@ -182,33 +180,6 @@ def dressing(known: DatabaseFacts, database: str) -> Sequence[str]:
 
 def _variable(name: str) -> str:
     return ".".join(map(quote, name.split(".")))
-
-
-def sum_rows(connection: Connection, relation: str, seeds: tuple[int, int]) -> tuple[int, str]:
-    """How many rows a table has, and what they add up to in any order."""
-    return sum_of(connection, f"SELECT t::text FROM ONLY {relation} t", seeds)  # noqa: S608 - quoted by the server
-
-
-def told(summed: tuple[int, str], report: Report) -> tuple[int, str]:
-    """The same, told to whoever listens."""
-    report.add("tables")
-    report.add("rows", summed[0])
-    return summed
-
-
-def digest(connection: Connection, queries: Sequence[str], seeds: tuple[int, int]) -> str:
-    """What the texts of several queries add up to."""
-    return " ".join("{}:{}".format(*sum_of(connection, query, seeds)) for query in queries)
-
-
-def sum_of(connection: Connection, query: str, seeds: tuple[int, int]) -> tuple[int, str]:
-    """How many texts a query gives, and what they add up to in any order."""
-    hashed = ", ".join(
-        f"coalesce(sum(pg_catalog.hashtextextended(x.x, {seed})::numeric), 0)::text" for seed in seeds
-    )
-    row = connection.execute(f"SELECT count(*), {hashed} FROM ({query}) x(x)".encode()).fetchone()  # noqa: S608 - ours
-    assert row is not None
-    return int(row[0]), f"{row[1]} {row[2]}"
 
 
 def stands(connection: Connection, relation: str) -> str:

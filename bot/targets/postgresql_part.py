@@ -5,7 +5,6 @@ in the same snapshot). A test restore is a database of its own. What must be kno
 the names of the schemas, and in their comments.
 """
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from bot.targets.postgresql_part_moves import Part, keepers
 from bot.targets.postgresql_part_notes import Note, beside_schema, closing, noting
 from bot.targets.postgresql_part_survey import look
 from bot.targets.postgresql_sql import quote
+from bot.targets.postgresql_sums import Seeds
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Adding, Counting, chunks
@@ -100,14 +100,15 @@ class SchemasHolding(csv_members.MayHoldCsv):
 
     def copy(self, sink: Sink) -> Mapping[str, Any]:
         """See ``Holding``."""
-        seeds = (secrets.randbits(62), secrets.randbits(62))
         address, hidden = self._admin.address(self._database)
         with self._connected() as connection, ThreadPoolExecutor(1) as beside_us:
             connection.execute(_SNAPSHOT)
             row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
             assert row is not None
             known = self._here(connection)
-            adding: Future[PartFacts] = beside_us.submit(part_facts, connection, known, seeds)
+            adding: Future[PartFacts] = beside_us.submit(
+                part_facts, connection, known, Seeds.fresh(connection)
+            )
             with sink.blob(f"{self._name}.pgdump") as out:
                 hashing = Counting(out)
                 programs.dump(address, hidden, str(row[0]), hashing, self._database, self._schemas)

@@ -8,9 +8,10 @@ from typing import Any, Self
 from bot.errors import NotOurs
 from bot.targets import postgresql_part_questions as queries
 from bot.targets.postgresql_admin import Connection
-from bot.targets.postgresql_facts import digest, lasting, stands, sum_rows, told
+from bot.targets.postgresql_facts import lasting, stands
 from bot.targets.postgresql_part_notes import Grant, Link
 from bot.targets.postgresql_questions import DATABASE
+from bot.targets.postgresql_sums import Seeds, digest, sum_rows, told
 from bot.targets.reporting import SILENT, Report
 
 
@@ -25,7 +26,7 @@ class PartFacts:
     """
 
     number: int
-    seeds: tuple[int, int]
+    seeds: Seeds
     schemas: Mapping[str, int]
     tables: Mapping[str, tuple[int, str]]
     sequences: Mapping[str, str]
@@ -67,7 +68,7 @@ class PartFacts:
         """What ``dump`` wrote; NotOurs when it is something else."""
         try:
             body = json.loads(raw)
-            body["seeds"] = tuple(body["seeds"])
+            body["seeds"] = Seeds.of(body["seeds"])
             body["tables"] = {name: (rows, total) for name, (rows, total) in body["tables"].items()}
             body["grants"] = {name: tuple(map(tuple, many)) for name, many in body["grants"].items()}
             body["extensions"] = tuple(map(tuple, body["extensions"]))
@@ -79,7 +80,7 @@ class PartFacts:
 
 
 def part_facts(
-    connection: Connection, known: Mapping[str, int], seeds: tuple[int, int], report: Report = SILENT
+    connection: Connection, known: Mapping[str, int], seeds: Seeds, report: Report = SILENT
 ) -> PartFacts:
     """Everything about these schemas (numbers by their names at home), as the connection's moment sees it."""
 

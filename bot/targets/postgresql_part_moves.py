@@ -4,7 +4,6 @@ Each is one transaction, so that a crash leaves all of it or nothing. Other syst
 no session is ever ended, locks are waited for a short while again and again, and who holds them is named.
 """
 
-import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeVar
@@ -14,10 +13,10 @@ import psycopg
 from bot.errors import CannotProve, Stale
 from bot.targets import postgresql_part_questions as queries
 from bot.targets.postgresql_admin import Administration, Connection
-from bot.targets.postgresql_facts import digest
 from bot.targets.postgresql_part_facts import PartFacts, about, grants_of, part_facts
 from bot.targets.postgresql_part_notes import Link, Note, closing, opening_again, wanted
 from bot.targets.postgresql_sql import quote
+from bot.targets.postgresql_sums import Seeds, digest
 from bot.targets.system import User
 
 Done = TypeVar("Done")
@@ -127,7 +126,7 @@ class Part:
             CannotProve: something outside hangs on them, or they are not what they should be.
             Stale: somebody holds them, or changes definitions of the database all the while.
         """
-        seeds = wanted.seeds if wanted is not None else (secrets.randbits(62), secrets.randbits(62))
+        seeds = wanted.seeds if wanted is not None else Seeds.fresh(connection)
         names = ", ".join(
             quote(str(name)) for (name,) in connection.execute(_NAMES, (list(known.values()),)).fetchall()
         )

@@ -6,7 +6,6 @@ beside the original, made and dropped by us. What must be known again after a cr
 one setting at the database that is set aside.
 """
 
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from bot.targets.postgresql_csv import tables
 from bot.targets.postgresql_facts import DatabaseFacts, count, dressing, facts, making
 from bot.targets.postgresql_questions import TABLES
 from bot.targets.postgresql_sql import quote
+from bot.targets.postgresql_sums import Seeds
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import Adding, Counting, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
@@ -113,13 +113,12 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
     def copy(self, sink: Sink) -> Mapping[str, Any]:
         """See ``Holding``."""
         self._require_there(self._database)
-        seeds = (secrets.randbits(62), secrets.randbits(62))
         address, hidden = self._admin.address(self._database)
         with self._admin.connected(self._database) as connection, ThreadPoolExecutor(1) as beside_us:
             connection.execute(_SNAPSHOT)
             row = connection.execute("SELECT pg_catalog.pg_export_snapshot()").fetchone()
             assert row is not None
-            adding: Future[DatabaseFacts] = beside_us.submit(facts, connection, seeds)
+            adding: Future[DatabaseFacts] = beside_us.submit(facts, connection, Seeds.fresh(connection))
             with sink.blob(f"{self._name}.pgdump") as out:
                 hashing = Counting(out)
                 programs.dump(address, hidden, str(row[0]), hashing, self._database)
@@ -301,7 +300,7 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
         if not self._look(self._aside(operation), wanted.seeds, report).is_same_database(wanted):
             raise CannotProve("files.touched-aside", path=self._place)
 
-    def _look(self, aside: str, seeds: tuple[int, int], report: Report) -> DatabaseFacts:
+    def _look(self, aside: str, seeds: Seeds, report: Report) -> DatabaseFacts:
         with self._only_us(aside) as connection:
             connection.execute(_SNAPSHOT)
             return facts(connection, seeds, report)
