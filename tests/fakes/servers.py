@@ -1,4 +1,8 @@
-"""Real database servers for tests: the one that already listens, else one started from Debian's programs."""
+"""Real database servers for tests, started from Debian's programs: one of each for a test process.
+
+Never one that already listens: our tests are superusers, end sessions and drop databases, and a server that
+is shared runs out of connections.
+"""
 
 import atexit
 import os
@@ -20,9 +24,6 @@ import psycopg
 import pymysql
 import pytest
 from psycopg import sql
-
-LISTENING = "postgresql://postgres@127.0.0.1:5432/postgres"
-LISTENING_MYSQL = "mysql://root@127.0.0.1:3306/mysql"
 
 
 class PostgreSQL:
@@ -103,6 +104,11 @@ class MariaDB:
         self._user = "mysql" if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
+        # A server that starts takes away what it takes for the leftovers of another one in the same place.
+        self._scratch = self.folder / "scratch"
+        self._scratch.mkdir()
+        if self._user:
+            shutil.chown(self._scratch, self._user)
         self.port = _free_port()
         self._server: subprocess.Popen[bytes] | None = None
         with (self.folder / "calls").open("ab") as log:
@@ -113,6 +119,7 @@ class MariaDB:
                     "--auth-root-authentication-method=normal",
                     "--skip-test-db",
                     f"--datadir={self.folder}/data",
+                    f"--tmpdir={self._scratch}",
                 ],
                 check=True,
                 user=self._user,
@@ -129,8 +136,7 @@ class MariaDB:
         """``more``: options of the server."""
         options = [f"--datadir={self.folder}/data", f"--port={self.port}", "--bind-address=127.0.0.1"]
         options += [f"--socket={self.folder}/socket", "--max-connections=300", "--skip-log-bin"]
-        # A server that starts takes away what it takes for the leftovers of another one in the same place.
-        options += [f"--tmpdir={self.folder}/data"]
+        options += [f"--tmpdir={self._scratch}"]
         # What a crash loses is not what these tests are about.
         options += ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
         with (self.folder / "calls").open("ab") as log:
@@ -171,9 +177,7 @@ def own_mariadb() -> MariaDB:
 
 @cache
 def mysql_url() -> str:
-    """A MariaDB server for the whole test process, as root: the listening one, else one that ends with us."""
-    if _mysql_lets_us_in(LISTENING_MYSQL):
-        return LISTENING_MYSQL
+    """A MariaDB server for the whole test process, as root; it ends with us."""
     server = own_mariadb().start()
     atexit.register(server.remove)
     return server.url
@@ -230,9 +234,7 @@ def own_postgresql() -> PostgreSQL:
 
 @cache
 def postgresql_url() -> str:
-    """A server for the whole test process, as superuser: the listening one, else one that ends with us."""
-    if _lets_us_in(LISTENING):
-        return LISTENING
+    """A server for the whole test process, as superuser; it ends with us."""
     server = own_postgresql().start()
     atexit.register(server.remove)
     return server.url
@@ -258,14 +260,6 @@ def _create(admin: str, name: str, template: str) -> None:
 def _run(url: str, query: sql.Composed) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(query)
-
-
-def _lets_us_in(url: str) -> bool:
-    try:
-        with psycopg.connect(url, connect_timeout=3):
-            return True
-    except psycopg.Error:
-        return False
 
 
 def _mysql_lets_us_in(url: str) -> bool:
