@@ -23,7 +23,8 @@ from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLER = Path(__file__).with_name("killed_worker.py")
-PATIENCE = 30.0
+# Seconds; generous, because a full machine is slow: what passes does not wait for it.
+PATIENCE = 90.0
 YES, NO = "white_check_mark", "x"
 Result = TypeVar("Result")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.stories.test_restart import check_the_books
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 def finishes(rig: Rig) -> None:
     """The deletion ends well, once; nothing is left of the attempts that broke off."""
     assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
-    rig.slack.wait_for(rig.receipts, 30)
+    rig.slack.wait_for(rig.receipts, PATIENCE)
     assert not rig.ada_is_there()
     check_the_books(rig, 1)
 

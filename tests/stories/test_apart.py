@@ -12,7 +12,7 @@ import pytest
 
 from bot.sandbox.people import APP_USER
 from tests.fakes.servers import own_postgresql, postgresql_database
-from tests.stories.rig import ROOT, Rig
+from tests.stories.rig import PATIENCE, ROOT, Rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("apart")]
 
@@ -55,7 +55,7 @@ def rig(tmp_path: Path) -> Iterator[Apart]:
 
 def check(rig: Rig, number: int) -> None:
     """One card, one receipt, one commit per request; every message once; the log unbroken."""
-    rig.slack.wait_for(lambda: len(rig.receipts()) == number, 30)
+    rig.slack.wait_for(lambda: len(rig.receipts()) == number, PATIENCE)
     cards = [one for one in rig.room() if not one.is_reply and one.user == APP_USER]
     assert len(cards) == number
     subjects = [one.metadata["event_payload"]["subject"] for one in rig.room() if one.metadata]
@@ -108,7 +108,7 @@ def test_two_bots_and_two_workers_carry_one_story_and_nothing_is_pickled(rig: Ap
 def test_a_bot_waits_for_the_first_worker_and_works_on_with_the_next(rig: Apart) -> None:
     rig._start("bot", [sys.executable, "-m", "bot", "serve-part", "bot"])
     rig.start_worker()
-    rig.slack.wait_for(lambda: rig.slack.links.count >= 2, 30)
+    rig.slack.wait_for(lambda: rig.slack.links.count >= 2, PATIENCE)
     rig.stop("worker")
     ballot_of = rig.command("U0ALICE", "/delete-records", "crm customer ada@example.com -- GDPR")
     rig.start_worker(name="worker-2")

@@ -7,7 +7,7 @@ import pytest
 
 from bot.sandbox import crm
 from bot.sandbox.people import DELETIONS
-from tests.stories.rig import NO, YES, Rig
+from tests.stories.rig import NO, PATIENCE, YES, Rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("bad-input")]
 
@@ -77,7 +77,7 @@ def test_a_wrong_command_gets_one_sentence_and_changes_nothing(rig: Rig, case: s
 
 def test_a_command_without_a_reason_opens_a_form_with_what_was_typed(rig: Rig) -> None:
     rig.command("U0ALICE", "/delete-records", f"crm customer {crm.ADA_EMAIL}")
-    view = rig.slack.as_user("U0ALICE").wait_for_view(timeout=10)
+    view = rig.slack.as_user("U0ALICE").wait_for_view(timeout=PATIENCE)
     assert crm.ADA_EMAIL in str(view.body)
     rig.slack.as_user("U0ALICE").close(view.id)
 
@@ -140,4 +140,4 @@ def test_freeze_keeps_an_approved_request_from_starting_until_it_is_lifted(rig: 
     reference = rig.row(
         "SELECT reference FROM backups WHERE request_id = (SELECT id FROM requests WHERE number = ?)", number
     )[0]
-    rig.slack.wait_for(lambda: any(f"`{reference}`" in str(one.blocks) for one in rig.receipts()), 30)
+    rig.slack.wait_for(lambda: any(f"`{reference}`" in str(one.blocks) for one in rig.receipts()), PATIENCE)

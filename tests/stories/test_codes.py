@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.stories.phones import Phone, enrol, thread_text
-from tests.stories.rig import NO, YES, Rig
+from tests.stories.rig import NO, PATIENCE, YES, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +66,7 @@ def test_two_people_approve_with_codes_and_the_record_goes(rig: Rig, phones: dic
     ballot = rig.ask_to_delete()
     number = newest(rig)
     asked = phones["U0BOB"].wish(ballot)
-    rig.slack.wait_for(lambda: "wants to approve; the code is missing" in thread_text(rig, ballot), 30)
+    rig.slack.wait_for(lambda: "wants to approve; the code is missing" in thread_text(rig, ballot), PATIENCE)
     assert votes(rig, number) == []
     phones["U0BOB"].press(asked)
     assert "counts" in phones["U0BOB"].type(phones["U0BOB"].next())
@@ -158,7 +158,7 @@ def test_five_wrong_codes_lock_and_the_thread_hears_of_it(
         code = dan.next() if _ == 4 else "000001"
         said = dan.type(f"{(int(code) + 1) % 1_000_000:06}")
     assert "locked until" in said
-    rig.slack.wait_for(lambda: "Five one-time codes" in thread_text(rig, ballot), 30)
+    rig.slack.wait_for(lambda: "Five one-time codes" in thread_text(rig, ballot), PATIENCE)
     assert votes(rig, newest(rig)) == []
 
 
@@ -216,8 +216,10 @@ def test_whoever_has_no_codes_gets_them_with_a_ticket_and_a_wrong_one_is_void_af
         ballot = rig.ask_to_delete(GRACE)
         erin = Phone(rig, "U0ERIN")
         since = rig.react("U0ERIN", ballot)
-        asked = rig.slack.as_user("U0ERIN").wait_for_private("not set up yet", newer_than=since, timeout=30)
-        rig.slack.wait_for(lambda: "codes not set up yet" in thread_text(rig, ballot), 30)
+        asked = rig.slack.as_user("U0ERIN").wait_for_private(
+            "not set up yet", newer_than=since, timeout=PATIENCE
+        )
+        rig.slack.wait_for(lambda: "codes not set up yet" in thread_text(rig, ballot), PATIENCE)
         erin.ticket()
         for said in ("not right", "not right", "void"):
             since = rig.slack.core.stamp()
@@ -230,7 +232,7 @@ def test_whoever_has_no_codes_gets_them_with_a_ticket_and_a_wrong_one_is_void_af
         since = rig.slack.core.stamp()
         erin.enrol()
         rig.told("U0ERIN", since, "count from now on")
-        asked = rig.slack.as_user("U0ERIN").wait_for_private("Read the plan", timeout=30)
+        asked = rig.slack.as_user("U0ERIN").wait_for_private("Read the plan", timeout=PATIENCE)
         erin.press(asked)
         assert "counts" in erin.type(erin.next())
         new_phone(rig, erin)
@@ -245,12 +247,12 @@ def new_phone(rig: Rig, erin: Phone) -> None:
     again = Phone(rig, "U0ERIN")
     since = rig.slack.core.stamp()
     again.ticket()
-    rig.slack.wait_for(lambda: said("may get a new phone"), 30)
+    rig.slack.wait_for(lambda: said("may get a new phone"), PATIENCE)
     rig.told("U0ERIN", since, "could move to a new phone")
     since = rig.command("U0ERIN", "/countersign", "enrol")
     values = {"ticket": again.handed["ticket"], "code": again.next()}
     assert "must confirm" in again.fill(since, values, "Set up your codes")
-    rig.slack.wait_for(lambda: said("wants to use a new phone"), 30)
+    rig.slack.wait_for(lambda: said("wants to use a new phone"), PATIENCE)
     (offer,) = said("wants to use a new phone")
     since = rig.slack.core.stamp()
     rig.slack.as_user("U0ERIN").click("C0DELETIONS", offer.ts, "change-confirm")
@@ -258,7 +260,7 @@ def new_phone(rig: Rig, erin: Phone) -> None:
     since = rig.slack.core.stamp()
     rig.slack.as_user("U0ERIN").click("C0DELETIONS", offer.ts, "change-cancel")
     rig.told("U0ERIN", since, "Cancelled")
-    rig.slack.wait_for(lambda: said("has cancelled the new phone"), 30)
+    rig.slack.wait_for(lambda: said("has cancelled the new phone"), PATIENCE)
 
 
 def test_the_command_needs_the_workers_folder_and_shows_everything_once(rig: Rig) -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.stories.town import ask, thread, town
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
 
 
 def receipt(rig: Rig) -> Message:
-    (found,) = rig.slack.wait_for(rig.receipts, 30)
+    (found,) = rig.slack.wait_for(rig.receipts, PATIENCE)
     return found
 
 
@@ -102,7 +102,7 @@ def test_a_teardown_asks_for_them_once_everything_is_gone(tmp_path: Path) -> Non
         rig.wait_state(1, "set-aside")
         assert "ticked off" not in shown_text(receipt(rig))
         assert rig.wait_state(1, "succeeded", "held", "failed", patience=60) == "succeeded"
-        rig.slack.wait_for(lambda: "0 of 2 ticked off" in shown_text(receipt(rig)), 30)
+        rig.slack.wait_for(lambda: "0 of 2 ticked off" in shown_text(receipt(rig)), PATIENCE)
         press(rig, "U0BOB", "copy-done", 1)
         rig.wait(lambda: ticks(rig) == [None, "U0BOB"], "the tick")
 
@@ -110,7 +110,7 @@ def test_a_teardown_asks_for_them_once_everything_is_gone(tmp_path: Path) -> Non
 def test_a_late_second_click_hears_who_was_first(rig: Rig) -> None:
     rig.approve(rig.ask_to_delete())
     rig.wait_state(1, "succeeded")
-    rig.slack.wait_for(lambda: "0 of 2" in shown_text(receipt(rig)), 30)
+    rig.slack.wait_for(lambda: "0 of 2" in shown_text(receipt(rig)), PATIENCE)
     old = deepcopy(receipt(rig))
     press(rig, "U0BOB", "copy-done", 0)
     rig.wait(lambda: ticks(rig)[0] == "U0BOB", "the tick")

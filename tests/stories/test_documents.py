@@ -10,7 +10,7 @@ import pytest
 
 from bot.sandbox.slack.responses import shown_text
 from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.unit.operations.test_attached_files import SCHEMA, tree, write
 
 pytestmark = pytest.mark.slow
@@ -79,7 +79,7 @@ def test_the_documents_go_and_come_back(tmp_path: Path, uploads: Path, engine: s
         rig.approve(ballot)
         assert rig.wait_state(1, *DONE) == "succeeded"
         assert set(tree(uploads)) == {"a", "b", "b/contract.pdf"}
-        (receipt,) = rig.slack.wait_for(rig.receipts, 30)
+        (receipt,) = rig.slack.wait_for(rig.receipts, PATIENCE)
         assert "2 files went with them (2.1 MB)" in shown_text(receipt)
         assert "contract" not in said(rig, ballot)
         ballot = rig.ballot(rig.command("U0ERIN", "/restore", "#1 -- the wrong one"))

@@ -7,7 +7,7 @@ import pytest
 
 from bot.sandbox import crm
 from bot.sandbox.slack.responses import shown_text
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("file-of-records")]
 
@@ -34,7 +34,7 @@ def hand_over(rig: Rig, content: bytes, **more: Any) -> tuple[str, dict[str, str
     """Fill in the form with a file; the moment, and what is told beside the fields."""
     alice = rig.slack.as_user("U0ALICE")
     since = rig.command("U0ALICE", "/delete-records", "crm customer")
-    form = alice.wait_for_view("Delete", timeout=20)
+    form = alice.wait_for_view("Delete", timeout=PATIENCE)
     filled = {"target": "crm", "record": "customer", "reason": "they all asked", **more}
     errors = alice.submit(form.id, {**filled, "file": alice.upload("list.csv", content)}).errors
     if errors:

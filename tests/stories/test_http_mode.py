@@ -12,7 +12,7 @@ import pytest
 
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.endpoint import Endpoint
-from tests.stories.rig import YES, Rig
+from tests.stories.rig import PATIENCE, YES, Rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("http-mode")]
 
@@ -75,14 +75,14 @@ def test_ask_approve_delete_and_restore(rig: Rig) -> None:
     rig.react("U0DAN", rig.ballot(since))
     rig.wait_state(newest(rig), "succeeded")
     assert rig.contents() == before
-    rig.slack.wait_for(lambda: len(rig.receipts()) == told + 2, 30)
+    rig.slack.wait_for(lambda: len(rig.receipts()) == told + 2, PATIENCE)
     assert all(one.acked for one in rig.slack.acks[delivered:])
 
 
 def test_a_form_opens_and_complains_beside_its_fields(rig: Rig) -> None:
     alice = rig.slack.as_user("U0ALICE")
     assert alice.command("/delete-records", "", channel=DELETIONS).acked
-    view = alice.wait_for_view(timeout=20)
+    view = alice.wait_for_view(timeout=PATIENCE)
     assert alice.submit(view.id, {"record": "customer", "values": " , ", "reason": "why"}).errors
     assert alice.submit(view.id, {"record": "customer", "values": "no@example.com", "reason": "why"}).acked
 
@@ -136,12 +136,12 @@ def test_events_wait_for_a_bot_that_is_down_and_count_once(rig: Rig) -> None:
     number = newest(rig)
     rig.kill("bot")
     rig.approve(ballot)
-    rig.slack.wait_for(lambda: [one.error for one in rig.slack.acks].count("dispatch_failed") >= 2, 20)
+    rig.slack.wait_for(lambda: [one.error for one in rig.slack.acks].count("dispatch_failed") >= 2, PATIENCE)
     rig.start_bot()
     rig.wait_state(number, "succeeded")
     assert votes(rig, number) == 2
     again = "connection_failed"
-    rig.slack.wait_for(lambda: any(one.acked and one.reason == again for one in rig.slack.acks), 40)
+    rig.slack.wait_for(lambda: any(one.acked and one.reason == again for one in rig.slack.acks), PATIENCE)
     assert votes(rig, number) == 2
 
 
@@ -165,7 +165,7 @@ def test_ready_says_which_part_does_not_work_and_why(rig: Rig) -> None:
     rig.ask_to_delete(rig.somebody())
     rig.wait(lambda: ready(rig)["ages"].get("roster"), "the roster was asked, and its age is not told")
     rig.kill("worker")
-    rig.wait(lambda: not ready(rig)["ready"], "ready without a worker", patience=40)
+    rig.wait(lambda: not ready(rig)["ready"], "ready without a worker")
     assert "worker" in ready(rig)["why"]
     assert ask(rig, "/healthz")[0] == 200
     rig.start_worker()

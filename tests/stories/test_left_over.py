@@ -8,7 +8,7 @@ import pytest
 from bot.audit import certificate
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.stories.town import ask, thread, town
 
 pytestmark = pytest.mark.slow
@@ -59,7 +59,7 @@ def receipt(rig: Rig, number: int, said: str) -> Message:
             None,
         )
 
-    one = rig.slack.wait_for(found, 30)
+    one = rig.slack.wait_for(found, PATIENCE)
     assert one is not None
     return one
 
@@ -79,7 +79,7 @@ def asked_to_clear(rig: Rig, told: Message) -> Message:
     """From the button on the receipt to the ballot."""
     alice, since = rig.slack.as_user("U0ALICE"), rig.slack.core.stamp()
     alice.click("C0DELETIONS", told.ts, "clear")
-    form = alice.wait_for_view("Clear it away", timeout=30)
+    form = alice.wait_for_view("Clear it away", timeout=PATIENCE)
     assert alice.submit(form.id, {"reason": "nobody needs it"}).acked
     return rig.ballot(since)
 

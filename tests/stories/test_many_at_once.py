@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.slack.responses import shown_text
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.stories.town import press, thread
 
 pytestmark = pytest.mark.slow
@@ -60,14 +60,14 @@ def test_a_pause_stands_still_between_two_parts_until_somebody_lets_it_go_on(rig
     rig.wait(lingering.exists, "the first part is under way")
     press(rig, ballot, "U0DAN", "pause")
     assert "stands still when the part" in rig.told("U0DAN", since)
-    rig.slack.wait_for(lambda: "wants a pause" in shown_text(rig.card(ballot)), 30)
+    rig.slack.wait_for(lambda: "wants a pause" in shown_text(rig.card(ballot)), PATIENCE)
     since = rig.command("U0DAN", "/countersign", "pause 1")
     assert "already" in rig.told("U0DAN", since)
     rig.stop("worker")
     rig.start_worker()
     rig.wait_state(1, "held")
     assert len(before["customers"]) - len(rig.contents()["customers"]) == 1
-    rig.slack.wait_for(lambda: "paused it" in thread(rig, ballot), 30)
+    rig.slack.wait_for(lambda: "paused it" in thread(rig, ballot), PATIENCE)
     press(rig, ballot, "U0ALICE", "go-on")
     rig.wait_state(1, "succeeded")
     assert len(before["customers"]) - len(rig.contents()["customers"]) == 3

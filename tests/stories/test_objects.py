@@ -13,7 +13,7 @@ import pytest
 from bot.sandbox.slack.responses import shown_text
 from tests.fakes.buckets import KEY_ID, SECRET, Pail, endpoint, faults
 from tests.fakes.operations import Bench, make_bench
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.stories.test_documents import DONE, said
 from tests.unit.operations.test_attached_files import SCHEMA
 from tests.unit.operations.test_attached_objects import filled
@@ -63,7 +63,7 @@ def test_the_objects_go_and_come_back(tmp_path: Path) -> None:
         rig.approve(ballot)
         assert rig.wait_state(1, *DONE) == "succeeded"
         assert set(pail.contents()) == {"crm/b/contract.pdf"}
-        (receipt,) = rig.slack.wait_for(rig.receipts, 30)
+        (receipt,) = rig.slack.wait_for(rig.receipts, PATIENCE)
         assert "2 files went with them (8.0 kB)" in shown_text(receipt)
         assert "their versions stay until somebody removes them" in shown_text(receipt)
         assert "contract" not in said(rig, ballot)

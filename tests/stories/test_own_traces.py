@@ -13,7 +13,7 @@ from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
 from tests.fakes.servers import postgresql_database
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 # Twice it waits for a sweep that comes once a minute.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
@@ -112,7 +112,7 @@ def leaks(rig: Rig, *places: dict[str, bytes]) -> list[tuple[str, str]]:
 
 
 def receipt(rig: Rig) -> Message:
-    (found, *_) = rig.slack.wait_for(rig.receipts, 30)
+    (found, *_) = rig.slack.wait_for(rig.receipts, PATIENCE)
     return found
 
 
@@ -171,7 +171,7 @@ def follow_up(rig: Rig, keys: list[int]) -> None:
     assert "one of these roles for this: support" in rig.told("U0BOB", since)
     alice = rig.slack.as_user("U0ALICE")
     alice.click(DELETIONS, receipt(rig).ts, "follow-up")
-    form = alice.wait_for_view(timeout=15)
+    form = alice.wait_for_view(timeout=PATIENCE)
     assert "\n".join(map(str, keys)) in json.dumps(form.body).replace("\\n", "\n")
     since = rig.slack.core.stamp()
     assert not alice.submit(form.id, {}).errors
@@ -185,7 +185,7 @@ def test_keys_that_are_no_longer_kept_are_said_to_be_gone(tmp_path: Path) -> Non
         prepared(rig)
         rig.approve(rig.ask_to_delete())
         rig.wait_state(1, "succeeded")
-        rig.slack.wait_for(lambda: "follow-up" in str(receipt(rig).blocks), 30)
+        rig.slack.wait_for(lambda: "follow-up" in str(receipt(rig).blocks), PATIENCE)
         path = rig.folder / "data" / "countersign.db"
         with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
             assert connection.execute("DELETE FROM erasable WHERE subject LIKE 'follow:%'").rowcount

@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import NO, YES, Rig
+from tests.stories.rig import NO, PATIENCE, YES, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -37,7 +37,7 @@ def rig_asking(folder: Path, approve: str, request: str = "[support]") -> Iterat
 
 
 def card_says(rig: Rig, ballot: Message, text: str) -> None:
-    rig.slack.wait_for(lambda: text in shown_text(rig.card(ballot)), 30)
+    rig.slack.wait_for(lambda: text in shown_text(rig.card(ballot)), PATIENCE)
 
 
 def refused(rig: Rig, who: str, ballot: Message, text: str, emoji: str = YES) -> None:
@@ -77,7 +77,7 @@ def test_a_stage_waits_for_the_one_before_it_and_says_when_it_is_open(tmp_path: 
             notes = rig.thread(ballot.thread_ts or "")
             return any("next stage is open: business" in shown_text(note) for note in notes)
 
-        rig.slack.wait_for(opened, 30)
+        rig.slack.wait_for(opened, PATIENCE)
         assert rig.state(1) == "pending", "what was said too early does not count later"
         rig.slack.as_user("U0CAROL").unreact(DELETIONS, ballot.ts, YES)
         rig.react("U0CAROL", ballot)

@@ -8,7 +8,7 @@ import pytest
 
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +70,7 @@ def test_nobody_is_forgotten_everybody_is_told_and_all_of_it_comes_back(rig: Rig
 
     rig.approve(ballot)
     rig.wait_state(1, "succeeded")
-    (receipt,) = rig.slack.wait_for(rig.receipts, 30)
+    (receipt,) = rig.slack.wait_for(rig.receipts, PATIENCE)
     assert f"{accounts + deals} rows stayed and point at somebody else now" in shown_text(receipt)
     assert rig.contents() == after(before)
     rig.wait(lambda: "Seller 4" not in shown_text(rig.card(ballot)), "the card should forget who takes over")
@@ -103,7 +103,7 @@ def test_kill_9_around_the_handing_over_loses_and_repeats_nothing(rig: Rig, mome
     rig.comes_back()
     assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
     assert rig.contents() == after(before)
-    (receipt,) = rig.slack.wait_for(rig.receipts, 30)
+    (receipt,) = rig.slack.wait_for(rig.receipts, PATIENCE)
     assert "point at somebody else now" in shown_text(receipt)
     since = rig.command("U0ERIN", "/restore", "#1 -- came back")
     rig.approve(rig.ballot(since), "U0DAN")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.people import APP_USER
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +44,7 @@ def test_a_deletion_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
     rig.approve(ballot)
     rig.comes_back()
     assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
-    rig.slack.wait_for(rig.receipts, 30)
+    rig.slack.wait_for(rig.receipts, PATIENCE)
     assert not rig.ada_is_there()
     check_the_books(rig, 1)
 
@@ -68,7 +68,7 @@ def test_a_job_that_somebody_cancelled_in_the_engine_goes_on_as_our_own_books_sa
         engine.commit()
     rig.comes_back()
     assert rig.wait_state(1, "succeeded", "held", "failed") == "succeeded"
-    rig.slack.wait_for(rig.receipts, 30)
+    rig.slack.wait_for(rig.receipts, PATIENCE)
     assert not rig.ada_is_there()
     check_the_books(rig, 1)
 
@@ -85,5 +85,5 @@ def test_a_restore_survives_kill_9(rig: Rig, moment: str, step: str) -> None:
     rig.comes_back()
     assert rig.wait_state(2, "succeeded", "held", "failed") == "succeeded"
     assert rig.contents() == before
-    rig.slack.wait_for(lambda: len(rig.receipts()) == 2, 30)
+    rig.slack.wait_for(lambda: len(rig.receipts()) == 2, PATIENCE)
     check_the_books(rig, 2)

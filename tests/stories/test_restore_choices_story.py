@@ -12,7 +12,7 @@ import pytest
 from bot.sandbox import crm
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def deleted(rig: Rig) -> tuple[dict[str, list[tuple[object, ...]]], int]:
 
 def refused(rig: Rig) -> tuple[Message, str]:
     since = rig.command("U0ERIN", "/restore", "#1 -- deleted the wrong one")
-    message = rig.slack.as_user("U0ERIN").wait_for_private("different", newer_than=since, timeout=30)
+    message = rig.slack.as_user("U0ERIN").wait_for_private("different", newer_than=since, timeout=PATIENCE)
     return message, since
 
 
@@ -64,7 +64,7 @@ def test_the_refusal_counts_by_class_and_overwriting_is_one_press_away(rig: Rig)
     rig.approve(ballot, "U0DAN")
     assert rig.wait_state(2, "succeeded", "failed", "held") == "succeeded"
     assert rig.contents() == before
-    receipt = rig.slack.wait_for(lambda: rig.receipts()[1:], 30)[0]
+    receipt = rig.slack.wait_for(lambda: rig.receipts()[1:], PATIENCE)[0]
     (fresh,) = rig.rows(
         "SELECT b.reference FROM backups b JOIN requests r ON r.id = b.request_id WHERE r.number = 2"
     )

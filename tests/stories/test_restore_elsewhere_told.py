@@ -12,7 +12,7 @@ import pytest
 from bot.sandbox import crm
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -77,13 +77,13 @@ def test_rows_go_into_the_other_system_under_the_rules_of_both(rig: Rig, named: 
     assert "were deleted from crm: another database" in plan
     # The rule of the copy asks for a data owner, the one of the CRM for a dba: rows leave the CRM under both.
     rig.approve(ballot, "U0CAROL")
-    rig.slack.wait_for(lambda: "dba" in shown_text(rig.card(ballot)), 30)
+    rig.slack.wait_for(lambda: "dba" in shown_text(rig.card(ballot)), PATIENCE)
     assert rig.state(2) == "pending"
     rig.approve(ballot, "U0DAN")
     assert rig.wait_state(2, "succeeded", "failed", "held", "refused") == "succeeded"
     assert content(rig, "copy") == content(rig, "before")
     assert rig.contents() == gone, "the CRM itself has not changed"
-    receipt = rig.slack.wait_for(lambda: receipt_in(rig, ballot), 30)
+    receipt = rig.slack.wait_for(lambda: receipt_in(rig, ballot), PATIENCE)
     assert receipt is not None
     assert "From crm into crm-copy" in shown_text(receipt).replace("*", "")
     entries = [str(row[0]) for row in rig.rows("SELECT entry FROM audit_log")]

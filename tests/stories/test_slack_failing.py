@@ -10,7 +10,7 @@ from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.core import Delivery
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import NO, YES, Rig
+from tests.stories.rig import NO, PATIENCE, YES, Rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("slack-failing")]
 
@@ -54,8 +54,10 @@ def asked_again(rig: Rig) -> tuple[int, Message]:
 def done(rig: Rig, number: int, ballot: Message) -> None:
     """The request succeeded, once, and its thread says so: one card, one plan, one ballot, one receipt."""
     rig.wait_state(number, "succeeded")
-    rig.slack.wait_for(lambda: "done" in shown_text(rig.card(ballot)), 40)
-    rig.slack.wait_for(lambda: any("Receipt" in shown_text(one) for one in rig.thread(ballot.thread_ts)), 40)
+    rig.slack.wait_for(lambda: "done" in shown_text(rig.card(ballot)), PATIENCE)
+    rig.slack.wait_for(
+        lambda: any("Receipt" in shown_text(one) for one in rig.thread(ballot.thread_ts)), PATIENCE
+    )
     assert no_doubles(rig, number, ballot)
     assert rig.row(
         "SELECT count(*) FROM jobs j JOIN requests r ON r.id = j.request_id WHERE number = ? AND j.state = 'done'",
@@ -85,7 +87,7 @@ def test_slack_is_down_for_the_whole_job(rig: Rig) -> None:
     assert not rig.thread(ballot.thread_ts)[-1].reply_broadcast
     rig.slack.faults.up()
     done(rig, number, ballot)
-    rig.slack.wait_for(rig.slack.reaches_app, 40)
+    rig.slack.wait_for(rig.slack.reaches_app, PATIENCE)
 
 
 def test_slack_says_too_many_requests_to_everything(rig: Rig) -> None:

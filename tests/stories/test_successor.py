@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stories.rig import PATIENCE
 from tests.stories.town import ask, thread, town
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ def test_the_old_one_waits_for_the_new_one(tmp_path: Path) -> None:
             assert rig.wait_state(2, "set-aside", "failed", "held") == "set-aside", thread(rig, ballot)
             with closing(sqlite3.connect(tmp_path / "new.db")) as new, new:
                 new.execute("DELETE FROM customers")
-            rig.slack.wait_for(lambda: "the removal did not begin" in thread(rig, ballot), 30)
+            rig.slack.wait_for(lambda: "the removal did not begin" in thread(rig, ballot), PATIENCE)
             assert "does not answer: crm-new: customers" in thread(rig, ballot)
             rig.command("U0ERIN", "/countersign", "put-back 2")
             assert rig.wait_state(2, "stopped", "held") == "stopped", thread(rig, ballot)

@@ -12,6 +12,7 @@ from bot.audit import certificate
 from bot.operations import teardown
 from bot.sandbox.slack.responses import shown_text
 from tests.fakes.supervisor import service
+from tests.stories.rig import PATIENCE
 from tests.stories.town import APP, ask, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
@@ -37,7 +38,7 @@ def test_gone_and_put_back_and_the_page_answers_again(tmp_path: Path) -> None:
         assert page() is None
         assert not rig.crm.exists()
         assert not (rig.crm.parent / "uploads").exists()
-        receipt = rig.slack.wait_for(lambda: next(iter(rig.receipts()), None), 30)
+        receipt = rig.slack.wait_for(lambda: next(iter(rig.receipts()), None), PATIENCE)
         assert receipt is not None
         assert "cs1." in shown_text(receipt)
         assert "After the removal" in shown_text(receipt)
@@ -72,7 +73,7 @@ def test_a_vote_taken_back_during_grace_keeps_everything(tmp_path: Path) -> None
     with town(tmp_path, grace="4s") as (rig, page):
         ballot = torn_down(rig)
         rig.slack.as_user("U0BOB").unreact("C0DELETIONS", ballot.ts, "white_check_mark")
-        rig.slack.wait_for(lambda: "approvals no longer stand" in thread(rig, ballot), 30)
+        rig.slack.wait_for(lambda: "approvals no longer stand" in thread(rig, ballot), PATIENCE)
         assert rig.state(1) == "set-aside"
         rig.command("U0ERIN", "/countersign", "put-back 1")
         rig.wait_state(1, "stopped")
@@ -83,7 +84,7 @@ def test_a_freeze_holds_the_purge_and_putting_back_still_works(tmp_path: Path) -
     with town(tmp_path, grace="4s") as (rig, page):
         ballot = torn_down(rig)
         rig.command("U0ERIN", "/countersign", "freeze crm -- wait")
-        rig.slack.wait_for(lambda: "removed for good after" in thread(rig, ballot), 30)
+        rig.slack.wait_for(lambda: "removed for good after" in thread(rig, ballot), PATIENCE)
         rig.command("U0ERIN", "/countersign", "put-back 1")
         assert rig.wait_state(1, "stopped", "succeeded") == "stopped"
         assert rig.wait(page, "the page is back")

@@ -12,7 +12,7 @@ import pytest
 
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 from tests.stories.town import APP, ask, press, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
@@ -52,8 +52,8 @@ def test_a_removal_held_half_way_is_gone_on_with_once_the_obstacle_is_gone(tmp_p
         try:
             assert rig.wait_state(1, "held", "succeeded") == "held", thread(rig, ballot)
             assert not list(aside(rig).glob("**/crm.db"))
-            rig.slack.wait_for(lambda: "Still set aside: uploads" in thread(rig, ballot), 30)
-            rig.slack.wait_for(lambda: "offer.txt" in shown_text(rig.card(ballot)), 30)
+            rig.slack.wait_for(lambda: "Still set aside: uploads" in thread(rig, ballot), PATIENCE)
+            rig.slack.wait_for(lambda: "offer.txt" in shown_text(rig.card(ballot)), PATIENCE)
             assert "immutable" in shown_text(rig.card(ballot))
             since = rig.command("U0ERIN", "/countersign", "put-back 1")
             assert "nothing set aside" in rig.told("U0ERIN", since)

@@ -9,7 +9,7 @@ import pytest
 
 from bot.sandbox.slack.responses import shown_text, texts_of
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import NO, Rig
+from tests.stories.rig import NO, PATIENCE, Rig
 from tests.stories.town import ask, thread, town
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("two-languages")]
@@ -50,7 +50,7 @@ def everybody_reads_english(rig: Rig) -> None:
 
 def home_of(rig: Rig, who: str) -> str:
     rig.slack.as_user(who).open_home()
-    rig.slack.wait_for(lambda: rig.slack.core.homes.get(who), 10)
+    rig.slack.wait_for(lambda: rig.slack.core.homes.get(who), PATIENCE)
     return "\n".join(texts_of(rig.slack.core.homes[who].body["blocks"]))
 
 
@@ -111,7 +111,7 @@ class TestChineseReader:
     def test_fills_in_a_chinese_form_and_is_told_in_chinese_what_is_wrong_with_it(self, rig: Rig) -> None:
         rig.command("U0ALICE", "/delete-records", "crm customer")
         alice = rig.slack.as_user("U0ALICE")
-        form = alice.wait_for_view("删除记录", timeout=10)
+        form = alice.wait_for_view("删除记录", timeout=PATIENCE)
         assert in_chinese(form_texts(form))
         wrong = alice.submit(form.id, {"values": '"ada', "reason": " "})
         assert set(wrong.errors) == {"values", "reason"}
@@ -132,7 +132,7 @@ class TestChineseReader:
         assert in_english(rig.told("U0BOB", since))
         rig.react("U0CAROL", ballot)
         rig.wait_state(1, "succeeded")
-        assert rig.slack.wait_for(rig.receipts, 30)
+        assert rig.slack.wait_for(rig.receipts, PATIENCE)
         assert all(in_english(everything(one)) for one in rig.room())
         assert not rig.slack.violations
 
@@ -160,14 +160,14 @@ class TestChineseChannel:
         assert in_english(home_of(rig, "U0ALICE"))
         rig.approve(ballot)
         rig.wait_state(1, "succeeded")
-        receipt = rig.slack.wait_for(rig.receipts, 30)
+        receipt = rig.slack.wait_for(rig.receipts, PATIENCE)
         assert receipt
         assert "已从 *crm* 中删除并核实" in shown_text(receipt[0])
-        rig.slack.wait_for(lambda: "已完成" in shown_text(rig.card(ballot)), 30)
+        rig.slack.wait_for(lambda: "已完成" in shown_text(rig.card(ballot)), PATIENCE)
         since = rig.command("U0ERIN", "/restore", "#1 -- the wrong account")
         rig.approve(rig.ballot(since), "U0BOB")
         rig.wait_state(2, "succeeded")
-        rig.slack.wait_for(lambda: len(rig.receipts()) == 2, 30)
+        rig.slack.wait_for(lambda: len(rig.receipts()) == 2, PATIENCE)
         assert rig.contents() == before
         self.deny_freeze_and_cancel(rig)
         assert self.all_chinese(rig)
@@ -179,13 +179,13 @@ class TestChineseChannel:
         since = rig.react("U0CAROL", ballot, NO)
         assert in_english(rig.told("U0CAROL", since, "denied"))
         rig.wait_state(number, "denied")
-        rig.slack.wait_for(lambda: "已否决" in shown_text(rig.card(ballot)), 30)
+        rig.slack.wait_for(lambda: "已否决" in shown_text(rig.card(ballot)), PATIENCE)
         rig.command("U0ERIN", "/countersign", "freeze crm -- careful")
-        rig.slack.wait_for(lambda: any("已冻结 crm" in shown_text(one) for one in rig.room()), 30)
+        rig.slack.wait_for(lambda: any("已冻结 crm" in shown_text(one) for one in rig.room()), PATIENCE)
         since = rig.command("U0ALICE", "/countersign", f"cancel {number}")
         assert in_english(rig.told("U0ALICE", since))
         rig.wait_state(number, "cancelled")
-        rig.slack.wait_for(lambda: "已取消" in shown_text(rig.card(ballot)), 30)
+        rig.slack.wait_for(lambda: "已取消" in shown_text(rig.card(ballot)), PATIENCE)
 
     def test_somebody_who_reads_neither_is_answered_in_the_language_of_the_channel(self, rig: Rig) -> None:
         rig.slack.core.workspace.users["U0GUS"].locale = "fr-FR"
@@ -208,6 +208,6 @@ def test_a_teardown_is_told_in_chinese_from_the_plan_to_putting_it_back(tmp_path
         rig.command("U0ERIN", "/countersign", "put-back 1")
         assert rig.wait_state(1, "stopped", "held") == "stopped", thread(rig, ballot)
         assert rig.wait(page, "the page is back") == before
-        rig.slack.wait_for(lambda: "一切都已回到原处" in thread(rig, ballot), 30)
+        rig.slack.wait_for(lambda: "一切都已回到原处" in thread(rig, ballot), PATIENCE)
         assert all(in_chinese(everything(one)) for one in rig.room())
         assert not rig.slack.violations

@@ -8,7 +8,7 @@ import pytest
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
 
@@ -26,10 +26,10 @@ def brought_back(rig: Rig, number: int, becomes: int) -> None:
 
 def pressed(rig: Rig) -> Message:
     """*Undo…* on the receipt of the restore, which asks for a reason; the ballot."""
-    receipt = rig.slack.wait_for(lambda: rig.receipts()[1:], 30)[0]
+    receipt = rig.slack.wait_for(lambda: rig.receipts()[1:], PATIENCE)[0]
     alice, since = rig.slack.as_user("U0ALICE"), rig.slack.core.stamp()
     assert alice.click(DELETIONS, receipt.ts, "undo").acked
-    form = alice.wait_for_view("Undo a restore", timeout=30)
+    form = alice.wait_for_view("Undo a restore", timeout=PATIENCE)
     assert list(alice.submit(form.id, {"reason": " "}).errors) == ["reason"]
     assert not alice.submit(form.id, {"reason": "it was the right one"}).errors
     return rig.ballot(since)

@@ -15,7 +15,7 @@ from bot.backups import keys, reference
 from bot.backups.storage.local import LocalStorage
 from bot.backups.vault import Vault
 from bot.sandbox.slack.workspace import Message
-from tests.stories.rig import Rig
+from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wrong-and-late")]
 
@@ -113,7 +113,7 @@ def test_a_database_that_went_away_after_the_vote_ends_the_request(rig: Rig, cas
         rig.approve(ballot)
         assert rig.wait_state(number, "failed", "held", "succeeded", "refused") == "failed"
     assert rig.contents() == before
-    rig.slack.wait_for(lambda: any("nothing was changed" in m.text for m in texts(rig, ballot)), 30)
+    rig.slack.wait_for(lambda: any("nothing was changed" in m.text for m in texts(rig, ballot)), PATIENCE)
 
 
 def texts(rig: Rig, ballot: Message) -> list[Message]:

@@ -30,7 +30,7 @@ from tests.stories.shop import Key, Row, Rows, Shop, closure, first_rows
 from tests.stories.writer import Writer, replay
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 45.0
+PATIENCE = 90.0
 YES, NO = "white_check_mark", "x"
 VICTIMS = 400
 AHEAD = 4
