@@ -6,6 +6,7 @@ from bot.config.types import Target
 from bot.errors import CannotProve, NotAllowed
 from bot.targets import kind_of
 from bot.targets.ground import Ground
+from bot.targets.mysql_roles import ServerAccounts
 from bot.targets.postgresql_roles import DatabaseRoles
 from bot.targets.remains import Residue, Roles
 from bot.targets.remains_kinds import Names, outermost
@@ -62,5 +63,4 @@ def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
     if kind == "postgresql":
         whole = spec.database.schemas is None
         return DatabaseRoles(spec.name, spec.database.url, names, whole=whole)
-    # Accounts of a MariaDB server are not looked for yet: nobody may think that there are none.
-    return lambda _: ((), "engine")
+    return ServerAccounts(spec.name, spec.database.url, names)

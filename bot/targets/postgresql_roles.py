@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from bot.errors import CountersignError
+from bot.model.remains import Remain
 from bot.targets.postgresql_admin import Administration
 
 _HERE = (
@@ -39,8 +40,8 @@ class DatabaseRoles:
     def __init__(self, target: str, url: str, names: Sequence[str], *, whole: bool = True) -> None:
         self._target, self._url, self._names, self._whole = target, url, tuple(names), whole
 
-    def __call__(self, known: Sequence[str]) -> tuple[Sequence[str], str]:
-        """Their names, of those ``known`` before too, and why they cannot be told; never raises."""
+    def __call__(self, known: Sequence[str]) -> tuple[Sequence[Remain], str]:
+        """Those, of the ones ``known`` before too, and why they cannot be told; never raises."""
         try:
             admin = Administration(self._target, self._url)
             with admin.connected() as connection:
@@ -48,4 +49,4 @@ class DatabaseRoles:
                 rows = connection.execute(_OWN.encode(), ([*self._names, *known], database)).fetchall()
         except CountersignError:
             return (), "no-answer"
-        return tuple(name for (name,) in rows), ""
+        return tuple(Remain("role", name, 1, "role") for (name,) in rows), ""

@@ -22,7 +22,7 @@ from bot.targets.remains_kinds import Names, is_binary, is_read, is_shared, kind
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
-Roles = Callable[[Sequence[str]], tuple[Sequence[str], str]]
+Roles = Callable[[Sequence[str]], tuple[Sequence[Remain], str]]
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class _Look:
 
     def roles(self, ask: Roles, before: Sequence[str]) -> None:
         """Accounts of the database server."""
-        names, why = ask(before)
-        self.found += [Remain("role", name, 1, "role") for name in names]
+        found, why = ask(before)
+        self.found += found
         if why:
             self.unread.append(Unread("role", "", why))
 

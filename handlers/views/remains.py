@@ -85,8 +85,9 @@ def _by_hand(found: Sequence[Remain], ink: Ink) -> list[str]:
 
 def _place(one: Remain, ink: Ink) -> str:
     if one.kind in _TYPED:
-        quoted = one.place.replace('"', '""')
-        return ink.code(say(f"remains.typed.{one.kind}", ink.language, name=quoted), _PATH)
+        # Names of MariaDB come as its statements take them.
+        name = one.place.replace('"', '""') if one.kind == one.hand else one.place
+        return ink.code(say(f"remains.typed.{one.hand}", ink.language, name=name), _PATH)
     word = "remains.lines" if one.kind == "mention" else "remains.files"
     counted = f" ({say(word, ink.language, n=one.n)})" if one.n > 1 else ""
     return ink.code(one.place, _PATH) + counted

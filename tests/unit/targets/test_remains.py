@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.model.remains import KINDS, Remains, Unread, lines_of
-from bot.targets.postgresql_roles import DatabaseRoles
 from bot.targets.remains import Bounds, Residue, expanded
 from bot.targets.remains_kinds import Names, kind_in, kind_of, outermost
-from tests.fakes.servers import postgresql_database
 
 NAMES = Names(("crm",), ("/srv/crm",), ("crm-new",))
 #: A path, what is in it, and as what it is found: nothing, or its kind and why it is not for a request.
@@ -275,43 +272,3 @@ def test_kinds_are_told_by_the_folders_above() -> None:
     assert kind_of("/etc/systemd/system/crm.service.d/override.conf") == "unit"
     assert kind_of("/x/etc/nginx/conf.d/crm.conf") == "nginx"
     assert kind_of("/etc/logistics/crm") == "file"
-
-
-@contextmanager
-def roles_of(url: str, other: str) -> Iterator[dict[str, str]]:
-    """Roles of two databases of one server: by what they have to do with."""
-    name = url.rpartition("/")[2]
-    made = {kind: f"{kind}_{name[-8:]}" for kind in ("owner", "reader", "both", "lent", "named", "idle")}
-    with psycopg.connect(url, autocommit=True) as here, psycopg.connect(other, autocommit=True) as there:
-        for role in made.values():
-            here.execute(f"CREATE ROLE {role} LOGIN".encode())
-        for one in (here, there):
-            one.execute("CREATE TABLE customers (id integer)")
-        here.execute(f'ALTER DATABASE "{name}" OWNER TO {made["owner"]}'.encode())
-        for kind in ("reader", "both", "lent"):
-            here.execute(f"GRANT SELECT ON customers TO {made[kind]}".encode())
-        there.execute(f"GRANT SELECT ON customers TO {made['both']}".encode())
-        here.execute(f"GRANT {made['lent']} TO {made['idle']}".encode())
-    try:
-        yield made
-    finally:
-        with psycopg.connect(other, autocommit=True) as there:
-            there.execute("DROP TABLE customers")
-            for role in made.values():
-                there.execute(f"DROP ROLE {role}".encode())
-
-
-def test_only_roles_that_have_to_do_with_nothing_else_are_the_databases_own() -> None:
-    with postgresql_database() as url, postgresql_database() as other, roles_of(url, other) as roles:
-        ask = DatabaseRoles("crm", url, [roles["named"]])
-        part = DatabaseRoles("crm", url, [roles["named"], roles["reader"]], whole=False)
-        assert part([])[0] == (roles["named"],), "in a database of several systems nobody is this one's alone"
-        known, why = ask([])
-        assert (set(known), why) == ({roles["owner"], roles["reader"], roles["named"]}, "")
-        with psycopg.connect(other, autocommit=True) as there:
-            there.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
-            # Rights in another database since then keep a role from being told as nobody's.
-            there.execute(f"GRANT SELECT ON customers TO {roles['reader']}".encode())
-        assert set(ask(known)[0]) == {roles["owner"], roles["named"]}
-        assert set(ask([])[0]) == {roles["named"]}
-    assert DatabaseRoles("crm", "postgresql://nobody@127.0.0.1:1/crm", [])([]) == ((), "no-answer")

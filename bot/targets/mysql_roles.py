@@ -1,0 +1,167 @@
+"""Which users and roles of a MariaDB server are a database's own: they have to do with it and nothing else.
+
+An account is ``user@host``, a role ``name@``. Rights on a database that is gone stay in the server, so that
+whom they belong to is still told after the removal.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.errors import CountersignError
+from bot.model.remains import Remain
+from bot.targets.mysql_accounts import escaped
+from bot.targets.mysql_admin import Administration, Server
+from bot.targets.mysql_grants import like, read
+
+_ALL = "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.access'), 0) FROM mysql.global_priv"
+_RIGHTS = """
+SELECT User, Host, Db FROM mysql.db UNION SELECT User, Host, Db FROM mysql.tables_priv
+UNION SELECT User, Host, Db FROM mysql.columns_priv UNION SELECT User, Host, Db FROM mysql.procs_priv
+"""
+_ROLES = "SELECT User, Host, Role FROM mysql.roles_mapping"
+_PROXIES = "SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"
+#: In whose name things run, and in which database.
+_RUNS = """
+SELECT definer, db FROM mysql.proc UNION SELECT definer, db FROM mysql.event
+UNION SELECT DEFINER, TRIGGER_SCHEMA FROM information_schema.TRIGGERS
+UNION SELECT DEFINER, TABLE_SCHEMA FROM information_schema.VIEWS
+"""
+_US = "SELECT CURRENT_USER(), COALESCE(CURRENT_ROLE(), '')"
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """The accounts of a server.
+
+    ``reach``: in what databases each has a right, or something that runs in its name; ``*`` is all of them.
+    ``roles``: which each has.
+    """
+
+    reach: Mapping[str, frozenset[str]]
+    roles: Mapping[str, frozenset[str]]
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Every database that somebody has to do with."""
+        return frozenset().union(*self.reach.values())
+
+    def own(self, here: frozenset[str], wanted: Iterable[str]) -> frozenset[str]:
+        """Whoever has to do with one database and nothing else, and those ``wanted`` who have with nothing.
+
+        ``here``: how the database is spelled in rights. Pure.
+        """
+        named = set(wanted)
+        found = {
+            one
+            for one, reach in self.reach.items()
+            if (reach or one in named)
+            and not one.startswith("@")
+            and reach <= here
+            and all(self.reach.get(role, frozenset("*")) <= here for role in self._all_roles(one))
+        }
+        while lent := {one for one in found if self._holders(one) - found}:
+            found -= lent
+        return frozenset(found)
+
+    def _all_roles(self, account: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [account]
+        while waiting:
+            new = self.roles.get(waiting.pop(), frozenset()) - found
+            found |= new
+            waiting += new
+        return found
+
+    def _holders(self, role: str) -> set[str]:
+        """Whoever loses something with it. Who may do everything has it only because he made it."""
+        return {
+            one for one, roles in self.roles.items() if role in roles and "*" not in self.reach.get(one, "")
+        }
+
+
+class ServerAccounts:
+    """The users and roles of one database.
+
+    Args:
+        target: of which system, for sentences.
+        url: the database's address.
+        names: of users, whatever their host, and of roles that may be the system's although they have nothing
+            to do with the database any more.
+    """
+
+    def __init__(self, target: str, url: str, names: Sequence[str]) -> None:
+        self._target, self._url, self._names = target, url, tuple(names)
+
+    def __call__(self, known: Sequence[str]) -> tuple[Sequence[Remain], str]:
+        """Those, of the ones ``known`` before too, and why they cannot be told; never raises."""
+        try:
+            admin = Administration(self._target, self._url)
+            with admin.connected() as server:
+                granted = read(str(line) for (line,) in server.ask("SHOW GRANTS"))
+                if not granted.may("SELECT", "mysql"):
+                    return (), "no-right"
+                accounts = _accounts(server)
+                wanted = {one for one in accounts.reach if self._is_named(one) or _typed(one) in known}
+                here = _here(server, admin.database, accounts.places)
+                found = sorted(accounts.own(here, wanted) - _never(server))
+                # Without these, views and triggers elsewhere are hidden that may run in somebody's name.
+                sees = all(granted.may(right, "") for right in ("SELECT", "TRIGGER", "SHOW VIEW"))
+        except CountersignError:
+            return (), "no-answer"
+        told = [
+            Remain("role", _typed(one), 1, "mariadb-role" if one.endswith("@") else "account")
+            for one in found
+        ]
+        return told, "" if sees or not found else "definers"
+
+    def _is_named(self, account: str) -> bool:
+        return account in self._names or account.rpartition("@")[0] in self._names
+
+
+def _accounts(server: Server) -> Accounts:
+    reach: dict[str, set[str]] = {}
+    for user, host, access in server.ask(_ALL):
+        reach[f"{user}@{host}"] = {"*"} if access != "0" else set()
+    for user, host, database in server.ask(_RIGHTS):
+        reach.setdefault(f"{user}@{host}", set()).add(database)
+    for definer, database in server.ask(_RUNS):
+        reach.setdefault(_whole(definer), set()).add(database)
+    for row in server.ask(_PROXIES):
+        for user, host in (row[:2], row[2:]):
+            reach.setdefault(f"{user}@{host}", set()).add("*")
+    roles: defaultdict[str, set[str]] = defaultdict(set)
+    for user, host, role in server.ask(_ROLES):
+        roles[f"{user}@{host}"].add(f"{role}@")
+    return Accounts(_frozen(reach), _frozen(roles))
+
+
+def _frozen(of: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    return {one: frozenset(found) for one, found in of.items()}
+
+
+def _whole(definer: str) -> str:
+    return definer if "@" in definer else f"{definer}@"
+
+
+def _here(server: Server, database: str, spelled: Iterable[str]) -> frozenset[str]:
+    """Which of these mean this database, and no other one that is there."""
+    written = escaped(database)[1:-1].replace("``", "`")
+    there = [name for (name,) in server.ask("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")]
+    alone = not any(like(database, one) for one in there if not server.same(one, database))
+    return frozenset(
+        one for one in spelled if server.same(one, written) or (alone and server.same(one, database))
+    )
+
+
+def _never(server: Server) -> frozenset[str]:
+    """We ourselves, and everybody."""
+    us, role = server.ask(_US)[0]
+    return frozenset({us, f"{role}@", "PUBLIC@"})
+
+
+def _typed(account: str) -> str:
+    """As a statement takes it."""
+    user, _, host = account.rpartition("@")
+    parts = [user, host] if host else [user]
+    return "@".join("'" + one.replace("\\", "\\\\").replace("'", "''") + "'" for one in parts)
