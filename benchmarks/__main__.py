@@ -9,11 +9,13 @@ from benchmarks.on_mariadb import OnMariadb
 from benchmarks.on_postgresql import OnPostgresql
 from benchmarks.report import Figure
 
+_PARTS = ("archive", "deletion", "mariadb", "door", "teardown", "mariadb-teardown", "files")
+
 
 def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=report.__doc__)
-    parser.add_argument("--only", choices=("archive", "deletion", "mariadb", "door", "teardown", "files"))
+    parser.add_argument("--only", choices=_PARTS)
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     parser.add_argument(
         "--server", default="", help="a PostgreSQL server where databases may be made; else one of its own"
@@ -32,6 +34,7 @@ def main() -> None:
         "mariadb": lambda: _on_mariadb(asked.mariadb, asked.rows),
         "door": door.figures,
         "teardown": lambda: _whole_postgresql(asked.server, asked.megabytes),
+        "mariadb-teardown": lambda: _whole_mariadb(asked.mariadb, asked.megabytes),
         "files": teardown.files,
     }
     found = [figure for name, part in parts.items() if asked.only in (None, name) for figure in part()]
@@ -46,6 +49,11 @@ def _on_postgresql(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
 
 def _whole_postgresql(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
     with OnPostgresql.listening(server) as engine:
+        yield from teardown.databases(engine, sizes)
+
+
+def _whole_mariadb(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
+    with OnMariadb.listening(server) as engine:
         yield from teardown.databases(engine, sizes)
 
 

@@ -17,13 +17,24 @@ _STATEMENTS = [
     if one.strip()
 ]
 _TABLE = re.compile(r"CREATE TABLE (\S+)")
+#: About 700 bytes a row on disk, of which zstd leaves a sixth; the rows of ``on_postgresql``.
+_FILLING = """
+CREATE TABLE notes (id bigint PRIMARY KEY, customer integer NOT NULL, made datetime NOT NULL,
+                    text text NOT NULL, KEY (customer));
+INSERT INTO notes SELECT seq, seq % 1000, timestamp '2026-01-01 00:00:00' + INTERVAL seq * 7 SECOND,
+       concat(md5(seq), md5(seq * 7), repeat(concat(' a note on order ', seq % 5000), 24))
+  FROM seq_1_to_{rows};
+ANALYZE TABLE notes
+"""
+_ROWS_OF_A_MEGABYTE = 1600
 _CREATED = {found[1]: one for one in _STATEMENTS if (found := _TABLE.search(one))}
 
 
 class OnMariadb:
-    """See ``benchmarks.deletion.Engine``."""
+    """See ``benchmarks.deletion.Engine`` and ``benchmarks.teardown.Engine``."""
 
     name = "MariaDB"
+    kind = "mariadb"
     careful = "mariadb-dump | age, then cascade"
 
     def __init__(self, server: str) -> None:
@@ -71,17 +82,28 @@ class OnMariadb:
 
     def dump(self, url: str) -> Sequence[str]:
         """See ``Engine``."""
-        program = shutil.which("mariadb-dump")
-        assert program, "mariadb-dump is needed"
-        parts = urlsplit(url)
-        where = [
-            f"--host={parts.hostname}",
-            f"--port={parts.port or 3306}",
-            f"--user={unquote(parts.username or 'root')}",
-        ]
-        if parts.password:
-            where.append(f"--password={unquote(parts.password)}")
-        return [program, "--no-defaults", *where, "--single-transaction", "--hex-blob", parts.path[1:]]
+        return _program("mariadb-dump", url, "--single-transaction", "--hex-blob")
+
+    @contextmanager
+    def filled(self, megabytes: int) -> Iterator[str]:
+        """See ``teardown.Engine``."""
+        with self._database() as url:
+            self._run(url, *_FILLING.format(rows=megabytes * _ROWS_OF_A_MEGABYTE).split(";\n"))
+            yield url
+
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """See ``teardown.Engine``."""
+        with self._database() as url:
+            yield url
+
+    def dumping(self, url: str) -> Sequence[str]:
+        """See ``teardown.Engine``."""
+        return _program("mariadb-dump", url, "--single-transaction", "--routines", "--triggers", "--events")
+
+    def loading(self, url: str) -> Sequence[str]:
+        """See ``teardown.Engine``."""
+        return _program("mariadb", url)
 
     @contextmanager
     def _database(self) -> Iterator[str]:
@@ -90,9 +112,23 @@ class OnMariadb:
         try:
             yield f"{self._url}/{name}"
         finally:
-            self._run(f"{self._url}/mysql", f"DROP DATABASE {name}")
+            self._run(f"{self._url}/mysql", f"DROP DATABASE IF EXISTS {name}")
 
     def _run(self, url: str, *statements: str) -> None:
         with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)
+
+
+def _program(name: str, url: str, *options: str) -> Sequence[str]:
+    program = shutil.which(name)
+    assert program, f"{name} is needed"
+    parts = urlsplit(url)
+    where = [
+        f"--host={parts.hostname}",
+        f"--port={parts.port or 3306}",
+        f"--user={unquote(parts.username or 'root')}",
+    ]
+    if parts.password:
+        where.append(f"--password={unquote(parts.password)}")
+    return [program, "--no-defaults", *where, *options, parts.path[1:]]

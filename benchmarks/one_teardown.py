@@ -22,12 +22,14 @@ from bot.backups.vault import OpenedBackup, Vault
 from bot.model.backups import SealedBackup
 from bot.schedules.clock import now
 from bot.targets.files import FolderHolding
+from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.system import Holding
 
 #: How a holding of each kind is made from where it is. A further kind of database is one line.
 KINDS: dict[str, Callable[[str], Holding]] = {
     "postgresql": lambda url: PostgresqlHolding("database", "crm", url),
+    "mariadb": lambda url: MariadbHolding("database", "crm", url),
     "files": lambda path: FolderHolding("folder", path, [str(Path(path).parent)]),
 }
 _OPERATION = "bench"
