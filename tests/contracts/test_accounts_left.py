@@ -28,6 +28,7 @@ class Server:
     names: dict[str, str]
     drop: Callable[[], object]
     nowhere: Roles
+    url: str
     stays: bool = False
 
 
@@ -62,6 +63,7 @@ def on_postgresql() -> Iterator[Server]:
                 made,
                 lambda: run(f'DROP DATABASE "{name}" WITH (FORCE)', other),
                 DatabaseRoles("crm", "postgresql://nobody@127.0.0.1:1/crm", []),
+                url,
             )
         finally:
             run("DROP TABLE customers", other)
@@ -93,6 +95,7 @@ def on_mariadb() -> Iterator[Server]:
                 made,
                 lambda: run(f"DROP DATABASE {name}"),
                 ServerAccounts("crm", "mysql://nobody@127.0.0.1:1/crm", []),
+                url,
                 stays=True,
             )
         finally:
@@ -221,8 +224,7 @@ def test_a_worker_that_may_not_see_everything_says_so() -> None:
         try:
             server.run(f"GRANT ALL ON {database}.* TO {worker}")
             # The address of the server, without the account.
-            ask = server.ask([])
-            at = ask._url.rpartition("@")[2]  # type: ignore[attr-defined]
+            at = server.url.rpartition("@")[2]
             ask = ServerAccounts("crm", f"mysql://{worker}:secret@{at}", [])
             assert ask([]) == ((), "no-right")
             server.run(f"GRANT SELECT ON mysql.* TO {worker}")
