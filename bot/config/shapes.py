@@ -70,6 +70,7 @@ EXAMPLES: Mapping[str, str] = {
     "database": 'database: {url: "${CRM_DATABASE_URL}"}, or database: "${SHOP_DATABASE_URL}" in a check',
     "url": 'url: "${CRM_DATABASE_URL}"',
     "records": "records: {customer: {table: customers, find_by: [id, email]}}",
+    "tables": "tables: [orders, Sales.Customer]",
     "table": "table: customers",
     "find_by": "find_by: [id, email]",
     "label": 'label: "{name}"',

@@ -35,6 +35,7 @@ from bot.config.kinds import (
     PositiveDuration,
     Schema,
     Table,
+    TablePath,
     Text,
     User,
     Workspace,
@@ -70,12 +71,13 @@ class Role(Frozen):
 class Database(Frozen):
     """Where a target's rows are. Holds a secret once it is resolved, so it is never printed.
 
-    ``schemas``: which schemas of a PostgreSQL database are the system's, when it is not all of it. ``csv``:
-    the backup of a teardown holds its tables as CSV, too.
+    ``schemas``: which schemas of a PostgreSQL database are the system's, when it is not all of it; or
+    ``tables``: which tables. ``csv``: the backup of a teardown holds its tables as CSV, too.
     """
 
     url: Annotated[str, Field(repr=False), AfterValidator(values.text)]
     schemas: Annotated[tuple[Schema, ...], Field(min_length=1)] | None = None
+    tables: Annotated[tuple[TablePath, ...], Field(min_length=1)] | None = None
     csv: StrictBool = False
 
     @model_validator(mode="after")
@@ -86,13 +88,44 @@ class Database(Frozen):
         # What is still a variable is looked at once it is known.
         if self.schemas is not None and self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
             raise PydanticCustomError("config.schemas-kind", "config.schemas-kind")
+        if self.tables is not None:
+            self._only_tables(self.tables)
         return self
+
+    def _only_tables(self, tables: tuple[str, ...]) -> None:
+        if self.schemas is not None:
+            raise PydanticCustomError("config.schemas-and-tables", "config.schemas-and-tables")
+        if self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
+            raise PydanticCustomError("config.tables-kind", "config.tables-kind")
+        paths = [self._path(one) for one in tables]
+        twice = next((one for one, path in zip(tables, paths, strict=True) if paths.count(path) > 1), None)
+        if twice is not None:
+            raise PydanticCustomError("config.table-twice", "config.table-twice", {"value": twice})
+
+    @property
+    def is_whole(self) -> bool:
+        """All of it is the system's."""
+        return self.schemas is None and self.tables is None
+
+    @property
+    def table_paths(self) -> frozenset[str]:
+        """Its tables where only those are the system's, each with its schema."""
+        return frozenset(self._path(one) for one in self.tables or ())
 
     def is_apart(self, other: Self) -> bool:
         """Whether both own parts only, and none is in both."""
-        return None not in (self.schemas, other.schemas) and not set(self.schemas or ()) & set(
-            other.schemas or ()
-        )
+        mine, theirs = set(self.schemas or ()), set(other.schemas or ())
+        if self.is_whole or other.is_whole or mine & theirs or self.table_paths & other.table_paths:
+            return False
+        return not (_within(self.table_paths, theirs) or _within(other.table_paths, mine))
+
+    @staticmethod
+    def _path(table: str) -> str:
+        return table if "." in table else f"public.{table}"
+
+
+def _within(tables: Collection[str], schemas: Collection[str]) -> bool:
+    return any(table.startswith(f"{schema}.") for table in tables for schema in schemas)
 
 
 class Commands(Frozen):

@@ -94,6 +94,16 @@ def schema(value: str) -> str:
     return value
 
 
+def table_path(value: str) -> str:
+    """A table that a system may call its own, exactly as spelled: ``table`` or ``Schema.table``."""
+    home, _, last = text(value).rpartition(".")
+    if not last.strip() or ("." in value and not home.strip(". ")):
+        _wrong("config.table-path", value=short(value))
+    if home == "information_schema" or home.startswith("pg_"):
+        _wrong("config.table-system", value=short(value))
+    return value
+
+
 def place(value: str) -> str:
     """A table and a column with a dot between them."""
     table, _, last = text(value).rpartition(".")

@@ -170,6 +170,8 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
     url, schemas = spec.database.url, spec.database.schemas
     if schemas is not None and not url.startswith(_SERVER):
         raise CannotProve("teardown.schemas-kind", target=spec.name)
+    if spec.database.tables is not None:
+        raise CannotProve("teardown.tables-kind", target=spec.name)
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
         database: _Database = SqliteHolding("database", places["database"], spec.roots, strangers)

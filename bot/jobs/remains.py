@@ -57,10 +57,9 @@ def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
     kind = kind_of(spec.database.url)
     if kind == "sqlite":
         return None
-    if spec.database.schemas is not None:
+    if not spec.database.is_whole:
         # A role that has to do with nothing but the database may be another system's in it.
         return lambda _: ((), "schemas")
     if kind == "postgresql":
-        whole = spec.database.schemas is None
-        return DatabaseRoles(spec.name, spec.database.url, names, whole=whole)
+        return DatabaseRoles(spec.name, spec.database.url, names)
     return ServerAccounts(spec.name, spec.database.url, names)

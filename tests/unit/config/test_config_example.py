@@ -52,6 +52,7 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 def test_the_example_loads_for_the_bot_and_for_the_worker() -> None:
     secrets = {"CRM_S3_KEY_ID": "crm", "CRM_S3_SECRET": "s"}
     secrets["SHOP_DATABASE_URL"] = "mysql://worker@/shop"
+    secrets["NEWSLETTER_DATABASE_URL"] = "postgresql://worker@/shared"
     assert variables(EXAMPLE) == {"CRM_ADMIN_TOKEN", "CRM_DATABASE_URL", *secrets}
     assert load(EXAMPLE, None).targets["crm"].database.url == "${CRM_DATABASE_URL}"
     resolved = load(EXAMPLE, {"CRM_DATABASE_URL": "postgresql://worker@/crm", **secrets})

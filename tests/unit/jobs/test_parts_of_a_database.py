@@ -66,6 +66,8 @@ def test_systems_share_a_database_only_when_each_says_which_part_is_its_own(tmp_
     [
         ({"url": "MySQL://h/crm", "schemas": ["crm"]}, "teardown.schemas-kind"),
         ({"url": "SQLite:///crm.db", "schemas": ["crm"]}, "teardown.schemas-kind"),
+        ({"url": "MySQL://h/crm", "tables": ["crm"]}, "teardown.tables-kind"),
+        ({"url": "SQLite:///crm.db", "tables": ["crm"]}, "teardown.tables-kind"),
         ({"url": "MySQL://h/crm", "csv": True}, "teardown.database-kind"),
     ],
 )
