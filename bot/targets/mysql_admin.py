@@ -134,23 +134,27 @@ class Server:
                     with translated(self.target):
                         raise
 
-    def insist(self, database: str, statement: str, seconds: float = _ENDING) -> None:
-        """Run what waits for everybody else to let go, and throw them out again and again for a while.
+    def insist(self, database: str, statement: str, *, ending: bool = True) -> None:
+        """Run what waits for everybody else to let go, again and again for a while.
+
+        ``ending``: whoever is connected to the database is thrown out meanwhile.
 
         Raises:
             Stale: somebody holds on to the database, or comes back faster.
             TargetDown: nobody is seen to, and yet something is locked.
         """
-        until = time.monotonic() + seconds
+        until = time.monotonic() + _ENDING
         while True:
-            self.end_sessions(database)
+            if ending:
+                self.end_sessions(database)
             try:
                 with self.connection.cursor() as cursor:
                     cursor.execute(statement)
                 return
             except pymysql.Error as error:
                 if error.args[0] not in _LOCKED or time.monotonic() >= until:
-                    self.require_nobody(database)
+                    if ending:
+                        self.require_nobody(database)
                     with translated(self.target):
                         raise
             time.sleep(_AGAIN)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from bot.targets.csv_members import Tables, cell
 from bot.targets.mysql_admin import Server
-from bot.targets.mysql_facts import BOOK
+from bot.targets.mysql_definitions import Only
+from bot.targets.mysql_facts import is_in
 from bot.targets.mysql_rows import texts
 from bot.targets.mysql_sql import KINDS, quote
 
@@ -16,10 +17,10 @@ SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_SET_NAME, '') FROM information
 _HELD = frozenset({"ascii", "latin1"})
 
 
-def tables(server: Server, database: str) -> Tables:
-    """Header and records of each table, in the moment that the connection sees."""
+def tables(server: Server, database: str, only: Only = None) -> Tables:
+    """Header and records of each table, or of ``only`` these, in the moment that the connection sees."""
     kinds = server.tables(database)
-    for name in sorted(name for name, kind in kinds.items() if kind == "BASE TABLE" and name != BOOK):
+    for name in sorted(name for name, kind in kinds.items() if kind == "BASE TABLE" and is_in(name, only)):
         yield name, _lines(server, database, name)
 
 

@@ -17,6 +17,8 @@ from bot.targets.mysql_sql import quote
 
 #: In this order they are made: what comes later may use what comes before.
 ORDER = ("package", "package body", "function", "procedure", "view", "trigger", "event")
+#: Names of tables; None: all of a database.
+Only = frozenset[str] | None
 _BEYOND = re.compile("[^\0-\uffff]")
 _TRIGGERS = """
 SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_STATEMENT, DEFINER
@@ -70,10 +72,10 @@ def definitions(server: Server, database: str, *, views: bool = True) -> tuple[D
     return tuple(sorted(found, key=lambda one: ORDER.index(one.kind)))
 
 
-def triggers_of(server: Server, database: str) -> list[Definition]:
-    """The triggers alone, as they are now; raises as ``definitions``."""
+def triggers_of(server: Server, database: str, only: Only = None) -> list[Definition]:
+    """The triggers alone, of ``only`` these tables, as they are now; raises as ``definitions``."""
     server.use(database)
-    return list(_triggers(server, database))
+    return list(_triggers(server, database, only))
 
 
 def make(server: Server, database: str, wanted: Iterable[Definition], collation: str) -> None:
@@ -164,8 +166,10 @@ def _views(server: Server, database: str) -> Iterator[Definition]:
         yield Definition("view", name, _there(create, database, name), definer, "", client, collation)
 
 
-def _triggers(server: Server, database: str) -> Iterator[Definition]:
+def _triggers(server: Server, database: str, only: Only = None) -> Iterator[Definition]:
     for name, table, timing, event, body, definer in server.ask(_TRIGGERS, (database,)):
+        if only is not None and table not in only:
+            continue
         _, mode, original, client, collation, own, *_ = server.ask(f"SHOW CREATE TRIGGER {quote(name)}")[0]
         # The list has the body without the head, where people name databases; the original has every sign.
         start = _BEYOND.sub("?", _there(original, database, name)).rfind(_BEYOND.sub("?", body))

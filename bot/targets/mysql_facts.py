@@ -13,7 +13,7 @@ from typing import Any, Self
 from bot.errors import NotOurs
 from bot.targets.mysql_accounts import Grant, grants
 from bot.targets.mysql_admin import Server
-from bot.targets.mysql_definitions import Definition, definitions
+from bot.targets.mysql_definitions import Definition, Only, definitions, triggers_of
 from bot.targets.mysql_rows import total
 from bot.targets.mysql_sql import quote
 from bot.targets.reporting import SILENT, Report
@@ -25,7 +25,8 @@ SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_C
   FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) = LOWER(%s)
 """
 _SIZE = """
-SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES WHERE TABLE_SCHEMA = %s
+SELECT TABLE_NAME, COALESCE(DATA_LENGTH + INDEX_LENGTH, 0) FROM information_schema.TABLES
+ WHERE TABLE_SCHEMA = %s
 """
 
 
@@ -41,9 +42,13 @@ class Frame:
     grants: tuple[Grant, ...]
 
     @classmethod
-    def read(cls, server: Server, database: str) -> Self:
-        """That of a database."""
-        return cls(_made(server, database), definitions(server, database), grants(server, database))
+    def read(cls, server: Server, database: str, only: Only = None) -> Self:
+        """That of a database, or of some tables of it."""
+        made, given = _made(server, database), grants(server, database)
+        if only is None:
+            return cls(made, definitions(server, database), given)
+        theirs = tuple(one for one in given if one[2] == "TABLE" and one[3] in only)
+        return cls(made, tuple(triggers_of(server, database, only)), theirs)
 
     def plain(self) -> dict[str, Any]:
         """JSON of it."""
@@ -110,10 +115,12 @@ class DatabaseFacts:
             raise NotOurs("backups.damaged") from None
 
 
-def facts(server: Server, database: str, seed: str, frame: Frame, report: Report = SILENT) -> DatabaseFacts:
-    """Everything but our own book; the connection decides what moment its rows are of."""
+def facts(
+    server: Server, database: str, seed: str, frame: Frame, report: Report = SILENT, only: Only = None
+) -> DatabaseFacts:
+    """Everything but our own book, or ``only`` these; the connection decides what moment its rows are of."""
     server.use(database)
-    kinds = {name: kind for name, kind in server.tables(database).items() if name != BOOK}
+    kinds = {name: kind for name, kind in server.tables(database).items() if is_in(name, only)}
     tables = {}
     for name in sorted(name for name, kind in kinds.items() if kind == "BASE TABLE"):
         rows, summed = total(server, database, name, seed)
@@ -125,17 +132,23 @@ def facts(server: Server, database: str, seed: str, frame: Frame, report: Report
         for name, kind in sorted(kinds.items())
         if kind == "SEQUENCE"
     }
-    return DatabaseFacts(seed, tables, sequences, frame, size(server, database))
+    return DatabaseFacts(seed, tables, sequences, frame, size(server, database, only))
 
 
-def size(server: Server, database: str) -> int:
+def is_in(name: str, only: Only) -> bool:
+    """Whether a table is one of these; our own book is none."""
+    return name != BOOK and (only is None or name in only)
+
+
+def size(server: Server, database: str, only: Only = None) -> int:
     """Bytes on the server's disk, about."""
-    return int(server.ask(_SIZE, (database,))[0][0])
+    return sum(int(held) for name, held in server.ask(_SIZE, (database,)) if only is None or name in only)
 
 
-def count(server: Server, database: str) -> int:
-    """Rows of all tables."""
-    names = [name for name, kind in server.tables(database).items() if kind == "BASE TABLE"]
+def count(server: Server, database: str, only: Only = None) -> int:
+    """Rows of all tables, or of ``only`` these."""
+    kinds = server.tables(database)
+    names = [name for name, kind in kinds.items() if kind == "BASE TABLE" and (only is None or name in only)]
     asked = (server.ask(f"SELECT COUNT(*) FROM {quote(database)}.{quote(name)}") for name in names)
     return sum(int(rows[0][0]) for rows in asked)
 

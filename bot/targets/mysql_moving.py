@@ -14,8 +14,8 @@ from typing import Any, Literal
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_accounts as accounts
 from bot.targets.mysql_admin import Administration, Server, place_of
-from bot.targets.mysql_definitions import definitions, make, present, triggers_of
-from bot.targets.mysql_facts import BOOK, Frame
+from bot.targets.mysql_definitions import Only, definitions, make, present, triggers_of
+from bot.targets.mysql_facts import BOOK, Frame, is_in
 from bot.targets.mysql_sql import quote
 
 #: ``taking``: on the way out of the place. ``building``: being unpacked. ``ready``: unpacked and compared.
@@ -80,36 +80,42 @@ def book(server: Server, ours: str) -> dict[str, Any] | None:
     return dict(json.loads(found[0][0])) if found else None
 
 
-def moving(server: Server, database: str) -> list[str]:
-    """The tables and sequences of a database, our book left out."""
+def moving(server: Server, database: str, only: Only = None) -> list[str]:
+    """The tables and sequences of a database, or ``only`` these, our book left out."""
     kinds = server.tables(database)
-    return sorted(name for name, kind in kinds.items() if kind != "VIEW" and name != BOOK)
+    return sorted(name for name, kind in kinds.items() if kind != "VIEW" and is_in(name, only))
 
 
-def take(admin: Administration, server: Server, place: str, ours: str) -> None:
+def take(admin: Administration, server: Server, place: str, ours: str, only: Only = None) -> None:
     """Everything out of the place into ours, and the place away; to be repeated until it is done.
+
+    ``only``: these tables alone; nobody is thrown out then, and the place stays.
 
     Raises:
         CannotProve: somebody made something in the place meanwhile, which stays.
         Stale: somebody holds on to the database; everything is as it was.
     """
     now = state(server, ours)
-    untouched = now == "taking" and moving(server, place) and not moving(server, ours)
+    untouched = now == "taking" and moving(server, place, only) and not moving(server, ours)
     if untouched or now == "returning":
         # What was dropped of it is known; what was made since then is not.
         bring(server, place, ours)
         now = None
     if now in (None, ""):
         server.drop(ours)
-        frame = Frame.read(server, place)
+        frame = Frame.read(server, place, only)
         begin(server, ours, frame, "taking")
         try:
-            _rename_out(admin, server, place, ours, frame)
+            _rename_out(admin, server, (place, ours), frame, only)
         except CountersignError:
             bring(server, place, ours)
             raise
     if now != "aside":
-        _clear(server, place, ours)
+        if moving(server, place, only):
+            raise CannotProve("files.is-both", path=place_of(place))
+        if only is None:
+            _clear(server, place, ours)
+        tell(server, ours, "aside")
 
 
 def bring(server: Server, place: str, ours: str) -> None:
@@ -128,14 +134,21 @@ def bring(server: Server, place: str, ours: str) -> None:
             tell(server, ours, "returning")
         if server.comment(place) is None:
             create(server, place, frame, frame.made[2])
-        _undress(server, ours)
         names = moving(server, ours)
         if names:
+            _require_names_free(server, place, frame)
+            _undress(server, ours)
             server.insist(ours, _renaming(ours, place, names))
         make(server, place, frame.definitions, frame.made[1])
         # Most are still there, and whoever has them need not be able to give them.
         server.run(*accounts.giving(place, sorted(set(frame.grants) - set(accounts.grants(server, place)))))
     server.drop(ours)
+
+
+def _require_names_free(server: Server, place: str, frame: Frame) -> None:
+    """A table that stayed may have a trigger since of the name of one that is still to come."""
+    if present(server, place) & {(one.kind, one.name) for one in frame.definitions if one.kind == "trigger"}:
+        raise CannotProve("files.in-the-way", path=place_of(place))
 
 
 def _undress(server: Server, database: str) -> None:
@@ -150,19 +163,22 @@ def _renaming(source: str, into: str, names: list[str]) -> str:
     return "RENAME TABLE " + ", ".join(pairs)
 
 
-def _rename_out(admin: Administration, server: Server, place: str, ours: str, frame: Frame) -> None:
+def _rename_out(
+    admin: Administration, server: Server, way: tuple[str, str], frame: Frame, only: Only
+) -> None:
     """Nobody writes between the last trigger and the rename.
 
     All tables are locked, the triggers go under the lock, and the rename of a second connection waits for it:
     the server lets a rename pass before anybody else who waits.
     """
-    names = moving(server, place)
+    place, ours = way
+    names = moving(server, place, only)
     if not names:
         return
     triggers = [one for one in frame.definitions if one.kind == "trigger"]
     locks = ", ".join(f"{quote(place)}.{quote(name)} WRITE" for name in names)
-    server.insist(place, f"LOCK TABLES {locks}")
-    if triggers_of(server, place) != triggers:
+    server.insist(place, f"LOCK TABLES {locks}", ending=only is None)
+    if triggers_of(server, place, only) != triggers:
         server.run("UNLOCK TABLES")
         raise CannotProve("files.changed-since", path=place_of(place))
     with admin.connected() as other, ThreadPoolExecutor(1) as beside_us:
@@ -211,12 +227,9 @@ def _clear(server: Server, place: str, ours: str) -> None:
         written = book(server, ours)
         if written is None:
             raise TargetDown("files.missing", path=place_of(ours))
-        if moving(server, place):
-            raise CannotProve("files.is-both", path=place_of(place))
         known = Frame.of(written["frame"]).definitions
         # A view cannot be read any more without what it looks at.
         new = present(server, place) - {(one.kind, one.name) for one in known}
         if new or not set(definitions(server, place, views=False)) <= set(known):
             raise CannotProve("files.changed-since", path=place_of(place))
         server.drop(place)
-    tell(server, ours, "aside")

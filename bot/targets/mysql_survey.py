@@ -1,12 +1,13 @@
 """What keeps a whole MariaDB database from being set aside: looked at beforehand, nothing is changed."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets.mysql_accounts import lacking
 from bot.targets.mysql_admin import Administration, Server
 from bot.targets.mysql_catalogue import decoded
+from bot.targets.mysql_definitions import Only
 from bot.targets.mysql_sql import quote
 
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
@@ -20,10 +21,10 @@ SELECT TABLE_NAME, TABLE_TYPE, COALESCE(ENGINE, '-') FROM information_schema.TAB
 _KEYS = "SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN ORDER BY 1"
 
 
-def require_free_to_move(server: Server, database: str, aside: str) -> None:
+def require_free_to_move(server: Server, database: str, aside: str, only: Only = None) -> None:
     """Return when the database may be moved and dropped, and nothing is in the way.
 
-    ``aside``: how the names of databases begin that we make beside it.
+    ``only``: it is about these tables. ``aside``: how the names of databases begin that we make beside it.
 
     Raises:
         CannotProve: it may not; the sentence has the statement that helps, or names what is in the way.
@@ -39,21 +40,28 @@ def require_free_to_move(server: Server, database: str, aside: str) -> None:
     prepared = server.ask("XA RECOVER")
     if prepared:
         raise CannotProve("whole.xa", database=database, name=prepared[0][3], n=len(prepared))
-    _require_fit(server, database)
-    for child, parent in server.ask(_KEYS):
-        schema, _, table = child.partition("/")
-        if server.same(decoded(parent.partition("/")[0]), database):
-            name = f"{decoded(schema)}.{decoded(table)}"
-            if not server.same(decoded(schema), database):
-                raise CannotProve("whole.foreign-key", database=database, name=name)
+    _require_fit(server, database, only)
+    if only is None:
+        for (schema, table), (other, _) in foreign_keys(server):
+            if server.same(other, database) and not server.same(schema, database):
+                raise CannotProve("whole.foreign-key", database=database, name=f"{schema}.{table}")
 
 
-def _require_fit(server: Server, database: str) -> None:
+def foreign_keys(server: Server) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Child and parent of each on the server, as database and table."""
+    for pair in server.ask(_KEYS):
+        (one, child), (other, parent) = (map(decoded, name.split("/", 1)) for name in pair)
+        yield (one, child), (other, parent)
+
+
+def _require_fit(server: Server, database: str, only: Only) -> None:
     """Tables that move whole, and come back the same."""
     names = server.ask(_ENGINES, (database,))
     if {name for name, *_ in names} >= _OURS:
         raise CannotProve("whole.ours", database=database)
     for name, kind, engine in names:
+        if only is not None and name not in only:
+            continue
         if kind == "SYSTEM VERSIONED":
             raise CannotProve("whole.versioned", database=database, name=name)
         if engine != "InnoDB":

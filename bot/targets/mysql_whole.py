@@ -20,7 +20,7 @@ from bot.targets import mysql_rows as rows
 from bot.targets.ground import Ground
 from bot.targets.mysql_admin import FOR_LOADING, PINNED, Administration, Server, beside, place_of
 from bot.targets.mysql_csv import tables
-from bot.targets.mysql_definitions import make, script
+from bot.targets.mysql_definitions import Only, make, script
 from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, size
 from bot.targets.mysql_survey import require_free_to_move, require_unshared
 from bot.targets.ports import Sink, Source, Told
@@ -47,6 +47,9 @@ class MariadbHolding(csv_members.MayHoldCsv):
     Raises:
         BadInput: the address cannot be understood.
     """
+
+    #: The tables that it is about; None: all of the database, and what is around them.
+    _only: Only = None
 
     def __init__(
         self,
@@ -76,17 +79,18 @@ class MariadbHolding(csv_members.MayHoldCsv):
         """See ``Holding``."""
         with self._admin.connected() as server:
             self._require_there(server)
-            require_free_to_move(server, self._database, self._aside(""))
+            require_free_to_move(server, self._database, self._aside(""), self._only)
             require_unshared(self._admin, server, self._others)
             # What could not be made again is told now.
-            Frame.read(server, self._database)
+            frame = Frame.read(server, self._database, self._only)
+            self._require_alone(server, frame)
             return Survey(
                 name=self._name,
                 kind="database",
                 place=self._place,
-                identity={"server": server.uid, "database": self._database},
-                items=count(server, self._database),
-                size=size(server, self._database),
+                identity={"server": server.uid, "database": self._database, **self._parts},
+                items=count(server, self._database, self._only),
+                size=size(server, self._database, self._only),
                 free=0,
                 warnings=tuple(self._warnings(server)),
             )
@@ -102,14 +106,14 @@ class MariadbHolding(csv_members.MayHoldCsv):
         """See ``Holding``."""
         with self._admin.connected() as server:
             self._require_there(server)
-            frame = Frame.read(server, self._database)
+            frame = Frame.read(server, self._database, self._only)
             server.run(_SNAPSHOT)
-            known = facts(server, self._database, secrets.token_hex(16), frame)
+            known = facts(server, self._database, secrets.token_hex(16), frame, only=self._only)
             with sink.blob(f"{self._name}.rows.sql") as out:
                 hashing = Counting(out)
                 for table in known.tables:
                     rows.write(server, self._database, table, hashing)
-            every = tables(server, self._database)
+            every = tables(server, self._database, self._only)
             listed = csv_members.write(sink, self._name, every) if self._csv else []
             known = replace(known, sha256=hashing.digest.hexdigest())
         for name, text in _for_people(known).items():
@@ -139,7 +143,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         now = self.whereabouts(operation)
         require_one(now, self._place)
         with self._admin.connected() as server:
-            moving.take(self._admin, server, self._database, aside)
+            moving.take(self._admin, server, self._database, aside, self._only)
             if not self._look(server, aside, wanted.seed, report_of(source)).is_same_content(wanted):
                 raise CannotProve("files.changed-since", path=self._place)
 
@@ -158,7 +162,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
     def whereabouts(self, operation: str) -> Whereabouts:
         """See ``Holding``; what is on its way counts as set aside, so that somebody finishes it."""
         with self._admin.connected() as server:
-            there = server.comment(self._database) is not None
+            there = self._is_there(server, self._database)
             now = moving.state(server, self._aside(operation))
             if not now:
                 return "in-place" if there else "gone"
@@ -196,7 +200,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         """See ``Holding``."""
         target = database_of(self._ground, self._database, into)
         with self._admin.connected() as server:
-            if server.comment(target) is not None:
+            if self._is_there(server, target):
                 raise CannotProve("files.in-the-way", path=place_of(target))
 
     def prepare(self, operation: str, source: Source, into: str = "") -> None:
@@ -213,7 +217,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         """See ``Holding``."""
         target, ready = database_of(self._ground, self._database, into), self._beside(operation, "_new")
         with self._admin.connected() as server:
-            there, now = server.comment(target) is not None, moving.state(server, ready)
+            there, now = self._is_there(server, target), moving.state(server, ready)
             if now == "returning" or (now == "ready" and not there):
                 moving.bring(server, target, ready)
             elif now or not there:
@@ -280,8 +284,20 @@ class MariadbHolding(csv_members.MayHoldCsv):
         return found
 
     def _require_there(self, server: Server) -> None:
-        if server.comment(self._database) is None:
+        if not self._is_there(server, self._database):
             raise TargetDown("files.missing", path=self._place)
+
+    def _is_there(self, server: Server, database: str) -> bool:
+        """Whether there is something of it, or in its way, in a database."""
+        return server.comment(database) is not None
+
+    def _require_alone(self, server: Server, frame: Frame) -> None:
+        """Return when nothing else hangs on it; of a whole database that is looked at with the rest."""
+
+    @property
+    def _parts(self) -> Mapping[str, str]:
+        """What besides its name tells it from others."""
+        return {}
 
     def _drop(self, server: Server, database: str) -> None:
         """One that we made. Whoever is connected to it is thrown out: nobody was told its name."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 
 from bot.targets.files import FolderHolding
+from bot.targets.mysql_part import TablesHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
@@ -214,6 +215,15 @@ def some_schemas(root: Path) -> Held:
 
 
 def a_mariadb_database(root: Path) -> Held:
+    return _on_mariadb(root, None)
+
+
+def some_mariadb_tables(root: Path) -> Held:
+    return _on_mariadb(root, ["t", "u"])
+
+
+def _on_mariadb(root: Path, tables: list[str] | None) -> Held:
+    """A whole database, or some tables of it beside those of somebody else who works there all the while."""
     url = root.parent.joinpath("url").read_text()
     server, _, database = url.rpartition("/")
 
@@ -225,6 +235,13 @@ def a_mariadb_database(root: Path) -> Held:
 
     def lies(operation: str) -> str:
         return f"{database}__countersign_{operation}" if operation else database
+
+    names = tables or ["t", "u", "v"]
+    view = (
+        "CREATE VIEW v AS SELECT count(*) FROM t"
+        if tables is None
+        else "CREATE TABLE v AS SELECT 'stays' AS x"
+    )
 
     @contextmanager
     def occupy(operation: str) -> Iterator[int]:
@@ -238,18 +255,23 @@ def a_mariadb_database(root: Path) -> Held:
         "CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, x text)",
         "CREATE TABLE u (id int PRIMARY KEY, t int REFERENCES t (id))",
         "CREATE TRIGGER shout BEFORE INSERT ON t FOR EACH ROW SET NEW.x = UPPER(NEW.x)",
-        "CREATE VIEW v AS SELECT count(*) FROM t",
+        view,
         "INSERT INTO t (x) VALUES ('one')",
         at=database,
     )
     return Held(
-        MariadbHolding("part", "crm", url, [str(root)]),
-        lambda: [run(f"SELECT * FROM {name}", at=database) for name in ("t", "u", "v")],
+        TablesHolding("part", "crm", url, tables, [str(root)])
+        if tables
+        else MariadbHolding("part", "crm", url, [str(root)]),
+        lambda: [run(f"SELECT * FROM {name}", at=database) for name in names],
         lambda operation: run("INSERT INTO t (x) VALUES ('another')", at=lies(operation)),
         occupy,
-        lambda: run(f"CREATE DATABASE {database}"),
-        lambda: run(f"DROP DATABASE {database}"),
-        lambda: run(f"DROP DATABASE {database}"),
+        lambda: run(
+            "CREATE TABLE t (id int)" if tables else f"CREATE DATABASE {database}",
+            at=database if tables else "mysql",
+        ),
+        lambda: run(f"DROP TABLE {database}.t" if tables else f"DROP DATABASE {database}"),
+        lambda: run(f"DROP TABLE {database}.u, {database}.t" if tables else f"DROP DATABASE {database}"),
     )
 
 
@@ -292,6 +314,7 @@ HOLDINGS = [
     a_postgresql_database,
     some_schemas,
     a_mariadb_database,
+    some_mariadb_tables,
     a_thing_in_memory,
 ]
 
@@ -299,4 +322,5 @@ SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
     a_postgresql_database: postgresql_database,
     some_schemas: postgresql_database,
     a_mariadb_database: mysql_database,
+    some_mariadb_tables: mysql_database,
 }

@@ -365,7 +365,9 @@ def test_a_trigger_made_at_the_last_moment_is_seen_under_the_lock(place: Place) 
         frame = Frame.read(server, place.database)
         place.run("CREATE TRIGGER late BEFORE INSERT ON t FOR EACH ROW SET NEW.x = 'late'")
         with pytest.raises(CannotProve, match="changed-since"):
-            moving._rename_out(Administration("crm", place.at()), server, place.database, "nowhere", frame)
+            moving._rename_out(
+                Administration("crm", place.at()), server, (place.database, "nowhere"), frame, None
+            )
     place.run("INSERT INTO t VALUES (77, 'low')")
     assert place.run("SELECT x FROM t WHERE id = 77") == [("late",)]
 

@@ -1,0 +1,160 @@
+"""Some tables of a MariaDB database as a holding: moved out of it, whoever else works there.
+
+As a whole database (``mysql_whole``), with these differences: the database stays, nobody is thrown out of it,
+and nothing outside may hang on the tables. What goes along are their triggers.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from bot.errors import CannotProve, TargetDown
+from bot.targets import mysql_moving as moving
+from bot.targets import mysql_part_ties as ties
+from bot.targets.mysql_admin import Server, place_of
+from bot.targets.mysql_catalogue import decoded
+from bot.targets.mysql_facts import DatabaseFacts, Frame
+from bot.targets.mysql_sql import quote
+from bot.targets.mysql_whole import MariadbHolding
+from bot.targets.ports import Source, Told
+from bot.targets.reporting import Report
+from bot.targets.system import Users
+
+_NUMBERS = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES"
+
+
+class TablesHolding(MariadbHolding):
+    """Some tables of a MariaDB database that belongs to others too.
+
+    Args:
+        name: its name in the configuration.
+        target: of which system, for sentences.
+        url: the address of the database.
+        tables: their names, as the server spells them.
+        roots: the allowed roots; a restore into a folder under one of them makes a database of its name.
+        others: addresses of databases of other systems that own all of theirs, or one of these tables.
+
+    Raises:
+        BadInput: the address cannot be understood.
+    """
+
+    _only: frozenset[str]
+
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        url: str,
+        tables: Sequence[str],
+        roots: Sequence[str] = (),
+        others: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(name, target, url, roots, others)
+        self._only = frozenset(tables)
+
+    def users(self, operation: str) -> Users:
+        """See ``Holding``: sessions in what is set aside; whose a lock in the place is, nobody says."""
+        with self._admin.connected() as server:
+            return Users(tuple(server.sessions(self._aside(operation))), 0)
+
+    def set_aside(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        with self._admin.connected() as server:
+            self._require_nothing_hangs(server)
+        super().set_aside(operation, source)
+        # Until the tables were locked, somebody may have made something that needs them.
+        with self._admin.connected() as server:
+            self._require_nothing_hangs(server)
+
+    def destination(self, into: str = "") -> str:
+        """See ``Holding``."""
+        return super().destination(into) if into else self._place
+
+    def bring_out(self, operation: str, source: Source) -> None:
+        """See ``Holding``."""
+        aside, ready = self._aside(operation), self._beside(operation, "_new")
+        with self._admin.connected() as server:
+            written = self._book(server, aside)
+            if "copies" not in written:
+                self.require_room()
+                self.prepare(operation, source)
+                copies = self._numbers(server, ready)
+                moving.note(server, aside, {**written, "copies": copies})
+        self.appear(operation)
+
+    def withdraw(self, operation: str) -> None:
+        """See ``Holding``."""
+        aside = self._aside(operation)
+        with self._admin.connected() as server:
+            if not moving.state(server, aside):
+                return
+            written = self._book(server, aside)
+            there = self._numbers(server, self._database)
+            if "copies" in written and there:
+                if any(written["copies"].get(table) != number for table, number in there.items()):
+                    raise CannotProve("files.in-the-way", path=self._place)
+                names = ", ".join(f"{quote(self._database)}.{quote(table)}" for table in there)
+                server.insist(self._database, f"DROP TABLE {names}", ending=False)
+            self._drop(server, self._beside(operation, "_new"))
+            moving.note(server, aside, {"frame": written["frame"]})
+
+    @property
+    def _place(self) -> str:
+        return f"{place_of(self._database)}: {', '.join(sorted(self._only))}"
+
+    @property
+    def _parts(self) -> Mapping[str, str]:
+        return {"tables": "\n".join(sorted(self._only))}
+
+    def _is_there(self, server: Server, database: str) -> bool:
+        if database != self._database:
+            return super()._is_there(server, database)
+        return not self._only.isdisjoint(server.tables(database))
+
+    def _require_there(self, server: Server) -> None:
+        kinds = server.tables(self._database)
+        for table in sorted(self._only):
+            if table not in kinds:
+                raise TargetDown("files.missing", path=f"{place_of(self._database)}: {table}")
+            if kinds[table] in ("VIEW", "SEQUENCE"):
+                raise CannotProve("whole.unwritable", database=self._database, name=table)
+
+    def _require_alone(self, server: Server, frame: Frame) -> None:
+        self._require_nothing_hangs(server)
+        lacking = ties.lacking(server, self._database, self._only)
+        if lacking:
+            raise CannotProve("part.lacking", path=self._place, name=lacking[0], n=len(lacking))
+        for one in frame.definitions:
+            # To make it again, the way in which the whole database sorts would be changed for a moment.
+            if one.database_collation not in ("", frame.made[1]):
+                raise CannotProve("whole.unwritable", database=self._database, name=one.name)
+
+    def _require_nothing_hangs(self, server: Server) -> None:
+        found = ties.hanging(server, self._database, self._only)
+        if found:
+            raise CannotProve("part.hanging", path=self._place, name=found[0], n=len(found))
+
+    def _require_untouched(
+        self, server: Server, operation: str, wanted: DatabaseFacts, report: Report
+    ) -> None:
+        super()._require_untouched(server, operation, wanted, report)
+        aside = self._aside(operation)
+        found = ties.pointing(server, aside, self._only)
+        if found:
+            raise CannotProve("part.hanging", path=place_of(aside), name=found[0], n=len(found))
+
+    def _warnings(self, server: Server) -> list[Told]:
+        found = [one for one in super()._warnings(server) if one[0] != "told.sessions-end"]
+        if not ties.sees_everything(server):
+            found.append(("told.tables-unseen", {"path": self._place}))
+        return found
+
+    def _numbers(self, server: Server, database: str) -> Mapping[str, str]:
+        """The engine's own numbers of the tables that are there; one made since has another."""
+        found: dict[str, list[str]] = {}
+        for path, number in server.ask(_NUMBERS):
+            schema, _, name = path.partition("/")
+            table = decoded(re.sub("#p#.*", "", name, flags=re.IGNORECASE))
+            if server.same(decoded(schema), database) and table in self._only:
+                found.setdefault(table, []).append(number)
+        return {table: " ".join(sorted(numbers)) for table, numbers in found.items()}
