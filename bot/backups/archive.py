@@ -143,14 +143,19 @@ class ArchiveWriter:
 
 
 class StreamWriter:
-    """Takes bytes of any length and hands on zstd frames of about ``limit`` plain bytes, numbered from 1."""
+    """Takes bytes of any length and hands on zstd frames of about ``limit`` plain bytes, numbered from 1.
 
-    def __init__(self, add: Callable[[int, bytes], None], limit: int) -> None:
+    A thread of the zstd library compresses while the next bytes are read and hashed; it waits for nothing and
+    writes nothing, so that an error ends the writer as if it were not there.
+    """
+
+    def __init__(self, add: Callable[[int, bytearray], None], limit: int) -> None:
         self.size = 0
         self.parts = 0
         self._add = add
         self._limit = limit
         self._hash = hashlib.sha256()
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=1)
         self._begin()
 
     def write(self, data: bytes, /) -> None:
@@ -179,12 +184,12 @@ class StreamWriter:
     def _begin(self) -> None:
         self._room = self._limit
         self._data = bytearray()
-        self._zstd = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
+        self._zstd = self._compressor.compressobj()
 
     def _end(self) -> None:
         self.parts += 1
         self._data += self._zstd.flush()
-        self._add(self.parts, bytes(self._data))
+        self._add(self.parts, self._data)
 
 
 def _parts(

@@ -12,7 +12,6 @@ import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from bot.errors import CannotProve, CountersignError, TargetDown
@@ -250,7 +249,7 @@ class FileRoot:
 
 def moved_to(entry: Entry, about: os.stat_result) -> Entry:
     """The same file in another inode."""
-    return replace(entry, inode=about.st_ino, device=about.st_dev)
+    return entry._replace(inode=about.st_ino, device=about.st_dev)
 
 
 def _is_ordinary(about: os.stat_result, device: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Self
 from bot.errors import CannotProve, NotOurs
 from bot.targets.ports import Sink, Source
 from bot.targets.reporting import report_of
-from bot.targets.streams import Counting, chunks
+from bot.targets.streams import chunks
 
 #: By table: the header, then its records, each without a line end.
 Tables = Iterable[tuple[str, Iterable[bytes]]]
@@ -56,13 +56,10 @@ def write(sink: Sink, holding: str, tables: Tables) -> list[Member]:
     for table, lines in tables:
         stream = f"{holding}.{table}.csv"
         with sink.blob(stream) as out:
-            counting = Counting(out)
             adding = _Adding()
             for line in adding.passed(lines):
-                counting.write(line + _END)
-        members.append(
-            Member(table, stream, adding.rows, f"{adding.total:064x}", counting.digest.hexdigest())
-        )
+                out.write(line + _END)
+            members.append(Member(table, stream, adding.rows, f"{adding.total:064x}", out.sha256))
     with sink.blob(f"{holding}.csv.json") as out:
         out.write(json.dumps([asdict(one) for one in members]).encode())
     return members

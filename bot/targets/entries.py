@@ -9,8 +9,9 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Literal, Self
+from itertools import zip_longest
+from operator import attrgetter
+from typing import Literal, NamedTuple, Self
 
 from bot.errors import CannotProve, NotOurs
 from bot.targets import ground
@@ -34,8 +35,10 @@ _CONTENT = ("path", "type", "mode", "uid", "gid", "size", "mtime_ns", "target", 
 _MARKS = ("path", "type", "mode", "uid", "gid", "size", "mtime_ns", "target", "inode", "device")
 
 
-@dataclass(frozen=True)
-class Entry:
+_QUOTED = json.encoder.encode_basestring_ascii
+
+
+class Entry(NamedTuple):
     """One thing in a folder; ``docs/backup-format.md`` tells each field."""
 
     path: str
@@ -53,8 +56,13 @@ class Entry:
     xattrs: str = ""
 
     def line(self) -> bytes:
-        """One line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+        """One line of JSON; written by hand, because there is one for every file."""
+        return (
+            f'{{"path":{_QUOTED(self.path)},"type":"{self.type}","mode":{self.mode},"uid":{self.uid},'
+            f'"gid":{self.gid},"size":{self.size},"mtime_ns":{self.mtime_ns},"inode":{self.inode},'
+            f'"device":{self.device},"links":{self.links},"target":{_QUOTED(self.target)},'
+            f'"sha256":"{self.sha256}","xattrs":"{self.xattrs}"}}\n'
+        ).encode("ascii")
 
     @classmethod
     def of(cls, line: bytes) -> Self:
@@ -100,7 +108,7 @@ def leaf(parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
     kind = _TYPES.get(stat.S_IFMT(about.st_mode))
     if kind not in ("file", "link"):
         raise CannotProve("files.not-a-file", path=place)
-    yield replace(work.leaf(parent, name, name, kind, about), path=".")
+    yield work.leaf(parent, name, name, kind, about)._replace(path=".")
 
 
 def stamps(parent: int, name: str, place: str, above: str = ".") -> Iterator[tuple[str, int, int, int]]:
@@ -111,10 +119,18 @@ def stamps(parent: int, name: str, place: str, above: str = ".") -> Iterator[tup
     with ground.inner(parent, name, place) as opened:
         about = os.fstat(opened)
         yield above, about.st_dev, about.st_ino, about.st_ctime_ns
-        for below in sorted(os.listdir(opened)):  # noqa: PTH208 - a folder by its descriptor
-            found = ground.look(opened, below)
-            if found is not None and stat.S_ISDIR(found.st_mode):
-                yield from stamps(opened, below, f"{place}/{below}", f"{above}/{below}")
+        with os.scandir(opened) as found:
+            folders = sorted(one.name for one in found if one.is_dir(follow_symlinks=False))
+        for below in folders:
+            yield from stamps(opened, below, f"{place}/{below}", f"{above}/{below}")
+
+
+def moment(parent: int, name: str, place: str) -> str:
+    """All of the ``stamps`` as one digest: as long as it is the same, no folder was changed."""
+    total = hashlib.sha256()
+    for stamp in stamps(parent, name, place):
+        total.update(repr(stamp).encode())
+    return total.hexdigest()
 
 
 class _Walk:
@@ -138,7 +154,7 @@ class _Walk:
                 raise CannotProve("files.mount", path=self._full(path))
             if kind == "folder":
                 with ground.inner(opened, name, self._full(path)) as below:
-                    self._unchanged(about, os.fstat(below), path)
+                    self._unchanged(_same(about), os.fstat(below), path)
                     yield entry_of(path, kind, about, xattrs=_xattrs(below) if self._read else "")
                     yield from self.into(below, f"{path}/", depth + 1)
             else:
@@ -161,12 +177,13 @@ class _Walk:
             file = os.open(name, _FILE, dir_fd=opened)
         except OSError as error:
             raise ground.refused(error, self._full(path), opened, name) from None
+        known = _same(about)
         try:
-            self._unchanged(about, os.fstat(file), path)
+            self._unchanged(known, os.fstat(file), path)
             if marks := ground.marks_of(file):
                 raise CannotProve("files.marked", path=self._full(path), marks=marks)
-            digest = _digest(file)
-            self._unchanged(about, os.fstat(file), path)
+            digest = _digest(file, about.st_size)
+            self._unchanged(known, os.fstat(file), path)
             return entry_of(path, kind, about, sha256=digest, xattrs=_xattrs(file))
         finally:
             os.close(file)
@@ -177,8 +194,8 @@ class _Walk:
         except OSError:
             raise CannotProve("files.changing", path=self._full(path)) from None
 
-    def _unchanged(self, before: os.stat_result, now: os.stat_result, path: str) -> None:
-        if _same(before) != _same(now):
+    def _unchanged(self, known: tuple[int, ...], now: os.stat_result, path: str) -> None:
+        if known != _same(now):
             raise CannotProve("files.changing", path=self._full(path))
 
     def _full(self, path: str) -> str:
@@ -192,12 +209,12 @@ def dump(entries: Iterable[Entry]) -> Iterator[bytes]:
 
 def same_content(wanted: Iterable[Entry], found: Iterable[Entry]) -> bool:
     """Whether a restored folder is the one that was written down; sockets are not restored."""
-    return _fields(wanted, _CONTENT, sockets=False) == _fields(found, _CONTENT, sockets=False)
+    return _alike(_contents(wanted), _contents(found))
 
 
 def untouched(wanted: Iterable[Entry], found: Iterable[Entry]) -> bool:
     """Whether a folder is the very one that was written down, by every entry's own marks."""
-    return _fields(wanted, _MARKS, sockets=True) == _fields(found, _MARKS, sockets=True)
+    return _alike(map(_marks, wanted), map(_marks, found))
 
 
 def difference(wanted: Iterable[Entry], found: Iterable[Entry]) -> str | None:
@@ -225,25 +242,51 @@ def is_same(wanted: Entry, about: os.stat_result) -> bool:
     return (wanted.size, wanted.mtime_ns) == (about.st_size, about.st_mtime_ns)
 
 
-def leaving(entries: Iterable[Entry]) -> int:
-    """How many files have another name outside the folder, under which their content stays."""
-    inside: dict[int, tuple[int, int]] = {}
-    for entry in entries:
-        if entry.type == "file" and entry.links > 1:
-            inside[entry.inode] = (inside.get(entry.inode, (0, 0))[0] + 1, entry.links)
-    return sum(names < links for names, links in inside.values())
+class Tally:
+    """What the entries of a folder come to, taken one by one."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.items = 0
+        self.size = 0
+        self.sockets = 0
+        self._inside: dict[int, tuple[int, int]] = {}
+
+    def add(self, entry: Entry) -> None:
+        """One more."""
+        self.entries += 1
+        self.items += entry.type != "folder"
+        self.sockets += entry.type == "socket"
+        if entry.type == "file":
+            self.size += entry.size
+            if entry.links > 1:
+                self._inside[entry.inode] = (self._inside.get(entry.inode, (0, 0))[0] + 1, entry.links)
+
+    @property
+    def leaving(self) -> int:
+        """How many files have another name outside the folder, under which their content stays."""
+        return sum(names < links for names, links in self._inside.values())
 
 
-def _fields(entries: Iterable[Entry], names: tuple[str, ...], *, sockets: bool) -> list[tuple[object, ...]]:
-    found = []
-    for entry in entries:
-        if entry.type != "socket" or sockets:
-            # A folder's size is the file system's affair.
-            values = [
-                0 if (name, entry.type) == ("size", "folder") else getattr(entry, name) for name in names
-            ]
-            found.append(tuple(values))
-    return found
+_content_of, _marks_of = attrgetter(*_CONTENT), attrgetter(*_MARKS)
+
+
+def _contents(entries: Iterable[Entry]) -> Iterator[tuple[object, ...]]:
+    return (_content_of(_sizeless(entry)) for entry in entries if entry.type != "socket")
+
+
+def _marks(entry: Entry) -> tuple[object, ...]:
+    marks: tuple[object, ...] = _marks_of(_sizeless(entry))
+    return marks
+
+
+def _sizeless(entry: Entry) -> Entry:
+    """A folder's size is the file system's affair."""
+    return entry._replace(size=0) if entry.type == "folder" else entry
+
+
+def _alike(wanted: Iterable[object], found: Iterable[object]) -> bool:
+    return all(one == other for one, other in zip_longest(wanted, found))
 
 
 def _marked(entries: Iterable[Entry]) -> Iterator[tuple[str, tuple[object, ...]]]:
@@ -277,10 +320,15 @@ def _same(about: os.stat_result) -> tuple[int, ...]:
     return (about.st_dev, about.st_ino, about.st_mode, about.st_size, about.st_mtime_ns)
 
 
-def _digest(file: int) -> str:
+def _digest(file: int, size: int) -> str:
     total = hashlib.sha256()
-    while data := os.read(file, _COPY):
+    # One byte more than there is: what comes short of that is the end, and need not be asked for again.
+    wanted, left = min(size + 1, _COPY), size
+    while data := os.read(file, wanted):
         total.update(data)
+        left -= len(data)
+        if len(data) < wanted and not left:
+            break
     return total.hexdigest()
 
 

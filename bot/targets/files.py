@@ -17,7 +17,7 @@ from bot.targets.entries import Entry, walk
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.quarantine import Quarantine
 from bot.targets.reporting import Report, counted, report_of
-from bot.targets.streams import lines
+from bot.targets.streams import gathered, lines
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import require_one
 
@@ -53,7 +53,9 @@ class FolderHolding:
             if about is None:
                 raise TargetDown("files.missing", path=self._path)
             ground.require_no_mount(self._path)
-            found = list(self._walk(parent, self._base, self._path, read=False))
+            tally = listing.Tally()
+            for entry in self._walk(parent, self._base, self._path, read=False):
+                tally.add(entry)
             rights.require_move(parent, self._base, self._ground.root_of(self._path), self._path)
             self._require_rights(parent)
             room = os.fstatvfs(parent)
@@ -62,10 +64,10 @@ class FolderHolding:
             kind="files",
             place=self._path,
             identity={"path": self._path, "device": str(about.st_dev), "inode": str(about.st_ino)},
-            items=sum(entry.type != "folder" for entry in found),
-            size=sum(entry.size for entry in found if entry.type == "file"),
+            items=tally.items,
+            size=tally.size,
             free=room.f_bavail * room.f_frsize,
-            warnings=tuple(_warnings(self._name, found)),
+            warnings=tuple(_warnings(self._name, tally)),
         )
 
     def users(self, operation: str) -> Users:
@@ -87,27 +89,25 @@ class FolderHolding:
         """See ``Holding``."""
         with self._ground.parent(self._path) as parent:
             ground.require_no_mount(self._path)
-            before = list(listing.stamps(parent, self._base, self._path))
+            before = listing.moment(parent, self._base, self._path)
             # From here on a change has another time than those before it, however coarse the clock.
             time.sleep(_TICK)
             report = report_of(sink)
             report.begin("reading")
-            found = list(_told(walk(parent, self._base, self._path, read=True), report))
-            with sink.blob(f"{self._name}.entries.jsonl") as out:
-                for line in listing.dump(found):
-                    out.write(line)
-            with (
-                ground.inner(parent, self._base, self._path) as opened,
-                sink.blob(f"{self._name}.tar") as out,
-            ):
-                report.begin("copying", tar.about(found))
-                tar.pack(opened, found, out, self._path)
-                # tar goes by names: what a folder was exchanged for meanwhile must not be sealed.
-                ground.require_no_mount(self._path)
-                if before != list(listing.stamps(parent, self._base, self._path)):
-                    raise CannotProve("files.changing", path=self._path)
-        size = sum(entry.size for entry in found if entry.type == "file")
-        return {"kind": "files", "entries": len(found), "size": size}
+            tally = listing.Tally()
+            with tar.Names() as names, ground.inner(parent, self._base, self._path) as opened:
+                with sink.blob(f"{self._name}.entries.jsonl") as out:
+                    found = _told(walk(parent, self._base, self._path, read=True), report, tally, names)
+                    for some in gathered(listing.dump(found)):
+                        out.write(some)
+                with sink.blob(f"{self._name}.tar") as out:
+                    report.begin("copying", names.size)
+                    tar.pack(opened, names, out, self._path)
+                    # tar goes by names: what a folder was exchanged for meanwhile must not be sealed.
+                    ground.require_no_mount(self._path)
+                    if before != listing.moment(parent, self._base, self._path):
+                        raise CannotProve("files.changing", path=self._path)
+        return {"kind": "files", "entries": tally.entries, "size": tally.size}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
@@ -280,7 +280,6 @@ class FolderHolding:
 
     def _unpack(self, folder: int, scratch: str, source: Source) -> None:
         """Unpack into a new folder and compare with the list."""
-        wanted = self._entries(source)
         removal.clear(folder, scratch, self._path)
         ground.make(folder, scratch, self._path)
         with ground.inner(folder, scratch, self._path) as opened:
@@ -290,7 +289,9 @@ class FolderHolding:
         report = report_of(source)
         report.begin("comparing")
         found = counted(walk(folder, scratch, self._path, read=True), report, "files")
-        if not listing.same_content(wanted, found):
+        with source.blob(f"{self._name}.entries.jsonl") as stream:
+            same = listing.same_content(map(Entry.of, lines(stream)), found)
+        if not same:
             raise CannotProve("files.not-the-same", path=self._path)
 
     def _entries(self, source: Source) -> list[Entry]:
@@ -336,14 +337,16 @@ _WHERE: Mapping[tuple[bool, bool], Whereabouts] = {
 }
 
 
-def _told(found: Iterator[Entry], report: Report) -> Iterator[Entry]:
+def _told(found: Iterator[Entry], report: Report, tally: listing.Tally, names: tar.Names) -> Iterator[Entry]:
     for entry in counted(found, report, "files"):
         report.add("bytes", entry.size if entry.type == "file" else 0)
+        tally.add(entry)
+        names.add(entry)
         yield entry
 
 
-def _warnings(name: str, found: Sequence[Entry]) -> Iterator[Told]:
-    if n := listing.leaving(found):
-        yield "files.told-leaving", {"name": name, "n": n}
-    if n := sum(entry.type == "socket" for entry in found):
-        yield "files.told-sockets", {"name": name, "n": n}
+def _warnings(name: str, tally: listing.Tally) -> Iterator[Told]:
+    if tally.leaving:
+        yield "files.told-leaving", {"name": name, "n": tally.leaving}
+    if tally.sockets:
+        yield "files.told-sockets", {"name": name, "n": tally.sockets}

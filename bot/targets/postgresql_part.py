@@ -29,7 +29,7 @@ from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_sums import Seeds
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Adding, Counting, chunks
+from bot.targets.streams import Adding, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import require_one
 
@@ -110,9 +110,8 @@ class SchemasHolding(csv_members.MayHoldCsv):
                 part_facts, connection, known, Seeds.fresh(connection)
             )
             with sink.blob(f"{self._name}.pgdump") as out:
-                hashing = Counting(out)
-                programs.dump(address, hidden, str(row[0]), hashing, self._database, self._schemas)
-            facts = replace(adding.result(), sha256=hashing.digest.hexdigest())
+                programs.dump(address, hidden, str(row[0]), out, self._database, self._schemas)
+                facts = replace(adding.result(), sha256=out.sha256)
             asked = queries.relations(known, "r")
             listed = csv_members.write(sink, self._name, tables(connection, asked)) if self._csv else []
         with sink.blob(f"{self._name}.schemas.json") as out:

@@ -33,7 +33,7 @@ from bot.targets.postgresql_questions import TABLES
 from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_sums import Seeds
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Adding, Counting, chunks
+from bot.targets.streams import Adding, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
 from bot.targets.whereabouts import database_of, require_one
 
@@ -120,9 +120,8 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
             assert row is not None
             adding: Future[DatabaseFacts] = beside_us.submit(facts, connection, Seeds.fresh(connection))
             with sink.blob(f"{self._name}.pgdump") as out:
-                hashing = Counting(out)
-                programs.dump(address, hidden, str(row[0]), hashing, self._database)
-            known = replace(adding.result(), sha256=hashing.digest.hexdigest())
+                programs.dump(address, hidden, str(row[0]), out, self._database)
+                known = replace(adding.result(), sha256=out.sha256)
             listed = csv_members.write(sink, self._name, tables(connection, TABLES)) if self._csv else []
         with sink.blob(f"{self._name}.database.json") as out:
             out.write(known.dump())

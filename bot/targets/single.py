@@ -7,7 +7,6 @@ own name.
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from bot.errors import CannotProve, TargetDown
@@ -31,8 +30,9 @@ class FileHolding(FolderHolding):
             with sink.blob(f"{self._name}.entries.jsonl") as out:
                 for line in listing.dump(found):
                     out.write(line)
-            with sink.blob(f"{self._name}.tar") as out:
-                tar.pack(parent, [replace(found[0], path=self._base)], out, self._path)
+            with tar.Names() as names, sink.blob(f"{self._name}.tar") as out:
+                names.add(found[0]._replace(path=self._base))
+                tar.pack(parent, names, out, self._path)
             after = ground.look(parent, self._base)
         # tar goes by the name: what it was exchanged for meanwhile must not be sealed.
         if before is None or after is None or _moment(before) != _moment(after):

@@ -1,7 +1,7 @@
 """Small helpers over the streams of a backup."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bot.targets.ports import Reader, Writer
@@ -46,6 +46,21 @@ def chunks(stream: Reader) -> Iterator[bytes]:
     """All of it."""
     while data := stream.read(_COPY):
         yield data
+
+
+def gathered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces as larger ones."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= _COPY:
+            yield b"".join(waiting)
+            waiting.clear()
+            size = 0
+    if waiting:
+        yield b"".join(waiting)
 
 
 def lines(stream: Reader) -> Iterator[bytes]:

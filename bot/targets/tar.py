@@ -7,7 +7,7 @@ link put in the way nor a line break in a name leads it elsewhere.
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from typing import Self
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets.entries import Entry
@@ -20,40 +20,56 @@ _HEADERS = 1792
 _SHARED = ("--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner")
 
 
-def pack(folder: int, entries: Iterable[Entry], out: Writer, path: str) -> None:
-    """Write the entries of an open folder as a tar; sockets are left out.
+class Names:
+    """The names that go into a tar, noted one by one. In memory: they must not lie on a disk in the clear.
+
+    ``size``: about how many bytes the tar will have, with headers, and blocks that are filled up.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._file = os.fdopen(os.memfd_create("names"), "wb")
+
+    def add(self, entry: Entry) -> None:
+        """One more; sockets are left out."""
+        self.size += _HEADERS + (entry.size if entry.type == "file" else 0)
+        if entry.type != "socket":
+            prefix = "." if entry.path == "." else f"./{entry.path}"
+            self._file.write(os.fsencode(prefix) + b"\0")
+
+    def from_the_first(self) -> int:
+        """A descriptor to read them all."""
+        self._file.flush()
+        os.lseek(self._file.fileno(), 0, os.SEEK_SET)
+        return self._file.fileno()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def pack(folder: int, names: Names, out: Writer, path: str) -> None:
+    """Write what is in an open folder under these names as a tar.
 
     Raises:
         CannotProve: something changed while it was read.
         TargetDown: tar is missing or failed.
     """
-    # In memory: the list of names must not lie on a disk in the clear.
-    names = os.memfd_create("names")
-    try:
-        with os.fdopen(os.dup(names), "wb") as file:
-            for entry in entries:
-                if entry.type != "socket":
-                    prefix = "." if entry.path == "." else f"./{entry.path}"
-                    file.write(os.fsencode(prefix) + b"\0")
-        os.lseek(names, 0, os.SEEK_SET)
-        command = ["--create", "--format=posix", "--sparse", "--no-recursion", *_SHARED]
-        command += ["--no-unquote", "--null", "--files-from=-", "--file=-"]
-        with tempfile.TemporaryFile() as complaints:
-            process = _start(command, folder, complaints.fileno(), stdin=names, stdout=subprocess.PIPE)
-            assert process.stdout is not None
-            try:
-                while data := process.stdout.read(_COPY):
-                    out.write(data)
-            finally:
-                finish(process)
-            _judge(process.returncode, complaints.fileno(), path)
-    finally:
-        os.close(names)
-
-
-def about(entries: Iterable[Entry]) -> int:
-    """About how many bytes their tar has: headers, and blocks that are filled up."""
-    return sum(_HEADERS + (entry.size if entry.type == "file" else 0) for entry in entries)
+    command = ["--create", "--format=posix", "--sparse", "--no-recursion", *_SHARED]
+    command += ["--no-unquote", "--null", "--files-from=-", "--file=-"]
+    with tempfile.TemporaryFile() as complaints:
+        process = _start(
+            command, folder, complaints.fileno(), stdin=names.from_the_first(), stdout=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        try:
+            while data := process.stdout.read(_COPY):
+                out.write(data)
+        finally:
+            finish(process)
+        _judge(process.returncode, complaints.fileno(), path)
 
 
 def unpack(folder: int, source: Reader, path: str) -> None:

@@ -1,6 +1,5 @@
 """The contract of ``bot.targets.attachment_store``, against every kind of place: a folder, buckets of two kinds."""
 
-import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets.attachment_store import AttachmentStore
 from bot.targets.folder_store import FolderStore
 from bot.targets.object_store import ObjectStore
+from tests.fakes.backup_streams import HashedBytes
 from tests.fakes.buckets import Pail
 
 KEY = b"k" * 32
@@ -25,8 +25,8 @@ class Backup:
         self.streams: dict[str, bytes] = {}
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[io.BytesIO]:
-        stream = io.BytesIO(self.streams.get(name, b""))
+    def blob(self, name: str) -> Iterator[HashedBytes]:
+        stream = HashedBytes(self.streams.get(name, b""))
         yield stream
         self.streams.setdefault(name, stream.getvalue())
 

@@ -1,6 +1,5 @@
 """Somebody who exchanges folders for links as fast as possible gets nothing from outside read, moved or removed."""
 
-import io
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from bot.targets.files import FolderHolding
 from bot.targets.ground import folder
 from bot.targets.sqlite_facts import DatabaseFacts
 from bot.targets.sqlite_whole import SqliteHolding
-from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.backup_streams import HashedBytes, MemoryBackup
 
 OP = "t4"
 ROUNDS = 40
@@ -135,7 +134,7 @@ class Accomplice(MemoryBackup):
         self._at, self._place, self._victim = at, place, victim
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[io.BytesIO]:
+    def blob(self, name: str) -> Iterator[HashedBytes]:
         mine = name.endswith(self._at) and not self._reading
         hidden = self._place.with_name("hidden")
         if mine:

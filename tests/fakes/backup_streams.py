@@ -1,10 +1,20 @@
 """A backup in memory: what a holding writes it can read again. Sink and Source of ``bot.targets.system``."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from bot.errors import NotOurs
+
+
+class HashedBytes(io.BytesIO):
+    """A stream of a backup, as ``bot.targets.ports.Stream`` wants it."""
+
+    @property
+    def sha256(self) -> str:
+        """Hex digits over everything in it."""
+        return hashlib.sha256(self.getbuffer()).hexdigest()
 
 
 class MemoryBackup:
@@ -15,14 +25,14 @@ class MemoryBackup:
         self._reading = False
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[io.BytesIO]:
+    def blob(self, name: str) -> Iterator[HashedBytes]:
         """Write a name for the first time, read it from then on, as ``Sealing`` and ``OpenedBackup`` do."""
         if name in self.streams:
-            yield io.BytesIO(self.streams[name])
+            yield HashedBytes(self.streams[name])
             return
         if self._reading:
             raise NotOurs("backups.no_stream")
-        out = io.BytesIO()
+        out = HashedBytes()
         yield out
         self.streams[name] = out.getvalue()
 

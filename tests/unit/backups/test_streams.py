@@ -1,7 +1,9 @@
 """Streams in an archive: bytes go in and come out, an archive without them stays as it was."""
 
+import gc
 import io
 import json
+import os
 import tarfile
 from hashlib import sha256
 from pathlib import Path
@@ -11,7 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.backups.archive import ArchiveWriter
+from bot.backups.archive import ArchiveWriter, StreamWriter
 from bot.backups.storage.local import LocalStorage
 from bot.backups.unarchive import read_manifest, read_stream
 from bot.backups.vault import Vault
@@ -109,3 +111,30 @@ def test_a_sealed_stream_is_read_back_from_the_store(tmp_path: Path) -> None:
                 assert b"".join(iter(lambda: source.read(7), b"")) == content[3:]
         with pytest.raises(NotOurs), opened.blob("other") as source:
             source.read(1)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 5])
+def test_whoever_fails_is_heard_and_no_thread_of_the_compression_stays(fails_at: int) -> None:
+    """The part that cannot be stored, or the source that breaks off: its own error, at once, and nobody left."""
+    before = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - a count of what is in it
+
+    class StoreIsGone(Exception):  # noqa: N818 - an error like any other
+        pass
+
+    def store(part: int, _: bytearray) -> None:
+        if part == fails_at:
+            raise StoreIsGone
+
+    def run(pieces: int) -> None:
+        writer = StreamWriter(store, 1_000_000)
+        for _ in range(pieces):
+            writer.write(os.urandom(400_000))
+        writer.close()
+
+    with pytest.raises(StoreIsGone):
+        run(50)
+    writer = StreamWriter(lambda *_: None, 1_000_000)
+    writer.write(os.urandom(700_000))
+    del writer
+    gc.collect()
+    assert len(os.listdir("/proc/self/task")) <= before  # noqa: PTH208 - a count of what is in it
