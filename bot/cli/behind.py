@@ -17,6 +17,7 @@ from bot.settings import Settings, read_environment
 from bot.store.database import Database, file_behind
 from bot.store.schema import is_current
 from bot.store.unit_of_work import Store
+from bot.targets.system import System
 
 
 def settings() -> Settings:
@@ -78,6 +79,18 @@ def backup_store(known: Settings, config: Config) -> Storage:
     from bot import compose  # noqa: PLC0415 - see above
 
     return compose.backup_store(known, config)
+
+
+def parts_of(known: Settings, config: Config, target: str) -> System:
+    """The parts of a system, to be looked at; its own uninstall is not meant to be called.
+
+    Raises:
+        CannotProve: its database is of a kind that is not set aside.
+    """
+    from bot.jobs import parts  # noqa: PLC0415 - see above
+
+    around = parts.Surroundings.of(known, public_key="")
+    return parts.open_system(config.targets[target], config.targets, (), around)
 
 
 def open_vault(known: Settings) -> Vault:

@@ -12,6 +12,7 @@ from bot.cli import probes, stanza
 from bot.cli.behind import load, settings
 from bot.cli.console import DONE, NO, USAGE, as_json, table, tell
 from bot.cli.probes import Item, Level, attempt, item
+from bot.cli.system_probes import of_system
 from bot.config.check import advice, findings, shown_person
 from bot.config.problems import ConfigInvalid, ConfigProblem
 from bot.config.types import Config
@@ -102,6 +103,8 @@ def _machine(known: Settings, config: Config, resolved: bool) -> Iterator[Item]:
     if resolved:
         for name, target in config.targets.items():
             yield from attempt(partial(probes.of_target, name, target, config.source))
+            if target.is_system:
+                yield from attempt(partial(of_system, known, config, name))
         yield from attempt(partial(probes.of_store, known, config))
         yield from attempt(partial(probes.of_master_key, known, config))
     else:

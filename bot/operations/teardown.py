@@ -204,9 +204,18 @@ def _looked_at(system: System) -> list[ServiceFacts]:
     """
     found = [service.look() for service in system.services]
     for one in found:
-        if one.state == "running" and one.silent:
-            raise CannotProve("services.silent", service=one.name, port=one.silent[0])
+        require_well(one)
     return found
+
+
+def require_well(one: ServiceFacts) -> None:
+    """Return when a service does what it says.
+
+    Raises:
+        CannotProve: it says that it runs, and a port that it is declared to listen on is silent.
+    """
+    if one.state == "running" and one.silent:
+        raise CannotProve("services.silent", service=one.name, port=one.silent[0])
 
 
 def fingerprint(

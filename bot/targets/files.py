@@ -46,6 +46,10 @@ class FolderHolding:
         """See ``Holding``."""
         return self._name
 
+    def require_free(self) -> None:
+        """See ``Holding``; what could not be backed up is only found by looking at all of it."""
+        self.survey()
+
     def survey(self) -> Survey:
         """See ``Holding``."""
         with self._ground.parent(self._path) as parent:

@@ -9,6 +9,7 @@ from bot.targets.mysql_admin import Administration, Server
 from bot.targets.mysql_catalogue import decoded
 from bot.targets.mysql_definitions import Only
 from bot.targets.mysql_sql import quote
+from bot.targets.system import RightsMissing
 
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 #: The tables in which we keep our own books.
@@ -35,8 +36,9 @@ def require_free_to_move(server: Server, database: str, aside: str, only: Only =
     only_reads = server.ask("SELECT @@global.read_only <> 0 OR @@innodb_read_only <> 0")[0][0]
     if only_reads != "0":
         raise TargetDown("target.read-only", target=server.target)
-    for grant in lacking(server, database, aside):
-        raise CannotProve("whole.no-right", database=database, grant=grant)
+    grants = lacking(server, database, aside)
+    if grants:
+        raise RightsMissing(database, grants)
     prepared = server.ask("XA RECOVER")
     if prepared:
         raise CannotProve("whole.xa", database=database, name=prepared[0][3], n=len(prepared))

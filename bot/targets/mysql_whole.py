@@ -75,7 +75,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         """See ``Holding``; a database has no path, so that its name stands for one."""
         return f"/{self._database}"
 
-    def survey(self) -> Survey:
+    def require_free(self) -> None:
         """See ``Holding``."""
         with self._admin.connected() as server:
             self._require_there(server)
@@ -84,6 +84,11 @@ class MariadbHolding(csv_members.MayHoldCsv):
             # What could not be made again is told now.
             frame = Frame.read(server, self._database, self._only)
             self._require_alone(server, frame)
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        self.require_free()
+        with self._admin.connected() as server:
             return Survey(
                 name=self._name,
                 kind="database",

@@ -17,7 +17,7 @@ from bot.targets.postgresql import parts_of
 from bot.targets.postgresql_errors import translated
 from bot.targets.postgresql_sql import WHICH_SERVER, quote
 from bot.targets.postgresql_work import PINNED, setting
-from bot.targets.system import User
+from bot.targets.system import RightsMissing, User
 from bot.targets.unreachable import opening
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -194,9 +194,9 @@ def require_free_to_move(admin: Administration) -> None:
     with admin.connected() as connection:
         if connection.execute("SELECT pg_catalog.pg_is_in_recovery()").fetchone() == (True,):
             raise TargetDown("target.read-only", target=admin.target)
-        for lacks, grant in _rights(connection, database):
-            if lacks:
-                raise CannotProve("whole.no-right", database=database, grant=grant)
+        grants = [grant for lacks, grant in _rights(connection, database) if lacks]
+        if grants:
+            raise RightsMissing(database, grants)
         for key, query in _IN_THE_WAY.items():
             found = connection.execute(query, (database,)).fetchall()
             if found:

@@ -24,7 +24,7 @@ from bot.targets.postgresql_facts import making
 from bot.targets.postgresql_part_facts import PartFacts, part_facts
 from bot.targets.postgresql_part_moves import Part, keepers
 from bot.targets.postgresql_part_notes import Note, beside_schema, closing, noting
-from bot.targets.postgresql_part_survey import look
+from bot.targets.postgresql_part_survey import look, require_free
 from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_sums import Seeds
 from bot.targets.postgresql_whole import PostgresqlHolding
@@ -83,11 +83,17 @@ class SchemasHolding(csv_members.MayHoldCsv):
         """See ``Holding``; the name of the database stands for a path."""
         return self._elsewhere.home
 
-    def survey(self) -> Survey:
+    def require_free(self) -> None:
         """See ``Holding``."""
         require_unshared(self._admin, self._others)
         with self._connected() as connection:
             programs.require(connection.info.server_version, scripts.PROGRAMS)
+            require_free(connection, self._here(connection), self._place, self._database)
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        self.require_free()
+        with self._connected() as connection:
             known = self._here(connection)
             server, _ = self._admin.identity()
             return look(connection, known, (self._name, self._place, self._database, server or ""))

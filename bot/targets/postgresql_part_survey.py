@@ -10,18 +10,12 @@ from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_facts import count
 from bot.targets.postgresql_part_notes import Link
 from bot.targets.postgresql_sql import quote
-from bot.targets.system import Survey
+from bot.targets.system import RightsMissing, Survey
 
 
 def look(connection: Connection, known: Mapping[str, int], who: tuple[str, str, str, str]) -> Survey:
-    """Look without changing anything. ``who``: name, place, database, server.
-
-    Raises:
-        CannotProve: something is in the way, and is named.
-        TargetDown: the server is a copy that cannot be written to.
-    """
+    """What they are, counted; nothing is in the way. ``who``: name, place, database, server."""
     name, place, database, server = who
-    _require_free(connection, known, place, database)
     tables = _asked(connection, queries.relations(known, "rp"))
     return Survey(
         name=name,
@@ -40,7 +34,13 @@ def look(connection: Connection, known: Mapping[str, int], who: tuple[str, str, 
     )
 
 
-def _require_free(connection: Connection, known: Mapping[str, int], place: str, database: str) -> None:
+def require_free(connection: Connection, known: Mapping[str, int], place: str, database: str) -> None:
+    """Return when they may be renamed, closed and removed, and nothing is in the way.
+
+    Raises:
+        CannotProve: something is, and is named; a right is missing, and how it is given is said.
+        TargetDown: the server is a copy that cannot be written to.
+    """
     if _asked(connection, "SELECT pg_catalog.pg_is_in_recovery()::text") == ["true"]:
         raise TargetDown("target.read-only", target=database)
     if _asked(connection, queries.books(known)) == ["True"]:
@@ -71,7 +71,7 @@ def _require_rights(connection: Connection, known: Mapping[str, int], database: 
     pointed = _asked(connection, queries.references(known))
     lacks += [f"GRANT REFERENCES ON TABLE {one} TO {quote(me)}" for one in pointed]
     if lacks:
-        raise CannotProve("whole.no-right", database=database, grant=lacks[0])
+        raise RightsMissing(database, lacks)
 
 
 def _warnings(connection: Connection, known: Mapping[str, int], place: str) -> Sequence[Told]:

@@ -80,17 +80,22 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
         """See ``Holding``; a database has no path, so that its name stands for one."""
         return f"/{self._database}"
 
-    def survey(self) -> Survey:
+    def require_free(self) -> None:
         """See ``Holding``."""
         self._require_there(self._database)
         require_free_to_move(self._admin)
         require_unshared(self._admin, self._others)
-        server, number = self._admin.identity()
         with self._admin.connected(self._database) as connection:
             programs.require(connection.info.server_version)
-            size, is_ours = connection.execute(_ABOUT).fetchone() or (0, True)
-            if is_ours:
+            if connection.execute(_IS_OURS).fetchone() != (False,):
                 raise CannotProve("whole.ours", database=self._database)
+
+    def survey(self) -> Survey:
+        """See ``Holding``."""
+        self.require_free()
+        server, number = self._admin.identity()
+        with self._admin.connected(self._database) as connection:
+            (size,) = connection.execute(_SIZE).fetchone() or (0,)
             rows = count(connection)
         sessions = len(self._admin.sessions(self._database))
         return Survey(
@@ -326,11 +331,11 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
         return int(row[0]) if row else None
 
 
-#: The second: tables of ours are in it, in any schema.
-_ABOUT = """
-SELECT pg_catalog.pg_database_size(pg_catalog.current_database()),
-       (SELECT count(DISTINCT relname) FROM pg_catalog.pg_class
-         WHERE relkind = 'r' AND relname IN ('audit_log', 'permits', 'outbox', 'alembic_version')) = 4
+_SIZE = "SELECT pg_catalog.pg_database_size(pg_catalog.current_database())"
+#: Tables of ours are in it, in any schema.
+_IS_OURS = """
+SELECT count(DISTINCT relname) = 4 FROM pg_catalog.pg_class
+ WHERE relkind = 'r' AND relname IN ('audit_log', 'permits', 'outbox', 'alembic_version')
 """
 _MARK = """
 SELECT pg_catalog.split_part(s.one, '=', 2)

@@ -52,6 +52,10 @@ class SqliteHolding(csv_members.MayHoldCsv):
         """See ``Holding``."""
         return self._name
 
+    def require_free(self) -> None:
+        """See ``Holding``."""
+        self.survey()
+
     def survey(self) -> Survey:
         """See ``Holding``."""
         with self._ground.parent(self._path) as parent:
@@ -136,13 +140,11 @@ class SqliteHolding(csv_members.MayHoldCsv):
     def put_back(self, operation: str) -> None:
         """See ``Holding``."""
         now = self.whereabouts(operation)
-        if now == "in-place":
-            self._clear(operation)
-            return
-        require_one(now, self._path)
-        with self._folder(operation) as folder, self._ground.parent(self._path) as parent:
-            for name in reversed(self._names(folder)):
-                ground.move((folder, name), (parent, name), self._path)
+        if now != "in-place":
+            require_one(now, self._path)
+            with self._folder(operation) as folder, self._ground.parent(self._path) as parent:
+                for name in reversed(self._names(folder)):
+                    ground.move((folder, name), (parent, name), self._path)
         self._clear(operation)
 
     def whereabouts(self, operation: str) -> Whereabouts:
@@ -308,11 +310,10 @@ class SqliteHolding(csv_members.MayHoldCsv):
                     "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'"
                 )
             ]
-            counts = (
-                connection.execute(f'SELECT count(*) FROM "{name}"')  # noqa: S608 - quoted, out of the schema
+            return sum(
+                connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]  # noqa: S608 - quoted
                 for name in names
             )
-            return sum(count.fetchone()[0] for count in counts)
 
     def _unpack(self, place: Path, source: Source) -> None:
         wanted = self._known(source)

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, Self
 
+from bot.errors import CannotProve
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check, Sink, Source, Told
 from bot.targets.remains import Residue
@@ -164,6 +165,14 @@ class Removal:
     left: tuple[str, ...]
 
 
+class RightsMissing(CannotProve):
+    """The worker may not do what it must with a database; ``grants``: all the statements that allow it."""
+
+    def __init__(self, database: str, grants: Sequence[str]) -> None:
+        super().__init__("whole.no-right", database=database, grant="; ".join(grants))
+        self.grants = tuple(grants)
+
+
 class Holding(Protocol):
     """Something a system keeps. ``operation`` names the teardown: the same in every call, fit for a name.
 
@@ -175,6 +184,12 @@ class Holding(Protocol):
     @property
     def name(self) -> str:
         """What people call it; unique within its system, and the beginning of its streams in a backup."""
+
+    def require_free(self) -> None:
+        """Return when nothing keeps it from being set aside, removed and brought back; changes nothing.
+
+        Raises as ``survey``, which asks the same first and then counts.
+        """
 
     def survey(self) -> Survey:
         """Look without changing anything, for the plan.

@@ -93,6 +93,9 @@ class FakeHolding:
     def name(self) -> str:
         return self._name
 
+    def require_free(self) -> None:
+        self.survey()
+
     def survey(self) -> Survey:
         if self.place is None:
             raise TargetDown("files.missing", path=self._name)
