@@ -64,7 +64,7 @@ class World:
             stack.callback(self.nursery.close)
             grants = installed()
             core = seeded(scopes=grants["scopes"], events=grants["events"], commands=grants["commands"])
-            self.slack = Slack(core, ack_timeout=1.0, retry_delays=(0.2, 2.0, 2.0), ping_every=5.0)
+            self.slack = Slack(core, retry_delays=(0.2, 2.0, 2.0), ping_every=5.0)
             self.slack.start()
             stack.callback(self.slack.stop)
             self.shop.create(self._count)
@@ -257,8 +257,9 @@ class World:
     def _ours(self) -> list[tuple[str, Message]]:
         with self.slack.core.changed:
             room = list(self.slack.core.workspace.messages.get(DELETIONS, {}).values())
+        # A message that carries a file has no metadata; its words name the request.
         return [
-            (str(((one.metadata or {}).get("event_payload") or {}).get("subject")), one)
+            (str(((one.metadata or {}).get("event_payload") or {}).get("subject") or one.text), one)
             for one in room
             if one.user == APP_USER
         ]
@@ -267,8 +268,10 @@ class World:
         """Card, plan, ballot and receipt stand there, each once; so does everything else we ever said."""
         mine = [f"card:{request}", f"plan:{request}:1", f"ballot:{request}:1", f"receipt:{request}"]
         self.wait(lambda: all(self.messages(one) for one in mine), f"messages {mine}")
-        twice = {name: n for name, n in Counter(name for name, _ in self._ours()).items() if n > 1}
-        assert not twice
+        ours = self._ours()
+        often = Counter(name for name, _ in ours)
+        twice = [(name, one.ts, one.text) for name, one in ours if often[name] > 1]
+        assert not twice, f"said twice: {twice}; {self.lately()}"
 
     def deleted(self, request: int, victim: int, also: Mapping[tuple[str, Key], Row] | None = None) -> None:
         """From outside: what went is what the backup holds, every other row is explained, nothing twice.
