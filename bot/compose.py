@@ -110,7 +110,7 @@ def load_configuration(settings: Settings, resolve: bool) -> Config:
 def backup_store(settings: Settings, config: Config) -> Storage:
     """Where backups lie."""
     url = config.backups.store or f"file:{settings.data_dir / 'backups'}"
-    return open_store(url, settings.config_file.parent)
+    return open_store(url, settings.config_file.parent, *config.backups.bucket)
 
 
 def open_vault(settings: Settings, config: Config) -> Vault:

@@ -31,10 +31,10 @@ def require(storage: Storage, backup_id: str) -> None:
         NotOurs: the archive was taken away without its key file.
     """
     if not is_backup_id(backup_id):
-        raise NotFound("backups.unknown")
+        raise NotFound("backups.unknown", path=storage.where)
     have = {suffix for suffix in SUFFIXES if storage.exists(backup_id + suffix)}
     if not have:
-        raise NotFound("backups.unknown")
+        raise NotFound("backups.unknown", path=storage.where)
     if KEY not in have:
         raise Refused("backups.shredded", id=backup_id)
     if ARCHIVE not in have:

@@ -8,6 +8,7 @@ from typing import IO, Self
 
 from bot.backups import reference, shelf
 from bot.backups.age import open_decrypted
+from bot.backups.ids import is_backup_id
 from bot.backups.keyfile import KeyFile
 from bot.backups.keys import MasterKey
 from bot.backups.sealing import Sealing
@@ -100,6 +101,8 @@ class Vault:
             shelf.require(self._storage, backup_id)
         except (Refused, NotOurs) as error:
             if error.key not in ("backups.shredded", "backups.archive_missing"):
+                if is_backup_id(backup_id):
+                    self._storage.delete(backup_id + shelf.ARCHIVE)  # What was never finished of it.
                 raise
         self._storage.delete(backup_id + shelf.KEY)
         self._storage.delete(backup_id + shelf.ARCHIVE)

@@ -26,7 +26,6 @@ from bot.targets.attachment_store import AttachmentStore
 from bot.targets.base import Catalogue, Session
 from bot.texts import say
 
-_PROBE = "check-probe"
 #: So many lookalikes stand in the sentence.
 _SHOWN = 5
 
@@ -88,9 +87,7 @@ def of_target(name: str, target: Target, source: Source | None = None) -> Iterat
 
 def of_store(settings: Settings, config: Config) -> Iterator[Item]:
     """Begin to write into the backup store, and leave no trace."""
-    store = backup_store(settings, config)
-    with store.put_new(_PROBE) as upload:
-        upload.write(b"probe")
+    backup_store(settings, config).try_out()
     yield item(Level.OK, "cli.check.store")
 
 

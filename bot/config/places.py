@@ -45,6 +45,9 @@ def variables_in(tree: Any) -> frozenset[str]:
 
 def _asks_the_machine(tree: Any) -> bool:
     """Whether there is a bucket for which the file does not say who we are."""
+    backups = tree.get("backups") if isinstance(tree, dict) else None
+    if isinstance(backups, dict) and str(backups.get("store", "")).startswith(("s3:", "${")):
+        return True
     targets = tree.get("targets") if isinstance(tree, dict) else None
     parts = [target.get("attachments") for target in _values(targets) if isinstance(target, dict)]
     places = [
@@ -207,6 +210,8 @@ def _resolve_url(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Pat
 
 def _resolve_store(sheet: Sheet, place: Place, holder: dict[str, Any], folder: Path) -> None:
     kind, mark, rest = holder["store"].partition(":")
+    if kind == "s3":
+        return  # Its own type looks at it.
     if (
         kind != "file"
         or not mark

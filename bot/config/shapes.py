@@ -167,6 +167,7 @@ EXAMPLES: Mapping[str, str] = {
     "backups": 'backups: {store: "file:./backups", keep: 30d}',
     "store": 'store: "file:./backups"',
     "keep": "keep: 30d",
+    "lock": "lock: governance",
 }
 
 #: Keys of the design that this version does not carry out.

@@ -7,6 +7,7 @@ from pydantic_core import PydanticCustomError
 from bot.config.values import short, text
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]")
+_BACKUPS = re.compile(rf"s3://{_BUCKET.pattern}(?:/[A-Za-z0-9._/=+-]{{1,500}})?/?")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -28,4 +29,17 @@ def region(value: str) -> str:
     """A region, as the store spells it."""
     if not _REGION.fullmatch(value):
         raise PydanticCustomError("config.region", "config.region", {"value": short(value)})
+    return value
+
+
+def backup_bucket(value: str) -> str:
+    """A store of backups, looked at if it is a bucket: ``s3://bucket/prefix``, without credentials."""
+    if not value.startswith("s3:") or "${" in value:
+        return value
+    if "@" in value:
+        raise PydanticCustomError("config.store-credentials", "config.store-credentials")
+    if not _BACKUPS.fullmatch(value) or {".", "..", ""} & {
+        *value.removeprefix("s3://").rstrip("/").split("/")
+    }:
+        raise PydanticCustomError("config.store", "config.store")
     return value

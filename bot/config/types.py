@@ -8,7 +8,7 @@ are read-only. What is wrong with a value is said with a key of the catalogue (`
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from types import MappingProxyType
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from bot.config import values
+from bot.config import store_values, values
 from bot.config.kinds import (
     Channel,
     Command,
@@ -320,15 +320,40 @@ class Target(Frozen):
 
 
 class Backups(Frozen):
-    """Where backups lie (``file:`` and a folder; None is ``backups/`` in the data directory) and how long."""
+    """Where backups lie, and how long.
 
-    store: Annotated[str, AfterValidator(values.text)] | None = None
+    ``store``: ``file:`` and a folder, or ``s3://bucket/prefix``; None is ``backups/`` in the data directory.
+    Of a bucket only: ``endpoint``, ``region``, and ``lock``, which locks each object for ``keep``.
+    """
+
+    store: Annotated[str, AfterValidator(values.text), AfterValidator(store_values.backup_bucket)] | None = (
+        None
+    )
+    endpoint: Annotated[str, AfterValidator(values.endpoint)] | None = None
+    region: Annotated[str, AfterValidator(store_values.region)] | None = None
+    lock: Literal["governance", "compliance"] | None = None
     keep: PositiveDuration = timedelta(days=30)
+
+    @model_validator(mode="after")
+    def _of_a_bucket(self) -> Self:
+        of_bucket = {"endpoint": self.endpoint, "region": self.region, "lock": self.lock}
+        given = [name for name, value in of_bucket.items() if value is not None]
+        if given and not (self.store or "").startswith(("s3:", "${")):
+            raise PydanticCustomError(
+                "config.store-bucket-only", "config.store-bucket-only", {"value": given[0]}
+            )
+        return self
+
+    @property
+    def bucket(self) -> tuple[str | None, str | None, str | None, timedelta]:
+        """What a bucket needs besides its address."""
+        return self.endpoint, self.region, self.lock, self.keep
 
     @property
     def folder(self) -> str | None:
-        """The folder of the store, absolute after loading."""
-        return self.store.removeprefix("file:") if self.store else None
+        """The folder of the store, absolute after loading; None: it has none, or a default one."""
+        kind, _, rest = (self.store or "").partition(":")
+        return rest if kind == "file" else None
 
 
 def _named(targets: Mapping[str, Target]) -> Mapping[str, Target]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 
+from bot.buckets.client import Address
 from bot.config.record_types import Attachment
 from bot.errors import CannotProve
 from bot.targets.attachment_store import AttachmentStore
 from bot.targets.folder_store import FolderStore
 from bot.targets.object_store import ObjectStore
-from bot.targets.s3 import Address
 
 
 def stores_of(attachments: Iterable[Attachment], key: bytes) -> tuple[AttachmentStore, ...]:

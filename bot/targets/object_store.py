@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TypeVar
 
+from bot.buckets.client import Address
 from bot.errors import CannotProve, NotAllowed, TargetDown
 from bot.targets import object_copies
 from bot.targets.attachment_store import Found, Health, Met, Words
 from bot.targets.object_copies import same_version
 from bot.targets.object_entries import FOLDER, ObjectEntry, is_plain, sealed, unsealed
 from bot.targets.ports import Sink, Source, Told
-from bot.targets.s3 import Address, Bucket, Facts, Head
+from bot.targets.s3 import Bucket, Facts, Head
 
 _AT_ONCE = 8
 #: Kinds of storage that give nothing back before somebody has asked for it hours ago.

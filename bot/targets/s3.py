@@ -1,4 +1,4 @@
-"""One bucket of Amazon S3, or of a store that speaks like it; the only file that knows boto3.
+"""One bucket of Amazon S3, or of a store that speaks like it, as a place of attachments.
 
 What the store says leaves here as a code and the name of the place, never as a text: it would hold names of
 objects. Writes and removals are conditional, so that of two at once one fails instead of both succeeding.
@@ -8,13 +8,13 @@ import base64
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
-from bot.errors import Broken, CannotProve, NotOurs, TargetDown
+from bot.buckets.client import UNMADE, Address, FaultError, client, faults
+from bot.errors import CannotProve, NotOurs, TargetDown
 
 #: What a PUT takes back of what a HEAD says.
 HEADERS = ("ContentType", "ContentEncoding", "ContentDisposition", "ContentLanguage", "CacheControl")
@@ -24,37 +24,16 @@ _PARTS = 9_000
 _READ = 1024 * 1024
 #: Bytes: no note of ours is larger, and whoever writes into the bucket must not fill our memory.
 MOST_NOTED = 256 * 1024 * 1024
-_UNMADE = {"NotImplemented", "MethodNotAllowed", "XNotImplemented", "UnsupportedOperation"}
-_CHANGED = {409, 412}
-#: Which sentence a code or a status of the store means.
+#: Which sentence a kind of fault means.
 _SAYS = {
-    "NoSuchBucket": "objects.no-bucket",
-    "InvalidObjectState": "objects.archived",
-    "ExpiredToken": "objects.no-right",
-    "InvalidToken": "objects.no-right",
-    "AuthorizationHeaderMalformed": "objects.elsewhere",
-    "301": "objects.elsewhere",
-    "307": "objects.elsewhere",
-    "401": "objects.no-right",
-    "403": "objects.no-right",
+    "no-bucket": "objects.no-bucket",
+    "archived": "objects.archived",
+    "no-right": "objects.no-right",
+    "no-credentials": "objects.no-credentials",
+    "elsewhere": "objects.elsewhere",
+    "clock": "objects.clock",
+    "unreachable": "objects.unreachable",
 }
-
-
-@dataclass(frozen=True)
-class Address:
-    """Which bucket, under which prefix, and who asks; without ``key_id`` the machine's own chain says who."""
-
-    bucket: str
-    prefix: str = ""
-    endpoint: str | None = None
-    region: str | None = None
-    key_id: str | None = field(default=None, repr=False)
-    secret: str | None = field(default=None, repr=False)
-
-    @property
-    def name(self) -> str:
-        """As people know it."""
-        return f"s3://{self.bucket}/{self.prefix}"
 
 
 @dataclass(frozen=True)
@@ -225,7 +204,7 @@ class Bucket:
         """All keys that begin like this."""
         found: list[str] = []
         with self._translated():
-            pages = _client(self.address).get_paginator("list_objects_v2")
+            pages = client(self.address).get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.address.bucket, Prefix=prefix):
                 found += [one["Key"] for one in page.get("Contents", ())]
         return found
@@ -234,7 +213,7 @@ class Bucket:
         """One request. ``absent``: an object that is not there is an answer, None."""
         try:
             with self._translated():
-                return getattr(_client(self.address), call)(Bucket=self.address.bucket, **params)
+                return getattr(client(self.address), call)(Bucket=self.address.bucket, **params)
         except _AbsentError:
             if absent:
                 return None
@@ -249,7 +228,7 @@ class Bucket:
             return dict(self._ask(call, **params))
         except TargetDown as error:
             code = str(error.params.get("code", ""))
-            if code == none or code in _UNMADE or error.key == "objects.no-bucket":
+            if code == none or code in UNMADE or error.key == "objects.no-bucket":
                 return {}
             if error.key == "objects.no-right" and not known:
                 return {}
@@ -257,74 +236,23 @@ class Bucket:
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
-        from botocore.exceptions import (  # noqa: PLC0415 - an optional library
-            BotoCoreError,
-            ClientError,
-            NoCredentialsError,
-            PartialCredentialsError,
-        )
-
         try:
-            yield
-        except ClientError as error:
-            raise self._said(error.response) from None
-        except (NoCredentialsError, PartialCredentialsError):
-            raise TargetDown("objects.no-credentials", root=self.address.name) from None
-        except BotoCoreError as error:
-            code = type(error).__name__
-            raise TargetDown("objects.unreachable", root=self.address.name, code=code) from None
+            with faults():
+                yield
+        except FaultError as error:
+            raise self._said(error) from None
 
-    def _said(self, response: Mapping[str, Any]) -> Exception:
-        code = str(response.get("Error", {}).get("Code", ""))[:60]
-        status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if code in ("404", "NoSuchKey", "NoSuchVersion"):
+    def _said(self, error: FaultError) -> Exception:
+        if error.kind == "absent":
             return _AbsentError()
-        if status in _CHANGED:
+        if error.kind == "changed":
             return CannotProve("attached.changed", root=self.address.name)
-        key = _SAYS.get(code) or _SAYS.get(str(status)) or "objects.machine"
-        return TargetDown(key, root=self.address.name, code=code)
+        key = _SAYS.get(error.kind, "objects.machine")
+        return TargetDown(key, root=self.address.name, code=error.code)
 
 
 class _AbsentError(Exception):
     """The object, or the bucket, is not there."""
-
-
-def require() -> None:
-    """Return when the library is there.
-
-    Raises:
-        Broken: it is not installed.
-    """
-    try:
-        import boto3  # noqa: F401, PLC0415 - an optional library
-    except ImportError:
-        raise Broken("objects.not-installed") from None
-
-
-def _client(address: Address) -> Any:
-    return _client_at(address.endpoint, address.region, address.key_id, address.secret)
-
-
-@lru_cache(maxsize=16)
-def _client_at(endpoint: str | None, region: str | None, key_id: str | None, secret: str | None) -> Any:
-    require()
-    import boto3  # noqa: PLC0415 - an optional library
-    from botocore.config import Config  # noqa: PLC0415 - same
-
-    how = Config(
-        connect_timeout=5,
-        read_timeout=60,
-        retries={"mode": "standard", "max_attempts": 3},
-        max_pool_connections=16,
-        # Others than Amazon know fewer ways to add up; we send an MD5, which all of them know.
-        request_checksum_calculation="when_required",
-        s3={"addressing_style": "path" if endpoint else "auto"},
-    )
-    session = boto3.session.Session(
-        aws_access_key_id=key_id, aws_secret_access_key=secret, region_name=region
-    )
-    region = region or session.region_name or "us-east-1"
-    return session.client("s3", endpoint_url=endpoint, region_name=region, config=how)
 
 
 def put_arguments(

@@ -17,13 +17,24 @@ import pytest
 
 from bot.backups.storage import Storage, open_store
 from bot.backups.storage.local import LocalStorage
+from bot.backups.storage.s3 import S3Storage
 from bot.errors import BadInput, NotFound, Refused, Stale, StorageDown
+from tests.fakes.buckets import Pail
 from tests.fakes.storage import MemoryStorage
 
+STORES: dict[str, Callable[[Path], Storage]] = {
+    "local": lambda folder: LocalStorage(folder / "backups"),
+    "memory": lambda _: MemoryStorage(),
+    "bucket": lambda _: S3Storage(Pail("kept/").address),
+    "bucket without a prefix": lambda _: S3Storage(Pail().address),
+    "bucket in parts": lambda _: S3Storage(Pail("kept/").address, part=1),
+    "bucket with versions": lambda _: S3Storage(Pail("kept/", versions=True).address),
+}
 
-@pytest.fixture(params=["local", "memory"])
+
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    return LocalStorage(tmp_path / "backups") if request.param == "local" else MemoryStorage()
+    return STORES[request.param](tmp_path)
 
 
 def put(store: Storage, name: str, data: bytes) -> None:
@@ -124,6 +135,21 @@ def test_a_reader_keeps_what_it_opened(store: Storage) -> None:
         first = stream.read(1)
         store.delete("a")
         assert len(first + stream.read()) == 100_000
+
+
+def test_names_that_begin_alike_are_apart(store: Storage) -> None:
+    for name in ("a", "a.age", "a.age.txt"):
+        put(store, name, name.encode())
+    store.delete("a")
+    assert store.list() == ["a.age", "a.age.txt"]
+    assert (get(store, "a.age"), store.exists("a")) == (b"a.age", False)
+
+
+def test_trying_out_leaves_no_trace(store: Storage) -> None:
+    store.try_out()
+    store.try_out()
+    assert (store.list(), store.sweep()) == ([], 0)
+    assert store.where
 
 
 BAD_NAMES = ["", ".", "..", "../a", "/a", "a/b", ".a", "a b", "a\0", "a\n", "ä", "a" * 201, "-a", "a\\b"]
@@ -285,7 +311,7 @@ BAD_URLS = [
     "",
     "backups",
     "file:",
-    "s3://bucket",
+    "gs://bucket",
     "file://host/x",
     "file:a?b",
     "file:a#b",

@@ -3,8 +3,12 @@
 ``POST /-/faults`` with a list of rules replaces the rules. A rule names a ``method``, what the path ``contains``, how
 many ``times`` it applies (for ever when left out), and what happens: ``status`` and ``code`` are answered instead;
 ``lost``: it is carried out and answered with 500; ``put``: somebody else writes this there just before;
+``cut``: the answer ends after so many bytes; ``query``: the request says this, too;
 ``deaf``: the conditions in the request are not understood; ``die``: the process of this id is killed before it,
 or, with ``lost``, after it.
+
+Moto minds "only if nothing is there" when an object is put, and neither when parts are completed nor between two at
+once; the stores that know this condition do, and so it is added here.
 """
 
 import json
@@ -28,6 +32,7 @@ class Faulty:
         self.app = app
         self.rules: list[dict[str, Any]] = []
         self.counting = threading.Lock()
+        self.writing = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/-/faults":
@@ -40,7 +45,20 @@ class Faulty:
                 answer = self._carried_out(rule, environ, start)
                 if answer is not None:
                     return answer
-        return list(self.app(environ, start))
+        return self._answered(environ, start)
+
+    def _answered(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        if environ.get("HTTP_IF_NONE_MATCH") != "*":
+            return list(self.app(environ, start))
+        with self.writing:
+            if environ["REQUEST_METHOD"] == "POST" and self._is_there(environ):
+                start("412 X", [("Content-Type", "text/xml")])
+                return [b"<Error><Code>PreconditionFailed</Code><Message/></Error>"]
+            return list(self.app(environ, start))
+
+    def _is_there(self, environ: dict[str, Any]) -> bool:
+        said = {"Host": environ["HTTP_HOST"], "Authorization": environ["HTTP_AUTHORIZATION"]}
+        return Client(self.app).head(environ["PATH_INFO"], headers=said).status_code == 200
 
     def _applies(self, rule: dict[str, Any], environ: dict[str, Any]) -> bool:
         where = unquote(environ["PATH_INFO"]) + "?" + environ.get("QUERY_STRING", "")
@@ -58,11 +76,15 @@ class Faulty:
         if "put" in rule:
             said = {"Host": environ["HTTP_HOST"], "Authorization": environ["HTTP_AUTHORIZATION"]}
             Client(self.app).put(environ["PATH_INFO"], data=rule["put"].encode(), headers=said)
+        if "query" in rule:
+            environ["QUERY_STRING"] += "&" + rule["query"]
         if rule.get("deaf"):
             for name in _CONDITIONS:
                 environ.pop(name, None)
+        if "cut" in rule:
+            return [b"".join(self._answered(environ, start))[: rule["cut"]]]
         if rule.get("lost"):
-            list(self.app(environ, lambda *_: None))
+            list(self._answered(environ, lambda *_: None))
         if "die" in rule:
             os.kill(rule["die"], signal.SIGKILL)
             self.rules = []

@@ -17,8 +17,8 @@ from typing import Any
 
 import boto3
 
+from bot.buckets.client import Address
 from bot.sandbox.ports import free_port
-from bot.targets.s3 import Address
 from tests.fakes.faults import order_faults
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,13 @@ def endpoint() -> str:
         server = subprocess.Popen(
             [sys.executable, "-m", "tests.fakes.bucket_server", str(port)],
             cwd=_ROOT,
-            env={"PATH": os.environ["PATH"], "HOME": "/nonexistent"},
+            # Parts may be as small as a test wants them.
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": "/nonexistent",
+                "S3_UPLOAD_PART_MIN_SIZE": "1",
+                "MOTO_S3_DEFAULT_KEY_BUFFER_SIZE": "5000000",
+            },
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

@@ -9,7 +9,9 @@
   ``kill -9`` once ``sweep`` has run.
 * Memory use does not depend on the size.
 * ``delete`` of what is not there does nothing. A deleted name may be written again; the vault never does.
-* A machine fault (full disk, read-only, no permission, no connection) is StorageDown.
+  Where a store keeps versions all of them go. It ends what a killed writer has left under the name, too.
+* A machine fault (full disk, read-only, no permission, no connection) is StorageDown, and so is a name that
+  may not be deleted yet.
 """
 
 from types import TracebackType
@@ -43,6 +45,10 @@ class Upload(Protocol):
 class Storage(Protocol):
     """A flat, write-once store of named bytes."""
 
+    @property
+    def where(self) -> str:
+        """Which store it is, as people know it."""
+
     def put_new(self, name: str) -> Upload:
         """Begin a new object.
 
@@ -66,4 +72,10 @@ class Storage(Protocol):
         """All names, sorted; nothing unfinished among them."""
 
     def sweep(self) -> int:
-        """Remove what killed writers left behind, never what a living one is writing; how many."""
+        """Remove what killed writers left behind, never what a living one is writing; how many.
+
+        A store that cannot tell whether a writer lives waits until one has been silent for a day.
+        """
+
+    def try_out(self) -> None:
+        """See that a backup could be written, and leave no trace; StorageDown when it could not."""

@@ -14,6 +14,7 @@ from bot.backups.storage.names import check_name
 from bot.errors import NotFound, Stale, StorageDown
 
 _PART = ".part"
+_PROBE = "check-probe"
 _SENTENCES = {
     errno.ENOSPC: "backups.store_full",
     errno.EDQUOT: "backups.store_full",
@@ -41,6 +42,11 @@ class LocalStorage:
                 sync_folder(folder.parent)
             if folder.stat().st_mode & 0o077:
                 raise StorageDown("backups.store_open_to_others", path=str(folder))
+
+    @property
+    def where(self) -> str:
+        """The folder."""
+        return str(self._folder)
 
     def put_new(self, name: str) -> "LocalUpload":
         """Begin a new object; see the contract."""
@@ -96,6 +102,11 @@ class LocalStorage:
                 if part.name.startswith(".") and part.name.endswith(_PART):
                     removed += _remove_if_dead(part)
         return removed
+
+    def try_out(self) -> None:
+        """Begin to write, and leave no trace."""
+        with self.put_new(_PROBE) as upload:
+            upload.write(b"probe")
 
     def _path(self, name: str) -> Path:
         check_name(name)

@@ -208,7 +208,7 @@ CASES = [
     ("a database in memory", "sqlite:///crm.db", "sqlite://", 9, "config.database-file"),
     ("a database in memory by name", "sqlite:///crm.db", "sqlite:///:memory:", 9, "config.database-file"),
     ("a database without a file", "sqlite:///crm.db", "sqlite:///", 9, "config.database-file"),
-    ("a store of another kind", "rules:\n", 'backups: {store: "s3://bucket"}\nrules:\n', 12, "config.store"),
+    ("a store of another kind", "rules:\n", 'backups: {store: "gs://bucket"}\nrules:\n', 12, "config.store"),
     ("a store on another machine", "rules:\n", 'backups: {store: "file://host/x"}\nrules:\n', 12, "config.store"),
     ("two rules of one name", "name: restore", "name: erasure", 17, "config.rule-twice"),
     ("a key twice", "channel: C0DELETIONS", "channel: C0A\nchannel: C0B", 3, "config.duplicate"),

@@ -389,7 +389,7 @@ def test_another_endpoint_under_the_same_name_is_another_place(bench: Bench, pai
 def test_without_the_library_one_sentence_says_what_to_install(tmp_path: Path) -> None:
     script = (
         "import sys; sys.modules['boto3'] = None\n"
-        "from bot.targets.object_store import ObjectStore\nfrom bot.targets.s3 import Address\n"
+        "from bot.targets.object_store import ObjectStore\nfrom bot.buckets.client import Address\n"
         "from bot.errors import Broken\nfrom bot.texts import say\n"
         "try: ObjectStore(Address('bucket'), b'').look(['x'])\n"
         "except Broken as error: print(say(error.key, 'en'))\n"

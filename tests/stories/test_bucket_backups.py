@@ -1,0 +1,129 @@
+"""Backups in a bucket, through Slack: a deletion and its restore by reference, a teardown, a store lost on the way.
+
+Also kill -9 of the worker at requests to the bucket: nothing is deleted before the backup is there and read back.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bot.sandbox.slack.responses import shown_text
+from tests.fakes.buckets import KEY_ID, SECRET, Pail, endpoint, faults
+from tests.stories.rig import PATIENCE, Rig
+from tests.stories.test_documents import DONE
+from tests.stories.town import ask, thread, town
+
+pytestmark = pytest.mark.slow
+
+
+def into(pail: Pail, text: str, more: str = "") -> str:
+    """The configuration with its backups in a bucket."""
+    store = f'{{store: "s3://{pail.name}/kept", endpoint: "{endpoint()}", keep: 30d{more}}}'
+    found, count = re.subn(r"(?m)^backups: .*$", f"backups: {store}", text)
+    assert count == 1
+    return found
+
+
+SECRETS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
+def rig_of(folder: Path, pail: Pail, more: str = "") -> Rig:
+    rig = Rig(folder, lambda text: into(pail, text, more))
+    rig.secrets |= {**SECRETS, "BUCKETS": endpoint()}
+    return rig
+
+
+def kept(pail: Pail) -> set[str]:
+    """What there is besides notes of what was shredded, and what was never finished."""
+    found = pail.client.list_object_versions(Bucket=pail.name)
+    names = {one["Key"] for one in found.get("Versions", ())} | {
+        one["Key"] for one in pail.client.list_multipart_uploads(Bucket=pail.name).get("Uploads", ())
+    }
+    return {name for name in names if not name.endswith(".shredded.txt")}
+
+
+@pytest.mark.parametrize("lock", ["", ", lock: compliance"], ids=["plain", "locked"])
+def test_a_customer_goes_and_comes_back_by_reference(tmp_path: Path, lock: str) -> None:
+    pail = Pail("kept/", lock=bool(lock))
+    with rig_of(tmp_path, pail, lock) as rig:
+        before = rig.contents()
+        rig.approve(rig.ask_to_delete())
+        assert rig.wait_state(1, *DONE) == "succeeded", rig.log("worker")
+        assert not rig.ada_is_there()
+        backup, reference = rig.row("SELECT id, reference FROM backups WHERE state = 'kept'")
+        assert kept(pail) == {f"kept/{backup}{end}" for end in (".age", ".key.age", ".README.txt")}
+        assert not (rig.folder / "data" / "backups").exists()
+        rig.approve(rig.ballot(rig.command("U0ERIN", "/restore", f"{reference} -- the wrong one")), "U0DAN")
+        assert rig.wait_state(2, *DONE) == "succeeded", rig.log("worker")
+        assert rig.contents() == before
+
+
+def test_a_system_goes_and_is_put_into_the_bucket(tmp_path: Path) -> None:
+    pail = Pail("kept/")
+    with town(tmp_path, change=lambda text: into(pail, text), secrets=SECRETS) as (rig, page):
+        ballot = ask(rig)
+        rig.approve(ballot)
+        assert rig.wait_state(1, "set-aside", "failed", "held") == "set-aside", thread(rig, ballot)
+        assert page() is None
+        (backup,) = rig.row("SELECT id FROM backups WHERE state = 'kept'")
+        assert f"kept/{backup}.age" in kept(pail)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"method": "PUT", "contains": "/kept/b", "status": 500},
+        {"method": "PUT", "contains": "/kept/b", "status": 403, "code": "AccessDenied"},
+        {"method": "GET", "contains": "/kept/b", "cut": 10},
+    ],
+    ids=["lost", "forbidden", "not read back"],
+)
+def test_a_store_lost_on_the_way_deletes_nothing_and_is_told(
+    tmp_path: Path, rule: dict[str, str | int]
+) -> None:
+    pail = Pail("kept/")
+    with rig_of(tmp_path, pail) as rig:
+        before = rig.contents()
+        ballot = rig.ask_to_delete()
+        with faults({**rule, "contains": f"{pail.name}{rule['contains']}"}):
+            rig.approve(ballot)
+            assert rig.wait_state(1, *DONE) == "failed", rig.log("worker")
+        assert rig.contents() == before
+        rig.slack.wait_for(
+            lambda: any(f"s3://{pail.name}/kept/" in shown_text(one) for one in rig.room()), PATIENCE
+        )
+        rig.wait(lambda: not kept(pail), "what the attempt has left is removed")
+
+
+def test_a_restore_says_where_it_looked(tmp_path: Path) -> None:
+    pail = Pail("kept/")
+    with rig_of(tmp_path, pail) as rig:
+        rig.approve(rig.ask_to_delete())
+        assert rig.wait_state(1, *DONE) == "succeeded"
+        for name in kept(pail):
+            pail.client.delete_object(Bucket=pail.name, Key=name)
+        since = rig.command("U0ERIN", "/restore", "#1 -- the wrong one")
+        assert f"s3://{pail.name}/kept/" in rig.told("U0ERIN", since, "backup")
+
+
+@pytest.mark.parametrize(
+    ("moment", "request_"),
+    [("asking", "PUT /kept/b"), ("answered", "PUT /kept/b"), ("asking", "GET .age")],
+    ids=["before the archive", "after the archive", "before it is read back"],
+)
+def test_kill_9_during_the_upload_deletes_nothing_and_leaves_one_backup(
+    tmp_path: Path, moment: str, request_: str
+) -> None:
+    pail = Pail("kept/")
+    with rig_of(tmp_path, pail) as rig:
+        ballot = rig.ask_to_delete()
+        rig.dies(moment, request_)
+        rig.approve(ballot)
+        worker = rig.processes["worker"]
+        rig.wait(lambda: worker.poll() is not None, "the worker should have killed itself")
+        assert rig.ada_is_there()
+        rig.comes_back()
+        assert rig.wait_state(1, *DONE) == "succeeded", rig.log("worker")
+        (backup,) = rig.row("SELECT id FROM backups WHERE state = 'kept'")
+        assert kept(pail) == {f"kept/{backup}{end}" for end in (".age", ".key.age", ".README.txt")}
