@@ -22,6 +22,7 @@ from bot.targets.files import FolderHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.ports import Check
 from bot.targets.postgresql_part import SchemasHolding
+from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.remains import Residue
 from bot.targets.services import SupervisorService
@@ -170,7 +171,7 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
     url, schemas = spec.database.url, spec.database.schemas
     if schemas is not None and not url.startswith(_SERVER):
         raise CannotProve("teardown.schemas-kind", target=spec.name)
-    if spec.database.tables is not None:
+    if spec.database.tables is not None and not url.startswith(_SERVER):
         raise CannotProve("teardown.tables-kind", target=spec.name)
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
@@ -196,6 +197,9 @@ def _database(spec: Target, targets: Mapping[str, Target]) -> _Database:
     others = _servers(spec, targets, (_SERVER,))
     if schemas is not None:
         return SchemasHolding("database", spec.name, url, schemas, spec.roots, others)
+    if spec.database.tables is not None:
+        paths = sorted(spec.database.table_paths)
+        return PostgresqlTablesHolding("database", spec.name, url, paths, spec.roots, others)
     return PostgresqlHolding("database", spec.name, url, spec.roots, others)
 
 

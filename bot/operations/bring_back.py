@@ -227,17 +227,24 @@ def _require_parts(spec: Target, system: System, manifest: Manifest) -> None:
     if names != kept.keys():
         differ = ", ".join(sorted(names ^ kept.keys()))
         raise NotFound("restore.other-parts", target=spec.name, names=differ)
-    schemas = _schemas(spec, kept) ^ set(kept.get("database", {}).get("schemas", ()))
-    if schemas:
-        raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(schemas)))
+    database = kept.get("database", {})
+    for word, owned in _owned(spec, kept).items():
+        differing = owned ^ set(database.get(word, ()))
+        if differing:
+            raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(differing)))
     unknown = {service.name for service in system.services} - (extra.get("former") or {}).keys()
     if unknown:
         raise NotFound("restore.other-parts", target=spec.name, names=", ".join(sorted(unknown)))
 
 
-def _schemas(spec: Target, names: Container[str]) -> set[str]:
-    """Those of a database of which only a part is the system's; none where no database is among the parts."""
-    return set(spec.database.schemas or ()) if "database" in names else set()
+def _owned(spec: Target, names: Container[str]) -> Mapping[str, set[str]]:
+    """Schemas and tables of a database of which only those are the system's, by their word in the manifest.
+
+    None where no database is among the parts, or all of it is the system's.
+    """
+    if "database" not in names:
+        return {"schemas": set(), "only": set()}
+    return {"schemas": set(spec.database.schemas or ()), "only": set(spec.database.table_paths)}
 
 
 def _into(holding: Holding, into: str) -> str:
@@ -250,9 +257,11 @@ def _fingerprint(spec: Target, system: System, host: Host, into: str, sha256: st
     places: Sequence[Sequence[str]] = [[one.name, _into(one, into) or one.home] for one in system.holdings]
     services = [one.name for one in system.services]
     what = [spec.name, host.name, host.mark, versions.SYSTEM, into, places, services, sha256]
-    schemas = sorted(_schemas(spec, {one.name for one in system.holdings}))
-    if schemas:
-        what.append(schemas)
+    owned = _owned(spec, {one.name for one in system.holdings})
+    if owned["schemas"]:
+        what.append(sorted(owned["schemas"]))
+    if owned["only"]:
+        what.append(["tables", *sorted(owned["only"])])
     return hashlib.sha256(json.dumps(what, ensure_ascii=True).encode()).hexdigest()
 
 

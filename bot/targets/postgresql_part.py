@@ -23,7 +23,7 @@ from bot.targets.postgresql_csv import tables
 from bot.targets.postgresql_facts import making
 from bot.targets.postgresql_part_facts import PartFacts, part_facts
 from bot.targets.postgresql_part_moves import Part, keepers
-from bot.targets.postgresql_part_notes import Note, beside_schema, closing, noting
+from bot.targets.postgresql_part_notes import Link, Note, beside_schema, closing, noting
 from bot.targets.postgresql_part_survey import look, require_free
 from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_sums import Seeds
@@ -51,6 +51,9 @@ class SchemasHolding(csv_members.MayHoldCsv):
         BadInput: the address cannot be understood.
     """
 
+    #: Their word in the manifest, and how the blob of facts ends.
+    _own, _ends = "schemas", "schemas.json"
+    _acts: type[Part] = Part
     #: Seconds until whoever holds a table is told.
     patience = 10.0
 
@@ -69,7 +72,7 @@ class SchemasHolding(csv_members.MayHoldCsv):
         self._admin = Administration(target, url)
         self._database = self._admin.database
         self._place = f"PostgreSQL {self._database}: {', '.join(schemas)}"
-        self._part = Part(self._admin, self._place, self.patience)
+        self._part = self._acts(self._admin, self._place, self.patience)
         # Elsewhere they are a database of their own, which appears and goes as a whole one does.
         self._elsewhere = PostgresqlHolding(name, target, url, roots)
 
@@ -116,15 +119,15 @@ class SchemasHolding(csv_members.MayHoldCsv):
                 part_facts, connection, known, Seeds.fresh(connection)
             )
             with sink.blob(f"{self._name}.pgdump") as out:
-                programs.dump(address, hidden, str(row[0]), out, self._database, self._schemas)
+                programs.dump(address, hidden, str(row[0]), out, self._database, self._options())
                 facts = replace(adding.result(), sha256=out.sha256)
             asked = queries.relations(known, "r")
             listed = csv_members.write(sink, self._name, tables(connection, asked)) if self._csv else []
-        with sink.blob(f"{self._name}.schemas.json") as out:
+        with sink.blob(f"{self._name}.{self._ends}") as out:
             out.write(facts.dump())
         listing = {"csv": [one.plain() for one in listed]} if self._csv else {}
         found = {"kind": "database", "tables": len(facts.tables), "rows": facts.rows, "size": facts.size}
-        return {**found, "schemas": sorted(self._schemas), **listing}
+        return {**found, self._own: sorted(self._schemas), **listing}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``; foreign keys to the outside are left out, because the outside is not there."""
@@ -226,18 +229,13 @@ class SchemasHolding(csv_members.MayHoldCsv):
         ready = self._ready(operation)
         with self._connected() as connection:
             require_roles(connection, self._database, wanted.roles)
-            self._require_extensions(connection, wanted)
-            keep = keepers(connection, {one.owner for one in wanted.links})
-            statements = [
-                statement
-                for name, new in ready.items()
-                for statement in closing(name, new, Note(wanted.grants[name], wanted.comments[name]), keep)
-            ]
+            self._part.require_extensions(connection, wanted)
+            statements = self._closing(connection, wanted, ready)
         self._pour(self._database, source, wanted, statements)
         with self._connected() as connection:
             known = self._numbers(connection, ready)
             self._require_same(connection, known, wanted, report_of(source))
-            self._part.link(connection, known, {one: ready[one.schema] for one in wanted.links})
+            self._part.link(connection, known, {one: self._schema_of(one, ready) for one in wanted.links})
 
     def appear(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
@@ -287,6 +285,30 @@ class SchemasHolding(csv_members.MayHoldCsv):
         with self._connected() as connection:
             connection.execute(noting(aside, replace(note, copy={})).encode())
 
+    def _options(self) -> Sequence[str]:
+        # In quotes a name is itself and no pattern.
+        return [f"--schema={quote(one)}" for one in self._schemas]
+
+    def _closing(self, connection: Connection, wanted: PartFacts, ready: Mapping[str, str]) -> Sequence[str]:
+        """What follows a restore in its transaction, so that nobody sees what came."""
+        keep = keepers(connection, {one.owner for one in wanted.links})
+        return [
+            statement
+            for name, new in ready.items()
+            for statement in closing(name, new, Note(wanted.grants[name], wanted.comments[name]), keep)
+        ]
+
+    def _schema_of(self, link: Link, ready: Mapping[str, str]) -> str:
+        return ready[link.schema]
+
+    def _ground(self, connection: Connection, wanted: PartFacts) -> Sequence[str]:
+        """Ready an empty database for them; the statements that a dump of them lacks."""
+        for name, schema, version in wanted.extensions:
+            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
+            statement = f"CREATE EXTENSION IF NOT EXISTS {quote(name)} SCHEMA {quote(schema)}"
+            connection.execute(f"{statement} VERSION {quote(version)} CASCADE".encode())
+        return ()
+
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         with self._admin.connected(self._database) as connection:
@@ -335,14 +357,8 @@ class SchemasHolding(csv_members.MayHoldCsv):
         return now is not None and now.is_same_place(wanted)
 
     def _known(self, source: Source) -> PartFacts:
-        with source.blob(f"{self._name}.schemas.json") as stream:
+        with source.blob(f"{self._name}.{self._ends}") as stream:
             return PartFacts.of(b"".join(chunks(stream)))
-
-    def _require_extensions(self, connection: Connection, wanted: PartFacts) -> None:
-        query = "SELECT extname::text FROM pg_catalog.pg_extension"
-        lacking = {name for name, _, _ in wanted.extensions} - {name for (name,) in connection.execute(query)}
-        if lacking:
-            raise CannotProve("part.extension", path=self._place, name=min(lacking), n=len(lacking))
 
     def _require_same(
         self, connection: Connection, known: Mapping[str, int], wanted: PartFacts, report: Report
@@ -363,11 +379,8 @@ class SchemasHolding(csv_members.MayHoldCsv):
             owner = str((connection.execute("SELECT current_user::text").fetchone() or ("",))[0])
         self._admin.run(making({**wanted.made, "owner": owner}, database))
         with self._admin.connected(database) as connection:
-            for name, schema, version in wanted.extensions:
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
-                statement = f"CREATE EXTENSION IF NOT EXISTS {quote(name)} SCHEMA {quote(schema)}"
-                connection.execute(f"{statement} VERSION {quote(version)} CASCADE".encode())
-        self._pour(database, source, wanted, ())
+            lacking = self._ground(connection, wanted)
+        self._pour(database, source, wanted, lacking)
         with self._admin.connected(database) as connection:
             self._require_same(connection, self._numbers(connection), wanted, report_of(source))
 

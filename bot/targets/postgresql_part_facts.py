@@ -10,6 +10,7 @@ from bot.targets import postgresql_part_questions as queries
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_facts import lasting, stands
 from bot.targets.postgresql_part_notes import Grant, Link
+from bot.targets.postgresql_part_scope import Needed, Statistics, Tables, owners, statistics
 from bot.targets.postgresql_questions import DATABASE
 from bot.targets.postgresql_sums import Seeds, digest, sum_rows, told
 from bot.targets.reporting import SILENT, Report
@@ -17,12 +18,13 @@ from bot.targets.reporting import SILENT, Report
 
 @dataclass(frozen=True)
 class PartFacts:
-    """Some schemas at one moment.
+    """Some schemas, or tables, at one moment.
 
-    ``number``: of the database. ``schemas``: their numbers. ``tables``: rows and sum by ``schema.table``.
-    ``sequences``: where each stands. ``catalogue``: everything about them, numbers and all. ``shapes``: names
-    and shapes. ``grants``, ``comments``: of the schemas themselves. ``extensions``: what they need (name,
-    schema, version). ``made``, ``roles``, ``seeds``, ``sha256``: as ``DatabaseFacts``.
+    ``number``: of the database. ``schemas``: their numbers, or those of the tables. ``tables``: rows and sum
+    by ``schema.table``. ``sequences``: where each stands. ``catalogue``: everything about them, numbers and
+    all. ``shapes``: names and shapes. ``grants``, ``comments``: of the schemas themselves. ``extensions``:
+    what they need (name, schema, version). ``statistics``, ``owners`` (and at which schema), ``needed`` (of
+    the outside): of tables. ``made``, ``roles``, ``seeds``, ``sha256``: as ``DatabaseFacts``.
     """
 
     number: int
@@ -40,6 +42,9 @@ class PartFacts:
     roles: tuple[str, ...]
     size: int
     sha256: str = ""
+    statistics: tuple[Statistics, ...] = ()
+    owners: tuple[tuple[str, str], ...] = ()
+    needed: tuple[Needed, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -73,6 +78,9 @@ class PartFacts:
             body["grants"] = {name: tuple(map(tuple, many)) for name, many in body["grants"].items()}
             body["extensions"] = tuple(map(tuple, body["extensions"]))
             body["links"] = tuple(Link(**one) for one in body["links"])
+            body["statistics"] = tuple(Statistics(*one) for one in body.get("statistics", ()))
+            body["owners"] = tuple(map(tuple, body.get("owners", ())))
+            body["needed"] = tuple(Needed(*one) for one in body.get("needed", ()))
             body["roles"] = tuple(body["roles"])
             return cls(**body)
         except (KeyError, TypeError, ValueError, AttributeError):
@@ -87,6 +95,7 @@ def part_facts(
     def asked(query: str) -> Sequence[tuple[Any, ...]]:
         return connection.execute(query.encode()).fetchall()
 
+    of_tables = isinstance(known, Tables)
     number, _, made, _, _ = asked(DATABASE)[0]
     numbers = "SELECT oid::bigint, nspname::text FROM pg_catalog.pg_namespace"
     now = dict(asked(numbers))
@@ -108,6 +117,9 @@ def part_facts(
         made=lasting(made),
         roles=tuple(name for (name,) in asked(queries.roles(known))),
         size=int(asked(queries.size(known))[0][0]),
+        statistics=tuple(Statistics(*one) for one in asked(statistics(known))) if of_tables else (),
+        owners=tuple(asked(owners(known))) if of_tables else (),
+        needed=tuple(Needed(*one) for one in asked(queries.needed(known))) if of_tables else (),
     )
 
 

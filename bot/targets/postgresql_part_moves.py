@@ -35,7 +35,7 @@ class Part:
     def __init__(self, admin: Administration, place: str, patience: float) -> None:
         self._patience = patience
         self._admin = admin
-        self._place = place
+        self.place = place
 
     def numbers(self, connection: Connection, names: Collection[str]) -> Mapping[str, int]:
         """The number of each of these schemas that is there."""
@@ -44,7 +44,7 @@ class Part:
     def users(self, connection: Connection, known: Mapping[str, int]) -> Sequence[User]:
         """Who holds a lock on something in them."""
         asked = connection.execute(queries.holders(known).encode()).fetchall()
-        return [User(pid, role, "session", self._place) for pid, role in asked]
+        return [User(pid, role, "session", self.place) for pid, role in asked]
 
     def require_alone(self, connection: Connection, known: Mapping[str, int]) -> None:
         """Return when nothing outside hangs on them.
@@ -54,7 +54,18 @@ class Part:
         """
         found = connection.execute(queries.hanging(known).encode()).fetchall()
         if found:
-            raise CannotProve("part.hanging", path=self._place, name=str(found[0][0]), n=len(found))
+            raise CannotProve("part.hanging", path=self.place, name=str(found[0][0]), n=len(found))
+
+    def require_extensions(self, connection: Connection, wanted: PartFacts) -> None:
+        """Return when the database has all extensions that they need.
+
+        Raises:
+            CannotProve: it lacks one.
+        """
+        query = "SELECT extname::text FROM pg_catalog.pg_extension"
+        lacking = {name for name, _, _ in wanted.extensions} - {name for (name,) in connection.execute(query)}
+        if lacking:
+            raise CannotProve("part.extension", path=self.place, name=min(lacking), n=len(lacking))
 
     def close(self, connection: Connection, known: Mapping[str, int], into: Mapping[str, str]) -> None:
         """Set them aside under these names; what they were is noted at them.
@@ -65,15 +76,15 @@ class Part:
         """
 
         def work() -> None:
-            self._lock(connection, known, "ACCESS EXCLUSIVE")
+            self.lock(connection, known, "ACCESS EXCLUSIVE")
             self.require_alone(connection, known)
             links = connection.execute(queries.links(known).encode()).fetchall()
             keep = keepers(connection, {Link(*one).owner for one in links})
             for name, new in into.items():
                 note = Note(grants_of(connection, name), about(connection, name)[1])
-                _run(connection, closing(name, new, note, keep))
+                run(connection, closing(name, new, note, keep))
 
-        self._patiently(connection, known, work)
+        self.patiently(connection, known, work)
 
     def open(self, connection: Connection, known: Mapping[str, int], from_: Mapping[str, str]) -> None:
         """Under their names at home again, with everybody's rights as they were. ``from_``: names by home.
@@ -86,17 +97,17 @@ class Part:
             roles = {name for (name,) in connection.execute(_ROLES).fetchall()}
             for name, now in from_.items():
                 note = self.note(connection, now)
-                _run(connection, opening_again(now, name, note, grants_of(connection, now), roles))
+                run(connection, opening_again(now, name, note, grants_of(connection, now), roles))
                 if set(grants_of(connection, name)) != set(wanted(note, roles)):
-                    raise CannotProve("part.rights", path=self._place, name=name)
+                    raise CannotProve("part.rights", path=self.place, name=name)
 
-        self._patiently(connection, known, work)
+        self.patiently(connection, known, work)
 
     def note(self, connection: Connection, schema: str) -> Note:
         """What is noted at one that is set aside."""
         note = Note.of(about(connection, schema)[1])
         if note is None:
-            raise CannotProve("part.note", path=self._place, name=schema)
+            raise CannotProve("part.note", path=self.place, name=schema)
         return note
 
     def link(self, connection: Connection, known: Mapping[str, int], links: Mapping[Link, str]) -> None:
@@ -112,9 +123,9 @@ class Part:
                 try:
                     connection.execute(link.adding(schema).encode())
                 except (psycopg.errors.IntegrityError, psycopg.errors.ProgrammingError):
-                    raise CannotProve("part.link", path=self._place, name=link.name) from None
+                    raise CannotProve("part.link", path=self.place, name=link.name) from None
 
-        self._patiently(connection, known, work)
+        self.patiently(connection, known, work)
 
     def drop(self, connection: Connection, known: Mapping[str, int], wanted: PartFacts | None) -> None:
         """Drop exactly these, or nothing. ``wanted``: what they must be; None for copies of our own.
@@ -127,31 +138,35 @@ class Part:
             Stale: somebody holds them, or changes definitions of the database all the while.
         """
         seeds = wanted.seeds if wanted is not None else Seeds.fresh(connection)
-        names = ", ".join(
-            quote(str(name)) for (name,) in connection.execute(_NAMES, (list(known.values()),)).fetchall()
-        )
 
         def work() -> None:
             # Reading goes on, so that a foreign key's check in another system does not wait for the sums.
-            self._lock(connection, known, "SHARE")
+            self.lock(connection, known, "SHARE")
             if wanted is not None and not part_facts(connection, known, seeds).is_same_place(wanted):
-                raise CannotProve("files.touched-aside", path=self._place)
+                raise CannotProve("files.touched-aside", path=self.place)
             self.require_alone(connection, known)
-            connection.execute(f"DROP SCHEMA {names} CASCADE".encode())
+            self.away(connection, known)
             ours = digest(connection, queries.catalogue(known, outside=True), seeds)
             with self._admin.connected(self._admin.database) as other:
                 theirs = digest(other, queries.catalogue(known, outside=True), seeds)
             if ours != theirs:
                 raise _MovedError
 
-        self._patiently(connection, known, work)
+        self.patiently(connection, known, work)
 
-    def _lock(self, connection: Connection, known: Mapping[str, int], mode: str) -> None:
+    def away(self, connection: Connection, known: Mapping[str, int]) -> None:
+        """Drop them, inside a transaction."""
+        found = connection.execute(_NAMES, (list(known.values()),)).fetchall()
+        names = ", ".join(quote(str(name)) for (name,) in found)
+        connection.execute(f"DROP SCHEMA {names} CASCADE".encode())
+
+    def lock(self, connection: Connection, known: Mapping[str, int], mode: str) -> None:
+        """Lock all tables in them, inside a transaction."""
         found = connection.execute(queries.relations(known, "rp").encode()).fetchall()
         for _, relation in found:
             connection.execute(f"LOCK TABLE ONLY {relation} IN {mode} MODE".encode())
 
-    def _patiently(self, connection: Connection, known: Mapping[str, int], work: Callable[[], Done]) -> Done:
+    def patiently(self, connection: Connection, known: Mapping[str, int], work: Callable[[], Done]) -> Done:
         """Once all of it goes through; tried again while somebody is in the way, for a bounded while."""
         until = time.monotonic() + self._patience
         while True:
@@ -159,6 +174,8 @@ class Part:
                 with connection.transaction():
                     connection.execute(f"SET LOCAL lock_timeout = '{_ONE_LOCK}'".encode())
                     return work()
+            except (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject):
+                raise CannotProve("files.in-the-way", path=self.place) from None
             except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected, _MovedError) as error:
                 if time.monotonic() > until:
                     raise self._in_the_way(connection, known, error) from None
@@ -166,9 +183,9 @@ class Part:
 
     def _in_the_way(self, connection: Connection, known: Mapping[str, int], error: Exception) -> Stale:
         if isinstance(error, _MovedError):
-            return Stale("part.moving", path=self._place)
-        seen = self.users(connection, known) or [User(0, "-", "session", self._place)]
-        return Stale("files.in-use", path=self._place, program=seen[0].name, pid=seen[0].pid, n=len(seen))
+            return Stale("part.moving", path=self.place)
+        seen = self.users(connection, known) or [User(0, "-", "session", self.place)]
+        return Stale("files.in-use", path=self.place, program=seen[0].name, pid=seen[0].pid, n=len(seen))
 
 
 class _MovedError(Exception):
@@ -186,7 +203,8 @@ def keepers(connection: Connection, owners: Collection[str]) -> Collection[str]:
     return set(owners) if row[1] else {*owners, str(row[0])}
 
 
-def _run(connection: Connection, statements: Sequence[str]) -> None:
+def run(connection: Connection, statements: Sequence[str]) -> None:
+    """One after the other."""
     for one in statements:
         connection.execute(one.encode())
 

@@ -1,12 +1,14 @@
-"""What is asked of some schemas of a PostgreSQL database: what is in them, and what hangs on them from outside.
+"""What is asked of some schemas or tables of a PostgreSQL database: what is in them, what hangs on them from outside.
 
-``known`` is always the numbers of the schemas by the names they have in the configuration: set aside or just
-unpacked they are called otherwise, and what is asked must add up to the same all the while.
+``known`` is always their numbers by the names they have in the configuration: set aside or just unpacked
+they are called otherwise, and what is asked must add up to the same all the while. It is a plain mapping for
+schemas, and ``Tables`` for tables.
 """
 # ruff: noqa: S608, E501 - constants of this file and numbers; a query is easier to read in few lines
 
 from collections.abc import Mapping, Sequence
 
+from bot.targets import postgresql_part_scope as scope
 from bot.targets.postgresql_questions import KNOWN_AS
 from bot.targets.postgresql_sql import constant
 
@@ -111,9 +113,9 @@ _ROWS: Sequence[tuple[str, str, str, str, str]] = (
 )
 #: Names of types as they are written at home, so that they are the same in a schema of another name.
 _TYPE = """(SELECT pg_catalog.concat_ws('.', coalesce(h.nspname, s.nspname), y.typname)
-    FROM pg_catalog.pg_type y JOIN pg_catalog.pg_namespace s ON s.oid = y.typnamespace LEFT JOIN ns h ON h.oid = s.oid
+    FROM pg_catalog.pg_type y JOIN pg_catalog.pg_namespace s ON s.oid = y.typnamespace LEFT JOIN called h ON h.oid = s.oid
    WHERE y.oid = {number})"""
-_FROM = "FROM pg_catalog.pg_class c JOIN ns n ON n.oid = c.relnamespace"
+_FROM = "FROM pg_catalog.pg_class c JOIN rel n ON n.oid = c.oid"
 _SHAPES = (
     f"""SELECT pg_catalog.concat_ws('|', n.nspname, c.relname, c.relkind, pg_catalog.pg_get_userbyid(c.relowner),
            c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.relpersistence) {_FROM}""",
@@ -152,8 +154,12 @@ SELECT pg_catalog.pg_get_userbyid(nspowner)::text, pg_catalog.obj_description(oi
 
 
 def _namespaces(known: Mapping[str, int]) -> str:
+    """``ns`` (schemas), ``rel`` (relations) and ``called`` (schemas), each with a name of a schema at home."""
+    if isinstance(known, scope.Tables):
+        return scope.homes(known)
     rows = ", ".join(f"({number}::oid,{constant(name)}::name)" for name, number in sorted(known.items()))
-    return f"ns(oid, nspname) AS (VALUES {rows}), rel AS (SELECT c.oid {_FROM})"
+    return f"""ns(oid, nspname) AS (VALUES {rows}), called AS (SELECT * FROM ns),
+rel AS (SELECT c.oid, s.nspname FROM pg_catalog.pg_class c JOIN ns s ON s.oid = c.relnamespace)"""
 
 
 def _inside(known: Mapping[str, int]) -> str:
@@ -195,6 +201,7 @@ def _inside(known: Mapping[str, int]) -> str:
             "pg_trigger x WHERE tgrelid IN (SELECT oid FROM rel) OR tgconstraint IN (SELECT oid FROM con)",
         ),
     ]
+    base += scope.INSIDE if isinstance(known, scope.Tables) else ()
     return f"""WITH {_namespaces(known)},
 con AS (SELECT k.oid FROM pg_catalog.pg_constraint k WHERE conrelid IN (SELECT oid FROM rel)
    OR contypid IN (SELECT y.oid FROM pg_catalog.pg_type y WHERE y.typnamespace IN (SELECT oid FROM ns))),
@@ -208,8 +215,9 @@ def catalogue(known: Mapping[str, int], *, outside: bool = False) -> Sequence[st
     for name, text, owner, key, counts in _ROWS:
         whose = f"'pg_catalog.{owner}'::regclass::oid" if owner else "x.classoid"
         negated = "NOT " if outside else ""
+        what = scope.UNMOVED.get(name, text) if isinstance(known, scope.Tables) and not outside else text
         found.append(
-            f"{_inside(known)} SELECT {text} FROM pg_catalog.{name} x WHERE {counts}"
+            f"{_inside(known)} SELECT {what} FROM pg_catalog.{name} x WHERE {counts}"
             f" AND {negated}(({whose}, x.{key}) IN (SELECT classid, objid FROM inside))"
         )
     return found
@@ -220,14 +228,15 @@ def shapes(known: Mapping[str, int]) -> Sequence[str]:
 
     Foreign keys to tables outside are not among them: a restore adds them last.
     """
-    return [f"WITH {_namespaces(known)} {one}" for one in _SHAPES]
+    more = scope.TABLE_SHAPES if isinstance(known, scope.Tables) else ()
+    return [f"WITH {_namespaces(known)} {one}" for one in (*_SHAPES, *more)]
 
 
 def relations(known: Mapping[str, int], kinds: str) -> str:
     """Relations of these kinds: their names at home, and how they are written now."""
     return f"""WITH {_namespaces(known)}
 SELECT {KNOWN_AS}, pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ident(c.relname)
-  {_FROM} JOIN pg_catalog.pg_namespace s ON s.oid = n.oid
+  {_FROM} JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
  WHERE c.relkind IN ({", ".join(f"'{kind}'" for kind in kinds)}) ORDER BY 1"""
 
 
@@ -269,7 +278,8 @@ SELECT DISTINCT e.extname::text FROM pg_catalog.pg_depend d
 
 def _needs(known: Mapping[str, int]) -> str:
     """``needs``: what they need of the outside, foreign keys apart, and of which extension it is, if of any."""
-    return f"""{_inside(known)},
+    further = scope.FURTHER if isinstance(known, scope.Tables) else ""
+    return f"""{_inside(known).replace("WITH", "WITH RECURSIVE", 1)},
 needs AS (
     SELECT DISTINCT d.refclassid, CASE WHEN y.typelem <> 0 AND y.typcategory = 'A' THEN y.typelem ELSE d.refobjid END AS refobjid
       FROM pg_catalog.pg_depend d JOIN inside i ON i.classid = d.classid AND i.objid = d.objid
@@ -277,7 +287,8 @@ needs AS (
       LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
       LEFT JOIN pg_catalog.pg_trigger t ON d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid
      WHERE d.refobjid >= {_OURS_FROM} AND d.deptype <> 'e' AND k.contype IS DISTINCT FROM 'f' AND t.tgisinternal IS NOT TRUE
-       AND NOT (d.refclassid, d.refobjid) IN (SELECT classid, objid FROM inside)),
+       AND NOT (d.refclassid, d.refobjid) IN (SELECT classid, objid FROM inside)
+       AND NOT (d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid IN (SELECT oid FROM called)) {further}),
 outer_needs AS (
     SELECT s.*, coalesce(e.refobjid, CASE WHEN s.refclassid = 'pg_catalog.pg_extension'::regclass THEN s.refobjid END) AS extension
       FROM needs s LEFT JOIN pg_catalog.pg_depend e ON e.classid = s.refclassid AND e.objid = s.refobjid
@@ -295,15 +306,29 @@ def lacking(known: Mapping[str, int]) -> str:
     """What they need of the outside that no restore could bring: anything but extensions and foreign keys.
 
     A comment at such a foreign key is among it: the key is not there yet when the dump wants to comment it.
+    Functions and simple types that tables need are not: see ``needed``.
     """
+    besides = f" AND NOT {scope.MAKEABLE}" if isinstance(known, scope.Tables) else ""
     return f"""{_needs(known)}
 SELECT o.type || ' ' || o.identity FROM outer_needs s,
        LATERAL pg_catalog.pg_identify_object(s.refclassid, s.refobjid, 0) o
- WHERE s.extension IS NULL
+ WHERE s.extension IS NULL{besides}
 UNION SELECT o.type || ' ' || o.identity FROM pg_catalog.pg_constraint k
   JOIN pg_catalog.pg_description c ON c.classoid = 'pg_catalog.pg_constraint'::regclass AND c.objoid = k.oid,
        LATERAL pg_catalog.pg_identify_object('pg_catalog.pg_constraint'::regclass, k.oid, 0) o
  WHERE k.contype = 'f' AND k.conrelid IN (SELECT oid FROM rel) AND NOT k.confrelid IN (SELECT oid FROM rel) ORDER BY 1"""
+
+
+def needed(known: Mapping[str, int]) -> str:
+    """What tables need of the outside that a copy elsewhere can be given: name, statement, owner, schema."""
+    return f"""{_needs(known)}
+SELECT DISTINCT ON (p.oid IS NOT NULL, s.refobjid) o.type || ' ' || o.identity, {scope.MAKING},
+       pg_catalog.pg_get_userbyid(coalesce(p.proowner, y.typowner))::text, o.schema
+  FROM outer_needs s
+  LEFT JOIN pg_catalog.pg_proc p ON s.refclassid = 'pg_catalog.pg_proc'::regclass AND p.oid = s.refobjid
+  LEFT JOIN pg_catalog.pg_type y ON s.refclassid = 'pg_catalog.pg_type'::regclass AND y.oid = s.refobjid,
+       LATERAL pg_catalog.pg_identify_object(s.refclassid, s.refobjid, 0) o
+ WHERE s.extension IS NULL AND {scope.MAKEABLE} ORDER BY p.oid IS NOT NULL, s.refobjid"""
 
 
 def links(known: Mapping[str, int]) -> str:
@@ -334,12 +359,14 @@ SELECT DISTINCT p.gid FROM pg_catalog.pg_prepared_xacts p
 
 
 def mentions(known: Mapping[str, int], name: str) -> str:
-    """Functions outside whose text has the name of a schema before a dot: no dependency says so."""
+    """Functions outside whose text has the name of a table, or that of a schema before a dot: no dependency says so."""
     plain = "".join("\\" + one if not (one.isalnum() or one == "_") else one for one in name)
-    pattern = '(^|[^[:alnum:]_$])"?' + plain + '"?[[:space:]]*\\.'
+    end = "([^[:alnum:]_$]|$)" if isinstance(known, scope.Tables) else "[[:space:]]*\\."
+    pattern = '(^|[^[:alnum:]_$])"?' + plain + '"?' + end
     return f"""{_inside(known)}
 SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p
  WHERE p.oid >= {_OURS_FROM} AND p.prosrc ~*{constant(pattern)}
+   AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid AND e.deptype = 'e')
    AND NOT ('pg_catalog.pg_proc'::regclass::oid, p.oid) IN (SELECT classid, objid FROM inside) ORDER BY 1"""
 
 
@@ -364,6 +391,8 @@ SELECT DISTINCT pg_catalog.quote_ident(s.nspname) || '.' || pg_catalog.quote_ide
 
 def books(known: Mapping[str, int]) -> str:
     """Whether tables of our own are in them."""
+    if isinstance(known, scope.Tables):
+        return scope.books(known)
     return f"""WITH {_namespaces(known)}
 SELECT count(DISTINCT c.relname) = 4 {_FROM}
- WHERE c.relkind = 'r' AND c.relname IN ('audit_log', 'permits', 'outbox', 'alembic_version')"""
+ WHERE c.relkind = 'r' AND c.relname IN {scope.BOOKS}"""

@@ -1,4 +1,4 @@
-"""Some schemas of a PostgreSQL database as a plan shows them, and what forbids that they go."""
+"""Some schemas or tables of a PostgreSQL database as a plan shows them, and what forbids that they go."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ from bot.targets.ports import Told
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_facts import count
 from bot.targets.postgresql_part_notes import Link
+from bot.targets.postgresql_part_scope import Path, Tables, may_not_make
 from bot.targets.postgresql_sql import quote
 from bot.targets.system import RightsMissing, Survey
 
@@ -16,6 +17,7 @@ from bot.targets.system import RightsMissing, Survey
 def look(connection: Connection, known: Mapping[str, int], who: tuple[str, str, str, str]) -> Survey:
     """What they are, counted; nothing is in the way. ``who``: name, place, database, server."""
     name, place, database, server = who
+    kind = "table" if isinstance(known, Tables) else "schema"
     tables = _asked(connection, queries.relations(known, "rp"))
     return Survey(
         name=name,
@@ -24,7 +26,8 @@ def look(connection: Connection, known: Mapping[str, int], who: tuple[str, str, 
         identity={
             "server": server,
             "database": database,
-            **{f"schema {one}": str(number) for one, number in known.items()},
+            **{f"{kind} {one}": str(number) for one, number in known.items()},
+            **_shape(connection, known),
             "tables": hashlib.sha256("\n".join(tables).encode()).hexdigest(),
         },
         items=count(connection, queries.relations(known, "r")),
@@ -68,6 +71,9 @@ def _require_rights(connection: Connection, known: Mapping[str, int], database: 
     lacks = [f"GRANT {quote(owner)} TO {quote(me)}" for owner in _asked(connection, queries.rights(known))]
     lacks += [] if may_make else [f"ALTER ROLE {quote(me)} CREATEDB"]
     lacks += [] if may_create else [f"GRANT CREATE ON DATABASE {quote(database)} TO {quote(me)}"]
+    if isinstance(known, Tables):
+        for name, schema in connection.execute(may_not_make(known).encode()).fetchall():
+            lacks.append(f"GRANT CREATE, USAGE ON SCHEMA {schema} TO {quote(name)}")
     pointed = _asked(connection, queries.references(known))
     lacks += [f"GRANT REFERENCES ON TABLE {one} TO {quote(me)}" for one in pointed]
     if lacks:
@@ -79,12 +85,25 @@ def _warnings(connection: Connection, known: Mapping[str, int], place: str) -> S
     links = [Link(*one) for one in connection.execute(queries.links(known).encode()).fetchall()]
     if links:
         found.append(("told.part-links", {"path": place, "name": links[0].name, "n": len(links)}))
+    outside = _asked(connection, queries.needed(known)) if isinstance(known, Tables) else []
+    if outside:
+        found.append(("told.part-needed", {"path": place, "name": outside[0], "n": len(outside)}))
     if _asked(connection, "SELECT '' FROM pg_catalog.pg_largeobject_metadata LIMIT 1"):
         found.append(("told.part-large", {"path": place}))
-    mentions = [one for schema in known for one in _asked(connection, queries.mentions(known, schema))]
+    names = [Path.of(one).table for one in known] if isinstance(known, Tables) else known
+    mentions = [one for name in names for one in _asked(connection, queries.mentions(known, name))]
     if mentions:
         found.append(("told.part-mentions", {"path": place, "name": mentions[0], "n": len(mentions)}))
     return found
+
+
+def _shape(connection: Connection, known: Mapping[str, int]) -> Mapping[str, str]:
+    """What changes when somebody changes a table after the plan."""
+    if not isinstance(known, Tables):
+        return {}
+    rows = sorted(one for query in queries.shapes(known) for one in _asked(connection, query))
+    rows += [repr(one) for one in connection.execute(queries.links(known).encode()).fetchall()]
+    return {"shape": hashlib.sha256("\n".join(rows).encode()).hexdigest()}
 
 
 def _asked(connection: Connection, query: str) -> list[str]:

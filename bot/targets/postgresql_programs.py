@@ -15,7 +15,6 @@ from contextlib import suppress
 from bot.errors import CannotProve, TargetDown
 from bot.targets.pipes import finish
 from bot.targets.ports import Reader, Writer
-from bot.targets.postgresql_sql import quote
 
 COPY = 1024 * 1024
 _MOST_SAID = 256 * 1024
@@ -49,14 +48,13 @@ def dump(
     database: str,
     only: Sequence[str] = (),
 ) -> None:
-    """Everything in a database as it is in an exported snapshot, or ``only`` these schemas; not compressed.
+    """Everything in a database as it is in an exported snapshot, or ``only`` what these options choose.
 
     Raises:
         TargetDown: the program failed or is missing.
     """
     options = ["--format=custom", "--compress=0", "--no-password", "--lock-wait-timeout=10000"]
-    # In quotes a name is itself and no pattern.
-    options += [f"--schema={quote(schema)}" for schema in only] + (["--strict-names"] if only else [])
+    options += [*only, "--strict-names"] if only else []
     command = ["pg_dump", *options, f"--snapshot={snapshot}", f"--dbname={address}"]
 
     def pump(process: "subprocess.Popen[bytes]") -> None:

@@ -16,6 +16,7 @@ from bot.targets.files import FolderHolding
 from bot.targets.mysql_part import TablesHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.postgresql_part import SchemasHolding
+from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.single import FileHolding
 from bot.targets.sqlite_whole import SqliteHolding
@@ -214,6 +215,43 @@ def some_schemas(root: Path) -> Held:
     )
 
 
+def some_tables(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+
+    def run(*statements: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for statement in statements:
+                found = connection.execute(statement.encode())
+            return found.fetchall() if found.description else []
+
+    def lies(operation: str) -> str:
+        return f'"crm__countersign_{operation}"' if operation else "crm"
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        with psycopg.connect(url) as connection:
+            connection.execute(f"LOCK TABLE {lies(operation)}.t IN ROW EXCLUSIVE MODE".encode())
+            yield connection.info.backend_pid
+
+    run(
+        "CREATE SCHEMA crm",
+        "CREATE TABLE crm.neighbour (x text PRIMARY KEY)",
+        "INSERT INTO crm.neighbour VALUES ('stays')",
+        "CREATE TABLE crm.t (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, x text, n text REFERENCES crm.neighbour)",
+        "INSERT INTO crm.t (x, n) VALUES ('one', 'stays')",
+        'CREATE TABLE "Order ""2""" (id int REFERENCES crm.t)',
+    )
+    return Held(
+        PostgresqlTablesHolding("part", "crm", url, ["crm.t", 'public.Order "2"'], [str(root)]),
+        lambda: run("SELECT * FROM crm.t ORDER BY id"),
+        lambda operation: run(f"INSERT INTO {lies(operation)}.t (x) VALUES ('another')"),
+        occupy,
+        lambda: run("CREATE TABLE crm.t (x int)"),
+        lambda: run("DROP TABLE crm.t"),
+        lambda: run('DROP TABLE "Order ""2""", crm.t'),
+    )
+
+
 def a_mariadb_database(root: Path) -> Held:
     return _on_mariadb(root, None)
 
@@ -313,6 +351,7 @@ HOLDINGS = [
     a_database,
     a_postgresql_database,
     some_schemas,
+    some_tables,
     a_mariadb_database,
     some_mariadb_tables,
     a_thing_in_memory,
@@ -321,6 +360,7 @@ HOLDINGS = [
 SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
     a_postgresql_database: postgresql_database,
     some_schemas: postgresql_database,
+    some_tables: postgresql_database,
     a_mariadb_database: mysql_database,
     some_mariadb_tables: mysql_database,
 }

@@ -1,4 +1,4 @@
-"""/teardown of a system that owns one schema of a database: the other system in it notices nothing."""
+"""/teardown of a system that owns one schema, or one table, of a database: the other system notices nothing."""
 
 from pathlib import Path
 
@@ -35,9 +35,9 @@ def left(url: str) -> list[object]:
     return [name for (name,) in names]
 
 
-def change(text: str) -> str:
+def change(text: str, owned: str) -> str:
     before, _, rest = text.partition("    database: {")
-    text = f'{before}    database: {{url: "${{CRM_URL}}", schemas: [crm]}}\n{rest.partition(chr(10))[2]}'
+    text = f'{before}    database: {{url: "${{CRM_URL}}", {owned}}}\n{rest.partition(chr(10))[2]}'
     till = '  till:\n    database: {url: "${CRM_URL}", schemas: [till]}\n'
     return text.replace("targets:\n", f"targets:\n{till}", 1)
 
@@ -46,13 +46,30 @@ def ends(rig: Rig, number: int) -> str:
     return rig.wait_state(number, "succeeded", "held", "failed", "stopped")
 
 
-def test_exactly_its_schema_goes_and_comes_back_while_the_other_system_works_on(tmp_path: Path) -> None:
+#: What the plan says, and which schemas are left when it is gone.
+OWNED = {
+    "schemas: [crm]": (": crm", ["public", "till"]),
+    "tables: [crm.customers]": (": crm.customers", ["crm", "public", "till"]),
+}
+
+
+@pytest.mark.parametrize("owned", OWNED)
+def test_exactly_its_part_goes_and_comes_back_while_the_other_system_works_on(
+    tmp_path: Path, owned: str
+) -> None:
+    named, stays = OWNED[owned]
     with postgresql_database() as url:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(SCHEMA.encode())
         program = tmp_path / "page.py"
         program.write_text(PROGRAM.format(url=url).replace("FROM customers", "FROM crm.customers"))
-        with town(tmp_path, "1s", change=change, program=program, secrets={"CRM_URL": url}) as (rig, page):
+        with town(
+            tmp_path,
+            "1s",
+            change=lambda text: change(text, owned),
+            program=program,
+            secrets={"CRM_URL": url},
+        ) as (rig, page):
             said = page()
             refused = rig.command("U0ALICE", "/teardown", "crm — replaced by the new CRM")
             assert "view till.seen" in rig.told("U0ALICE", refused, "view")
@@ -62,12 +79,13 @@ def test_exactly_its_schema_goes_and_comes_back_while_the_other_system_works_on(
                 other.execute("INSERT INTO till.shops VALUES (3, 'three')")
                 ballot = ask(rig)
                 plan = thread(rig, ballot)
-                for told in (": crm", "customers_shop_fkey", "uploads"):
+                for told in (named, "customers_shop_fkey", "uploads"):
                     assert told in plan
                 other.commit()
             rig.approve(ballot)
             assert ends(rig, 1) == "succeeded", thread(rig, ballot)
-            assert (page(), left(url)) == (None, ["public", "till"])
+            assert (page(), left(url)) == (None, stays)
+            assert asked(url, "SELECT FROM pg_class WHERE relname ~ 'customers'") == []
             again = rig.ballot(rig.command("U0ERIN", "/restore", "#1 -- we need it after all"))
             rig.approve(again, "U0BOB")
             assert ends(rig, 2) == "succeeded", thread(rig, again)

@@ -1,4 +1,4 @@
-"""From `database` in the configuration to what a teardown takes: all of it, some schemas, or nothing at all."""
+"""From `database` in the configuration to what a teardown takes: all of it, some of it, or nothing at all."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bot.config.types import Target
-from bot.errors import CannotProve
+from bot.errors import CannotProve, TargetDown
 from bot.jobs.parts import Surroundings, open_system
 from bot.targets.postgresql_part import SchemasHolding
+from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.system import Holding, System
 from bot.texts import say
@@ -59,6 +60,13 @@ def test_systems_share_a_database_only_when_each_says_which_part_is_its_own(tmp_
                 with pytest.raises(CannotProve, match=r"whole\.shared"):
                     database_of(both, name, place).survey()
         assert isinstance(database_of(both, "till", place), PostgresqlHolding)
+        beside = systems(
+            place, crm={"url": url, "tables": ["orders"]}, till={"url": url, "schemas": ["till"]}
+        )
+        one = database_of(beside, "crm", place)
+        assert isinstance(one, PostgresqlTablesHolding)
+        with pytest.raises(TargetDown, match=r"part\.no-table"):
+            one.survey()
 
 
 @pytest.mark.parametrize(

@@ -299,11 +299,13 @@ def test_a_database_goes_only_where_one_of_its_kind_is(tmp_path: Path, case: str
 
 
 PARTED = SPEC.model_copy(update={"database": Database(url="postgresql://u@h/crm", schemas=("crm",))})
+TABLED = SPEC.model_copy(update={"database": Database(url="postgresql://u@h/crm", tables=("orders",))})
 SCHEMAS = {
     "more in the backup": (PARTED, ["billing", "crm"]),
     "another one": (PARTED, ["billing"]),
     "the whole database in the backup": (PARTED, None),
     "a part, and the configuration names all of it": (SPEC, ["crm"]),
+    "a schema of that name, and not a table": (TABLED, ["public.orders"]),
 }
 
 
