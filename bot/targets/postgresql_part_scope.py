@@ -5,7 +5,7 @@ lies in belongs to others, so that nothing that is asked may have the name or nu
 """
 # ruff: noqa: S608, E501 - constants of this file and numbers; a query is easier to read in few lines
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from bot.targets.postgresql_sql import constant, quote
@@ -59,16 +59,15 @@ class Needed(NamedTuple):
     owner: str
     schema: str
 
-    def making(self) -> Sequence[str]:
-        """The statements that make it in a database of our own."""
+    def making(self, roles: Collection[str]) -> Sequence[str]:
+        """The statements that make it in a database of ours. ``roles``: whom we may act for."""
         kind, _, identity = self.name.partition(" ")
-        owner = quote(self.owner)
-        return [
-            f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}",
-            f"GRANT CREATE, USAGE ON SCHEMA {quote(self.schema)} TO {owner}",
-            self.statement,
-            f"ALTER {kind.upper()} {identity} OWNER TO {owner}",
-        ]
+        made = [f"CREATE SCHEMA IF NOT EXISTS {quote(self.schema)}", self.statement]
+        if self.owner in roles:
+            owner = quote(self.owner)
+            made.append(f"GRANT CREATE, USAGE ON SCHEMA {quote(self.schema)} TO {owner}")
+            made.append(f"ALTER {kind.upper()} {identity} OWNER TO {owner}")
+        return made
 
 
 def homes(known: Mapping[str, int]) -> str:

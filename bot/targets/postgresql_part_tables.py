@@ -172,8 +172,9 @@ class PostgresqlTablesHolding(SchemasHolding):
     def _ground(self, connection: Connection, wanted: PartFacts) -> Sequence[str]:
         super()._ground(connection, wanted)
         connection.execute("SET check_function_bodies = off")
+        roles = {name for (name,) in connection.execute(_MAY_ACT_FOR)}
         for one in wanted.needed:
-            run(connection, one.making())
+            run(connection, one.making(roles))
         for schema in sorted({Path.of(one).schema for one in self._schemas}):
             connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(schema)}".encode())
         for owner, schema in wanted.owners:
@@ -193,4 +194,5 @@ _LIE_IN = """
 SELECT DISTINCT s.nspname::text FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace WHERE c.oid = ANY($1::oid[])
 """
+_MAY_ACT_FOR = "SELECT rolname::text FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(oid, 'USAGE')"
 _SCHEMAS = "SELECT nspname::text FROM pg_catalog.pg_namespace"

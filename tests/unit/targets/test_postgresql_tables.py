@@ -2,13 +2,14 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
+from bot.targets.postgresql_part_scope import Path as TablePath
 from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
@@ -154,6 +155,36 @@ def test_nobody_may_look_at_what_is_set_aside(place: Place) -> None:
                 connection.execute(f"SELECT * FROM {ASIDE}.orders".encode())
     finally:
         place.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_a_role_is_told_each_right_that_it_lacks_and_has_enough_with_all_of_them(place: Place) -> None:
+    one, owner = (f"cs_{secrets.token_hex(4)}" for _ in range(2))
+    place.run(f"CREATE ROLE {one} LOGIN", f"CREATE ROLE {owner}")
+    try:
+        for name in TABLES:
+            place.run(f"ALTER TABLE {TablePath.of(name).written()} OWNER TO {owner}")
+        place.run(f"ALTER STATISTICS public.both_of OWNER TO {owner}")
+        server = place.url.rpartition("@")[2]
+        mine = replace(place, one=Quick("database", "crm", f"postgresql://{one}@{server}", TABLES))
+        told: list[str] = []
+        while True:
+            try:
+                mine.one.survey()
+                break
+            except CannotProve as error:
+                assert error.key == "whole.no-right", error
+                assert len(told) < 20, told
+                told.append(str(error.params["grant"]))
+                place.run(told[-1])
+        assert f'GRANT CREATE, USAGE ON SCHEMA public TO "{owner}"' in "; ".join(told)
+        before, rows = place.run(ALL), place.rows()
+        backup = mine.copied()
+        mine.one.rehearse(OP, backup)
+        removed(mine, backup)
+        restored(mine.one, OP, backup)
+        assert (place.run(ALL), place.rows()) == (before, rows)
+    finally:
+        place.run(*(f"DROP OWNED BY {role} CASCADE" for role in (one, owner)), f"DROP ROLE {one}, {owner}")
 
 
 OUTSIDERS = {
