@@ -95,7 +95,7 @@ class Database(Frozen):
     def _only_tables(self, tables: tuple[str, ...]) -> None:
         if self.schemas is not None:
             raise PydanticCustomError("config.schemas-and-tables", "config.schemas-and-tables")
-        if self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
+        if self.url.startswith("sqlite:"):
             raise PydanticCustomError("config.tables-kind", "config.tables-kind")
         paths = [self._path(one) for one in tables]
         twice = next((one for one, path in zip(tables, paths, strict=True) if paths.count(path) > 1), None)
@@ -110,6 +110,9 @@ class Database(Frozen):
     @property
     def table_paths(self) -> frozenset[str]:
         """Its tables where only those are the system's, each with its schema."""
+        if self.url.startswith(("mysql:", "mariadb:")):
+            # No schemas there, and many a server takes names that differ in case only for the same.
+            return frozenset(one.rpartition(".")[2].lower() for one in self.tables or ())
         return frozenset(self._path(one) for one in self.tables or ())
 
     def is_apart(self, other: Self) -> bool:

@@ -19,6 +19,7 @@ from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
+from bot.targets.mysql_part import TablesHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.ports import Check
 from bot.targets.postgresql_part import SchemasHolding
@@ -171,7 +172,7 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
     url, schemas = spec.database.url, spec.database.schemas
     if schemas is not None and not url.startswith(_SERVER):
         raise CannotProve("teardown.schemas-kind", target=spec.name)
-    if spec.database.tables is not None and not url.startswith(_SERVER):
+    if spec.database.tables is not None and not url.startswith((_SERVER, *_MARIADB)):
         raise CannotProve("teardown.tables-kind", target=spec.name)
     if url.startswith(_FILE):
         places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
@@ -191,7 +192,10 @@ def _database(spec: Target, targets: Mapping[str, Target]) -> _Database:
     """The whole database of a server, or part of it."""
     url, schemas = spec.database.url, spec.database.schemas
     if url.startswith(_MARIADB):
-        return MariadbHolding("database", spec.name, url, spec.roots, _servers(spec, targets, _MARIADB))
+        others, tables = _servers(spec, targets, _MARIADB), spec.database.tables
+        if tables is not None:
+            return TablesHolding("database", spec.name, url, tables, spec.roots, others)
+        return MariadbHolding("database", spec.name, url, spec.roots, others)
     if not url.startswith(_SERVER):
         raise CannotProve("teardown.database-kind", target=spec.name)
     others = _servers(spec, targets, (_SERVER,))

@@ -7,6 +7,7 @@ and nothing outside may hang on the tables. What goes along are their triggers.
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets import mysql_moving as moving
@@ -16,7 +17,7 @@ from bot.targets.mysql_catalogue import decoded
 from bot.targets.mysql_facts import DatabaseFacts, Frame
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
-from bot.targets.ports import Source, Told
+from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report
 from bot.targets.system import Users
 
@@ -56,6 +57,10 @@ class TablesHolding(MariadbHolding):
         """See ``Holding``: sessions in what is set aside; whose a lock in the place is, nobody says."""
         with self._admin.connected() as server:
             return Users(tuple(server.sessions(self._aside(operation))), 0)
+
+    def copy(self, sink: Sink) -> Mapping[str, Any]:
+        """See ``Holding``; the summary names the tables as the configuration compares them."""
+        return {**super().copy(sink), "only": sorted(one.lower() for one in self._only)}
 
     def set_aside(self, operation: str, source: Source) -> None:
         """See ``Holding``."""

@@ -122,7 +122,6 @@ CASES = [
     ("a schema with too long a name", '{url: "sqlite:///crm.db"}', f"{{url: 'postgresql://h/crm', schemas: [{'ä' * 32}]}}", 9, "config.long"),
     ("no schema at all", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: []}', 9, "config.empty-list"),
     ("tables of a file", '{url: "sqlite:///crm.db"}', '{url: "sqlite:///crm.db", tables: [a]}', 9, "config.tables-kind"),
-    ("tables of a MariaDB", '{url: "sqlite:///crm.db"}', '{url: "mysql://h/crm", tables: [a]}', 9, "config.tables-kind"),
     ("tables beside schemas", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: [crm], tables: [a]}', 9, "config.schemas-and-tables"),
     ("a table twice", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", tables: [a, A, public.a]}', 9, "config.table-twice"),
     ("a table of no name", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", tables: [crm.]}', 9, "config.table-path"),

@@ -10,11 +10,18 @@ TILL = {"url": "${SHARED}", "schemas": ("till",)}
 ORDERS = {"url": "${SHARED}", "tables": ("orders", "Crm.orders")}
 AGAIN = {"url": "${SHARED}", "tables": ("public.orders",)}
 OTHERS = {"url": "${SHARED}", "tables": ("Orders", "crm.orders")}
+NOTES = {"url": "mysql://h/crm", "tables": ("notes", "orders")}
+SHOPS = {"url": "mysql://h/crm", "tables": ("shops",)}
+LOUD = {"url": "mariadb://h/crm", "tables": ("crm.Orders",)}
 
 
 @pytest.mark.parametrize(
     ("one", "other", "apart"),
     [
+        (NOTES, SHOPS, True),
+        (NOTES, LOUD, False),
+        (SHOPS, LOUD, True),
+        (NOTES, {"url": "mysql://h/crm"}, False),
         (WHOLE, WHOLE, False),
         (WHOLE, CRM, False),
         (WHOLE, ORDERS, False),

@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from bot.config.types import Target
-from bot.errors import CannotProve, TargetDown
+from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.jobs.parts import Surroundings, open_system
+from bot.targets.mysql_part import TablesHolding
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.system import Holding, System
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 
 
 def systems(folder: Path, **databases: Mapping[str, object]) -> Mapping[str, Target]:
@@ -67,6 +68,27 @@ def test_systems_share_a_database_only_when_each_says_which_part_is_its_own(tmp_
         assert isinstance(one, PostgresqlTablesHolding)
         with pytest.raises(TargetDown, match=r"part\.no-table"):
             one.survey()
+
+
+def test_systems_share_a_mariadb_database_by_tables(tmp_path: Path) -> None:
+    with mysql_database() as url:
+        apart = systems(
+            tmp_path, crm={"url": url, "tables": ["orders"]}, till={"url": url, "tables": ["shops"]}
+        )
+        one = database_of(apart, "crm", tmp_path)
+        assert isinstance(one, TablesHolding)
+        with pytest.raises(TargetDown, match="missing"):
+            one.survey()
+        for tables in (["Orders", "shops"], None):
+            both = systems(
+                tmp_path, crm={"url": url, "tables": ["orders"]}, till={"url": url, "tables": tables}
+            )
+            with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE TABLE IF NOT EXISTS orders (id int)")
+            for name in both:
+                with pytest.raises(CountersignError) as caught:
+                    database_of(both, name, tmp_path).survey()
+                assert caught.value.key == "files.missing" if tables and name == "till" else "whole.shared"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from bot.targets.mysql_sql import quote
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.kills import STRIDE, is_killed
-from tests.fakes.servers import mysql_connect, mysql_url
+from tests.fakes.servers import mysql_connect, mysql_database, mysql_url
 from tests.unit.targets.test_mysql_whole import Place, a_place
 
 OP = "t7"
@@ -57,6 +57,13 @@ def place() -> Iterator[Place]:
         yield Place(name, TablesHolding("database", "crm", url, OURS))
 
 
+def mysql_run(url: str, *statements: str) -> list[tuple[object, ...]]:
+    with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return list(cursor.fetchall())
+
+
 def shapes(place: Place) -> list[object]:
     return [place.run(one) for one in SHAPES]
 
@@ -68,7 +75,7 @@ def refused(place: Place) -> CountersignError:
     return caught.value
 
 
-def test_exactly_these_tables_go_and_come_back_and_move_elsewhere(place: Place) -> None:
+def test_exactly_these_tables_go_and_come_back(place: Place) -> None:
     before, backup = shapes(place), MemoryBackup()
     place.one.with_csv()
     told = place.one.copy(backup)
@@ -96,6 +103,20 @@ def test_exactly_these_tables_go_and_come_back_and_move_elsewhere(place: Place) 
     place.run("DELETE FROM shops WHERE id = 2")
     assert shapes(place) == before
     assert place.run(f"SHOW DATABASES LIKE '{place.database}%'", at="mysql") == [(place.database,)]
+
+
+def test_they_come_back_as_those_of_another_system_in_another_database(place: Place) -> None:
+    sealed = place.copied()
+    with mysql_database() as url:
+        other = TablesHolding("database", "crm-copy", url, OURS)
+        mysql_run(url, "CREATE TABLE shops (id int, name text)", "INSERT INTO shops VALUES (9, 'other')")
+        other.prepare("r9", sealed)
+        other.appear("r9")
+        mysql_run(url, "INSERT INTO orders VALUES (3, 'met its triggers')")
+        assert mysql_run(url, "SELECT note FROM orders ORDER BY id") == [("A",), ("MET ITS TRIGGERS",)]
+        assert mysql_run(url, "SELECT * FROM shops") == [(9, "other+")]
+        with pytest.raises(CannotProve, match="in-the-way"):
+            other.require_room()
 
 
 #: What ties the tables to something else, and what is named then.
