@@ -113,7 +113,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
             self._require_there(server)
             frame = Frame.read(server, self._database, self._only)
             server.run(_SNAPSHOT)
-            known = facts(server, self._database, secrets.token_hex(16), frame, only=self._only)
+            known = facts(server, self._database, rows.new_seed(), frame, only=self._only)
             with sink.blob(f"{self._name}.rows.sql") as out:
                 hashing = Counting(out)
                 for table in known.tables:

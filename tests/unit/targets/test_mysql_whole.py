@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote as url_quote
 from urllib.parse import unquote
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_moving as moving
 from bot.targets.mysql_admin import Administration, Server, beside
-from bot.targets.mysql_facts import Frame
+from bot.targets.mysql_facts import DatabaseFacts, Frame, facts
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.system import RightsMissing
@@ -465,6 +465,22 @@ def test_a_value_longer_than_a_packet_is_told_and_never_written_as_none(place: P
     with pytest.raises(CannotProve, match=r"whole\.too-large") as caught:
         place.one.copy(MemoryBackup())
     assert caught.value.params["table"] == "wide"
+
+
+def test_a_backup_of_before_is_compared_as_it_was_made(place: Place) -> None:
+    backup = MemoryBackup()
+    place.one.copy(backup)
+    known = DatabaseFacts.of(backup.streams["database.database.json"])
+    with Administration("crm", place.at()).connected() as server:
+        old = facts(server, place.database, "ab" * 16, known.frame)
+    assert old.tables["t"][1] != known.tables["t"][1]
+    backup.streams["database.database.json"] = replace(old, sha256=known.sha256).dump()
+    place.one.rehearse(OP, backup)
+    place.one.set_aside(OP, backup)
+    place.one.verify(OP, backup)
+    place.run("UPDATE t SET x = 'b'", at=f"{place.database}__countersign_{OP}")
+    with pytest.raises(CannotProve, match="touched-aside"):
+        place.one.verify(OP, backup)
 
 
 # kill -9 before each statement
