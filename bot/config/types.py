@@ -82,8 +82,7 @@ class Database(Frozen):
 
     @model_validator(mode="after")
     def _part(self) -> Self:
-        twice = next((one for one in self.schemas or () if (self.schemas or ()).count(one) > 1), None)
-        if twice is not None:
+        if twice := next((one for one in self.schemas or () if (self.schemas or ()).count(one) > 1), ""):
             raise PydanticCustomError("config.schema-twice", "config.schema-twice", {"value": twice})
         # What is still a variable is looked at once it is known.
         if self.schemas is not None and self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
@@ -98,8 +97,7 @@ class Database(Frozen):
         if self.url.startswith("sqlite:"):
             raise PydanticCustomError("config.tables-kind", "config.tables-kind")
         paths = [self._path(one) for one in tables]
-        twice = next((one for one, path in zip(tables, paths, strict=True) if paths.count(path) > 1), None)
-        if twice is not None:
+        if twice := next((one for one in tables if paths.count(self._path(one)) > 1), ""):
             raise PydanticCustomError("config.table-twice", "config.table-twice", {"value": twice})
 
     @property
@@ -110,9 +108,6 @@ class Database(Frozen):
     @property
     def table_paths(self) -> frozenset[str]:
         """Its tables where only those are the system's, each with its schema."""
-        if self.url.startswith(("mysql:", "mariadb:")):
-            # No schemas there, and many a server takes names that differ in case only for the same.
-            return frozenset(one.rpartition(".")[2].lower() for one in self.tables or ())
         return frozenset(self._path(one) for one in self.tables or ())
 
     def is_apart(self, other: Self) -> bool:
@@ -120,15 +115,14 @@ class Database(Frozen):
         mine, theirs = set(self.schemas or ()), set(other.schemas or ())
         if self.is_whole or other.is_whole or mine & theirs or self.table_paths & other.table_paths:
             return False
-        return not (_within(self.table_paths, theirs) or _within(other.table_paths, mine))
+        pairs = ((self.table_paths, theirs), (other.table_paths, mine))
+        return not any(one.startswith(f"{name}.") for held, names in pairs for one in held for name in names)
 
-    @staticmethod
-    def _path(table: str) -> str:
+    def _path(self, table: str) -> str:
+        # MariaDB has no schemas, and many a server there takes names that differ in case only for the same.
+        if self.url.startswith(("mysql:", "mariadb:")):
+            return table.rpartition(".")[2].lower()
         return table if "." in table else f"public.{table}"
-
-
-def _within(tables: Collection[str], schemas: Collection[str]) -> bool:
-    return any(table.startswith(f"{schema}.") for table in tables for schema in schemas)
 
 
 class Commands(Frozen):
