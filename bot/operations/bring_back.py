@@ -84,9 +84,10 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
             raise CannotProve("restore.runs", name=service.name)
     if into and len({_into(one, into) for one in system.holdings}) < len(system.holdings):
         raise CannotProve("restore.same-names", target=spec.name)
+    extra = opened.manifest.extra
     for holding in system.holdings:
         holding.require_room(_into(holding, into))
-    extra = opened.manifest.extra
+        holding.require_accounts(extra["holdings"][holding.name])
     elsewhere = str(extra["target"]) != spec.name
     return Plan(
         operation=Operation.RESTORE,

@@ -18,14 +18,14 @@ from bot.targets.ports import Sink, Source, Told
 from bot.targets.quarantine import Quarantine
 from bot.targets.reporting import Report, counted, report_of
 from bot.targets.streams import gathered, lines
-from bot.targets.system import Removal, Survey, Users, Whereabouts
+from bot.targets.system import NeedsNobody, Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import require_one
 
 #: Seconds; longer than the kernel takes between two times that it writes down.
 _TICK = 0.02
 
 
-class FolderHolding:
+class FolderHolding(NeedsNobody):
     """One folder.
 
     Args:

@@ -7,7 +7,7 @@ the original, made and dropped by us.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -208,6 +208,11 @@ class MariadbHolding(csv_members.MayHoldCsv):
             if self._is_there(server, target):
                 raise CannotProve("files.in-the-way", path=place_of(target))
 
+    def require_accounts(self, kept: Mapping[str, Any]) -> None:
+        """See ``Holding``."""
+        with self._admin.connected() as server:
+            self._require_accounts(server, kept.get("accounts", ()))
+
     def prepare(self, operation: str, source: Source, into: str = "") -> None:
         """See ``Holding``."""
         database_of(self._ground, self._database, into)
@@ -309,11 +314,14 @@ class MariadbHolding(csv_members.MayHoldCsv):
         if moving.state(server, database) is not None:
             server.drop(database)
 
-    def _unpack(self, server: Server, database: str, source: Source) -> None:
-        wanted = self._known(source)
-        lacking = accounts.missing(server, wanted.frame.accounts)
+    def _require_accounts(self, server: Server, needed: Iterable[str]) -> None:
+        lacking = accounts.missing(server, needed)
         if lacking:
             raise CannotProve("whole.no-account", database=self._database, name=lacking[0], n=len(lacking))
+
+    def _unpack(self, server: Server, database: str, source: Source) -> None:
+        wanted = self._known(source)
+        self._require_accounts(server, wanted.frame.accounts)
         self._drop(server, database)
         moving.begin(server, database, wanted.frame, "building")
         server.use(database)

@@ -5,7 +5,7 @@ that he is connected to.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
@@ -201,18 +201,6 @@ def require_free_to_move(admin: Administration) -> None:
             found = connection.execute(query, (database,)).fetchall()
             if found:
                 raise CannotProve(key, database=database, name=str(found[0][0]), n=len(found))
-
-
-def require_roles(connection: Connection, database: str, roles: Iterable[str]) -> None:
-    """Return when the server has all of these roles.
-
-    Raises:
-        CannotProve: one is lacking.
-    """
-    query = "SELECT rolname::text FROM pg_catalog.pg_roles"
-    lacking = set(roles) - {name for (name,) in connection.execute(query)}
-    if lacking:
-        raise CannotProve("whole.no-role", database=database, name=min(lacking), n=len(lacking))
 
 
 def require_unshared(admin: Administration, others: Mapping[str, str]) -> None:

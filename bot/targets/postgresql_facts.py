@@ -13,6 +13,7 @@ from typing import Any, Self
 from bot.errors import NotOurs
 from bot.targets import postgresql_questions as queries
 from bot.targets.postgresql_admin import Connection
+from bot.targets.postgresql_people import Role, known
 from bot.targets.postgresql_sql import constant, quote
 from bot.targets.postgresql_sums import Seeds, digest, sum_of, sum_rows, told
 from bot.targets.reporting import SILENT, Report
@@ -45,8 +46,9 @@ class DatabaseFacts:
     ``tables``: rows and sum by ``schema.table``. ``sequences``: where each stands. ``large``: number and sum
     of large objects. ``made``: how the database itself was made (owner, encoding, locale). ``settings``:
     (role or empty, ``name=value``). ``grants``: (grantee or empty for everybody, privilege, with the option
-    to grant), or None where it has the usual ones. ``roles``: whom the restored database needs. ``seeds``: of
-    the sums, and their form. ``sha256``: of the dump.
+    to grant), or None where it has the usual ones. ``roles``: whom the restored database needs, ``people``:
+    the same with what they may, if that was written down. ``seeds``: of the sums, and their form. ``sha256``:
+    of the dump.
     """
 
     number: int
@@ -63,6 +65,12 @@ class DatabaseFacts:
     roles: tuple[str, ...]
     size: int
     sha256: str = ""
+    people: tuple[Role, ...] = ()
+
+    @property
+    def whom(self) -> tuple[Role, ...]:
+        """Whom the restored database needs; of an older backup the names are known, and nothing else."""
+        return self.people or tuple(Role(name, {}) for name in self.roles)
 
     @property
     def rows(self) -> int:
@@ -80,7 +88,7 @@ class DatabaseFacts:
 
     @property
     def _content(self) -> Self:
-        return replace(self, number=0, catalogue="", size=0, sha256="", roles=())
+        return replace(self, number=0, catalogue="", size=0, sha256="", roles=(), people=())
 
     def dump(self) -> bytes:
         """JSON of it."""
@@ -97,6 +105,7 @@ class DatabaseFacts:
             body["settings"] = tuple(map(tuple, body["settings"]))
             body["grants"] = None if body["grants"] is None else tuple(map(tuple, body["grants"]))
             body["roles"] = tuple(body["roles"])
+            body["people"] = tuple(map(Role.of, body.get("people", ())))
             return cls(**body)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise NotOurs("backups.damaged") from None
@@ -109,6 +118,7 @@ def facts(connection: Connection, seeds: Seeds, report: Report = SILENT) -> Data
     row = connection.execute(queries.DATABASE).fetchone()
     assert row is not None
     number, size, made, grants, comment = row
+    roles = tuple(name for (name,) in connection.execute(queries.ROLES))
     return DatabaseFacts(
         number=number,
         seeds=seeds,
@@ -121,7 +131,8 @@ def facts(connection: Connection, seeds: Seeds, report: Report = SILENT) -> Data
         settings=tuple(sorted((role, setting) for role, setting in connection.execute(queries.SETTINGS))),
         grants=None if grants is None else tuple(sorted((who, what, bool(may)) for who, what, may in grants)),
         comment=comment,
-        roles=tuple(name for (name,) in connection.execute(queries.ROLES)),
+        roles=roles,
+        people=known(connection, roles),
         size=size,
     )
 
@@ -155,26 +166,26 @@ def making(made: Mapping[str, Any], database: str) -> str:
     return " ".join(parts)
 
 
-def dressing(known: DatabaseFacts, database: str) -> Sequence[str]:
+def dressing(wanted: DatabaseFacts, database: str) -> Sequence[str]:
     """The statements that give it what a dump of its content does not hold: settings, grants, a comment."""
     name = quote(database)
-    found = [f"ALTER DATABASE {name} CONNECTION LIMIT {int(known.made['datconnlimit'])}"]
-    for role, setting in known.settings:
+    found = [f"ALTER DATABASE {name} CONNECTION LIMIT {int(wanted.made['datconnlimit'])}"]
+    for role, setting in wanted.settings:
         variable, _, value = setting.partition("=")
         written = value if variable in _RAW_SETTINGS else constant(value)
         where = f"ALTER ROLE {quote(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
         found.append(f"{where} SET {_variable(variable)} TO {written}")
-    if known.grants is not None:
+    if wanted.grants is not None:
         found += [
-            f"REVOKE ALL ON DATABASE {name} FROM {who}" for who in ("PUBLIC", quote(known.made["owner"]))
+            f"REVOKE ALL ON DATABASE {name} FROM {who}" for who in ("PUBLIC", quote(wanted.made["owner"]))
         ]
         found += [
             f"GRANT {what} ON DATABASE {name} TO {quote(who) if who else 'PUBLIC'}"
             + (" WITH GRANT OPTION" if may else "")
-            for who, what, may in known.grants
+            for who, what, may in wanted.grants
         ]
-    if known.comment is not None:
-        found.append(f"COMMENT ON DATABASE {name} IS{constant(known.comment)}")
+    if wanted.comment is not None:
+        found.append(f"COMMENT ON DATABASE {name} IS{constant(wanted.comment)}")
     return found
 
 

@@ -15,10 +15,11 @@ from typing import Any
 from bot.errors import CannotProve, Stale, TargetDown
 from bot.targets import csv_members
 from bot.targets import postgresql_part_questions as queries
+from bot.targets import postgresql_people as people
 from bot.targets import postgresql_programs as programs
 from bot.targets import postgresql_scripts as scripts
 from bot.targets.ports import Sink, Source
-from bot.targets.postgresql_admin import Administration, Connection, beside, require_roles, require_unshared
+from bot.targets.postgresql_admin import Administration, Connection, beside, require_unshared
 from bot.targets.postgresql_csv import tables
 from bot.targets.postgresql_facts import making
 from bot.targets.postgresql_part_facts import PartFacts, part_facts
@@ -36,7 +37,7 @@ from bot.targets.whereabouts import require_one
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
-class SchemasHolding(csv_members.MayHoldCsv):
+class SchemasHolding(csv_members.MayHoldCsv, people.NeedsRoles):
     """Some schemas of a PostgreSQL database that belongs to others too.
 
     Args:
@@ -127,7 +128,7 @@ class SchemasHolding(csv_members.MayHoldCsv):
             out.write(facts.dump())
         listing = {"csv": [one.plain() for one in listed]} if self._csv else {}
         found = {"kind": "database", "tables": len(facts.tables), "rows": facts.rows, "size": facts.size}
-        return {**found, self._own: sorted(self._schemas), **listing}
+        return {**found, self._own: sorted(self._schemas), "roles": facts.plain_people, **listing}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``; foreign keys to the outside are left out, because the outside is not there."""
@@ -228,7 +229,7 @@ class SchemasHolding(csv_members.MayHoldCsv):
         wanted = self._known(source)
         ready = self._ready(operation)
         with self._connected() as connection:
-            require_roles(connection, self._database, wanted.roles)
+            people.require(connection, self._database, wanted.whom)
             self._part.require_extensions(connection, wanted)
             statements = self._closing(connection, wanted, ready)
         self._pour(self._database, source, wanted, statements)
@@ -375,7 +376,7 @@ class SchemasHolding(csv_members.MayHoldCsv):
         wanted = self._known(source)
         self._admin.away(database)
         with self._connected() as connection:
-            require_roles(connection, self._database, wanted.roles)
+            people.require(connection, self._database, wanted.whom)
             owner = str((connection.execute("SELECT current_user::text").fetchone() or ("",))[0])
         self._admin.run(making({**wanted.made, "owner": owner}, database))
         with self._admin.connected(database) as connection:

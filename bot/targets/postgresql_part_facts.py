@@ -7,10 +7,12 @@ from typing import Any, Self
 
 from bot.errors import NotOurs
 from bot.targets import postgresql_part_questions as queries
+from bot.targets import postgresql_people as people
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_facts import lasting, stands
 from bot.targets.postgresql_part_notes import Grant, Link
 from bot.targets.postgresql_part_scope import Needed, Statistics, Tables, owners, statistics
+from bot.targets.postgresql_people import Role
 from bot.targets.postgresql_questions import DATABASE
 from bot.targets.postgresql_sums import Seeds, digest, sum_rows, told
 from bot.targets.reporting import SILENT, Report
@@ -24,7 +26,8 @@ class PartFacts:
     by ``schema.table``. ``sequences``: where each stands. ``catalogue``: everything about them, numbers and
     all. ``shapes``: names and shapes. ``grants``, ``comments``: of the schemas themselves. ``extensions``:
     what they need (name, schema, version). ``statistics``, ``owners`` (and at which schema), ``needed`` (of
-    the outside): of tables. ``made``, ``roles``, ``seeds``, ``sha256``: as ``DatabaseFacts``.
+    the outside): of tables. ``made``, ``roles``, ``people``, ``seeds``, ``sha256``: as
+    ``DatabaseFacts``.
     """
 
     number: int
@@ -45,6 +48,17 @@ class PartFacts:
     statistics: tuple[Statistics, ...] = ()
     owners: tuple[tuple[str, str], ...] = ()
     needed: tuple[Needed, ...] = ()
+    people: tuple[Role, ...] = ()
+
+    @property
+    def whom(self) -> tuple[Role, ...]:
+        """See ``DatabaseFacts``."""
+        return self.people or tuple(Role(name, {}) for name in self.roles)
+
+    @property
+    def plain_people(self) -> list[dict[str, Any]]:
+        """``people`` as a manifest has them."""
+        return [one.plain() for one in self.people]
 
     @property
     def rows(self) -> int:
@@ -82,6 +96,7 @@ class PartFacts:
             body["owners"] = tuple(map(tuple, body.get("owners", ())))
             body["needed"] = tuple(Needed(*one) for one in body.get("needed", ()))
             body["roles"] = tuple(body["roles"])
+            body["people"] = tuple(map(Role.of, body.get("people", ())))
             return cls(**body)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise NotOurs("backups.damaged") from None
@@ -99,6 +114,7 @@ def part_facts(
     number, _, made, _, _ = asked(DATABASE)[0]
     numbers = "SELECT oid::bigint, nspname::text FROM pg_catalog.pg_namespace"
     now = dict(asked(numbers))
+    roles = tuple(name for (name,) in asked(queries.roles(known)))
     return PartFacts(
         number=number,
         seeds=seeds,
@@ -115,7 +131,8 @@ def part_facts(
         extensions=tuple(asked(queries.extensions(known))),
         links=tuple(Link(*one) for one in asked(queries.links(known))),
         made=lasting(made),
-        roles=tuple(name for (name,) in asked(queries.roles(known))),
+        roles=roles,
+        people=people.known(connection, roles),
         size=int(asked(queries.size(known))[0][0]),
         statistics=tuple(Statistics(*one) for one in asked(statistics(known))) if of_tables else (),
         owners=tuple(asked(owners(known))) if of_tables else (),

@@ -32,12 +32,20 @@ SELECT coalesce(r.rolname::text, ''), s.one
  WHERE d.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
    AND s.one NOT LIKE 'countersign.%'
 """
+#: Nothing is written down of what hangs on the server's first role, nor of settings of a role in a database.
 ROLES = """
-SELECT DISTINCT r.rolname::text FROM pg_catalog.pg_shdepend d JOIN pg_catalog.pg_roles r ON r.oid = d.refobjid
- WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass
-   AND (d.dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
-        OR d.classid = 'pg_catalog.pg_database'::regclass AND d.objid =
-           (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()))
+SELECT r.rolname::text FROM pg_catalog.pg_roles r
+  JOIN pg_catalog.pg_database b ON b.datname = pg_catalog.current_database()
+ WHERE r.oid = b.datdba
+    OR EXISTS (SELECT FROM pg_catalog.pg_shdepend d
+                WHERE d.refclassid = 'pg_catalog.pg_authid'::regclass AND d.refobjid = r.oid
+                  AND (d.dbid = b.oid OR d.classid = 'pg_catalog.pg_database'::regclass AND d.objid = b.oid))
+    OR EXISTS (SELECT FROM pg_catalog.pg_db_role_setting s WHERE s.setdatabase = b.oid AND s.setrole = r.oid)
+    OR r.oid = 10 AND (
+       EXISTS (SELECT FROM pg_catalog.aclexplode(b.datacl) a WHERE a.grantee = r.oid)
+       OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relowner = r.oid AND c.oid >= 16384)
+       OR EXISTS (SELECT FROM pg_catalog.pg_proc p WHERE p.proowner = r.oid AND p.oid >= 16384)
+       OR EXISTS (SELECT FROM pg_catalog.pg_namespace n WHERE n.nspowner = r.oid AND n.oid >= 16384))
  ORDER BY 1
 """
 #: Sessions leave tables and namespaces of their own, and VACUUM writes numbers; all else of these is ours to keep.

@@ -15,6 +15,7 @@ from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
 from bot.targets import csv_members
+from bot.targets import postgresql_people as people
 from bot.targets import postgresql_programs as programs
 from bot.targets.ground import Ground
 from bot.targets.ports import Sink, Source, Told
@@ -24,7 +25,6 @@ from bot.targets.postgresql_admin import (
     beside,
     place_of,
     require_free_to_move,
-    require_roles,
     require_unshared,
 )
 from bot.targets.postgresql_csv import tables
@@ -42,7 +42,7 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _COPY_OUT = '"countersign"."copy"'
 
 
-class PostgresqlHolding(csv_members.MayHoldCsv):
+class PostgresqlHolding(csv_members.MayHoldCsv, people.NeedsRoles):
     """One database of a PostgreSQL server.
 
     Args:
@@ -131,7 +131,8 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
         with sink.blob(f"{self._name}.database.json") as out:
             out.write(known.dump())
         found = {"kind": "database", "tables": len(known.tables), "rows": known.rows, "size": known.size}
-        return {**found, **({"csv": [one.plain() for one in listed]} if self._csv else {})}
+        roles = [one.plain() for one in known.people]
+        return {**found, "roles": roles, **({"csv": [one.plain() for one in listed]} if self._csv else {})}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``."""
@@ -279,7 +280,7 @@ class PostgresqlHolding(csv_members.MayHoldCsv):
     def _unpack(self, database: str, source: Source) -> None:
         wanted = self._known(source)
         with self._admin.connected() as connection:
-            require_roles(connection, self._database, wanted.roles)
+            people.require(connection, self._database, wanted.whom)
         self._admin.away(database)
         self._admin.run(making(wanted.made, database))
         address, hidden = self._admin.address(database)

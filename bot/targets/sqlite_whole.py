@@ -22,7 +22,7 @@ from bot.targets.sqlite_csv import tables
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_facts import DatabaseFacts, connected, facts, own
 from bot.targets.streams import Counting, chunks
-from bot.targets.system import Removal, Survey, Users, Whereabouts
+from bot.targets.system import NeedsNobody, Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import require_one
 
 #: The database last on the way back and first on the way out: nobody opens it without its log.
@@ -31,7 +31,7 @@ _COPY = 1024 * 1024
 _PAGES = 4096
 
 
-class SqliteHolding(csv_members.MayHoldCsv):
+class SqliteHolding(csv_members.MayHoldCsv, NeedsNobody):
     """One database file.
 
     Args:

@@ -173,6 +173,13 @@ class RightsMissing(CannotProve):
         self.grants = tuple(grants)
 
 
+class NeedsNobody:
+    """What comes back whoever has an account."""
+
+    def require_accounts(self, kept: Mapping[str, Any]) -> None:
+        """See ``Holding``."""
+
+
 class Holding(Protocol):
     """Something a system keeps. ``operation`` names the teardown: the same in every call, fit for a name.
 
@@ -273,6 +280,14 @@ class Holding(Protocol):
         Raises:
             CannotProve: something stands there, or the place must not be used: as ``survey``.
             TargetDown: the machine refuses.
+        """
+
+    def require_accounts(self, kept: Mapping[str, Any]) -> None:
+        """Return when whoever a restore needs is known where it goes; ``kept``: what ``copy`` said.
+
+        Raises:
+            CannotProve: somebody is not; the sentence says how to make them. Nobody is made by us.
+            TargetDown: it cannot be asked.
         """
 
     def prepare(self, operation: str, source: Source, into: str = "") -> None:

@@ -87,6 +87,8 @@ class FakeHolding:
         self.on_look: Callable[[], object] = lambda: None
         self.on_copy: Callable[[], object] = lambda: None
         self.holders: list[User] = []
+        #: Whom the machine does not know.
+        self.unknown = ""
         self._name = name
 
     @property
@@ -188,6 +190,10 @@ class FakeHolding:
             raise NotAllowed("files.not-allowed", path=into)
         if self._there(into) is not None:
             raise CannotProve("files.in-the-way", path=into or self._name)
+
+    def require_accounts(self, kept: Mapping[str, Any]) -> None:
+        if self.unknown:
+            raise CannotProve("whole.no-account", database=self._name, name=self.unknown, n=1)
 
     def prepare(self, operation: str, source: Source, into: str = "") -> None:
         self.ready[operation, into] = Thing(self._read(source).content)

@@ -185,6 +185,19 @@ def test_what_stands_there_by_the_time_it_runs_stops_it(yard: Yard) -> None:
     assert not yard.ready()
 
 
+def test_somebody_whom_the_server_does_not_know_is_named_before_anybody_votes_and_again_before_it_begins(
+    yard: Yard,
+) -> None:
+    order = yard.order()
+    yard.holdings[0].unknown = "reporter"
+    for attempt in (yard.plan, lambda: yard.run(order=order)):
+        with pytest.raises(CannotProve, match=r"whole\.no-account") as caught:
+            attempt()
+        assert caught.value.params["name"] == "reporter"
+    assert yard.seen() == [None, None]
+    assert not yard.ready()
+
+
 def test_another_plan_than_the_approved_one_is_not_carried_out(yard: Yard) -> None:
     order = yard.order()
     with pytest.raises(Drifted):

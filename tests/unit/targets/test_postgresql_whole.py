@@ -371,7 +371,7 @@ def test_a_role_that_is_gone_refuses_the_restore_and_names_it(place: Place) -> N
         place.one.remove(OP, backup)
     with pytest.raises(CannotProve, match=r"whole\.no-role") as caught:
         place.one.prepare("r8", backup)
-    assert caught.value.params["name"] == name
+    assert caught.value.params["statements"] == f'CREATE ROLE "{name}" LOGIN;'
 
 
 def test_a_restore_cut_short_leaves_nothing_and_the_next_goes_through(place: Place) -> None:
