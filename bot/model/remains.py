@@ -53,10 +53,14 @@ class Unread:
 
 @dataclass(frozen=True)
 class Remains:
-    """One look. What is neither found nor unread was looked for and is absent."""
+    """One look. What is neither found nor unread was looked for and is absent.
+
+    ``where``: folders and patterns that were looked at; empty when nobody wrote it down.
+    """
 
     found: tuple[Remain, ...] = ()
     unread: tuple[Unread, ...] = ()
+    where: tuple[str, ...] = ()
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -75,6 +79,7 @@ class Remains:
         return {
             "found": [[one.kind, one.place, one.n, one.hand] for one in self.found],
             "unread": [[one.kind, one.place, one.why] for one in self.unread],
+            **({"where": list(self.where)} if self.where else {}),
         }
 
     @classmethod
@@ -83,6 +88,7 @@ class Remains:
         return cls(
             tuple(Remain(*one) for one in data.get("found", ())),
             tuple(Unread(*one) for one in data.get("unread", ())),
+            tuple(data.get("where", ())),
         )
 
 
@@ -96,9 +102,9 @@ def _hidden_by(kind: str) -> tuple[str, ...]:
     return (kind, "timer", "socket", "mention")
 
 
-def lines_of(remains: Remains, look_in: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """As a certificate says it: (what, found, absent or not checkable), and what folders it is about."""
-    said = [(f"looked in {path}", "scope") for path in look_in]
+def lines_of(remains: Remains) -> list[tuple[str, str]]:
+    """As a certificate says it: (what, found, absent or not checkable), and what places it is about."""
+    said = [(f"looked in {place}", "scope") for place in remains.where]
     said += [(f"{one.kind} {one.place}", "found") for one in remains.found]
     said += [(f"{one.kind or 'anything'} {one.place}", f"not checkable: {one.why}") for one in remains.unread]
     return said + [(kind, "absent") for kind in remains.absent]

@@ -98,8 +98,7 @@ def finish(order: PurgeOrder, system: System, vault: Vault, gate: Gate, journal:
         removed, size = _what_went(opened)
     with gate.step("step.residue"):
         remains = system.residue.look(order.remains) if system.residue is not None else None
-        where = system.residue.look_in if system.residue is not None else ()
-        residue = (*_residue(order, system), *(lines_of(remains, where) if remains is not None else ()))
+        residue = (*_residue(order, system), *(lines_of(remains) if remains is not None else ()))
     with gate.step("step.certificate"):
         facts = {
             "removed": removed,

@@ -20,4 +20,5 @@ REMAINS = Remains(
         Remain("mention", "/var/spool/cron/crontabs/root", 3, "shared"),
     ),
     (Unread("file", "/etc/ssl/private", "no-right"), Unread("mention", "/etc/huge.conf", "too-large")),
+    ("/etc", "/run", "/var/log", "/var/spool/cron", "/opt/*/crm.conf"),
 )

@@ -65,7 +65,8 @@ class Residue:
             before = [one.place for one in known.found if one.kind == "role"] if known else []
             look.roles(self.roles, before)
         order = sorted(look.found, key=lambda one: (KINDS.index(one.kind), one.place))
-        return Remains(tuple(order), tuple(dict.fromkeys(look.unread)))
+        where = (*self.look_in, *self.patterns)
+        return Remains(tuple(order), tuple(dict.fromkeys(look.unread)), where)
 
 
 class _Over(Exception):  # noqa: N818 - not an error of anybody

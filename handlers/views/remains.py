@@ -11,6 +11,8 @@ from handlers.views.ink import Ink
 
 #: So many of a kind, and of what could not be looked at, stand in a message.
 _SHOWN = 5
+#: So many places in which something was looked for.
+_PLACES = 8
 _PATH = 120
 #: What is done by hand by typing something that the catalogue spells out.
 _TYPED = ("user", "group", "role")
@@ -55,8 +57,15 @@ def _told(remains: Remains, some: str, none: str, ink: Ink) -> list[str]:
         paragraphs.append("\n".join([f"*{say('remains.unread', language)}*", *lines]))
     if remains.absent:
         names = listed([say(f"remains.kind.{kind}", language) for kind in remains.absent], language)
-        paragraphs.append(say("remains.absent", language, kinds=names))
+        paragraphs.append(" ".join([say("remains.absent", language, kinds=names), *_looked(remains, ink)]))
     return paragraphs
+
+
+def _looked(remains: Remains, ink: Ink) -> list[str]:
+    """What the absence is about."""
+    places = [ink.code(place, _PATH) for place in ink.shown(remains.where, _PLACES)]
+    more = _more(remains.where, ink, _PLACES)
+    return [say("remains.looked", ink.language, places=", ".join([*places, *more]))] if places else []
 
 
 def _by_kind(found: Sequence[Remain], ink: Ink) -> list[str]:
@@ -98,6 +107,6 @@ def _unread(one: Unread, ink: Ink) -> str:
     return f"• {what}: {say(f'remains.why.{one.why}', ink.language)}"
 
 
-def _more(items: Sequence[object], ink: Ink) -> list[str]:
-    rest = ink.left(items, _SHOWN)
+def _more(items: Sequence[object], ink: Ink, shown: int = _SHOWN) -> list[str]:
+    rest = ink.left(items, shown)
     return [say("plan.more", ink.language, n=rest)] if rest else []

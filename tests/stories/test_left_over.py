@@ -75,6 +75,13 @@ def certified(rig: Rig, number: int) -> list[list[str]]:
     return list(certificate.read(raw, key)["residue"])
 
 
+def what_is_left(rig: Rig, root: Path) -> Message:
+    told = receipt(rig, 1, "Looked for again: 7 things are still there")
+    absent = next(line for line in shown_text(told).splitlines() if "Looked for and not there" in line)
+    assert absent.endswith(f"Looked in `{root}/etc`, `{root}/var/log`.")
+    return told
+
+
 def asked_to_clear(rig: Rig, told: Message) -> Message:
     """From the button on the receipt to the ballot."""
     alice, since = rig.slack.as_user("U0ALICE"), rig.slack.core.stamp()
@@ -105,9 +112,13 @@ def test_residue_is_told_cleared_away_and_brought_back(tmp_path: Path) -> None:
         ballot = ask(rig)
         is_announced(rig, ballot, root)
         done(rig, 1, ballot)
-        told = receipt(rig, 1, "Looked for again: 7 things are still there")
+        told = what_is_left(rig, root)
         assert there(root) == before
-        lines = {(f"cron {root}/etc/cron.d/crm", "found"), ("timer", "absent")}
+        lines = {
+            (f"looked in {root}/etc", "scope"),
+            (f"cron {root}/etc/cron.d/crm", "found"),
+            ("timer", "absent"),
+        }
         assert lines <= {(what, state) for what, state in certified(rig, 1)}
 
         # What only people can do is ticked off by people.

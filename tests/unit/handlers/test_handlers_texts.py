@@ -9,6 +9,7 @@ import pytest
 
 from bot.model.requests import Operation, State
 from bot.texts import catalogue, say
+from handlers.door import COMMANDS, WORDS
 from handlers.slack import METHODS
 from handlers.views import blocks
 
@@ -124,3 +125,11 @@ def test_no_text_of_the_door_is_there_for_nothing() -> None:
 def test_help_fits_a_phone() -> None:
     text = say("overview.help", "en", target="crm", record="customer")
     assert len(text) < 1200
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_help_names_every_command_that_there_is(language: str) -> None:
+    """Out of the door's own table: whoever adds a command adds it to the help."""
+    text = say("overview.help", language, target="crm", record="customer")
+    typed = {re.sub("^/countersign ", "", one).split()[0] for one in re.findall(r"`([^`]+)`", text)}
+    assert {word for word in (*COMMANDS, *WORDS) if word and not {word, f"/{word}"} & typed} == set()

@@ -98,7 +98,10 @@ def test_everything_on_a_machine_is_found_as_what_it_is(tmp_path: Path) -> None:
     assert set(found.absent) == set(KINDS) - {one.kind for one in found.found}
     assert "ada" not in str(found.to_data())
     assert Remains.from_data(found.to_data()) == found
-    assert {state for _, state in lines_of(found)} == {"found", "absent"}
+    said = lines_of(found)
+    assert {state for _, state in said} == {"scope", "found", "absent"}
+    assert found.where == tuple(what.removeprefix("looked in ") for what, state in said if state == "scope")
+    assert found.where[-1] == str(tmp_path / "opt/*/crm.conf")
 
 
 def test_a_folder_that_many_share_is_nobodys_whatever_a_system_is_called(tmp_path: Path) -> None:
