@@ -6,7 +6,7 @@ from bot.targets.csv_members import Tables, cell
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_definitions import Only
 from bot.targets.mysql_facts import is_in
-from bot.targets.mysql_rows import texts
+from bot.targets.mysql_rows import values
 from bot.targets.mysql_sql import KINDS, quote
 
 _COLUMNS = """
@@ -27,19 +27,21 @@ def tables(server: Server, database: str, only: Only = None) -> Tables:
 def _lines(server: Server, database: str, table: str) -> Iterator[bytes]:
     columns = server.ask(_COLUMNS, (database, table))
     yield b",".join(cell(name) for name, *_ in columns)
-    record = ", ',', ".join(_value(*one) for one in columns)
-    yield from texts(server, database, table, f"CONCAT({record})")
+    for record in values(server, database, table, [_value(*one) for one in columns]):
+        yield b",".join(cell(one[1:].decode()) if one else b"" for one in record)
 
 
 def _value(name: str, kind: str, charset: str) -> str:
-    """The expression that writes one value. Pure."""
+    """The expression that writes one value after a sign of its own, and nothing for NULL. Pure.
+
+    It does not double quotes: for each one the server moves the rest of the text.
+    """
     value, how = quote(name), KINDS.get(kind, "bytes")
-    octets = f"""CONCAT('"\\\\x', LOWER(HEX({value})), '"')"""
+    octets = f"CONCAT('=\\\\x', LOWER(HEX({value})))"
     if how == "bytes":
         text = octets
     elif how == "text":
-        ours = f"CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin"
-        text = f"""CONCAT('"', REPLACE({ours}, '"', '""'), '"')"""
+        text = f"CONCAT('=', CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin)"
         if charset not in _HELD:
             # Signs that we have no sign for go the way of bytes, so that nothing of them is lost. The server
             # keeps halves of signs too (surrogates), but in UTF-16.
@@ -47,5 +49,5 @@ def _value(name: str, kind: str, charset: str) -> str:
             text = f"IF(CAST({back} AS BINARY) = CAST({value} AS BINARY), {text}, {octets})"
     else:
         shown = {"float": f"CAST({value} AS DOUBLE)", "bits": f"CAST({value} AS UNSIGNED)"}.get(how, value)
-        text = f"""CONCAT('"', {shown}, '"')"""
+        text = f"CONCAT('=', {shown})"
     return f"IF({value} IS NULL, '', {text})"

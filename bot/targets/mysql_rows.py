@@ -1,12 +1,12 @@
 """The rows of a MariaDB table as text that the server itself writes, and what they add up to.
 
-Not by ``mariadb-dump``: it writes a float with six digits. Texts and bytes are in hexadecimal signs, as
-they lie in the table, whatever their character set.
+Not by ``mariadb-dump``: it writes a float with six digits. Texts of ASCII signs in one line are in quotes;
+other texts and bytes are in hexadecimal signs, as they lie in the table, whatever their character set.
 """
 # ruff: noqa: S608 - every name goes through quote()
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pymysql.cursors import SSCursor
 
@@ -22,29 +22,30 @@ _LONGEST = 500_000
 #: How a seed begins of sums for which each row is hashed once.
 _ONCE = "2:"
 _NUMBERED = frozenset({"enum", "set"})
+#: Character sets of which a text with as many bytes as signs is one of ASCII.
+_ASCII_INSIDE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 _COLUMNS = """
-SELECT COLUMN_NAME, DATA_TYPE FROM information_schema.COLUMNS
+SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_SET_NAME, '') FROM information_schema.COLUMNS
  WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION
 """
 
 
-def columns(server: Server, database: str, table: str) -> Sequence[tuple[str, str]]:
-    """Name and type of those that are kept and not computed.
+def columns(server: Server, database: str, table: str) -> Sequence[tuple[str, str, str]]:
+    """Name, type and character set of those that are kept and not computed.
 
     Raises:
         CannotProve: one has a type that we do not know.
     """
-    found = [(name, kind) for name, kind in server.ask(_COLUMNS, (database, table))]
-    for _, kind in found:
+    found = [(name, kind, charset) for name, kind, charset in server.ask(_COLUMNS, (database, table))]
+    for _, kind, _ in found:
         if kind not in KINDS:
             raise CannotProve("target.column-kind", target=server.target, table=table, kind=kind)
     return found
 
 
-def row(kept: Sequence[tuple[str, str]]) -> str:
+def row(kept: Sequence[tuple[str, str, str]]) -> str:
     """The expression that writes a row as VALUES takes it; NULL when it is longer than a packet. Pure."""
-    values = ", ',', ".join(_literal(*one) for one in kept)
-    return f"CONCAT('(', {values}, ')')"
+    return _in_brackets(_written(*one) for one in kept)
 
 
 def new_seed() -> str:
@@ -62,9 +63,10 @@ def total(server: Server, database: str, table: str, seed: str) -> tuple[int, st
     """
     kept = columns(server, database, table)
     if not seed.startswith(_ONCE):
-        return _total_of_texts(server, f"{quote(database)}.{quote(table)}", seed, row(kept), table)
+        text = _in_brackets(_literal(name, kind) for name, kind, _ in kept)
+        return _total_of_texts(server, f"{quote(database)}.{quote(table)}", seed, text, table)
     # A row that is too long has no hash and adds nothing; a backup has none such, and another sum.
-    hashed = f"SHA2(CONCAT('{seed}', {', '.join(_hashed(*one) for one in kept)}), 256)"
+    hashed = f"SHA2(CONCAT('{seed}', {', '.join(_hashed(name, kind) for name, kind, _ in kept)}), 256)"
     summed = f"COALESCE(SUM(CAST(CONV(LEFT({hashed}, 16), 16, 10) AS UNSIGNED)), 0)"
     rows, adding = server.ask(f"SELECT COUNT(*), {summed} FROM {quote(database)}.{quote(table)}")[0]
     return int(rows), str(adding)
@@ -86,10 +88,10 @@ def _total_of_texts(server: Server, relation: str, seed: str, text: str, table: 
 def write(server: Server, database: str, table: str, out: Writer) -> None:
     """All rows of a table, as lines with one INSERT each."""
     kept = columns(server, database, table)
-    head = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, _ in kept)}) VALUES ".encode()
+    head = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, *_ in kept)}) VALUES ".encode()
     batch: list[bytes] = []
     length = 0
-    for text in texts(server, database, table, row(kept)):
+    for (text,) in values(server, database, table, [row(kept)]):
         if batch and length + len(text) > _LONGEST:
             out.write(head + b",".join(batch) + b";\n")
             batch, length = [], 0
@@ -99,20 +101,22 @@ def write(server: Server, database: str, table: str, out: Writer) -> None:
         out.write(head + b",".join(batch) + b";\n")
 
 
-def texts(server: Server, database: str, table: str, expression: str) -> Iterator[bytes]:
-    """What an expression, which is NULL when it is longer than a packet, says of each row.
+def values(
+    server: Server, database: str, table: str, expressions: Sequence[str]
+) -> Iterator[tuple[bytes, ...]]:
+    """What expressions, of which one is NULL when it is longer than a packet, say of each row.
 
     Raises:
         CannotProve: a row is longer than the server hands over.
     """
-    query = f"SELECT {expression} FROM {quote(database)}.{quote(table)}"
+    query = f"SELECT {', '.join(expressions)} FROM {quote(database)}.{quote(table)}"
     with translated(server.target), server.connection.cursor(SSCursor) as cursor:
         cursor.execute(query)
         while found := cursor.fetchmany(1000):
-            for (text,) in found:
-                if text is None:
+            for row in found:
+                if None in row:
                     raise _too_large(database, table)
-                yield text.encode()
+                yield tuple(one if isinstance(one, bytes) else one.encode() for one in row)
 
 
 def load(server: Server, database: str, source: Reader) -> None:
@@ -136,6 +140,23 @@ def _hashed(name: str, kind: str) -> str:
     else:
         shown = f"CONCAT({value})"
     return f"IF({value} IS NULL, 'N', CONCAT(LENGTH({shown}), ':', {shown}))"
+
+
+def _in_brackets(values: Iterable[str]) -> str:
+    inside = ", ',', ".join(values)
+    return f"CONCAT('(', {inside}, ')')"
+
+
+def _written(name: str, kind: str, charset: str) -> str:
+    """The expression of one value as INSERT takes it. Pure."""
+    plainly = _literal(name, kind)
+    if charset not in _ASCII_INSIDE or kind in _NUMBERED:
+        return plainly
+    value = quote(name)
+    # As bytes: columns of several collations could not be put together otherwise. A text with a line break
+    # would break the line; to replace each one the server moves the rest of the text.
+    plain = f"LENGTH({value}) = CHAR_LENGTH({value}) AND LOCATE(0x0A, CAST({value} AS BINARY)) = 0"
+    return f"IF({plain}, CAST(QUOTE({value}) AS BINARY), {plainly})"
 
 
 def _literal(name: str, kind: str) -> str:

@@ -454,17 +454,53 @@ def test_a_person_loads_the_backup_with_the_servers_own_program(place: Place) ->
     assert rows(place) == before
 
 
-@pytest.mark.parametrize("longest", ["x", "y"])
-def test_a_value_longer_than_a_packet_is_told_and_never_written_as_none(place: Place, longest: str) -> None:
+LONG = {
+    "bytes": ("x", "REPEAT('a', {packet} DIV 2)"),
+    "a text of two bytes a sign": ("y", "REPEAT('é', {packet} DIV 4)"),
+    "a text of ASCII": ("y", "REPEAT('a', {packet} - 4)"),
+    "a text of quotes": ("y", "REPEAT(X'27', {packet} DIV 2)"),
+    "a text of line breaks": ("y", "REPEAT(X'0A', {packet} DIV 2)"),
+}
+
+
+@pytest.mark.parametrize("case", LONG)
+def test_a_value_longer_than_a_packet_is_told_and_never_written_as_none(place: Place, case: str) -> None:
     ((packet,),) = place.run("SELECT @@max_allowed_packet")
-    half = int(str(packet)) // 2
+    column, value = LONG[case]
     place.run(
-        "CREATE TABLE wide (x longblob, y longtext)",
-        f"INSERT INTO wide ({longest}) VALUES (REPEAT('a', {half}))",
+        "CREATE TABLE wide (x longblob, y longtext CHARACTER SET utf8mb4)",
+        f"INSERT INTO wide ({column}) VALUES ({value.format(packet=packet)})",
     )
     with pytest.raises(CannotProve, match=r"whole\.too-large") as caught:
         place.one.copy(MemoryBackup())
     assert caught.value.params["table"] == "wide"
+
+
+SETS = ("utf8mb4", "utf8mb3", "latin1", "ucs2", "utf16", "cp1251", "sjis", "gbk")
+SIGNS = [*map(chr, range(128)), "\\n", "\\'", "'; --", "a\r\nb", "a ", "\\\n", "%s", "é", "aé\n'", "", "\\0"]
+
+
+def test_every_sign_comes_back_in_every_character_set_and_no_text_breaks_a_line(place: Place) -> None:
+    columns = {f"{name}_text": f"varchar(20) CHARACTER SET {name}" for name in SETS}
+    columns["other_order"] = "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    columns["listed"] = r"enum('a''', '\n', '\\') CHARACTER SET utf8mb4"
+    place.run(f"CREATE TABLE signs (id int, {', '.join(' '.join(one) for one in columns.items())})")
+    texts = [f"CONVERT(X'{sign.encode().hex()}' USING utf8mb4)" for sign in SIGNS]
+    rows = [f"({n}, {', '.join([text] * (len(SETS) + 1))}, {n % 4})" for n, text in enumerate(texts)]
+    place.run(f"INSERT IGNORE INTO signs VALUES {', '.join(rows)}")
+    look = f"SELECT id, {', '.join(f'HEX({name})' for name in columns)} FROM signs ORDER BY id"
+    before = place.run(look)
+    assert len({one[1] for one in before}) > 128
+    backup = place.copied()
+    lines = [one for one in backup.streams["database.rows.sql"].split(b"\n") if one]
+    assert all(one.startswith(b"INSERT INTO ") and one.endswith(b";") for one in lines)
+    assert rb"'\'; --'" in b"".join(lines)
+    place.one.rehearse(OP, backup)
+    place.one.set_aside(OP, backup)
+    place.one.verify(OP, backup)
+    place.one.remove(OP, backup)
+    restored(place.one, OP, backup)
+    assert place.run(look) == before
 
 
 def test_a_backup_of_before_is_compared_as_it_was_made(place: Place) -> None:
