@@ -1,7 +1,8 @@
 """Windows, closed periods, a reminder, counts and caps, through the Slack door."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -142,6 +143,21 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
         yield rig
 
 
+@contextmanager
+def under(rig: Rig, change: Callable[[str], str]) -> Iterator[str]:
+    """Another configuration for the next worker to start, and the old one afterwards: others use this rig."""
+    file = rig.folder / "countersign.yml"
+    text = file.read_text(encoding="utf-8")
+    rig.stop("worker")
+    file.write_text(change(text), encoding="utf-8")
+    try:
+        yield text
+    finally:
+        file.write_text(text, encoding="utf-8")
+        rig.stop("worker")
+        rig.start_worker()
+
+
 def test_another_count_than_expected_is_refused_with_both_numbers(small: Rig) -> None:
     since = small.command("U0ALICE", "/delete-records", f"crm customer {crm.ADA_EMAIL} expect 3 -- GDPR")
     told = small.told("U0ALICE", since, "expected")
@@ -158,25 +174,17 @@ def test_another_count_than_expected_is_refused_with_both_numbers(small: Rig) ->
 
 def test_size_alone_is_refused_with_the_numbers_and_whom_to_ask(small: Rig) -> None:
     # Its record type is named by no other rule, so that only its size is in the way.
-    text = (small.folder / "countersign.yml").read_text(encoding="utf-8")
-    assert text.count("record: order") == 1
     order = small.contents()["orders"][0][0]
-    (small.folder / "countersign.yml").write_text(
-        text.replace("rows: {at_most: 5000}", "rows: {at_most: 2}"), encoding="utf-8"
-    )
-    small.stop("worker")
-    small.start_worker()
-    since = small.command("U0ALICE", "/delete-records", f"crm order {order} -- wrong order")
-    told = small.told("U0ALICE", since, "largest rule")
-    assert re.search(r"[0-9]+ rows; the largest rule allows 2\. Ask <@U0CAROL>", told), told
-    (small.folder / "countersign.yml").write_text(text, encoding="utf-8")
-    small.stop("worker")
-    small.start_worker()
+    with under(small, lambda text: text.replace("rows: {at_most: 5000}", "rows: {at_most: 2}")) as text:
+        assert text.count("record: order") == 1
+        small.start_worker()
+        since = small.command("U0ALICE", "/delete-records", f"crm order {order} -- wrong order")
+        told = small.told("U0ALICE", since, "largest rule")
+        assert re.search(r"[0-9]+ rows; the largest rule allows 2\. Ask <@U0CAROL>", told), told
 
 
 def test_of_two_that_are_approved_at_once_near_a_cap_one_runs(small: Rig) -> None:
     """The cap came after both were planned, so that only the gate is left to see it."""
-    file = small.folder / "countersign.yml"
     emails = [small.somebody()]
     emails.append(
         next(
@@ -190,25 +198,24 @@ def test_of_two_that_are_approved_at_once_near_a_cap_one_runs(small: Rig) -> Non
     )
     ballots = [small.ask_to_delete(email) for email in emails]
     numbers = [_number(small, ballot) for ballot in ballots]
-    file.write_text(
-        with_rule(file.read_text(encoding="utf-8"), "limit: {requests: 1, per: 1h}"), encoding="utf-8"
-    )
-    small.stop("worker")
-    for ballot in ballots:
-        small.approve(ballot)
-    for number in numbers:
-        small.wait_state(number, "approved")
-    small.start_worker()
-    ends = sorted(small.wait_state(number, "succeeded", "cancelled", "failed") for number in numbers)
-    assert ends == ["cancelled", "succeeded"]
-    left = [row for row in small.contents()["customers"] if str(row[1]) in emails]
-    assert len(left) == 1
-    lost = next(
-        ballot for ballot, number in zip(ballots, numbers, strict=True) if small.state(number) == "cancelled"
-    )
-    assert "caps requests on crm at 1 in 1h, and 1 are taken already" in card(small, lost, "caps")
-    since = small.command("U0ALICE", "/delete-records", f"crm customer {left[0][1]} -- once more")
-    assert "caps requests on crm at 1 in 1h" in small.told("U0ALICE", since, "caps")
+    with under(small, lambda text: with_rule(text, "limit: {requests: 1, per: 1h}")):
+        for ballot in ballots:
+            small.approve(ballot)
+        for number in numbers:
+            small.wait_state(number, "approved")
+        small.start_worker()
+        ends = sorted(small.wait_state(number, "succeeded", "cancelled", "failed") for number in numbers)
+        assert ends == ["cancelled", "succeeded"]
+        left = [row for row in small.contents()["customers"] if str(row[1]) in emails]
+        assert len(left) == 1
+        lost = next(
+            ballot
+            for ballot, number in zip(ballots, numbers, strict=True)
+            if small.state(number) == "cancelled"
+        )
+        assert "caps requests on crm at 1 in 1h, and 1 are taken already" in card(small, lost, "caps")
+        since = small.command("U0ALICE", "/delete-records", f"crm customer {left[0][1]} -- once more")
+        assert "caps requests on crm at 1 in 1h" in small.told("U0ALICE", since, "caps")
 
 
 def _number(rig: Rig, ballot: Message) -> int:
