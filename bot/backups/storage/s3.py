@@ -6,7 +6,7 @@ with it is tidied up, and otherwise once nothing has come for ``silence``.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import IO, Any
 
 from bot.backups.storage.names import check_name
@@ -77,11 +77,12 @@ class S3Storage:
         for upload in self._unfinished(key):
             if upload["Key"] == key:
                 self._abort(upload)
+        asked = self._wire.now()
         for version in self._versions(key):
             try:
                 self._wire.ask("delete_object", absent=True, Key=key, VersionId=version)
             except StorageDown:
-                self._say_lock(key, name, version)
+                self._say_lock(key, name, version, asked)
                 raise
 
     def list(self) -> "list[str]":
@@ -164,13 +165,13 @@ class S3Storage:
         found = [one for kind in kinds for page in pages for one in page.get(kind, ()) if one["Key"] == key]
         return [str(one["VersionId"]) for one in found]
 
-    def _say_lock(self, key: str, name: str, version: str) -> None:
-        """Say that a lock is why something stays, if it is."""
+    def _say_lock(self, key: str, name: str, version: str, asked: datetime) -> None:
+        """Say that a lock is why something stays, if it is one; it may be over by now."""
         found = self._wire.ask("head_object", absent=True, Key=key, VersionId=version) or {}
         until = found.get("ObjectLockRetainUntilDate")
         if found.get("ObjectLockLegalHoldStatus") == "ON":
             raise StorageDown("backups.bucket_held", path=self.where, name=name)
-        if until is not None and until > self._wire.now():
+        if until is not None and until > asked:
             raise StorageDown(
                 "backups.bucket_locked", path=self.where, name=name, until=f"{until:%Y-%m-%d %H:%M} UTC"
             )
