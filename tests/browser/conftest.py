@@ -17,18 +17,19 @@ from tests.fakes.page_sources import page_sources
 __all__ = ["page_sources"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stage() -> Iterator[Stage]:
+    """One for each file: a bot and a worker that wait for all the other tests take a fifth of a core."""
     with Stage() as made:
         yield made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def show(stage: Stage) -> Show:
     return Show(stage.slack, stage.home, lambda: stage.serve)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(show: Show) -> Iterator[str]:
     with Page(show) as page:
         yield page.address
