@@ -166,7 +166,7 @@ def run(image: Path, where: Path, *words: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
 
 
