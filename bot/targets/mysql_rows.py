@@ -21,6 +21,8 @@ from bot.targets.streams import lines
 _LONGEST = 500_000
 #: How a seed begins of sums for which each row is hashed once.
 _ONCE = "2:"
+#: More than any sum of hashes: what a row adds that is too long to be hashed, so that it never goes unseen.
+_UNSEEN = 10**40
 _NUMBERED = frozenset({"enum", "set"})
 #: Character sets of which a text with as many bytes as signs is one of ASCII.
 _ASCII_INSIDE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
@@ -65,10 +67,12 @@ def total(server: Server, database: str, table: str, seed: str) -> tuple[int, st
     if not seed.startswith(_ONCE):
         text = _in_brackets(_literal(name, kind) for name, kind, _ in kept)
         return _total_of_texts(server, f"{quote(database)}.{quote(table)}", seed, text, table)
-    # A row that is too long has no hash and adds nothing; a backup has none such, and another sum.
     hashed = f"SHA2(CONCAT('{seed}', {', '.join(_hashed(name, kind) for name, kind, _ in kept)}), 256)"
-    summed = f"COALESCE(SUM(CAST(CONV(LEFT({hashed}, 16), 16, 10) AS UNSIGNED)), 0)"
+    number = f"CAST(CONV(LEFT({hashed}, 16), 16, 10) AS UNSIGNED)"
+    summed = f"COALESCE(SUM(COALESCE({number}, {_UNSEEN})), 0)"
     rows, adding = server.ask(f"SELECT COUNT(*), {summed} FROM {quote(database)}.{quote(table)}")[0]
+    if int(adding) >= _UNSEEN:
+        raise _too_large(database, table)
     return int(rows), str(adding)
 
 

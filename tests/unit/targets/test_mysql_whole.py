@@ -458,6 +458,7 @@ LONG = {
     "bytes": ("x", "REPEAT('a', {packet} DIV 2)"),
     "a text of two bytes a sign": ("y", "REPEAT('é', {packet} DIV 4)"),
     "a text of ASCII": ("y", "REPEAT('a', {packet} - 4)"),
+    "a text that can be written but not hashed": ("y", "REPEAT('a', {packet} - 30)"),
     "a text of quotes": ("y", "REPEAT(X'27', {packet} DIV 2)"),
     "a text of line breaks": ("y", "REPEAT(X'0A', {packet} DIV 2)"),
 }
