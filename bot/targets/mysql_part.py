@@ -10,7 +10,6 @@ from types import MappingProxyType
 from typing import Any
 
 from bot.errors import CannotProve, TargetDown
-from bot.targets import mysql_moving as moving
 from bot.targets import mysql_part_ties as ties
 from bot.targets.mysql_admin import Server, place_of
 from bot.targets.mysql_catalogue import decoded
@@ -40,6 +39,7 @@ class TablesHolding(MariadbHolding):
     """
 
     _only: frozenset[str]
+    _copied = "copies"
 
     def __init__(
         self,
@@ -75,33 +75,16 @@ class TablesHolding(MariadbHolding):
         """See ``Holding``."""
         return super().destination(into) if into else self._place
 
-    def bring_out(self, operation: str, source: Source) -> None:
-        """See ``Holding``."""
-        aside, ready = self._aside(operation), self._beside(operation, "_new")
-        with self._admin.connected() as server:
-            written = self._book(server, aside)
-            if "copies" not in written:
-                self.require_room()
-                self.prepare(operation, source)
-                copies = self._numbers(server, ready)
-                moving.note(server, aside, {**written, "copies": copies})
-        self.appear(operation)
+    def _mark(self, server: Server, ready: str) -> Any:
+        return self._numbers(server, ready)
 
-    def withdraw(self, operation: str) -> None:
-        """See ``Holding``."""
-        aside = self._aside(operation)
-        with self._admin.connected() as server:
-            if not moving.state(server, aside):
-                return
-            written = self._book(server, aside)
-            there = self._numbers(server, self._database)
-            if "copies" in written and there:
-                if any(written["copies"].get(table) != number for table, number in there.items()):
-                    raise CannotProve("files.in-the-way", path=self._place)
-                names = ", ".join(f"{quote(self._database)}.{quote(table)}" for table in there)
-                server.insist(self._database, f"DROP TABLE {names}", ending=False)
-            self._drop(server, self._beside(operation, "_new"))
-            moving.note(server, aside, {"frame": written["frame"]})
+    def _take_away(self, server: Server, mark: Any) -> None:
+        there = self._numbers(server, self._database)
+        if any(mark.get(table) != number for table, number in there.items()):
+            raise CannotProve("files.in-the-way", path=self._place)
+        if there:
+            names = ", ".join(f"{quote(self._database)}.{quote(table)}" for table in there)
+            server.insist(self._database, f"DROP TABLE {names}", ending=False)
 
     @property
     def _place(self) -> str:

@@ -50,6 +50,8 @@ class MariadbHolding(csv_members.MayHoldCsv):
 
     #: The tables that it is about; None: all of the database, and what is around them.
     _only: Only = None
+    #: Under which word the book of what is set aside keeps how a copy that appeared is known again.
+    _copied = "copy"
 
     def __init__(
         self,
@@ -248,14 +250,10 @@ class MariadbHolding(csv_members.MayHoldCsv):
         aside, ready = self._aside(operation), self._beside(operation, "_new")
         with self._admin.connected() as server:
             written = self._book(server, aside)
-            if "copy" not in written:
+            if self._copied not in written:
                 self.require_room()
                 self.prepare(operation, source)
-                mark = f"countersign copy {secrets.token_hex(8)}"
-                frame = Frame.of(self._book(server, ready)["frame"])
-                marked = replace(frame, made=(*frame.made[:2], mark))
-                moving.note(server, ready, {"frame": marked.plain()})
-                moving.note(server, aside, {**written, "copy": mark})
+                moving.note(server, aside, {**written, self._copied: self._mark(server, ready)})
         self.appear(operation)
 
     def withdraw(self, operation: str) -> None:
@@ -265,13 +263,26 @@ class MariadbHolding(csv_members.MayHoldCsv):
             if not moving.state(server, aside):
                 return
             written = self._book(server, aside)
-            said = server.comment(self._database)
-            if "copy" in written and said is not None:
-                if said != written["copy"]:
-                    raise CannotProve("files.in-the-way", path=self._place)
-                server.drop(self._database)
+            if self._copied in written:
+                self._take_away(server, written[self._copied])
             self._drop(server, self._beside(operation, "_new"))
             moving.note(server, aside, {"frame": written["frame"]})
+
+    def _mark(self, server: Server, ready: str) -> Any:
+        """Mark a copy that is to appear, and say how it is known again."""
+        mark = f"countersign copy {secrets.token_hex(8)}"
+        frame = Frame.of(self._book(server, ready)["frame"])
+        moving.note(server, ready, {"frame": replace(frame, made=(*frame.made[:2], mark)).plain()})
+        return mark
+
+    def _take_away(self, server: Server, mark: Any) -> None:
+        """Remove a copy that appeared, if it is there and is that one."""
+        said = server.comment(self._database)
+        if said is None:
+            return
+        if said != mark:
+            raise CannotProve("files.in-the-way", path=self._place)
+        server.drop(self._database)
 
     @property
     def _place(self) -> str:
