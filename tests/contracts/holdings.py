@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -22,6 +23,7 @@ from bot.targets.single import FileHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.system import Holding, User
 from tests.contracts.test_services import eventually
+from tests.fakes import places
 from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 from tests.fakes.systems import FakeHolding, Thing
 
@@ -178,24 +180,23 @@ def a_postgresql_database(root: Path) -> Held:
     )
 
 
-def some_schemas(root: Path) -> Held:
-    url = root.parent.joinpath("url").read_text()
+def _lies(operation: str) -> str:
+    return f'"crm__countersign_{operation}"' if operation else "crm"
 
-    def run(*statements: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(url, autocommit=True) as connection:
-            for statement in statements:
-                found = connection.execute(statement.encode())
-            return found.fetchall() if found.description else []
 
-    def lies(operation: str) -> str:
-        return f'"crm__countersign_{operation}"' if operation else "crm"
-
+def _occupied(url: str) -> Callable[[str], AbstractContextManager[int]]:
     @contextmanager
     def occupy(operation: str) -> Iterator[int]:
         with psycopg.connect(url) as connection:
-            connection.execute(f"LOCK TABLE {lies(operation)}.t IN ROW EXCLUSIVE MODE".encode())
+            connection.execute(f"LOCK TABLE {_lies(operation)}.t IN ROW EXCLUSIVE MODE".encode())
             yield connection.info.backend_pid
 
+    return occupy
+
+
+def some_schemas(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    run = partial(places.run, url)
     run(
         "CREATE SCHEMA crm",
         'CREATE SCHEMA "Billing ""2"""',
@@ -207,8 +208,8 @@ def some_schemas(root: Path) -> Held:
     return Held(
         SchemasHolding("part", "crm", url, ["crm", 'Billing "2"'], [str(root)]),
         lambda: run("SELECT * FROM crm.t ORDER BY id"),
-        lambda operation: run(f"INSERT INTO {lies(operation)}.t (x) VALUES ('another')"),
-        occupy,
+        lambda operation: run(f"INSERT INTO {_lies(operation)}.t (x) VALUES ('another')"),
+        _occupied(url),
         lambda: run("CREATE SCHEMA crm"),
         lambda: run("DROP SCHEMA crm"),
         lambda: run('DROP SCHEMA crm, "Billing ""2""" CASCADE'),
@@ -217,22 +218,7 @@ def some_schemas(root: Path) -> Held:
 
 def some_tables(root: Path) -> Held:
     url = root.parent.joinpath("url").read_text()
-
-    def run(*statements: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(url, autocommit=True) as connection:
-            for statement in statements:
-                found = connection.execute(statement.encode())
-            return found.fetchall() if found.description else []
-
-    def lies(operation: str) -> str:
-        return f'"crm__countersign_{operation}"' if operation else "crm"
-
-    @contextmanager
-    def occupy(operation: str) -> Iterator[int]:
-        with psycopg.connect(url) as connection:
-            connection.execute(f"LOCK TABLE {lies(operation)}.t IN ROW EXCLUSIVE MODE".encode())
-            yield connection.info.backend_pid
-
+    run = partial(places.run, url)
     run(
         "CREATE SCHEMA crm",
         "CREATE TABLE crm.neighbour (x text PRIMARY KEY)",
@@ -244,8 +230,8 @@ def some_tables(root: Path) -> Held:
     return Held(
         PostgresqlTablesHolding("part", "crm", url, ["crm.t", 'public.Order "2"'], [str(root)]),
         lambda: run("SELECT * FROM crm.t ORDER BY id"),
-        lambda operation: run(f"INSERT INTO {lies(operation)}.t (x) VALUES ('another')"),
-        occupy,
+        lambda operation: run(f"INSERT INTO {_lies(operation)}.t (x) VALUES ('another')"),
+        _occupied(url),
         lambda: run("CREATE TABLE crm.t (x int)"),
         lambda: run("DROP TABLE crm.t"),
         lambda: run('DROP TABLE "Order ""2""", crm.t'),

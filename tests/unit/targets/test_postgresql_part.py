@@ -4,7 +4,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote as quote_plus
 
@@ -21,6 +21,7 @@ from bot.targets.system import RightsMissing
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.kills import is_killed
+from tests.fakes.places import PartPlace
 from tests.fakes.servers import postgresql_database
 from tests.fakes.systems import restored
 
@@ -76,24 +77,7 @@ class Quick(SchemasHolding):
     patience = 0.1
 
 
-@dataclass(frozen=True)
-class Place:
-    """A database, the holding of some of its schemas, and a superuser's hands."""
-
-    url: str
-    one: SchemasHolding
-
-    def run(self, *statements: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for statement in statements:
-                found = connection.execute(statement.encode())
-            return found.fetchall() if found.description else []
-
-    def copied(self) -> MemoryBackup:
-        backup = MemoryBackup()
-        self.one.copy(backup)
-        return backup.sealed()
-
+class Place(PartPlace):
     def rows(self) -> list[tuple[object, ...]]:
         return [
             *self.run(

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -14,6 +14,7 @@ from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.kills import is_killed
+from tests.fakes.places import PartPlace
 from tests.fakes.servers import postgresql_database
 from tests.fakes.systems import restored
 
@@ -80,24 +81,7 @@ class Quick(PostgresqlTablesHolding):
     patience = 0.1
 
 
-@dataclass(frozen=True)
-class Place:
-    """A database, the holding of some of its tables, and a superuser's hands."""
-
-    url: str
-    one: PostgresqlTablesHolding
-
-    def run(self, *statements: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            for statement in statements:
-                found = connection.execute(statement.encode())
-            return found.fetchall() if found.description else []
-
-    def copied(self) -> MemoryBackup:
-        backup = MemoryBackup()
-        self.one.copy(backup)
-        return backup.sealed()
-
+class Place(PartPlace):
     def rows(self) -> list[tuple[object, ...]]:
         return [
             *self.run("SELECT o::text FROM public.orders o ORDER BY id"),

@@ -1,0 +1,32 @@
+"""A PostgreSQL database that a holding is about, and a superuser's hands in it."""
+
+from dataclasses import dataclass
+
+import psycopg
+
+from bot.targets.postgresql_part import SchemasHolding
+from tests.fakes.backup_streams import MemoryBackup
+
+
+def run(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """Each statement is its own transaction; the rows of the last one."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            found = connection.execute(statement.encode())
+        return found.fetchall() if found.description else []
+
+
+@dataclass(frozen=True)
+class PartPlace:
+    """A database, and the holding of a part of it."""
+
+    url: str
+    one: SchemasHolding
+
+    def run(self, *statements: str) -> list[tuple[object, ...]]:
+        return run(self.url, *statements)
+
+    def copied(self) -> MemoryBackup:
+        backup = MemoryBackup()
+        self.one.copy(backup)
+        return backup.sealed()
