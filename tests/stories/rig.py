@@ -272,8 +272,11 @@ class Rig:
         return None if row is None else str(row[0])
 
     def wait_state(self, number: int, *states: str, patience: float = PATIENCE) -> str:
-        what = f"#{number}, wanted {states}"
-        self.wait(lambda: self.state(number) in states, what, patience)
+        try:
+            self.wait(lambda: self.state(number) in states, "", patience)
+        except TimeoutError as late:
+            said = f"#{number} is {self.state(number)}, wanted {states}{late}"
+            raise TimeoutError(said) from None
         found = self.state(number)
         assert found is not None
         return found
