@@ -270,7 +270,7 @@ class Worker:
             self._lock,
         )
         self._vault = vault
-        self._ticker = Ticker()
+        self._ticker = Ticker(self._store.database.mark)
 
     def start(self) -> None:
         """Take up what an earlier worker left and look for work, once the gate has proved itself."""
@@ -298,10 +298,10 @@ class Worker:
         renew(self._store, self._ground, now())
         self._engine.launch()
         self._revive()
-        tick = self._ticker.every
-        tick(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
-        tick(SOON, lambda: self._dispatcher.start_due(now), "start")
-        tick(0.15, lambda: self._prover.sweep(now), "prove")
+        tick, soon = self._ticker.every, self._ticker.when_changed
+        soon(TICK, lambda: self._dispatcher.plan_waiting(now), "plan")
+        soon(SOON, lambda: self._dispatcher.start_due(now), "start")
+        soon(0.15, lambda: self._prover.sweep(now), "prove")
         tick(5, lambda: self._prover.changes(now()), "changes")
         tick(0.5, lambda: self._dispatcher.end_grace(now), "end-grace")
         tick(1, Watch(self._store, self._ground, now).look, "watch")

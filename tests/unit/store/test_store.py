@@ -4,10 +4,12 @@ import itertools
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from bot.errors import BooksDown, Refused
 from bot.model.people import RosterFacts
@@ -30,6 +32,23 @@ def test_a_delivery_is_new_once_however_many_bots_take_it_in(house: House) -> No
     taken = race(*(lambda port=port: port.accept("Ev1", "event", {"n": 1}, house.now) for port in ports))
     assert sorted(taken) == [False] * 7 + [True]
     assert ports[0].load("Ev1") == ("event", {"n": 1})
+
+
+def test_every_commit_changes_the_mark_or_there_is_none(house: House) -> None:
+    database = house.store.database
+    marks = [database.mark()]
+    if marks != [None]:
+        for _ in range(3):
+            assert database.mark() == marks[-1]
+            with house.store.transact() as work:
+                work.roster.ask(f"n{len(marks)}", (), (), house.now)
+                assert database.mark() == marks[-1]
+            marks.append(database.mark())
+        with closing(Database(database.url.render_as_string())) as another, another.transact() as connection:
+            connection.execute(text("DELETE FROM roster_questions"))
+        assert len({*marks, database.mark()}) == 5
+        database.close()
+        assert database.mark() is None
 
 
 def test_a_question_is_answered_once(house: House) -> None:
