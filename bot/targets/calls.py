@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
-import aiohttp
-
 from bot.errors import CannotProve
 from bot.targets import processes, reaper, stopping
 from bot.targets.ports import Told, Writer
@@ -93,6 +91,9 @@ class HttpCall:
 
     def run(self, operation: str, out: Writer | None = None) -> str:
         """See ``Call``."""
+        # Late: few systems are called over HTTP, and every process would wait a tenth of a second for it.
+        import aiohttp  # noqa: PLC0415
+
         try:
             status = asyncio.run(self._ask(operation, _Into(out, self.place), exact=out is not None))
         except aiohttp.ClientConnectorError:
@@ -109,6 +110,8 @@ class HttpCall:
         """See ``Call``. What answers runs as a service, and is stopped as one."""
 
     async def _ask(self, operation: str, into: _Into, *, exact: bool) -> int:
+        import aiohttp  # noqa: PLC0415 - as in ``run``
+
         headers = {"Accept-Encoding": "identity", "Idempotency-Key": _named(self._owner, operation)}
         if self._credential is not None:
             headers["Authorization"] = f"Bearer {self._credential.value}"
