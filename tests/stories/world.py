@@ -53,6 +53,7 @@ class World:
         self._restorable: list[tuple[int, int]] = []
         self._pids: dict[str, int] = {}
         self._stack = ExitStack()
+        self._server: psycopg.Connection[Any] | None = None
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -76,6 +77,8 @@ class World:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._server is not None:
+            self._server.close()
         self._stack.close()
 
     # who lives
@@ -199,7 +202,7 @@ class World:
             found = look()
             if found:
                 return found
-            time.sleep(0.01)
+            time.sleep(0.02)
         raise TimeoutError(f"{what}\n{self.lately()}")
 
     @contextmanager
@@ -209,8 +212,10 @@ class World:
             with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
                 yield connection
         else:
-            with closing(psycopg.connect(self.own, autocommit=True)) as connection:
-                yield connection
+            # One for all looks: a new session each time kept the server busier than the work that was watched.
+            if self._server is None or self._server.closed:
+                self._server = psycopg.connect(self.own, autocommit=True)
+            yield self._server
 
     def book(self, query: str, *values: Any) -> list[Any]:
         """Our own database, read by its own program."""
