@@ -82,7 +82,7 @@ class Restores:
         """
         plans: list[Plan] = []
         there: NotFound | None = None
-        left = 0
+        left, out = 0, []
         named: tuple[str, str] | None = (newest, sha256)
         while named is not None:
             with self.reach.vault.open(*named) as opened:
@@ -91,6 +91,7 @@ class Restores:
                 except NotFound as error:
                     there = error
                     left += int(error.params.get("n", 0))
+                    out.append(named[0])
                 except Conflict as error:
                     # Each part goes by itself: what is in the way of one can be left out, not overwritten.
                     error.params = {**error.params, "choices": str(Mode.SKIP)}
@@ -102,7 +103,7 @@ class Restores:
         spec = self.reach.ground.config.targets.get(target)
         if spec is not None and len(plans) > 1:
             told += replicas.told(self.reach.target(target), spec.segments.lag)
-        return together(plans, self.reach.hash_key, told)
+        return together(plans, self.reach.hash_key, told, out)
 
     def run(self, job: Job, request: Request, whole: Plan, gate: Gatekeeper) -> Result:
         """One attempt at a restore of rows, or at the next part of it; raises as ``Hands.carry_out``."""

@@ -1,10 +1,13 @@
 """The deletion that takes a restore back, planned from the backup which that restore has read."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from bot.approvals.execution import Planned
+from bot.backups.vault import OpenedBackup
 from bot.errors import CannotProve, NotFound, Refused, Stale
 from bot.jobs.reach import Reach
+from bot.jobs.segment_orders import before
 from bot.model.plans import Plan
 from bot.model.requests import Request
 from bot.operations import delete_records, undoing
@@ -28,8 +31,7 @@ class Undoing:
         spec, target = self.reach.ground.config.targets[request.target], self.reach.target(request.target)
         kind, hash_key = record_of(spec, record), self.reach.hash_key
         try:
-            with self.reach.vault.open(restored.backup or "", restored.sha256) as opened:
-                brought = undoing.records_of(target, kind, opened, restored, hash_key, said)
+            brought = undoing.records_of(target, kind, self._backups(restored), restored, hash_key, said)
         except Refused as error:
             if error.key == "backups.shredded":
                 raise NotFound("taken-back.no-backup", **said) from None
@@ -44,6 +46,14 @@ class Undoing:
         return Planned(
             request.target, record, plan.to_data(), plan.rows, label, who.to_json(), heir=heir_label
         )
+
+    def _backups(self, restored: Plan) -> Iterator[OpenedBackup]:
+        """The backup that a restore has read; of one in parts those of all parts, one after the other."""
+        named: tuple[str, str] | None = (restored.backup or "", restored.sha256 or "")
+        while named is not None:
+            with self.reach.vault.open(*named) as opened:
+                yield opened
+                named = before(opened.manifest) if restored.segments else None
 
     def _restored(self, number: int) -> Plan:
         with self.reach.store.read() as work:

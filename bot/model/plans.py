@@ -18,6 +18,7 @@ from bot.model.backups import InvalidText, Value
 from bot.model.choices import Chosen
 from bot.model.leftovers import CopyPart, ResiduePart, copies_in, residue_data, residue_in
 from bot.model.requests import Operation
+from bot.model.returned import Returned, returned_data, returned_in
 
 FORMAT = 1
 
@@ -176,7 +177,8 @@ class Plan:
     and get their old values. ``choice``: how a restore differs from all or nothing. ``copies``: what people
     see to by hand afterwards. ``residue``: rows that stay and name the same people, when it was made.
     ``segments``: the transactions it takes, in their order, when it is too large for one.
-    ``origin``: where the rows of a restore are from, when they go elsewhere.
+    ``origin``: where the rows of a restore are from, when they go elsewhere. ``returned``: which records of
+    which backup come back, where it is not all of them.
     """
 
     operation: Operation
@@ -202,6 +204,7 @@ class Plan:
     residue: tuple[ResiduePart, ...] = ()
     segments: tuple[SegmentPart, ...] = ()
     origin: Origin | None = None
+    returned: tuple[Returned, ...] = ()
 
     @classmethod
     def bare(
@@ -241,6 +244,7 @@ class Plan:
             | people
             | heir
             | _origin_data(self.origin)
+            | returned_data(self.returned)
             | {
                 "format": FORMAT,
                 "operation": str(self.operation),
@@ -292,6 +296,7 @@ class Plan:
             residue=residue_in(data.get("residue")),
             segments=tuple(SegmentPart(*one) for one in data.get("segments", ())),
             origin=Origin(*data["origin"]) if "origin" in data else None,
+            returned=returned_in(data),
         )
 
     def canonical(self) -> bytes:

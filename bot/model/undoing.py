@@ -13,8 +13,6 @@ def problem(plan: Mapping[str, Any]) -> str | None:
     """Why no single step takes it back, as a catalogue key; None when one does."""
     if plan.get("system"):
         return "taken-back.system"
-    if plan.get("segments"):
-        return "taken-back.parts"
     brought = bool(plan.get("tables"))
     if overwrites(plan):
         return "taken-back.two-steps" if brought or plan.get("nullified") or plan.get("files") else None

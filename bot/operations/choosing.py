@@ -115,7 +115,7 @@ def keep(session: Session, extra: Extra, kept: Mapping[str, Iterable[Key]]) -> N
     """Leave only rows and links with these keys, by table and by label."""
     for label in (*extra.shapes, *extra.links):
         wanted = set(kept.get(label, ()))
-        _without(session, label, (key for key in _keys(session, extra, label) if key not in wanted))
+        _without(session, label, (key for key in keys_of(session, extra, label) if key not in wanted))
 
 
 def _only_table(session: Session, extra: Extra, table: str) -> None:
@@ -135,12 +135,12 @@ def _only_roots(session: Session, extra: Extra, web: Web, roots: set[Node]) -> _
     # Links first: they are joined with the parents that are still staged.
     for link in extra.links.values():
         wanted = {key for key, parent in _link_joins(session, extra, link) if parent in kept}
-        gone = [key for key in _keys(session, extra, link.label) if key not in wanted]
+        gone = [key for key in keys_of(session, extra, link.label) if key not in wanted]
         _without(session, link.label, gone)
         if gone and not _is_known(session, extra, link):
             unknown.append((link.label, "unknown", len(gone)))
     for name in extra.shapes:
-        _without(session, name, (key for key in _keys(session, extra, name) if (name, key) not in kept))
+        _without(session, name, (key for key in keys_of(session, extra, name) if (name, key) not in kept))
     return tuple(unknown)
 
 
@@ -230,7 +230,8 @@ def _link_states(session: Session, link: Link) -> list[tuple[Key, str]]:
     ]
 
 
-def _keys(session: Session, extra: Extra, label: str) -> list[Key]:
+def keys_of(session: Session, extra: Extra, label: str) -> list[Key]:
+    """The keys of all staged rows of a table, or of a link."""
     link = extra.links.get(label)
     if link is not None:
         return [row[: link.key] for row in session.staged(label)]

@@ -16,7 +16,7 @@ from bot.errors import CountersignError, NotFound, NotOurs, Refused
 from bot.model.choices import EVERYTHING, RestoreChoice, RestorePreview
 from bot.model.drift import judge
 from bot.model.plans import Plan, Told
-from bot.operations import archived, attached
+from bot.operations import archived, attached, returning
 from bot.operations.archived import extra_of
 from bot.operations.attachment_stores import stores_at
 from bot.operations.choosing import Naming, keep, narrow, resolve
@@ -76,6 +76,7 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         require_rights(session, target.name, needs(session, extra_of(opened.manifest), choice.mode))
         extra = unpack(session, target, opened, origin)
         wanted = resolve(session, extra, choice, naming)
+        records = returning.records(session, extra, wanted, naming)
         chosen = narrow(session, extra, wanted)
         meeting = meet(session, extra, choice.mode)
         refuse_conflicts(target.name, meeting.preview, choice.mode)
@@ -84,9 +85,11 @@ def plan(  # noqa: PLR0913 - a wish has this many parts
         drift = drift_of(session, target, extra, opened.manifest)
         told = (*warnings(session, target, extra, meeting.preview), *drift.told)
         made = plan_of(session, target, source, meeting, hash_key)
+        returned = returning.note(session, source, meeting, naming, records, hash_key)
         named = attached.named(session, extra, attachments, wanted)
     files, there = attached.meet(opened, attachments, target.name, hash_key, named, over=over)
-    return replace(made, files=files, warnings=(*told, *there)), meeting.preview, wanted
+    made = replace(made, files=files, warnings=(*told, *there), returned=returned)
+    return made, meeting.preview, wanted
 
 
 def _require_something(target: str, source: Source, meeting: Meeting) -> None:

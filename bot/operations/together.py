@@ -7,10 +7,16 @@ from dataclasses import replace
 from bot.errors import NotOurs
 from bot.model.choices import Chosen
 from bot.model.plans import FilesPart, Part, Plan, SegmentPart, Told, hash_marks
+from bot.model.returned import Returned
 
 
-def together(plans: Sequence[Plan], hash_key: bytes, told: tuple[Told, ...] = ()) -> tuple[Plan, str]:
-    """One plan over these, in their order, and the text from which ``part_of`` reads each of them again."""
+def together(
+    plans: Sequence[Plan], hash_key: bytes, told: tuple[Told, ...] = (), out: Sequence[str] = ()
+) -> tuple[Plan, str]:
+    """One plan over these, in their order, and the text from which ``part_of`` reads each of them again.
+
+    ``out``: the backups among theirs out of which nothing comes.
+    """
     bare = [replace(one, warnings=()) for one in plans]
     warnings = tuple(
         dict.fromkeys((one.key, tuple(sorted(one.params.items()))) for plan in plans for one in plan.warnings)
@@ -27,6 +33,7 @@ def together(plans: Sequence[Plan], hash_key: bytes, told: tuple[Told, ...] = ()
         ),
         choice=_choice([one.choice for one in plans if one.choice is not None]),
         segments=tuple(SegmentPart(one.rows, one.digest()) for one in bare),
+        returned=(*(note for one in plans for note in one.returned), *map(Returned, out)),
     )
     return whole, json.dumps({"parts": [one.to_data() for one in bare]})
 

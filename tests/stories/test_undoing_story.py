@@ -1,5 +1,6 @@
 """Deleted, brought back, deleted again and brought back again: by two words and one button, and nobody alone."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,14 +9,30 @@ import pytest
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
+from tests.fakes.operations import postgresql_bench
 from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
 
+MANY = "    segments: {above: 5}\n    soft_references:\n"
+FIRMS = """
+CREATE TABLE firms (id BIGINT PRIMARY KEY, email TEXT UNIQUE, name TEXT NOT NULL);
+CREATE TABLE orders (id BIGINT PRIMARY KEY, firm BIGINT NOT NULL REFERENCES firms, total NUMERIC(9, 2));
+CREATE TABLE visits (id BIGINT PRIMARY KEY, firm BIGINT REFERENCES firms ON DELETE SET NULL);
+INSERT INTO firms SELECT n, 'f' || n || '@x.example', 'Firm ' || n FROM generate_series(1, 6) n;
+INSERT INTO orders SELECT n, 1 + n % 6, n / 7.0 FROM generate_series(1, 30) n;
+INSERT INTO visits SELECT n, 1 + n % 6 FROM generate_series(1, 12) n;
+"""
+FIRM = """\
+    records:
+      customer: {table: firms, find_by: [id, email], label: "{name}"}
+rules:
+"""
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    with Rig(tmp_path) as rig:
+    with Rig(tmp_path, lambda text: text.replace("    soft_references:\n", MANY)) as rig:
         yield rig
 
 
@@ -35,9 +52,10 @@ def pressed(rig: Rig) -> Message:
     return rig.ballot(since)
 
 
-def test_a_restore_is_undone_and_done_again_to_the_byte(rig: Rig) -> None:
+def test_a_restore_in_parts_is_undone_and_done_again_to_the_byte(rig: Rig) -> None:
     before = rig.contents()
-    rig.approve(rig.ask_to_delete())
+    three = [row[1] for row in before["customers"] if row[1]][:3]
+    rig.approve(rig.ask_to_delete(",".join(three)))
     rig.wait_state(1, "succeeded")
     after = rig.contents()
     brought_back(rig, 1, 2)
@@ -52,6 +70,7 @@ def test_a_restore_is_undone_and_done_again_to_the_byte(rig: Rig) -> None:
     assert "Deletion #3" in card
     plan = "\n".join(shown_text(one) for one in rig.thread(ballot.thread_ts or ""))
     assert "takes back restore #2" in plan
+    assert "goes in 3 parts" in plan
     rig.approve(ballot)
     rig.wait_state(3, "succeeded")
     assert rig.contents() == after
@@ -65,3 +84,33 @@ def test_a_restore_is_undone_and_done_again_to_the_byte(rig: Rig) -> None:
     rig.approve(rig.ballot(rig.command("U0ALICE", "/countersign", "undo #4 \u2014 once more")))
     rig.wait_state(5, "succeeded")
     assert rig.contents() == after
+
+
+def test_two_of_five_on_postgresql_are_undone_and_the_others_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "firms"
+    folder.mkdir()
+    with postgresql_bench(folder, FIRMS, table="firms") as bench:
+        rig = Rig(
+            tmp_path, lambda text: re.sub(r"    records:\n.*?rules:\n", lambda _: FIRM, text, flags=re.DOTALL)
+        )
+        rig.secrets["CRM_DATABASE_URL"] = bench.spec.database.url
+        with rig:
+            firms = ",".join(f"f{n}@x.example" for n in range(1, 6))
+            rig.approve(rig.ask_to_delete(firms))
+            rig.wait_state(1, "succeeded")
+            bench.sql("INSERT INTO firms VALUES (9, 'new@x.example', 'New')")
+            before = bench.dump()
+            since = rig.command("U0ERIN", "/restore", "#1 only f2@x.example,f4@x.example -- these two")
+            rig.approve(rig.ballot(since), "U0DAN")
+            rig.wait_state(2, "succeeded")
+            assert len(bench.dump()["public.firms"]) == len(before["public.firms"]) + 2
+            for table in ("erasable", "revisions", "audit_log", "requests", "jobs"):
+                assert "f2@x" not in str(rig.rows(f"SELECT * FROM {table}"))
+
+            ballot = pressed(rig)
+            plan = "\n".join(shown_text(one) for one in rig.thread(ballot.thread_ts or ""))
+            assert "which brought 12 rows" in plan
+            rig.approve(ballot)
+            rig.wait_state(3, "succeeded")
+            assert bench.dump() == before
+            assert not rig.slack.violations

@@ -1,5 +1,7 @@
 """Which records a restore brought, told by the backup and the plan that was approved, on each engine."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.errors import CountersignError
@@ -30,7 +32,7 @@ def bench(make: Make) -> Bench:
 def records(bench: Bench, gone: DeleteOutcome, restored: Plan) -> undoing.Brought:
     kind = bench.spec.records["customer"]
     with bench.vault.open(gone.backup.backup_id, gone.backup.sha256) as opened:
-        return undoing.records_of(bench.target, kind, opened, restored, HASH_KEY, SAID)
+        return undoing.records_of(bench.target, kind, [opened], restored, HASH_KEY, SAID)
 
 
 def test_the_deletion_of_what_came_back_is_the_deletion_that_was(bench: Bench) -> None:
@@ -67,8 +69,22 @@ def test_of_some_exactly_those_and_of_others_none(bench: Bench) -> None:
     with pytest.raises(CountersignError) as refused:
         records(bench, gone, restored)
     assert refused.value.key == "taken-back.others"
+
+
+def test_some_of_many_are_told_by_their_places_and_proven_by_the_hash(bench: Bench) -> None:
+    gone = bench.delete("Dee@x", "eve@x", "ada@x")
+    # Ada, and Bob whose boss she is: two of four.
     restored = bench.order_restore(gone.backup, RestoreChoice(only=("ada@x",))).plan
     with pytest.raises(CountersignError) as refused:
         # Planned and never done.
         records(bench, gone, restored)
-    assert refused.value.key == "taken-back.some-records"
+    assert refused.value.key == "taken-back.gone"
+    bench.choose(gone.backup, RestoreChoice(only=("ada@x",)))
+    assert sorted(records(bench, gone, restored).values) == ["ada@x", "bob@x"]
+    (note,) = restored.returned
+    other = tuple(place for place in range(4) if place not in note.places)
+    # As releases before had it, altered, and of another backup.
+    for altered in ((), (replace(note, places=other),), (replace(note, backup="another"),)):
+        with pytest.raises(CountersignError) as refused:
+            records(bench, gone, replace(restored, returned=altered))
+        assert refused.value.key == "taken-back.some-records"
