@@ -1,11 +1,12 @@
 """What the commands open: settings, configuration, database, backups.
 
-``bot.compose`` is imported where it is used: it brings the whole worker with it, and most commands, the
-parent process of ``serve`` among them, do not need that.
+What the worker is made of is imported where it is used: most commands, the parent process of ``serve`` among
+them, do not need that.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from bot.backups.storage import Storage
 from bot.backups.vault import Vault
@@ -17,7 +18,9 @@ from bot.settings import Settings, read_environment
 from bot.store.database import Database, file_behind
 from bot.store.schema import is_current
 from bot.store.unit_of_work import Store
-from bot.targets.system import System
+
+if TYPE_CHECKING:
+    from bot.targets.system import System
 
 
 def settings() -> Settings:
@@ -81,7 +84,7 @@ def backup_store(known: Settings, config: Config) -> Storage:
     return compose.backup_store(known, config)
 
 
-def parts_of(known: Settings, config: Config, target: str) -> System:
+def parts_of(known: Settings, config: Config, target: str) -> "System":
     """The parts of a system, to be looked at; its own uninstall is not meant to be called.
 
     Raises:

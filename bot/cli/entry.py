@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bot.cli.application import app
+from bot.cli import serve
 from bot.cli.console import DONE, INTERNAL, complain, exit_code
 from bot.config.problems import ConfigInvalid
 from bot.errors import CountersignError
@@ -51,9 +51,21 @@ def _explain(error: CountersignError) -> None:
         complain("cli.internal", error=error.key)
 
 
+def _commands(arguments: list[str]) -> typer.Typer:
+    """All commands. A half of ``serve`` has its own only: the others bring half of the code with them."""
+    if arguments[:1] == ["serve-part"]:
+        halves = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+        serve.register(halves)
+        return halves
+    from bot.cli.application import app  # noqa: PLC0415 - see above
+
+    return app
+
+
 def _run(arguments: list[str]) -> int:
     try:
-        result = typer.main.get_command(app).main(arguments, "countersign", standalone_mode=True)
+        command = typer.main.get_command(_commands(arguments))
+        result = command.main(arguments, "countersign", standalone_mode=True)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else DONE
     return result if isinstance(result, int) else DONE

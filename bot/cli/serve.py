@@ -63,10 +63,10 @@ def serve_part(
         from bot.cli.bot_process import run_bot  # noqa: PLC0415 - parent and worker never load Slack's library
 
         raise typer.Exit(run_bot(known))
-    from bot import compose  # noqa: PLC0415 - the parent process stays small
+    from bot.worker import run_worker  # noqa: PLC0415 - bot and parent never load what deletes
 
     names = None if targets is None else _names(targets)
-    raise typer.Exit(compose.run_worker(known, names, lambda key, what: tell(key, what=what)))
+    raise typer.Exit(run_worker(known, names, lambda key, what: tell(key, what=what)))
 
 
 def _command(name: PartName, targets: str | None, stand_in: Path | None) -> Sequence[str]:

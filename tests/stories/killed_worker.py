@@ -10,6 +10,7 @@ a part of the path, and has not done it yet; ``answered``: it has, and the worke
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bot import compose
+from bot import worker
 from bot.cli.console import tell
 from bot.jobs import permit
 from bot.jobs.crew import Crew
@@ -57,7 +58,8 @@ class DyingGatekeeper(Gatekeeper):
             if MOMENT == "inside" and name == NAME:
                 die()
             if MOMENT == "sleep" and name == NAME:
-                os.kill(os.getpid(), signal.SIGSTOP)
+                # To this thread: of a process any other may take it, and this one would go on for a moment.
+                signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
             if MOMENT == "linger" and name == NAME:
                 linger()
             yield
@@ -96,11 +98,11 @@ class DyingProver(Prover):
         return super()._vote(*args)
 
 
-class DyingWorker(compose.Worker):
+class DyingWorker(worker.Worker):
     prover = DyingProver
     crew = partial(
         DyingCrew, gatekeeper=DyingGatekeeper, take=open_gate if MOMENT == "open-gate" else permit.take
     )
 
 
-sys.exit(compose.run_worker(read_environment(), None, lambda key, what: tell(key, what=what), DyingWorker))
+sys.exit(worker.run_worker(read_environment(), None, lambda key, what: tell(key, what=what), DyingWorker))

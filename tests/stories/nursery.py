@@ -19,7 +19,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, cast
 
-from bot import compose
+from bot import compose, worker
 from bot.errors import Broken
 from bot.settings import PLAIN_VARIABLES, read_environment
 from handlers.pace import Pace
@@ -130,8 +130,8 @@ def _child(question: Mapping[str, Any]) -> None:
 
 def _worker(environment: Mapping[str, str], fates: Path) -> int:
     crew = type("Crew", (DyingCrew,), {"fates": fates})
-    kind = type("Worker", (compose.Worker,), {"crew": crew})
-    return compose.run_worker(read_environment(environment), None, print, kind)
+    kind = type("Worker", (worker.Worker,), {"crew": crew})
+    return worker.run_worker(read_environment(environment), None, print, kind)
 
 
 def _bot(environment: Mapping[str, str], fates: Path) -> int:
