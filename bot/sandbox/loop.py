@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
@@ -13,17 +14,29 @@ STOP_WITHIN = 10.0
 class Loop:
     """``begin``, then ``run`` and ``soon`` from any thread, then ``end``."""
 
-    def __init__(self, name: str) -> None:
-        self.asyncio = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.asyncio.run_forever, name=name, daemon=True)
+    def __init__(self, name: str, executor: ThreadPoolExecutor | None = None) -> None:
+        self._name = name
+        self._executor = executor
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def asyncio(self) -> asyncio.AbstractEventLoop:
+        """The loop itself, once it has begun: what never begins holds nothing that must be closed."""
+        assert self._loop is not None, "begin comes first"
+        return self._loop
 
     @property
     def runs(self) -> bool:
         """Whether it has begun and not ended."""
-        return self._thread.is_alive()
+        return self._thread is not None and self._thread.is_alive()
 
     def begin(self) -> None:
         """Start the thread."""
+        self._loop = loop = asyncio.new_event_loop()
+        if self._executor is not None:
+            loop.set_default_executor(self._executor)
+        self._thread = threading.Thread(target=loop.run_forever, name=self._name, daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -32,11 +45,12 @@ class Loop:
 
     def soon(self, act: Callable[[], object]) -> None:
         """Have this called in the loop; nothing when it has ended."""
-        if not self.asyncio.is_closed():
-            self.asyncio.call_soon_threadsafe(act)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(act)
 
     def end(self) -> None:
         """Stop the loop and its thread."""
         self.asyncio.call_soon_threadsafe(self.asyncio.stop)
+        assert self._thread is not None, "begin comes first"
         self._thread.join(timeout=STOP_WITHIN)
         self.asyncio.close()

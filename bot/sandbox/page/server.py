@@ -43,10 +43,9 @@ class Page:
     def __init__(self, show: Show, port: int = 0) -> None:
         self._show = show
         self.port = port
-        self._loop = Loop("sandbox-page")
         # A hand may wait half a minute for an answer; the others must still see and act.
         self._hands = ThreadPoolExecutor(HANDS, thread_name_prefix="sandbox-page")
-        self._loop.asyncio.set_default_executor(self._hands)
+        self._loop = Loop("sandbox-page", self._hands)
         self._runner: web.AppRunner | None = None
         self._listeners: set[asyncio.Event] = set()
         self._glances: asyncio.Task[None] | None = None

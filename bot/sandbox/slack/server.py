@@ -107,8 +107,8 @@ class Slack:
         Raises:
             OSError: the port is taken.
         """
-        self.carrier.loop = self.links.loop = self._loop.asyncio
         self._loop.begin()
+        self.carrier.loop = self.links.loop = self._loop.asyncio
         try:
             self._loop.run(self._listen())
         except OSError:

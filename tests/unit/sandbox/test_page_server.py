@@ -1,10 +1,12 @@
 """The page's server itself: what it serves, to whom, and what it never says."""
 
+import gc
 import json
 import socket
 import threading
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse
@@ -35,6 +37,16 @@ def slack() -> Iterator[Slack]:
 def page(slack: Slack, tmp_path: Path) -> Iterator[Page]:
     with Page(Show(slack, Home(tmp_path), lambda: None)) as running:
         yield running
+
+
+def test_what_is_never_started_leaves_nothing_open(tmp_path: Path) -> None:
+    """Its rubbish would be found, and blamed on, whichever test runs when it is looked for."""
+    gc.collect()
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always")
+        Page(Show(Slack(seeded()), Home(tmp_path), lambda: None))
+        gc.collect()
+    assert [str(one.message) for one in left] == []
 
 
 def ask(page: Page, path: str, body: Any = None, **headers: str) -> tuple[HTTPResponse, bytes]:
