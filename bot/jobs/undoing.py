@@ -1,4 +1,4 @@
-"""The deletion that takes a restore back, planned from the backup which that restore has read."""
+"""What takes a restore back, planned from the backup which that restore has read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from bot.jobs.reach import Reach
 from bot.jobs.segment_orders import before
 from bot.model.plans import Plan
 from bot.model.requests import Request
+from bot.model.undoing import takes_two
 from bot.operations import delete_records, undoing
 from bot.operations.selecting import record_of
 
@@ -29,14 +30,8 @@ class Undoing:
         restored = self._restored(number)
         said: dict[str, str | int] = {"number": number, "target": request.target, "record": record}
         spec, target = self.reach.ground.config.targets[request.target], self.reach.target(request.target)
-        kind, hash_key = record_of(spec, record), self.reach.hash_key
-        try:
-            brought = undoing.records_of(target, kind, self._backups(restored), restored, hash_key, said)
-        except Refused as error:
-            if error.key == "backups.shredded":
-                raise NotFound("taken-back.no-backup", **said) from None
-            raise
-        heir = self.reach.personal(request, "heir")
+        brought = self._brought(restored, said)
+        heir, hash_key = self.reach.personal(request, "heir"), self.reach.hash_key
         plan, who = delete_records.plan(target, spec, record, brought.values, hash_key, heir, brought.column)
         if plan.roots != brought.roots:
             # Between the two looks somebody else has taken the place of one of them.
@@ -46,6 +41,38 @@ class Undoing:
         return Planned(
             request.target, record, plan.to_data(), plan.rows, label, who.to_json(), heir=heir_label
         )
+
+    def first(self, request: Request, planned: Planned) -> Planned:
+        """The restore of old values with the word that a deletion is to follow; as it is when none is.
+
+        Raises:
+            Refused: that deletion could not be asked for, so that only half of it would be taken back.
+        """
+        number = request.undoes or 0
+        restored = self._restored(number)
+        if not takes_two(restored.to_data()):
+            return planned
+        try:
+            self._brought(
+                restored, {"number": number, "target": restored.target, "record": restored.record or ""}
+            )
+        except NotFound as error:
+            if error.key != "taken-back.gone":
+                raise
+            return planned
+        told = ["told.undo-first", {"number": number}]
+        return replace(planned, data={**planned.data, "warnings": [told, *planned.data["warnings"]]})
+
+    def _brought(self, restored: Plan, said: dict[str, str | int]) -> undoing.Brought:
+        """The records that a restore brought back; raises as ``undoing.records_of``."""
+        spec, target = self.reach.ground.config.targets[restored.target], self.reach.target(restored.target)
+        kind, backups = record_of(spec, restored.record or ""), self._backups(restored)
+        try:
+            return undoing.records_of(target, kind, backups, restored, self.reach.hash_key, said)
+        except Refused as error:
+            if error.key == "backups.shredded":
+                raise NotFound("taken-back.no-backup", **said) from None
+            raise
 
     def _backups(self, restored: Plan) -> Iterator[OpenedBackup]:
         """The backup that a restore has read; of one in parts those of all parts, one after the other."""

@@ -41,7 +41,8 @@ class Hands(Reach):
         if request.operation is Operation.DELETE_RECORDS:
             return self._plan_deletion(request)
         if request.operation is Operation.RESTORE:
-            return Restores(self).plan(request)
+            planned = Restores(self).plan(request)
+            return planned if request.undoes is None else Undoing(self).first(request, planned)
         if request.operation is Operation.TEARDOWN:
             return self.whole_systems.plan(request)
         plan = Plan.bare(Operation.UNFREEZE, request.target, ("step.unfreeze",), "way-back.freeze")

@@ -122,7 +122,7 @@ def _look(target: RecordTarget, record: Record, opened: OpenedBackup, restored: 
 
 def told(number: int, restored: Plan, made: Plan, brought: Brought) -> tuple[Told, ...]:
     """What the plan of the deletion says of the restore that it takes back."""
-    found = [Told("told.undoes", {"number": number, "n": restored.rows})]
+    found = [Told("told.undoes", {"number": number, "n": sum(part.rows for part in restored.tables)})]
     if brought.gone:
         found.append(Told("told.undo-gone", {"n": brought.gone}))
     before = {part.name: part.rows for part in restored.tables}

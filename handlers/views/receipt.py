@@ -71,6 +71,8 @@ def _next(view: RequestView, backup: Backup | None, language: str) -> list[Block
     if backup is not None and backup.state not in _DESTROYED:
         return [actions([button("restore", say("receipt.restore", language), f"{request.id}")])]
     done = request.operation is Operation.RESTORE and request.state is State.SUCCEEDED
+    if done and any(told[0] == "told.undo-first" for told in plan.get("warnings") or ()):
+        return [section(say("receipt.undo-rest", language, number=request.undoes or 0))]
     if done and undoing.problem(plan) is None:
         return [actions([button("undo", say("receipt.undo", language), f"{request.id}")])]
     return []

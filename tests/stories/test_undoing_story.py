@@ -9,7 +9,7 @@ import pytest
 from bot.sandbox.people import DELETIONS
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
-from tests.fakes.operations import postgresql_bench
+from tests.fakes.operations import Bench, postgresql_bench
 from tests.stories.rig import PATIENCE, Rig
 
 pytestmark = pytest.mark.slow
@@ -86,31 +86,45 @@ def test_a_restore_in_parts_is_undone_and_done_again_to_the_byte(rig: Rig) -> No
     assert rig.contents() == after
 
 
-def test_two_of_five_on_postgresql_are_undone_and_the_others_stay(tmp_path: Path) -> None:
+@pytest.fixture
+def firms(tmp_path: Path) -> Iterator[tuple[Rig, Bench]]:
     folder = tmp_path / "firms"
     folder.mkdir()
+
+    def change(text: str) -> str:
+        return re.sub(r"    records:\n.*?rules:\n", lambda _: FIRM, text, flags=re.DOTALL)
+
     with postgresql_bench(folder, FIRMS, table="firms") as bench:
-        rig = Rig(
-            tmp_path, lambda text: re.sub(r"    records:\n.*?rules:\n", lambda _: FIRM, text, flags=re.DOTALL)
-        )
+        rig = Rig(tmp_path, change)
         rig.secrets["CRM_DATABASE_URL"] = bench.spec.database.url
         with rig:
-            firms = ",".join(f"f{n}@x.example" for n in range(1, 6))
-            rig.approve(rig.ask_to_delete(firms))
-            rig.wait_state(1, "succeeded")
-            bench.sql("INSERT INTO firms VALUES (9, 'new@x.example', 'New')")
-            before = bench.dump()
-            since = rig.command("U0ERIN", "/restore", "#1 only f2@x.example,f4@x.example -- these two")
-            rig.approve(rig.ballot(since), "U0DAN")
-            rig.wait_state(2, "succeeded")
-            assert len(bench.dump()["public.firms"]) == len(before["public.firms"]) + 2
-            for table in ("erasable", "revisions", "audit_log", "requests", "jobs"):
-                assert "f2@x" not in str(rig.rows(f"SELECT * FROM {table}"))
+            yield rig, bench
 
-            ballot = pressed(rig)
-            plan = "\n".join(shown_text(one) for one in rig.thread(ballot.thread_ts or ""))
-            assert "which brought 12 rows" in plan
-            rig.approve(ballot)
-            rig.wait_state(3, "succeeded")
-            assert bench.dump() == before
-            assert not rig.slack.violations
+
+def test_two_of_five_and_what_they_overwrote_are_undone_in_two_requests(firms: tuple[Rig, Bench]) -> None:
+    rig, bench = firms
+    rig.approve(rig.ask_to_delete(",".join(f"f{n}@x.example" for n in range(1, 6))))
+    rig.wait_state(1, "succeeded")
+    # Somebody else's order has the number of one that comes back.
+    bench.sql("INSERT INTO firms VALUES (9, 'new@x.example', 'New'); INSERT INTO orders VALUES (1, 9, 5)")
+    before = bench.dump()
+    since = rig.command("U0ERIN", "/restore", "#1 only f2@x.example,f4@x.example overwrite -- these two")
+    rig.approve(rig.ballot(since), "U0DAN")
+    rig.wait_state(2, "succeeded")
+    assert len(bench.dump()["public.firms"]) == len(before["public.firms"]) + 2
+    for table in ("erasable", "revisions", "audit_log", "requests", "jobs"):
+        assert "f2@x" not in str(rig.rows(f"SELECT * FROM {table}"))
+
+    ballot = rig.ballot(rig.command("U0ERIN", "/countersign", "undo 2 -- too many"))
+    plan = "\n".join(shown_text(one) for one in rig.thread(ballot.thread_ts or ""))
+    assert "the first of two steps" in plan
+    rig.approve(ballot, "U0DAN")
+    rig.wait_state(3, "succeeded")
+    receipt = rig.slack.wait_for(lambda: rig.receipts()[2:], PATIENCE)[0]
+    assert "`/countersign undo 2 -- reason`" in shown_text(receipt)
+    ballot = pressed(rig)
+    assert "Deletion #4" in shown_text(rig.card(ballot))
+    rig.approve(ballot)
+    rig.wait_state(4, "succeeded")
+    assert bench.dump() == before
+    assert not rig.slack.violations

@@ -266,12 +266,102 @@ def test_what_was_overwritten_comes_back_out_of_its_own_backup(works: Works) -> 
     assert works.bench.dump() == before
 
 
-def test_rows_and_overwritten_ones_take_two_steps(works: Works) -> None:
+def test_records_that_were_only_overwritten_leave_nothing_to_delete(works: Works) -> None:
     number = done(works, values=("b@x",))
     works.bench.sql("INSERT INTO customers VALUES (2, 'eve@x', 'Eve', NULL)")
     again = bring_back(works, number, RestoreChoice(mode=Mode.OVERWRITE))
     told = refused(works, lambda: works.house.file(**undoing(again)), "taken-back.two-steps")
     assert f"`/restore #{again} overwrite -- reason`" in told
+
+
+def mixed(works: Works, stranger: str) -> tuple[int, dict[str, list[str]]]:
+    """A restore that brought records and overwrote somebody's row, and what was there before it."""
+    works.bench.sql("UPDATE customers SET mentor = NULL")
+    number = done(works, values=THREE)
+    works.bench.sql(stranger)
+    before = works.bench.dump()
+    return bring_back(works, number, RestoreChoice(mode=Mode.OVERWRITE)), before
+
+
+def operation_of(works: Works, request_id: int) -> Operation:
+    return works.house.request(request_id).operation
+
+
+#: Dee has the number of a note that came back to Cyd.
+HERS = "INSERT INTO notes VALUES (4, 4, 'about Dee')"
+
+
+def test_old_values_come_first_and_then_goes_what_was_brought(works: Works) -> None:
+    again, before = mixed(works, HERS)
+    # A restore first, so whoever may restore may ask; the deletion needs more.
+    first = works.house.file("U0BOB", **undoing(again))
+    assert operation_of(works, first) is Operation.RESTORE
+    approve(works, first)
+    assert told_in(works, first) == {"told.undo-first": {"number": again}}
+    refused(works, lambda: works.house.file(**undoing(again)), "taken-back.open")
+    job = works.house.enqueue(first)
+    assert works.house.take(job) == "go"
+    works.crew().run(job, plainly)
+    refused(works, lambda: works.house.file("U0DAN", **undoing(again)), "filing.no-role")
+    second = done_id(works, **undoing(again))
+    assert operation_of(works, second) is Operation.DELETE_RECORDS
+    assert told_in(works, second) == {
+        # Three people, three notes: Dee's is hers again.
+        "told.undoes": {"number": again, "n": 6},
+        "told.undo-changed": {"table": "notes", "n": 1},
+    }
+    assert works.bench.dump() == before
+    refused(works, lambda: works.house.file(**undoing(again)), "taken-back.already")
+
+
+def test_what_was_brought_to_somebody_who_was_there_stays_and_is_told(works: Works) -> None:
+    again, before = mixed(works, "INSERT INTO customers VALUES (2, 'eve@x', 'Eve', NULL)")
+    done(works, **undoing(again))
+    second = done_id(works, **undoing(again))
+    assert told_in(works, second)["told.undo-fewer"] == {"table": "notes", "n": 1}
+    works.bench.sql("DELETE FROM notes WHERE id = 3")
+    assert works.bench.dump() == before
+
+
+def test_old_values_that_somebody_brought_back_by_hand_count_and_a_part_of_them_does_not(
+    works: Works,
+) -> None:
+    again, before = mixed(works, f"{HERS}; INSERT INTO customers VALUES (2, 'eve@x', 'Eve', NULL)")
+    bring_back(works, again, RestoreChoice(table="notes", mode=Mode.OVERWRITE))
+    assert operation_of(works, cancelled(works, **undoing(again))) is Operation.RESTORE
+    bring_back(works, again, RestoreChoice(mode=Mode.OVERWRITE))
+    assert operation_of(works, cancelled(works, **undoing(again))) is Operation.DELETE_RECORDS
+    done(works, **undoing(again))
+    works.bench.sql("DELETE FROM notes WHERE id = 3")
+    assert works.bench.dump() == before
+
+
+def cancelled(works: Works, **wish: Any) -> int:
+    request_id = works.house.file(**wish)
+    with works.house.store.transact() as work:
+        works.house.ground.change(work, works.house.ground.lock(work, request_id), "cancel", works.house.now)
+    return request_id
+
+
+def test_a_first_step_that_is_taken_back_comes_first_again(works: Works) -> None:
+    again, before = mixed(works, HERS)
+    there = works.bench.dump()
+    first = done(works, **undoing(again))
+    done(works, **undoing(first))
+    assert works.bench.dump() == there
+    done(works, **undoing(again))
+    done(works, **undoing(again))
+    assert works.bench.dump() == before
+
+
+@pytest.mark.parametrize("why", ["no-backup", "others"])
+def test_nothing_is_half_taken_back_when_the_other_half_cannot_be_asked_for(works: Works, why: str) -> None:
+    again, _ = mixed(works, HERS)
+    if why == "no-backup":
+        works.bench.vault.shred(str(works.house.rows("backups")[0]["id"]))
+    else:
+        works.bench.sql("UPDATE customers SET email = 'else@x' WHERE id = 1")
+    refused(works, lambda: works.approved(**undoing(again)), f"taken-back.{why}")
 
 
 #: What happened since the restore, and why the plan is refused.
