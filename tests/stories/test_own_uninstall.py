@@ -1,6 +1,7 @@
 """A teardown by the system's own uninstall, with real programs: it works, it is not there, it fails, it lies."""
 
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -238,8 +239,14 @@ def test_a_call_that_the_worker_did_not_survive_is_not_made_again(tmp_path: Path
         assert len(calls(rig)) == 1
 
 
-@pytest.mark.parametrize("step", [one[0] for one in teardown.BUILTIN_PURGE])
-@pytest.mark.parametrize("moment", ["inside", "after"])
+STEPS = [one[0] for one in teardown.BUILTIN_PURGE]
+#: Inside and after each step; of each step one, in turns, but in the whole kill matrix.
+MOMENTS = [(moment, step) for step in STEPS for moment in ("inside", "after")]
+if os.environ.get("KILL_MATRIX") != "all":
+    MOMENTS = [("after" if place % 2 else "inside", step) for place, step in enumerate(STEPS)]
+
+
+@pytest.mark.parametrize(("moment", "step"), MOMENTS)
 def test_a_worker_killed_around_every_step_calls_it_once(tmp_path: Path, moment: str, step: str) -> None:
     with own(tmp_path) as (rig, _):
         rig.dies(moment, step)
