@@ -1,6 +1,6 @@
 """What takes a restore back, planned from the backup which that restore has read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from bot.approvals.execution import Planned
@@ -42,8 +42,8 @@ class Undoing:
             request.target, record, plan.to_data(), plan.rows, label, who.to_json(), heir=heir_label
         )
 
-    def first(self, request: Request, planned: Planned) -> Planned:
-        """The restore of old values with the word that a deletion is to follow; as it is when none is.
+    def first(self, request: Request, plan: Callable[[Request], Planned]) -> Planned:
+        """The restore of old values, as ``plan`` has it, and the word that a deletion is to follow if one is.
 
         Raises:
             Refused: that deletion could not be asked for, so that only half of it would be taken back.
@@ -51,17 +51,27 @@ class Undoing:
         number = request.undoes or 0
         restored = self._restored(number)
         if not takes_two(restored.to_data()):
-            return planned
+            return plan(request)
+        said: dict[str, str | int] = {
+            "number": number,
+            "target": restored.target,
+            "record": restored.record or "",
+        }
+        follows = True
         try:
-            self._brought(
-                restored, {"number": number, "target": restored.target, "record": restored.record or ""}
-            )
+            self._brought(restored, said)
         except NotFound as error:
-            if error.key != "taken-back.gone":
+            follows = error.key != "taken-back.gone"
+            if follows:
                 raise
-            return planned
-        told = ["told.undo-first", {"number": number}]
-        return replace(planned, data={**planned.data, "warnings": [told, *planned.data["warnings"]]})
+        try:
+            planned = plan(request)
+        except NotFound as error:
+            if error.key == "restore.nothing-missing" and follows:
+                raise NotFound("taken-back.old-values", **said) from None
+            raise
+        told = [["told.undo-first", {"number": number}]] if follows else []
+        return replace(planned, data={**planned.data, "warnings": [*told, *planned.data["warnings"]]})
 
     def _brought(self, restored: Plan, said: dict[str, str | int]) -> undoing.Brought:
         """The records that a restore brought back; raises as ``undoing.records_of``."""

@@ -41,8 +41,9 @@ class Hands(Reach):
         if request.operation is Operation.DELETE_RECORDS:
             return self._plan_deletion(request)
         if request.operation is Operation.RESTORE:
-            planned = Restores(self).plan(request)
-            return planned if request.undoes is None else Undoing(self).first(request, planned)
+            if request.undoes is not None:
+                return Undoing(self).first(request, Restores(self).plan)
+            return Restores(self).plan(request)
         if request.operation is Operation.TEARDOWN:
             return self.whole_systems.plan(request)
         plan = Plan.bare(Operation.UNFREEZE, request.target, ("step.unfreeze",), "way-back.freeze")

@@ -284,3 +284,25 @@ def test_a_crash_between_parts_goes_on_there(parts: Both, step: str) -> None:
     parts.works.crew().run(job, plainly)
     assert parts.works.house.state(back) is State.SUCCEEDED
     assert parts.there.dump() == whole
+
+
+def test_what_went_into_the_other_system_in_parts_goes_from_there_again(
+    parts: Both, store: tuple[dict[str, Any], There]
+) -> None:
+    lost(parts, *THREE)
+    gone, here = parts.there.dump(), parts.works.bench.dump()
+    back, job = parts.approved(choice=RestoreChoice())
+    parts.works.crew().run(job, plainly)
+    house = parts.works.house
+    number = house.request(back).number
+    # Here the same may ask and agree as there.
+    known = house.ground.config
+    shop = known.targets["shop"].model_copy(update={"records": known.targets["crm"].records})
+    erasure = known.rules[0]
+    for_shop = erasure.model_copy(update={"when": erasure.when.model_copy(update={"target": "shop"})})
+    changed = {"targets": {**known.targets, "shop": shop}, "rules": (for_shop, *known.rules)}
+    house.configure(known.model_copy(update=changed))
+    _, job = parts.works.running(target=None, record=None, values=(), undoes=number)
+    parts.works.crew().run(job, plainly)
+    assert (parts.there.dump(), parts.works.bench.dump()) == (gone, here)
+    assert list(store[1]()) == ["six"]

@@ -354,13 +354,21 @@ def test_a_first_step_that_is_taken_back_comes_first_again(works: Works) -> None
     assert works.bench.dump() == before
 
 
-@pytest.mark.parametrize("why", ["no-backup", "others"])
+def test_records_that_are_gone_again_need_no_second_step(works: Works) -> None:
+    again, _ = mixed(works, HERS)
+    done(works, values=THREE)
+    assert told_in(works, approve(works, works.house.file(**undoing(again)))) == {}
+
+
+@pytest.mark.parametrize("why", ["no-backup", "others", "old-values"])
 def test_nothing_is_half_taken_back_when_the_other_half_cannot_be_asked_for(works: Works, why: str) -> None:
     again, _ = mixed(works, HERS)
     if why == "no-backup":
         works.bench.vault.shred(str(works.house.rows("backups")[0]["id"]))
-    else:
+    elif why == "others":
         works.bench.sql("UPDATE customers SET email = 'else@x' WHERE id = 1")
+    else:
+        works.bench.sql("UPDATE notes SET customer = 4, text = 'about Dee' WHERE id = 4")
     refused(works, lambda: works.approved(**undoing(again)), f"taken-back.{why}")
 
 
