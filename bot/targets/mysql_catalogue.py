@@ -38,7 +38,7 @@ SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_TYPE,
 _COLUMNS = f"""
 SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE,
        COLUMN_DEFAULT IS NOT NULL OR IS_NULLABLE = 'YES' OR EXTRA LIKE '%auto_increment%',
-       IS_GENERATED <> 'NEVER',
+       IS_GENERATED <> 'NEVER', EXTRA LIKE '%auto_increment%',
        CONCAT_WS(' ', 'column', ORDINAL_POSITION, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME,
                  COLUMN_DEFAULT, EXTRA, GENERATION_EXPRESSION)
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {_SYSTEM}
@@ -216,8 +216,9 @@ def _table(found: _Found, place: _Place, name: str) -> Table:
             not_null=nullable == "NO",
             has_default=default == "1",
             generated=generated == "1",
+            numbered=numbered == "1",
         )
-        for column, _, full, nullable, default, generated in found.columns[place]
+        for column, _, full, nullable, default, generated, numbered in found.columns[place]
     )
     return Table(
         name=name,

@@ -65,11 +65,13 @@ SELECT a.attrelid::text, a.attname, pg_catalog.format_type(a.atttypid, a.atttypm
            AND ao.amoplefttype = oc.opcintype AND ao.amoprighttype = oc.opcintype
           JOIN pg_catalog.pg_operator o ON o.oid = ao.amopopr
           JOIN pg_catalog.pg_namespace on_ ON on_.oid = o.oprnamespace
-         WHERE oc.opcdefault AND oc.opcintype = b.type)
+         WHERE oc.opcdefault AND oc.opcintype = b.type),
+       a.attidentity <> '' OR pg_catalog.pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%'
   FROM pg_catalog.pg_attribute a
   JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   JOIN bare b ON b.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
  WHERE {_OURS} AND a.attnum > 0 AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum
 """
@@ -274,8 +276,9 @@ def _table(found: _Found, oid: str, name: str) -> Table:
             not_null=solid == "t",
             has_default=default == "t",
             generated=generated == "t",
+            numbered=numbered == "t",
         )
-        for column, kind, _, _, solid, default, generated, _ in found.columns[oid]
+        for column, kind, _, _, solid, default, generated, _, numbered in found.columns[oid]
     )
     return Table(
         name=name,

@@ -17,7 +17,10 @@ Action = Literal["cascade", "no action", "restrict", "set null", "set default", 
 
 @dataclass(frozen=True)
 class TableColumn:
-    """One column. ``type`` is the declared type; ``codec`` writes its values into a backup."""
+    """One column. ``type`` is the declared type; ``codec`` writes its values into a backup.
+
+    ``numbered``: the database gives each new row a number of its own here.
+    """
 
     name: str
     type: str
@@ -25,6 +28,7 @@ class TableColumn:
     not_null: bool
     has_default: bool
     generated: bool
+    numbered: bool = False
 
 
 @dataclass(frozen=True)

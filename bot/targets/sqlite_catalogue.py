@@ -5,7 +5,7 @@ declaration. A foreign key to a table that does not exist is no link.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -55,6 +55,22 @@ def indexes(connection: sqlite3.Connection, table: str) -> list[Index]:
     return found
 
 
+def collations(connection: sqlite3.Connection, table: str, columns: Sequence[str]) -> dict[str, str]:
+    """The columns of a table that are not compared byte by byte, and how: NOCASE or RTRIM.
+
+    Python's module does not tell; a text of ours, compared as a value of the column would be, does.
+    """
+    asked = ", ".join(f"c{n} = 'A', c{n} = 'a '" for n in range(len(columns)))
+    named = ", ".join(f"{quote(name)} AS c{n}" for n, name in enumerate(columns))
+    texts = ", ".join("'a'" for _ in columns)
+    none = f"SELECT {named} FROM main.{quote(table)} WHERE 0"  # noqa: S608 - every name goes through quote()
+    query = f"SELECT {asked} FROM ({none} UNION ALL SELECT {texts})"  # noqa: S608 - as above
+    row = connection.execute(query).fetchone()
+    said = {name: row[2 * n : 2 * n + 2] for n, name in enumerate(columns)}
+    known = {(1, 0): "NOCASE", (0, 1): "RTRIM"}
+    return {name: known[how] for name, how in said.items() if how in known}
+
+
 def primary_key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     """The columns of the declared primary key, in its order."""
     rows = [row for row in connection.execute(f"PRAGMA main.table_xinfo({quote(table)})") if row[5]]
@@ -92,6 +108,12 @@ def _affinity(column: TableColumn | None) -> str:
 
 
 def _table(connection: sqlite3.Connection, name: str) -> Table:
+    schema = connection.execute(
+        "SELECT type, name, sql FROM main.sqlite_schema"
+        " WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL",
+        (name,),
+    ).fetchall()
+    own_numbers = any(row[0] == "table" and "AUTOINCREMENT" in row[2].upper() for row in schema)
     columns = tuple(
         TableColumn(
             name=row[1],
@@ -100,14 +122,10 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
             not_null=bool(row[3]),
             has_default=row[4] is not None,
             generated=row[6] in (2, 3),
+            numbered=bool(row[5]) and own_numbers,
         )
         for row in connection.execute(f"PRAGMA main.table_xinfo({quote(name)})")
     )
-    schema = connection.execute(
-        "SELECT type, name, sql FROM main.sqlite_schema"
-        " WHERE tbl_name = ? COLLATE NOCASE AND sql IS NOT NULL",
-        (name,),
-    ).fetchall()
     return Table(
         name=name,
         columns=columns,

@@ -21,7 +21,7 @@ class SqliteNarrowing(SqliteSession):
             return
         link = sql.linked(
             edge,
-            [f"q.{parent.cell(name)}" for name in edge.parent_columns],
+            parent.parents("q", edge.parent_columns),
             [f"s.{stage.cell(name)}" for name in edge.child_columns],
         )
         query = (
@@ -42,7 +42,7 @@ class SqliteNarrowing(SqliteSession):
             f" AND NOT EXISTS (SELECT 1 FROM main.{quote(edge.parent)} p WHERE {live})"
         )
         if parent and set(edge.parent_columns) <= set(parent.columns):
-            staged = sql.linked(edge, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
+            staged = sql.linked(edge, parent.parents("q", edge.parent_columns), cells)
             query += f" AND NOT EXISTS (SELECT 1 FROM {parent.path} q WHERE {staged})"
         return self._read(query, stage.table)
 

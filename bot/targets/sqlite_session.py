@@ -16,7 +16,7 @@ from bot.targets import sqlite_foresight as foresight
 from bot.targets import sqlite_sql as sql
 from bot.targets.base import Catalogue, Edge, Holder, Named, Need, Row, Table, Tally
 from bot.targets.deadline import Deadline
-from bot.targets.sqlite_catalogue import indexes, read_catalogue, searchable
+from bot.targets.sqlite_catalogue import collations, indexes, read_catalogue, searchable
 from bot.targets.sqlite_errors import translated
 from bot.targets.sqlite_naming import named
 from bot.targets.sqlite_sql import Stage, quote
@@ -264,7 +264,9 @@ class SqliteSession(Deadline):
 
     def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """See ``Session``."""
-        stage = Stage(f"temp.s{len(self._stages)}", table, tuple(columns), self._table(table).key)
+        with translated(self._target, table):
+            collated = collations(self._connection, table, columns)
+        stage = Stage(f"temp.s{len(self._stages)}", table, tuple(columns), self._table(table).key, collated)
         origin = ", ".join(sql.renamed("t", columns, "c"))
         # Made from the table itself, so that the columns treat values as the table does.
         self._run(f"CREATE TABLE {stage.path} AS SELECT {origin} FROM main.{quote(table)} t LIMIT 0", table)
@@ -327,7 +329,7 @@ class SqliteSession(Deadline):
         )
         parent = self._stages.get(edge.parent)
         if parent and set(edge.parent_columns) <= set(parent.columns):
-            staged = sql.linked(edge, [f"q.{parent.cell(name)}" for name in edge.parent_columns], cells)
+            staged = sql.linked(edge, parent.parents("q", edge.parent_columns), cells)
             query += f" AND NOT EXISTS (SELECT 1 FROM {parent.path} q WHERE {staged})"
         return self._number(query, stage.table)
 

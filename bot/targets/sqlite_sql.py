@@ -2,8 +2,8 @@
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from bot.model.backups import InvalidText, Value
 from bot.targets.base import Edge
@@ -133,7 +133,17 @@ def pointing(edge: Edge, parents: str, parent_key: Sequence[str], child_key: Seq
 
 @dataclass(frozen=True)
 class Stage(WorkTable):
-    """A work table with rows out of a backup."""
+    """A work table with rows out of a backup. ``collated``: columns that are not compared byte by byte."""
+
+    collated: Mapping[str, str] = field(default_factory=dict)
+
+    def parents(self, alias: str, columns: Sequence[str]) -> list[str]:
+        """Cells that links lead to: what is copied holds values as its table does, and compares them anew."""
+        return [
+            f"{alias}.{self.cell(name)}"
+            + (f" COLLATE {self.collated[name]}" if name in self.collated else "")
+            for name in columns
+        ]
 
     @property
     def name(self) -> str:

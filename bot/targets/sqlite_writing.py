@@ -131,7 +131,7 @@ class SqliteWriting(SqliteNarrowing):
             return 0
         link = sql.linked(
             edge,
-            [f"s.{stage.cell(name)}" for name in edge.parent_columns],
+            stage.parents("s", edge.parent_columns),
             [f"c.{quote(name)}" for name in edge.child_columns],
         )
         tables = [f"{stage.path} s", f"{sql.children(edge, ())} c"]
