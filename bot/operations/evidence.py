@@ -54,20 +54,38 @@ def of_pair(
     """A column whose table stands in another column: one link for each kind that names a table."""
     kinds: dict[str, list[str]] = {}
     like = catalogue.tables[one.child].column(one.column)
+    said = _said_elsewhere(session, catalogue, one)
     for kind, value in session.sample(one.child, [one.type_column, one.column], _PAIRS):
-        if isinstance(kind, str) and isinstance(value, str) and _KIND.fullmatch(kind):
+        if isinstance(kind, str) and isinstance(value, str) and (kind in said or _KIND.fullmatch(kind)):
             kinds.setdefault(kind, []).append(value)
     for kind, values in sorted(kinds.items()):
-        parent = names.meant(words(kind), "") if words(kind) else None
+        spoken = said.get(kind, words(kind))
+        parent = names.meant(spoken, "") if spoken else None
         there = catalogue.tables[parent] if parent else None
         # A table may have a key of letters beside the number that others know its rows by.
         column = identifier(there, like) or identifier(there) if there else None
         if parent and column:
             name = quote + one.type_column.replace(quote, quote * 2) + quote
-            where = f"{name} = '{kind}'" if "\\" not in kind else ""
+            meant = kind if kind in said else f"'{kind}'"
+            where = f"{name} = {meant}" if "\\" not in kind else ""
             edge = Edge(one.child, (one.column,), parent, (column.name,), "soft", where=where)
             if where:
                 yield _seen(session, edge, values)
+
+
+def _said_elsewhere(session: Session, catalogue: Catalogue, one: Lookalike) -> dict[str, tuple[str, ...]]:
+    """Numbers that stand for kinds, by the table that says what they mean: ``django_content_type``."""
+    for edge in catalogue.edges:
+        if edge.child == one.child and edge.child_columns == (one.type_column,):
+            there = {column.name.lower(): column.name for column in catalogue.tables[edge.parent].stored}
+            wanted = [there[name] for name in ("app_label", "model") if name in there]
+            wanted = wanted or [there[name] for name in ("class", "name", "code") if name in there][:1]
+            rows = session.sample(edge.parent, [edge.parent_columns[0], *wanted], _VALUES) if wanted else ()
+            texts = [
+                [str(cell) for cell in row] for row in rows if all(isinstance(cell, str) for cell in row)
+            ]
+            return {row[0]: words(" ".join(row[1:])) for row in texts if row[0].isdecimal()}
+    return {}
 
 
 def of_texts(

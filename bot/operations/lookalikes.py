@@ -22,9 +22,17 @@ Family = Literal["number", "text", "uuid", "other"]
 _DOERS = frozenset({"owner", "creator", "author", "assignee", "approver", "reviewer", "editor", "manager"})
 _ACCOUNTS = ("user", "account", "useraccount", "employee", "member", "person", "staff", "agent")
 _PARENTS = frozenset({"parent", "root", "ancestor", "original", "previous", "predecessor", "successor"})
-_TYPES = frozenset({"type", "kind", "class", "model", "domain"})
+_TYPES = frozenset({"type", "kind", "class", "model", "domain", "module"})
+#: ``object_id`` names no table: ``module``, ``entity_type`` or ``content_type_id`` beside it says which.
+_ANYTHING = frozenset({
+    "object", "record", "item", "entity", "resource", "subject", "target", "related", "bean", "element",
+    "content", "instance",
+})  # fmt: skip
+_SAYS_WHICH = frozenset({("module",), ("model",), ("table",), ("content", "type"), ("entity", "type")})
+#: After the name of a table: what is told of its rows, one row each or many.
+_ABOUT = frozenset({"audit", "history", "log", "version", "revision", "archive", "translation", "cstm"})
 #: ``id`` and ``code`` alone tell nothing.
-_SHORT = 5
+_SHORT = 4
 _NUMBER = re.compile(r"int|serial|number|numeric\(\d+(,\s*0)?\)$|decimal\(\d+(,\s*0)?\)$")
 _TEXT = re.compile(r"char|text|clob|string|citext")
 
@@ -39,6 +47,8 @@ class Lookalike:
     parent: str = ""
     parent_column: str = ""
     type_column: str = ""
+    #: What the name alone would mean, where the rows say no kinds: ``customer_id`` beside ``customer_type``.
+    otherwise: "Lookalike | None" = None
 
     @property
     def place(self) -> str:
@@ -97,6 +107,7 @@ def type_column(table: Table, column: TableColumn) -> TableColumn | None:
             glued = "".join(parts)
             pair = parts[:-1] == base and parts[-1] in _TYPES
             pair |= any(glued == "".join(base) + kind for kind in _TYPES)
+            pair |= _says_which(parts, base)
             if pair and family(other) in ("text", "other", "number") and other.name != column.name:
                 return other
     return None
@@ -112,20 +123,52 @@ def _of(
 ) -> Iterator[Lookalike]:
     if family(column) == "other" or _is_own_key(table, column):
         return
-    kind = type_column(table, column)
+    plain = _plain(catalogue, names, keys, accounts, table, column)
+    kind = type_column(table, column) if table.key != (column.name,) else None
     if kind is not None:
-        yield Lookalike(table.name, column.name, "pair", type_column=kind.name)
-        return
+        yield Lookalike(table.name, column.name, "pair", type_column=kind.name, otherwise=plain)
+    elif plain is not None:
+        yield plain
+
+
+def _plain(
+    catalogue: Catalogue,
+    names: TableNames,
+    keys: Mapping[str, str],
+    accounts: str | None,
+    table: Table,
+    column: TableColumn,
+) -> Lookalike | None:
+    people = identifier(catalogue.tables[accounts]) if accounts else None
+    # What somebody did is told by a number, or by what is declared exactly like the accounts' own key.
+    doers = accounts if people and people.type == column.type and "(" in column.type else None
     parent = _by_key(keys, table, column) or _meant(names, accounts, table, column)
+    if parent is None and doers and _did_something(column.name):
+        parent = doers
     if parent is None:
-        return
-    there = identifier(catalogue.tables[parent], column)
-    if there is not None and (parent, there.name) != (table.name, column.name):
-        yield Lookalike(table.name, column.name, "plain", parent, there.name)
+        # ``contact_id`` where only a key is called ``contactid``.
+        parent = keys.get("".join(words(column.name)))
+    there = identifier(catalogue.tables[parent], column) if parent else None
+    if parent is None or there is None or (parent, there.name) == (table.name, column.name):
+        return None
+    return Lookalike(table.name, column.name, "plain", parent, there.name)
+
+
+def _says_which(parts: tuple[str, ...], base: tuple[str, ...]) -> bool:
+    """``parts`` are a column's words: ``module``, ``content_type_id``, ``target_ct_id`` beside ``base``."""
+    bare = parts[:-1] if len(parts) > 1 and parts[-1] in ("id", "name") else parts
+    if bare in ((*base, "ct"), (*base, "content", "type")):
+        return True
+    return len(base) == 1 and base[0] in _ANYTHING and bare in _SAYS_WHICH
 
 
 def _is_own_key(table: Table, column: TableColumn) -> bool:
-    """The row's own name, not somebody else's: the only column of the key, or the table's ``id``."""
+    """The row's own name, not somebody else's: the only column of the key, or the table's ``id``.
+
+    Where the database gives the numbers, that 7 is a row elsewhere too means nothing: both began at 1.
+    """
+    if column.numbered and [one.name for one in table.columns if one.numbered] == [column.name]:
+        return True
     own = ("".join(words(table.name)), "".join(words(table.name)).removesuffix("s"))
     glued = "".join(words(column.name))
     if table.key == (column.name,):
@@ -170,6 +213,10 @@ def _meant(names: TableNames, accounts: str | None, table: Table, column: TableC
         if found is not None:
             return found
         if parts[-1] in _PARENTS or (parts[0] in _PARENTS and len(parts) == 1):
+            return names.about(table.name, _ABOUT) or table.name
+        if table.key == (column.name,) and len(parts) == 1 and len(parts[0]) == 1:
+            return names.about(table.name, _ABOUT)
+        if parts[-2:] == ("reports", "to"):
             return table.name
     return accounts if number and _did_something(column.name) else None
 

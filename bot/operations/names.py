@@ -1,7 +1,7 @@
 """What the names of tables and columns say, however they are written. Pure words, no schema."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|[0-9]+|[^\W\d_]+")
 _IDENTIFIERS = frozenset({"id", "ids", "uuid", "guid", "key", "fk", "ref", "oid", "no", "nr", "number"})
@@ -104,6 +104,12 @@ class TableNames:
             if len(found) == 1 and (found[0] != near or said == parts):
                 return found[0]
         return None
+
+    def about(self, table: str, words_: Collection[str]) -> str | None:
+        """The table of which one tells by its name: ``accounts`` of ``accounts_audit``."""
+        own = self._words.get(table, ())
+        found = [one for one, parts in self._words.items() if parts and parts == own[:-1]]
+        return found[0] if len(found) == 1 and singular(own[-1]) in words_ else None
 
     def called(self, *names: str) -> str | None:
         """The first of these words that is a table's whole name, or the end of exactly one table's."""

@@ -45,7 +45,7 @@ _OWN = frozenset({
     "session", "token", "preference", "setting", "profile", "identity", "membership", "member", "favorite",
     "favourite", "bookmark", "notification", "subscription", "password", "credential", "device", "role",
     "permission", "group", "login", "avatar", "cache", "search", "filter", "authtoken", "attribute", "config",
-    "dashboard", "widget",
+    "dashboard", "widget", "meta", "usermeta",
 })  # fmt: skip
 _RECORDS = frozenset({"audit", "log", "auditlog", "history", "journal", "ledger", "trail", "event"})
 
@@ -79,7 +79,7 @@ def candidates(catalogue: Catalogue, edges: Iterable[Edge]) -> tuple[str, ...]:
         for table in catalogue.tables.values()
         if len(table.key) == 1
         and pointing[table.name] > 1
-        and (human_columns(table) or _is_whole(catalogue, known, table.name))
+        and (human_columns(table) or _is_somebody(table) or _is_whole(catalogue, known, table.name))
         and not _is_list(table)
         and not _is_part(table, known)
     ]
@@ -99,7 +99,9 @@ def roots(
     """
     pointing = _pointing(edges)
     known = [
-        name for name in candidates(catalogue, edges) if humans.get(name) or _is_whole(catalogue, edges, name)
+        name
+        for name in candidates(catalogue, edges)
+        if humans.get(name) or _is_somebody(catalogue.tables[name]) or _is_whole(catalogue, edges, name)
     ]
     chosen = known[:_MOST]
     taken: dict[str, str] = {}
@@ -200,6 +202,12 @@ def _is_account(table: Table) -> bool:
     parts = words(table.name.rpartition(".")[2])
     secret = any("".join(words(column.name)) in _SECRETS for column in table.stored)
     return bool(parts) and (singular(parts[-1]) in _ACCOUNTS or (secret and not _named_as_list(parts)))
+
+
+def _is_somebody(table: Table) -> bool:
+    """People have a first and a last name, which need not tell them apart: then their key does."""
+    glued = {"".join(words(column.name)) for column in table.stored}
+    return _is_subject(table) and {"firstname", "lastname"} <= glued
 
 
 def _is_list(table: Table) -> bool:

@@ -57,6 +57,9 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
                 else [*evidence.of_pair(session, catalogue, names, one, quote)]
             )
             good = [each for each in seen if each.likely]
+            if not good and one.otherwise:
+                seen = [evidence.of_plain(session, one.otherwise)]
+                good = [each for each in seen if each.likely and each.found]
             links += good
             if not good:
                 doubtful.append((one, seen[0] if seen else None))

@@ -1,5 +1,7 @@
 """Which columns look like references, by name and type alone."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,6 +50,18 @@ LIKE: dict[str, tuple[tuple[Table, ...], str, str]] = {
     "a pair of type and id": ((CUSTOMERS, table("notes", "id", "ObjectType text", "ObjectId")), "notes.ObjectId", "(ObjectType)"),
     "a pair run together": ((CUSTOMERS, table("notes", "id", "objecttype text", "objectid")), "notes.objectid", "(objecttype)"),
     "a key of letters": ((table("customers", "id uuid"), table("deals", "id uuid", "customer_id uuid")), "deals.customer_id", "customers.id"),
+    "a short key": ((table("crmentity", "crmid", key=("crmid",)), table("tracker", "id", "crmid")), "tracker.crmid", "crmentity.crmid"),
+    "such a key in two words": ((table("person_details", "contactid", key=("contactid",)), table("deal", "id", "contact_id")), "deal.contact_id", "person_details.contactid"),
+    "anything, and a module": ((CUSTOMERS, table("rel", "id", "bean_id", "bean_module text")), "rel.bean_id", "(bean_module)"),
+    "an item, and a module's name": ((CUSTOMERS, table("tracker", "id", "item_id", "module_name text")), "tracker.item_id", "(module_name)"),
+    "anything, and a number for its kind": ((CUSTOMERS, table("tagged", "id", "object_id", "content_type_id")), "tagged.object_id", "(content_type_id)"),
+    "the same in other words": ((CUSTOMERS, table("remark", "id", "target_id", "target_ct_id")), "remark.target_id", "(target_ct_id)"),
+    "an audit of a table": ((CUSTOMERS, table("customers_audit", "id", "parent_id")), "customers_audit.parent_id", "customers.id"),
+    "more columns of a table": ((CUSTOMERS, table("customers_cstm", "id_c", key=("id_c",))), "customers_cstm.id_c", "customers.id"),
+    "to whom somebody reports": ((table("contacts", "id", "reports_to_id"),), "contacts.reports_to_id", "contacts.id"),
+    "who did it, by a text declared like the accounts' key": (
+        (table("users", "id char(36)"), table("deals", "id", "created_by char(36)")), "deals.created_by", "users.id",
+    ),
 }  # fmt: skip
 
 
@@ -56,7 +70,24 @@ def test_what_looks_like_a_reference(tables: tuple[Table, ...], place: str, mean
     assert found(*tables) == {place: meant}
 
 
+def numbered(one: Table) -> Table:
+    """The database numbers the first column."""
+    first, *rest = one.columns
+    return replace(one, columns=(replace(first, numbered=True), *rest))
+
+
 UNLIKE: dict[str, tuple[Table, ...]] = {
+    "numbers that the database gives, though another table is called so": (
+        table("orders_meta", "id"),
+        numbered(table("post_meta", "meta_id", key=("meta_id",))),
+    ),
+    "the row's own key, which is no pair with a type": (
+        table("comments", "comment_ID", "comment_type text", key=("comment_ID",)),
+    ),
+    "who did it, by a text that may be a name": (
+        table("users", "id char(36)"),
+        table("deals", "id", "created_by varchar(80)"),
+    ),
     "the row's own key": (CUSTOMERS, table("deals", "deal_id", key=("deal_id",))),
     "its own id beside another key": (table("Users", "id", "Name text", key=("Name",)),),
     "an identifier of something that is no table": (

@@ -1,7 +1,8 @@
 """What is suggested for a schema nobody described: it loads, and with it everything that hangs off goes and comes back."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,3 +164,56 @@ def test_a_look_changes_nothing(bench: Bench, tmp_path: Path) -> None:
     written(bench, tmp_path)
     assert bench.dump() == before
     assert seen is None or bench.path.stat().st_mtime_ns == seen.st_mtime_ns
+
+
+DJANGO = """
+CREATE TABLE django_content_type (id INTEGER PRIMARY KEY, app_label VARCHAR(20) NOT NULL, model VARCHAR(20) NOT NULL);
+CREATE TABLE auth_user (id INTEGER PRIMARY KEY, username VARCHAR(40), password VARCHAR(20));
+CREATE TABLE user_meta (meta_id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user, meta_value TEXT);
+CREATE TABLE clinic_patient (id INTEGER PRIMARY KEY, first_name VARCHAR(20), last_name VARCHAR(20), doctor_id INTEGER REFERENCES auth_user);
+CREATE TABLE clinic_visit (id INTEGER PRIMARY KEY, patient_id INTEGER NOT NULL REFERENCES clinic_patient);
+CREATE TABLE taggit_item (id INTEGER PRIMARY KEY, object_id INTEGER, content_type_id INTEGER NOT NULL REFERENCES django_content_type);
+CREATE TABLE old_version (id INTEGER PRIMARY KEY, object_id VARCHAR(99), content_type_id INTEGER REFERENCES django_content_type);
+CREATE TABLE bill (id INTEGER PRIMARY KEY, patient_id INTEGER, patient_type VARCHAR(9));
+INSERT INTO django_content_type VALUES (7, 'auth', 'user'), (8, 'clinic', 'patient'), (9, 'clinic', 'visit'), (10, 'gone', 'thing');
+INSERT INTO auth_user VALUES (1, 'ann', 'x'), (2, 'bob', 'x');
+INSERT INTO user_meta VALUES (1, 1, 'a'), (2, 2, 'b');
+INSERT INTO clinic_patient VALUES (1, 'Ada', 'L', 1), (2, 'Ada', 'L', 2);
+INSERT INTO clinic_visit VALUES (1, 1), (2, 2);
+INSERT INTO taggit_item VALUES (1, 1, 8), (2, 2, 8), (3, 1, 7), (4, 1, 10), (5, 1, 9);
+INSERT INTO old_version VALUES (1, '1', 8), (2, '2', 9), (3, '1', NULL), (4, '1x', 10);
+INSERT INTO bill VALUES (1, 1, 'private'), (2, 2, 'public');
+"""
+
+
+def _django(folder: Path, engine: str) -> AbstractContextManager[Bench]:
+    if engine == "postgresql":
+        return postgresql_bench(folder, DJANGO)
+    return nullcontext(make_bench(folder, DJANGO))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_kind_that_is_a_number_is_looked_up_where_it_leads(tmp_path: Path, engine: str) -> None:
+    """What only a table of kinds tells is found, and people go by their key where nothing tells them apart."""
+    with _django(tmp_path, engine) as made:
+        found, text, spec = written(made, tmp_path)
+        links = {(one.from_, one.to, one.where) for one in spec.soft_references}
+        kind = '"content_type_id" = {}'
+        assert links == {
+            ("taggit_item.object_id", "auth_user.id", kind.format(7)),
+            ("taggit_item.object_id", "clinic_patient.id", kind.format(8)),
+            ("taggit_item.object_id", "clinic_visit.id", kind.format(9)),
+            ("old_version.object_id", "clinic_patient.id", kind.format(8)),
+            ("old_version.object_id", "clinic_visit.id", kind.format(9)),
+            ("bill.patient_id", "clinic_patient.id", None),
+        }, text
+        assert found.doubtful == ()
+        patient, user = spec.records["patient"], spec.records["user"]
+        assert (patient.find_by, patient.label) == (("id",), "{first_name} {last_name}")
+        assert "user_meta.user_id -> auth_user.id" not in user.links
+        told, before = replace(made, spec=spec), made.dump()
+        done = told.delete("1", record="patient")
+        wanted = {"clinic_patient": 1, "clinic_visit": 1, "taggit_item": 2, "old_version": 1, "bill": 1}
+        assert done.rows == wanted
+        told.restore(done)
+        assert made.dump() == before
