@@ -44,7 +44,7 @@ class Frame:
     @classmethod
     def read(cls, server: Server, database: str, only: Only = None) -> Self:
         """That of a database, or of some tables of it."""
-        made, given = _made(server, database), grants(server, database)
+        made, given = made_as(server, database), grants(server, database)
         if only is None:
             return cls(made, definitions(server, database), given)
         theirs = tuple(one for one in given if one[2] == "TABLE" and one[3] in only)
@@ -166,7 +166,8 @@ def _definition(server: Server, name: str, kind: str = "TABLE") -> str:
     return str(server.ask(f"SHOW CREATE {kind} {quote(name)}")[0][1])
 
 
-def _made(server: Server, database: str) -> tuple[str, str, str]:
+def made_as(server: Server, database: str) -> tuple[str, str, str]:
+    """Character set, collation and comment of a database."""
     for name, character_set, collation, comment in server.ask(_MADE, (database,)):
         if server.same(name, database):
             return character_set, collation, comment or ""

@@ -3,6 +3,7 @@
 One side is the *place*, which people know, the other is *ours*, which we make beside it and drop. What is
 around the tables (triggers, routines, views, events, rights) is written down in ours before all else.
 How far it has come is one word at ours, its comment, so that whoever comes after a crash can finish or undo.
+A server that dies while it alters or drops a database forgets the comment: the word stands in the book too.
 """
 
 import json
@@ -15,7 +16,7 @@ from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_accounts as accounts
 from bot.targets.mysql_admin import Administration, Server, place_of
 from bot.targets.mysql_definitions import Only, definitions, make, present, triggers_of
-from bot.targets.mysql_facts import BOOK, Frame, is_in
+from bot.targets.mysql_facts import BOOK, Frame, is_in, made_as
 from bot.targets.mysql_sql import quote
 
 #: ``taking``: on the way out of the place. ``building``: being unpacked. ``ready``: unpacked and compared.
@@ -23,6 +24,8 @@ from bot.targets.mysql_sql import quote
 State = Literal["", "taking", "aside", "building", "ready", "returning", "removing"]
 _STATES: tuple[State, ...] = ("taking", "aside", "building", "ready", "returning", "removing")
 _WORD = "countersign: "
+#: The lines of the book: what is around the tables, and how far it has come.
+_BODY, _AT = 1, 2
 #: Seconds until the rename must be seen to wait for our own lock, and then for its turn.
 _QUEUED = 5.0
 _TICK = 0.01
@@ -37,24 +40,31 @@ def state(server: Server, ours: str) -> State | None:
     said = server.comment(ours)
     if said is None:
         return None
+    tables = server.tables(ours)
+    written = said or (_line(server, ours, _AT) if BOOK in tables else None)
     for word in _STATES:
-        if said == _WORD + word:
+        if written == _WORD + word:
             return word
-    if server.tables(ours):
+    if tables:
         raise CannotProve("files.in-the-way", path=place_of(ours))
     return ""
 
 
 def tell(server: Server, ours: str, word: State) -> None:
     """Write down how far it has come."""
+    if BOOK in server.tables(ours):
+        _write(server, ours, _AT, _WORD + word)
     server.run(f"ALTER DATABASE {quote(ours)} COMMENT '{_WORD}{word}'")
 
 
 def create(server: Server, database: str, frame: Frame, comment: str) -> None:
     """An empty database like the one that was."""
-    character_set, collation, _ = frame.made
-    kind = f"CHARACTER SET {character_set} COLLATE {collation}"
-    server.run(f"CREATE DATABASE {quote(database)} {kind} COMMENT {server.literal(comment)}")
+    server.run(f"CREATE DATABASE {quote(database)} {_kind(server, (*frame.made[:2], comment))}")
+
+
+def _kind(server: Server, made_so: tuple[str, str, str]) -> str:
+    character_set, collation, comment = made_so
+    return f"CHARACTER SET {character_set} COLLATE {collation} COMMENT {server.literal(comment)}"
 
 
 def begin(server: Server, ours: str, frame: Frame, word: State) -> None:
@@ -64,20 +74,39 @@ def begin(server: Server, ours: str, frame: Frame, word: State) -> None:
         f"CREATE TABLE {quote(ours)}.{BOOK} (id INT PRIMARY KEY, body LONGTEXT) ENGINE=InnoDB CHARSET=utf8mb4"
     )
     note(server, ours, {"frame": frame.plain()})
+    _write(server, ours, _AT, _WORD + word)
 
 
 def note(server: Server, ours: str, body: Mapping[str, Any]) -> None:
     """Write the book anew."""
-    written = server.literal(json.dumps(body))
-    server.run(f"REPLACE INTO {quote(ours)}.{BOOK} VALUES (1, {written})")  # noqa: S608 - quoted
+    _write(server, ours, _BODY, json.dumps(body))
+
+
+def _write(server: Server, ours: str, line: int, text: str) -> None:
+    server.run(f"REPLACE INTO {quote(ours)}.{BOOK} VALUES ({line}, {server.literal(text)})")  # noqa: S608 - quoted
+
+
+def _line(server: Server, ours: str, line: int) -> str | None:
+    found = server.ask(f"SELECT body FROM {quote(ours)}.{BOOK} WHERE id = {line}")  # noqa: S608 - quoted
+    return str(found[0][0]) if found else None
 
 
 def book(server: Server, ours: str) -> dict[str, Any] | None:
     """What was written down; None when it had not come to that, or is past it."""
     if BOOK not in server.tables(ours):
         return None
-    found = server.ask(f"SELECT body FROM {quote(ours)}.{BOOK} WHERE id = 1")  # noqa: S608 - quoted
-    return dict(json.loads(found[0][0])) if found else None
+    found = _line(server, ours, _BODY)
+    return None if found is None else dict(json.loads(found))
+
+
+def drop(server: Server, ours: str) -> None:
+    """Ours away, the book last: while there is anything else, it says whose it is."""
+    kinds = server.tables(ours)
+    for name in sorted(kinds):
+        if name != BOOK:
+            what = "VIEW" if kinds[name] == "VIEW" else "TABLE"
+            server.insist(ours, f"DROP {what} IF EXISTS {quote(ours)}.{quote(name)}")
+    server.drop(ours)
 
 
 def moving(server: Server, database: str, only: Only = None) -> list[str]:
@@ -99,7 +128,7 @@ def take(admin: Administration, server: Server, place: str, ours: str, only: Onl
     untouched = now == "taking" and moving(server, place, only) and not moving(server, ours)
     if untouched or now == "returning":
         # What was dropped of it is known; what was made since then is not.
-        bring(server, place, ours)
+        bring(server, place, ours, whole=only is None)
         now = None
     if now in (None, ""):
         server.drop(ours)
@@ -108,7 +137,7 @@ def take(admin: Administration, server: Server, place: str, ours: str, only: Onl
         try:
             _rename_out(admin, server, (place, ours), frame, only)
         except CountersignError:
-            bring(server, place, ours)
+            bring(server, place, ours, whole=only is None)
             raise
     if now != "aside":
         if moving(server, place, only):
@@ -118,8 +147,10 @@ def take(admin: Administration, server: Server, place: str, ours: str, only: Onl
         tell(server, ours, "aside")
 
 
-def bring(server: Server, place: str, ours: str) -> None:
+def bring(server: Server, place: str, ours: str, *, whole: bool) -> None:
     """Everything out of ours into the place, with all that belongs to it, and ours away; may be repeated.
+
+    ``whole``: the place holds nothing else, and is made or mended itself.
 
     Raises:
         CannotProve: what was written down is gone, or something in the place is in the way.
@@ -134,6 +165,9 @@ def bring(server: Server, place: str, ours: str) -> None:
             tell(server, ours, "returning")
         if server.comment(place) is None:
             create(server, place, frame, frame.made[2])
+        elif whole and made_as(server, place) != frame.made:
+            # A server that died within DROP or CREATE DATABASE has forgotten them.
+            server.run(f"ALTER DATABASE {quote(place)} {_kind(server, frame.made)}")
         names = moving(server, ours)
         if names:
             _require_names_free(server, place, frame)

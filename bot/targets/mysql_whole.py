@@ -164,7 +164,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         with self._admin.connected() as server:
             if moving.state(server, aside) == "removing":
                 raise CannotProve("files.is-gone", path=self._place)
-            moving.bring(server, self._database, aside)
+            moving.bring(server, self._database, aside, whole=self._only is None)
 
     def whereabouts(self, operation: str) -> Whereabouts:
         """See ``Holding``; what is on its way counts as set aside, so that somebody finishes it."""
@@ -196,7 +196,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
                 self._require_untouched(server, operation, wanted, report_of(source))
                 # From here on it may be there in part.
                 moving.tell(server, aside, "removing")
-            server.drop(aside)
+            moving.drop(server, aside)
         return Removal(1, wanted.size, ())
 
     def destination(self, into: str = "") -> str:
@@ -231,7 +231,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         with self._admin.connected() as server:
             there, now = self._is_there(server, target), moving.state(server, ready)
             if now == "returning" or (now == "ready" and not there):
-                moving.bring(server, target, ready)
+                moving.bring(server, target, ready, whole=self._only is None)
             elif now or not there:
                 key = "files.in-the-way" if there else "files.is-gone"
                 raise CannotProve(key, path=place_of(target))
@@ -242,7 +242,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         with self._admin.connected() as server:
             if moving.state(server, ready) == "returning":
                 # Half of it has appeared already.
-                moving.bring(server, target, ready)
+                moving.bring(server, target, ready, whole=self._only is None)
             self._drop(server, ready)
 
     def bring_out(self, operation: str, source: Source) -> None:
@@ -323,7 +323,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
     def _drop(self, server: Server, database: str) -> None:
         """One that we made. Whoever is connected to it is thrown out: nobody was told its name."""
         if moving.state(server, database) is not None:
-            server.drop(database)
+            moving.drop(server, database)
 
     def _require_accounts(self, server: Server, needed: Iterable[str]) -> None:
         lacking = accounts.missing(server, needed)

@@ -1,15 +1,38 @@
-"""kill -9 before the nth statement."""
+"""kill -9 before the nth statement, of the worker or of somebody else."""
 
 import os
 import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 #: Not before each of them but before every fourth, unless ``make kill-matrix`` asks for all.
 STRIDE = 1 if os.environ.get("KILL_MATRIX") == "all" else 4
+
+
+@contextmanager
+def at_statement(nth: int, act: Callable[[], object], statement: str) -> Iterator[Callable[[], bool]]:
+    """``act`` once, just before this thread runs its ``nth`` statement; gives whether it has come to that.
+
+    ``statement``: the function of the driver that runs one.
+    """
+    left = nth
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        nonlocal left
+        if event == "call" and frame.f_code.co_qualname == statement:
+            left -= 1
+            if not left:
+                act()
+
+    sys.setprofile(watch)
+    try:
+        yield lambda: left <= 0
+    finally:
+        sys.setprofile(None)
 
 
 def is_killed(work: Callable[[], object], nth: int, statement: str = "Connection.execute") -> bool:
@@ -21,18 +44,9 @@ def is_killed(work: Callable[[], object], nth: int, statement: str = "Connection
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
-        left = nth
-
-        def watch(frame: FrameType, event: str, _: object) -> None:
-            nonlocal left
-            if event == "call" and frame.f_code.co_qualname == statement:
-                left -= 1
-                if not left:
-                    os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.setprofile(watch)
         try:
-            work()
+            with at_statement(nth, lambda: os.kill(os.getpid(), signal.SIGKILL), statement):
+                work()
         except BaseException:  # noqa: BLE001 - whatever it is, the child must not go on as a second pytest
             traceback.print_exc()
             os._exit(70)
