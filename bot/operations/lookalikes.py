@@ -26,7 +26,7 @@ _TYPES = frozenset({"type", "kind", "class", "model", "domain", "module"})
 #: ``object_id`` names no table: ``module``, ``entity_type`` or ``content_type_id`` beside it says which.
 _ANYTHING = frozenset({
     "object", "record", "item", "entity", "resource", "subject", "target", "related", "bean", "element",
-    "content", "instance",
+    "content", "instance", "res",
 })  # fmt: skip
 _SAYS_WHICH = frozenset({("module",), ("model",), ("table",), ("content", "type"), ("entity", "type")})
 #: After the name of a table: what is told of its rows, one row each or many.
@@ -102,7 +102,8 @@ def identifier(table: Table, like: TableColumn | None = None) -> TableColumn | N
 def type_column(table: Table, column: TableColumn) -> TableColumn | None:
     """The column beside this one that says of which kind it is: ``ObjectType`` beside ``ObjectId``."""
     for base, sure in stems(column.name):
-        for other in table.stored if sure else ():
+        # Beside a model, a module says where the row came from.
+        for other in sorted(table.stored, key=lambda one: "module" in words(one.name)) if sure else ():
             parts = words(other.name)
             glued = "".join(parts)
             pair = parts[:-1] == base and parts[-1] in _TYPES
@@ -146,12 +147,20 @@ def _plain(
     if parent is None and doers and _did_something(column.name):
         parent = doers
     if parent is None:
-        # ``contact_id`` where only a key is called ``contactid``.
-        parent = keys.get("".join(words(column.name)))
+        # ``contact_id`` where only a key is called ``contactid``; ``user_id`` as in a key that is declared.
+        parent = keys.get("".join(words(column.name))) or _by_example(catalogue, column)
     there = identifier(catalogue.tables[parent], column) if parent else None
     if parent is None or there is None or (parent, there.name) == (table.name, column.name):
         return None
     return Lookalike(table.name, column.name, "plain", parent, there.name)
+
+
+def _by_example(catalogue: Catalogue, column: TableColumn) -> str | None:
+    """The one table that declared keys of the same name lead to: ``user_entity`` for ``user_id``."""
+    if not any(sure for _, sure in stems(column.name)):
+        return None
+    found = {edge.parent for edge in catalogue.edges if edge.child_columns == (column.name,)}
+    return found.pop() if len(found) == 1 else None
 
 
 def _says_which(parts: tuple[str, ...], base: tuple[str, ...]) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from bot.config.record_types import Policy
 from bot.operations.closure import default_policy
-from bot.operations.names import singular, words
+from bot.operations.names import singular, stems, words
 from bot.operations.policies import can_be_emptied, own_columns
 from bot.targets.base import Catalogue, Edge, Table
 
@@ -46,6 +46,10 @@ _OWN = frozenset({
     "favourite", "bookmark", "notification", "subscription", "password", "credential", "device", "role",
     "permission", "group", "login", "avatar", "cache", "search", "filter", "authtoken", "attribute", "config",
     "dashboard", "widget", "meta", "usermeta",
+})  # fmt: skip
+_DOERS = frozenset({
+    "user", "sender", "author", "owner", "creator", "editor", "assignee", "agent", "actor", "by", "member",
+    "uploader", "reviewer", "approver", "poster", "account", "tagger",
 })  # fmt: skip
 _RECORDS = frozenset({"audit", "log", "auditlog", "history", "journal", "ledger", "trail", "event"})
 
@@ -171,7 +175,8 @@ def _links(
 def _policy(catalogue: Catalogue, edge: Edge, chosen: Sequence[str], *, alone: bool) -> Policy:
     """What belongs to the account goes with it; what tells of deeds stays; the rest goes to somebody else."""
     child = catalogue.tables[edge.child]
-    if edge.where or _is_own(child, edge) or (edge.action == "cascade" and edge.child not in chosen):
+    about = edge.where and not _is_doer(edge.child_columns[0])
+    if about or _is_own(child, edge) or (edge.action == "cascade" and edge.child not in chosen):
         return "follow"
     if edge.child == edge.parent and not edge.path and can_be_emptied(child, edge):
         # Whoever takes over may have been made by the one who goes, and cannot point at itself.
@@ -190,7 +195,15 @@ def _is_own(child: Table, edge: Edge) -> bool:
     said = {singular(word) for word in parts}
     extends = len(parts) > len(parent) and [*map(singular, parts[: len(parent)])] == [*map(singular, parent)]
     doer = words(edge.child_columns[0])[-1:] == ("by",)
+    extends |= len(parts) > len(parent) and [*map(singular, parts[-len(parent) :])] == [
+        *map(singular, parent)
+    ]
     return not doer and (bool(_OWN & said) or extends or bool(set(edge.child_columns) & set(child.key)))
+
+
+def _is_doer(column: str) -> bool:
+    """``sender_id`` beside ``sender_type``: the row is somebody's work, and not about them."""
+    return any(parts and parts[-1] in _DOERS for parts, _ in stems(column))
 
 
 def _is_subject(table: Table) -> bool:

@@ -50,6 +50,8 @@ LIKE: dict[str, tuple[tuple[Table, ...], str, str]] = {
     "a pair of type and id": ((CUSTOMERS, table("notes", "id", "ObjectType text", "ObjectId")), "notes.ObjectId", "(ObjectType)"),
     "a pair run together": ((CUSTOMERS, table("notes", "id", "objecttype text", "objectid")), "notes.objectid", "(objecttype)"),
     "a key of letters": ((table("customers", "id uuid"), table("deals", "id uuid", "customer_id uuid")), "deals.customer_id", "customers.id"),
+    "a model before a module": ((CUSTOMERS, table("data", "id", "module text", "res_id", "model text")), "data.res_id", "(model)"),
+    "anything, and a model": ((CUSTOMERS, table("message", "id", "res_id", "model text")), "message.res_id", "(model)"),
     "a short key": ((table("crmentity", "crmid", key=("crmid",)), table("tracker", "id", "crmid")), "tracker.crmid", "crmentity.crmid"),
     "such a key in two words": ((table("person_details", "contactid", key=("contactid",)), table("deal", "id", "contact_id")), "deal.contact_id", "person_details.contactid"),
     "anything, and a module": ((CUSTOMERS, table("rel", "id", "bean_id", "bean_module text")), "rel.bean_id", "(bean_module)"),
@@ -114,6 +116,16 @@ UNLIKE: dict[str, tuple[Table, ...]] = {
 @pytest.mark.parametrize("tables", UNLIKE.values(), ids=UNLIKE)
 def test_what_does_not(tables: tuple[Table, ...]) -> None:
     assert found(*tables) == {}
+
+
+def test_a_declared_key_tells_what_its_name_means_elsewhere() -> None:
+    tables = (table("realm", "id"), table("user_entity", "id"), table("event", "id", "user_id", "other_id"))
+    holder = table("credential", "id", "user_id")
+    assert found(*tables, holder) == {}
+    edge = Edge("credential", ("user_id",), "user_entity", ("id",), "cascade")
+    assert found(*tables, holder, edges=(edge,)) == {"event.user_id": "user_entity.id"}
+    two = (edge, Edge("seat", ("user_id",), "realm", ("id",), "cascade"))
+    assert found(*tables, holder, table("seat", "id", "user_id"), edges=two) == {}
 
 
 def test_what_is_known_is_not_said_again() -> None:

@@ -217,3 +217,36 @@ def test_a_kind_that_is_a_number_is_looked_up_where_it_leads(tmp_path: Path, eng
         assert done.rows == wanted
         told.restore(done)
         assert made.dump() == before
+
+
+RAILS = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(40), encrypted_password VARCHAR(20));
+CREATE TABLE teams (id INTEGER PRIMARY KEY, name VARCHAR(20));
+CREATE TABLE team_users (id INTEGER PRIMARY KEY, team_id INTEGER, user_id INTEGER);
+CREATE TABLE messages (id INTEGER PRIMARY KEY, sender_type VARCHAR(20), sender_id INTEGER, body VARCHAR(20));
+CREATE TABLE audits (id INTEGER PRIMARY KEY, user_type VARCHAR(20), user_id INTEGER);
+CREATE TABLE access_tokens (id INTEGER PRIMARY KEY, owner_type VARCHAR(20), owner_id INTEGER);
+CREATE TABLE taggings (id INTEGER PRIMARY KEY, taggable_type VARCHAR(20), taggable_id INTEGER);
+INSERT INTO users VALUES (1, 'ann@x', 'x'), (2, 'bob@x', 'x');
+INSERT INTO teams VALUES (1, 'one');
+INSERT INTO team_users VALUES (1, 1, 1), (2, 1, 2);
+INSERT INTO messages VALUES (1, 'User', 1, 'a'), (2, 'User', 2, 'b'), (3, 'Team', 1, 'c');
+INSERT INTO audits VALUES (1, 'User', 1);
+INSERT INTO access_tokens VALUES (1, 'User', 1), (2, 'User', 2);
+INSERT INTO taggings VALUES (1, 'User', 1), (2, 'User', 2);
+"""
+
+
+def test_what_an_account_did_is_not_deleted_with_it_because_a_type_stands_beside(tmp_path: Path) -> None:
+    made = make_bench(tmp_path, RAILS)
+    _, _, spec = written(made, tmp_path)
+    assert dict(spec.records["user"].links) == {
+        "messages.sender_id -> users.id": "reassign",
+        "audits.user_id -> users.id": "block",
+    }
+    told, before = replace(made, spec=spec), made.dump()
+    done = told.delete("bob@x", record="user", heir="ann@x")
+    assert done.rows == {"users": 1, "team_users": 1, "access_tokens": 1, "taggings": 1}
+    assert done.reassigned == {"messages.sender_id -> users.id": 1}
+    told.restore(done)
+    assert made.dump() == before
