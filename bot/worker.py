@@ -45,7 +45,7 @@ from bot.targets.machine import machine_mark
 
 TICK = 0.1
 #: Between the last vote and the first step people wait; two looks of this sweep lie in there.
-SOON = 0.05
+SOON = 0.04
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
 LOST = 70
 PATIENCE = 60.0

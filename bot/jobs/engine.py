@@ -70,7 +70,7 @@ class Engine:
         """Take up what an earlier process of the same executor left, then listen."""
         DBOS.launch()
         # Every queue is asked on its own; many of them share the questions that one may ask.
-        pause = max(0.1, len(self._queues) / 50)
+        pause = max(0.07, len(self._queues) / 50)
         for name in self._queues:
             DBOS.register_queue(name, worker_concurrency=1, global_concurrency=1, polling_interval_sec=pause)
 
