@@ -3,7 +3,7 @@
 Asked is what a plan asks, of the same parts. Nothing is stopped, counted or changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from bot.cli.behind import parts_of
@@ -24,6 +24,8 @@ def of_system(settings: Settings, config: Config, target: str) -> Iterator[Item]
     system = parts_of(settings, config, target)
     found = [one for service in system.services for one in attempt(partial(_service, service))]
     found += [one for holding in system.holdings for one in attempt(partial(_holding, target, holding))]
+    if system.residue is not None and system.residue.may is not None:
+        found += attempt(partial(_accounts, target, system.residue.may))
     yield from found
     if not found:
         parts = len(system.services) + len(system.holdings)
@@ -35,6 +37,14 @@ def _service(service: Service) -> Iterator[Item]:
     require_well(found)
     if found.state == "away":
         yield item(Level.WARNING, "services.away", service=found.name)
+
+
+def _accounts(target: str, may: Callable[[], None]) -> Iterator[Item]:
+    try:
+        may()
+    except RightsMissing as missing:
+        for grant in missing.grants:
+            yield item(Level.ERROR, "cli.check.missing-right-for-roles", target=target, grant=grant)
 
 
 def _holding(target: str, holding: Holding) -> Iterator[Item]:

@@ -79,6 +79,7 @@ EXAMPLES: Mapping[str, str] = {
     "residue": "residue: {identifiers: [email], look_in: [orders.billing_email]} in a record, "
     "residue: {names: [crm]} in a target",
     "names": "names: [crm, crm-mailer]",
+    "accounts": "accounts: clear",
     "identifiers": "identifiers: [email, phone]",
     "look_in": "look_in: [orders.billing_email, audit.payload] in a record, look_in: [/etc] in a target",
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 from pydantic_core import PydanticCustomError
@@ -71,11 +71,21 @@ class SystemResidue(Frozen):
     """What is looked for where, besides the parts: what bears one of the ``names`` (default: the target's).
 
     ``look_in``: folders that are looked through. ``files``: paths with ``*``, wherever they are.
+    ``accounts``: whether a request may clear away roles of the database server that are this system's alone.
     """
 
     names: tuple[Name, ...] = ()
     look_in: Annotated[tuple[File, ...], Field(min_length=1)] = USUAL
     files: tuple[File, ...] = ()
+    accounts: Literal["by-hand", "clear"] = "by-hand"
+
+
+def require_roles(residue: SystemResidue | None, scheme: str, *, whole: bool) -> None:
+    """Return when roles are not to be cleared away, or may be; of a variable nobody knows the kind yet."""
+    # Of a database that several systems share nobody can tell whose a role is.
+    known = whole and scheme not in ("mysql", "mariadb", "sqlite")
+    if residue is not None and residue.accounts == "clear" and not known:
+        raise PydanticCustomError("config.accounts", "config.accounts")
 
 
 def own(checks: tuple[Check, ...]) -> tuple[int, ...]:

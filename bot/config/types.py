@@ -44,7 +44,7 @@ from bot.config.leftovers import Copies
 from bot.config.problems import Source
 from bot.config.record_types import Attachment, Record, SoftReference, is_inside
 from bot.config.rule_types import Rule
-from bot.config.system_types import Check, Successors, SystemResidue, own
+from bot.config.system_types import Check, Successors, SystemResidue, own, require_roles
 from bot.config.times import Calendar
 from bot.model.calendar import Closed
 
@@ -283,10 +283,10 @@ class Target(Frozen):
 
     @model_validator(mode="after")
     def _replicas(self) -> Self:
-        # What is still a variable is looked at once it is known, and again by the plan.
-        scheme = self.database.url.partition("://")[0].lower()
+        scheme = self.database.url.partition("://")[0].lower()  # A variable is looked at once it is known.
         if self.segments.lag is not None and scheme in ("mysql", "mariadb", "sqlite"):
             raise PydanticCustomError("config.lag-unknown", "config.lag-unknown")
+        require_roles(self.residue, scheme, whole=self.database.is_whole)
         return self
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """From the configuration of a target to the parts of its system."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -22,6 +22,8 @@ from bot.targets.files import FolderHolding
 from bot.targets.mysql_part import TablesHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.ports import Check
+from bot.targets.postgresql import parts_of
+from bot.targets.postgresql_accounts import RoleHolding
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
@@ -110,28 +112,39 @@ def _leftovers(
     spec: Target, targets: Mapping[str, Target], parts: Sequence[Leftover], around: Surroundings
 ) -> System:
     """A system that has neither services nor pages."""
-    paths = [one.path for one in parts]
+    paths = [one.path for one in parts if not one.role]
     taken = [place for other in targets.values() for place in _places(other)] + [*around.ours]
+    ours = _users(targets.values())
+
+    def holding(one: Leftover) -> Holding:
+        if one.role:
+            return RoleHolding(one.name, spec.name, spec.database.url, one.role, ours)
+        beside = [*taken, *(path for path in paths if path != one.path)]
+        return (FolderHolding if one.folder else FileHolding)(one.name, one.path, spec.roots, beside)
+
     return System(
         services=(),
-        holdings=tuple(
-            (FolderHolding if one.folder else FileHolding)(
-                one.name, one.path, spec.roots, [*taken, *(path for path in paths if path != one.path)]
-            )
-            for one in parts
-        ),
+        holdings=tuple(map(holding, parts)),
         checks=(),
         neighbours=tuple(map(_check, spec.neighbours)),
-        residue=_residue(spec, targets, around, paths),
+        residue=_residue(spec, targets, around, parts),
     )
 
 
+def _users(targets: Iterable[Target]) -> frozenset[str]:
+    """As what roles of PostgreSQL servers we work."""
+    urls = [(one.name, one.database.url) for one in targets if one.database.url.startswith(_SERVER)]
+    return frozenset(str(parts_of(name, url).get("user", "")) for name, url in urls)
+
+
 def _residue(
-    spec: Target, targets: Mapping[str, Target], around: Surroundings, parts: Sequence[str] = ()
+    spec: Target, targets: Mapping[str, Target], around: Surroundings, parts: Sequence[Leftover] = ()
 ) -> Residue | None:
     others = [other for other in targets.values() if other.name != spec.name]
     strangers = [place for other in others for place in _places(other)]
-    return residue_of(spec, _places(spec), strangers, others, [*around.ours, *parts])
+    paths = [one.path for one in parts if not one.role]
+    roles = [one.role for one in parts if one.role]
+    return residue_of(spec, _places(spec), strangers, others, [*around.ours, *paths], roles)
 
 
 def _builtin(one: types.Builtin, spec: Target, around: Surroundings) -> Builtin:

@@ -1,19 +1,27 @@
 """From the configuration of a target to what is looked for besides its parts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bot.config.types import Target
 from bot.errors import CannotProve, NotAllowed
+from bot.model.remains import Remain
 from bot.targets import kind_of
 from bot.targets.ground import Ground
 from bot.targets.mysql_roles import ServerAccounts
+from bot.targets.postgresql_account_moves import require_rights
+from bot.targets.postgresql_admin import Administration
 from bot.targets.postgresql_roles import DatabaseRoles
 from bot.targets.remains import Residue, Roles
 from bot.targets.remains_kinds import Names, outermost
 
 
 def residue_of(
-    spec: Target, own: Sequence[str], strangers: Sequence[str], others: Sequence[Target], ours: Sequence[str]
+    spec: Target,
+    own: Sequence[str],
+    strangers: Sequence[str],
+    others: Sequence[Target],
+    ours: Sequence[str],
+    roles: Sequence[str] = (),
 ) -> Residue | None:
     """What is looked for; None when nothing is declared.
 
@@ -23,6 +31,7 @@ def residue_of(
         strangers: the places of other systems.
         others: those systems.
         ours: files and folders of our own.
+        roles: of the database server, that are parts now and no residue.
     """
     if spec.residue is None:
         return None
@@ -36,7 +45,8 @@ def residue_of(
         patterns=spec.residue.files,
         skip=tuple(dict.fromkeys([*own, *strangers, *ours])),
         by_hand=_by_hand(Ground(spec.roots, [*own, *strangers, *ours])),
-        roles=_roles(spec, names),
+        roles=_roles(spec, names, frozenset(roles)),
+        may=_may(spec) if spec.residue.accounts == "clear" else None,
     )
 
 
@@ -53,7 +63,11 @@ def _by_hand(ground: Ground) -> Callable[[str], str]:
     return why
 
 
-def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
+def _may(spec: Target) -> Callable[[], None]:
+    return lambda: require_rights(Administration(spec.name, spec.database.url))
+
+
+def _roles(spec: Target, names: Sequence[str], parts: Collection[str]) -> Roles | None:
     kind = kind_of(spec.database.url)
     if kind == "sqlite":
         return None
@@ -61,5 +75,12 @@ def _roles(spec: Target, names: Sequence[str]) -> Roles | None:
         # A role that has to do with nothing but the database may be another system's in it.
         return lambda _: ((), "schemas")
     if kind == "postgresql":
-        return DatabaseRoles(spec.name, spec.database.url, names)
+        clear = spec.residue is not None and spec.residue.accounts == "clear"
+        ask = DatabaseRoles(spec.name, spec.database.url, names, clear=clear)
+
+        def but(known: Sequence[str]) -> tuple[Sequence[Remain], str]:
+            found, why = ask(known)
+            return [one for one in found if one.place not in parts], why
+
+        return but
     return ServerAccounts(spec.name, spec.database.url, names)

@@ -24,7 +24,7 @@ from bot.model.remains import Remains
 from bot.model.requests import Operation, Request, State
 from bot.operations import bring_back, teardown, timing
 from bot.operations.bring_back import BringBackOrder
-from bot.operations.clearing import MOST, Leftover, leftovers, parts_in, to_data
+from bot.operations.clearing import MOST, Leftover, leftovers, parts_in, roles, to_data
 from bot.operations.gate import Gate
 from bot.operations.purge import PurgeOrder
 from bot.operations.set_aside import TeardownOrder
@@ -32,7 +32,7 @@ from bot.operations.teardown import Host
 from bot.operations.uninstall import UninstallOrder
 from bot.store.unit_of_work import Store
 from bot.targets import kind_of
-from bot.targets.remains import expanded
+from bot.targets.remains import expanded, roles_there
 from bot.targets.remains_kinds import outermost
 from bot.targets.single import is_folder
 from bot.targets.system import System
@@ -155,13 +155,26 @@ class SystemHands:
         residue = self._system(self._spec(request), ()).residue
         if residue is None or job is None:
             raise CannotProve("clearing.not-looked-for", **told)
-        paths = outermost(expanded(residue, Remains.from_data(job.facts.get("remains") or {}).clearable))
-        there = [(path, folder) for path in paths if (folder := is_folder(path)) is not None]
+        remains = Remains.from_data(job.facts.get("remains") or {})
+        paths = outermost(expanded(residue, remains.paths))
+        there = leftovers((path, folder) for path in paths if (folder := is_folder(path)) is not None)
+        there += roles(roles_there(residue, remains.roles))
         if not there:
             raise CannotProve("clearing.nothing", **told)
         if len(there) > MOST:
             raise CannotProve("clearing.too-many", **told, n=len(there), limit=MOST)
-        return leftovers(there)
+        return there
+
+    def _require_allowed(self, request: Request, plan: Plan) -> None:
+        """Return when no role is to go, or the configuration still lets a request clear roles away.
+
+        Raises:
+            CannotProve: it does not.
+        """
+        spec = self._spec(request)
+        allowed = spec.residue is not None and spec.residue.accounts == "clear"
+        if not allowed and any(one.role for one in parts_in(plan.system)):
+            raise CannotProve("accounts.not-allowed", target=request.target)
 
     def _require_away(self, request: Request) -> None:
         """Return when the system itself is gone: what it has left may be in use again.
@@ -188,6 +201,7 @@ class SystemHands:
         plan, digest = self._approved(job, request)
         if request.undoes is not None:
             self._require_away(request)
+            self._require_allowed(request, plan)
         return TeardownOrder(
             plan=plan,
             spec=self._spec(request),
@@ -228,6 +242,7 @@ class SystemHands:
         if sealed is None:
             raise Broken("job.broken", code="sealed")
         plan, _ = self._approved(job, request)
+        self._require_allowed(request, plan)
         return PurgeOrder(
             operation=self.name(request),
             backup_id=sealed["id"],

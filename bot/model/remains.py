@@ -74,6 +74,16 @@ class Remains:
         """The places that a request can clear away."""
         return tuple(one.place for one in self.found if not one.hand)
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Those of them that are files, folders and patterns."""
+        return tuple(one.place for one in self.found if not one.hand and one.kind != "role")
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Those of them that are roles of the database server."""
+        return tuple(one.place for one in self.found if not one.hand and one.kind == "role")
+
     def to_data(self) -> dict[str, Any]:
         """As JSON data; ``from_data`` reads it back."""
         return {

@@ -15,11 +15,16 @@ _LONGEST = 60
 
 @dataclass(frozen=True)
 class Leftover:
-    """One file or folder that is to go. ``name``: what it is called in the backup and in the quarantine."""
+    """One file, folder or role that is to go.
+
+    ``name``: what it is called in the backup and in the quarantine. ``role``: of the database server; empty:
+    it is a file or a folder.
+    """
 
     name: str
     path: str
     folder: bool
+    role: str = ""
 
 
 def leftovers(found: Iterable[tuple[str, bool]]) -> tuple[Leftover, ...]:
@@ -27,9 +32,14 @@ def leftovers(found: Iterable[tuple[str, bool]]) -> tuple[Leftover, ...]:
     return tuple(Leftover(_name_of(path), path, folder) for path, folder in found)
 
 
+def roles(names: Iterable[str]) -> tuple[Leftover, ...]:
+    """Of roles of a PostgreSQL server."""
+    return tuple(Leftover(_name_of(f"role-{one}"), f"PostgreSQL role {one}", False, one) for one in names)
+
+
 def to_data(parts: Sequence[Leftover]) -> list[list[Any]]:
     """As JSON data, for a plan or a backup."""
-    return [[one.name, one.path, one.folder] for one in parts]
+    return [[one.name, one.path, one.folder, *([one.role] if one.role else [])] for one in parts]
 
 
 def parts_in(data: Mapping[str, Any] | None) -> tuple[Leftover, ...]:

@@ -95,7 +95,18 @@ class Administration:
         Raises:
             TargetDown: it does not answer.
         """
-        with self.connected(self.database) as connection:
+        return self._identity(self.database)
+
+    def identity_of_server(self) -> str:
+        """Which server, whether the database is there or not.
+
+        Raises:
+            TargetDown: it does not answer.
+        """
+        return self._identity(_MAINTENANCE)[0]
+
+    def _identity(self, database: str) -> tuple[str, int]:
+        with self.connected(database) as connection:
             row = connection.execute(_WHICH).fetchone()
             assert row is not None
             info = connection.info

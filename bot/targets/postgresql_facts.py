@@ -171,10 +171,8 @@ def dressing(wanted: DatabaseFacts, database: str) -> Sequence[str]:
     name = quote(database)
     found = [f"ALTER DATABASE {name} CONNECTION LIMIT {int(wanted.made['datconnlimit'])}"]
     for role, setting in wanted.settings:
-        variable, _, value = setting.partition("=")
-        written = value if variable in _RAW_SETTINGS else constant(value)
         where = f"ALTER ROLE {quote(role)} IN DATABASE {name}" if role else f"ALTER DATABASE {name}"
-        found.append(f"{where} SET {_variable(variable)} TO {written}")
+        found.append(f"{where} {assigned(setting)}")
     if wanted.grants is not None:
         found += [
             f"REVOKE ALL ON DATABASE {name} FROM {who}" for who in ("PUBLIC", quote(wanted.made["owner"]))
@@ -187,6 +185,13 @@ def dressing(wanted: DatabaseFacts, database: str) -> Sequence[str]:
     if wanted.comment is not None:
         found.append(f"COMMENT ON DATABASE {name} IS{constant(wanted.comment)}")
     return found
+
+
+def assigned(setting: str) -> str:
+    """``name=value``, as the server keeps a setting, as the end of a statement that makes it."""
+    variable, _, value = setting.partition("=")
+    written = value if variable in _RAW_SETTINGS else constant(value)
+    return f"SET {_variable(variable)} TO {written}"
 
 
 def _variable(name: str) -> str:

@@ -13,7 +13,7 @@ from bot.targets.postgresql_sql import constant, quote
 
 #: As many statements as fit into this stand in one sentence; those that are run make room for the next.
 _LONGEST = 1200
-_OPTIONS = {
+OPTIONS = {
     "rolsuper": "SUPERUSER",
     "rolcreatedb": "CREATEDB",
     "rolcreaterole": "CREATEROLE",
@@ -110,7 +110,7 @@ def statements(lacking: Sequence[Role], needed: Iterable[Role], there: Iterable[
 
 def _written(options: Mapping[str, Any]) -> str:
     """Only what is not so of itself."""
-    found = [word for name, word in _OPTIONS.items() if options.get(name)]
+    found = [word for name, word in OPTIONS.items() if options.get(name)]
     found += ["NOINHERIT"] if options.get("rolinherit") is False else []
     limit, until = int(options.get("rolconnlimit", -1)), options.get("rolvaliduntil")
     found += [f"CONNECTION LIMIT {limit}"] if limit >= 0 else []

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from bot.errors import CannotProve, CountersignError
+from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.model.remains import KINDS, Remain, Remains, Unread
 from bot.targets import ground
 from bot.targets.quarantine import FOLDER
@@ -43,7 +43,8 @@ class Residue:
     ``names``: as ``Names``. ``look_in``: folders. ``patterns``: declared paths with ``*``. ``skip``: places
     that are none of it: the parts of the system itself, other systems, our own files. ``by_hand``: why a
     request may not touch a path; empty: it may. ``roles``: which roles of the database server are the
-    system's, given those known before, and why that cannot be told.
+    system's, given those known before, and why that cannot be told. ``may``: raises what our user lacks to
+    clear those away, where a request may ask for it.
     """
 
     names: Names
@@ -52,6 +53,7 @@ class Residue:
     skip: tuple[str, ...] = ()
     by_hand: Callable[[str], str] = lambda _: ""
     roles: Roles | None = None
+    may: Callable[[], None] | None = None
     bounds: Bounds = Bounds()
 
     def look(self, known: Remains | None = None) -> Remains:
@@ -256,6 +258,20 @@ def expanded(residue: Residue, places: Iterable[str]) -> tuple[str, ...]:
         return _expanded(residue, places)
     except _Over:
         raise CannotProve("clearing.too-much") from None
+
+
+def roles_there(residue: Residue, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of these roles that are still there, the system's alone, and may be cleared away.
+
+    Raises:
+        TargetDown: the server does not answer.
+    """
+    if not names or residue.roles is None:
+        return ()
+    found, why = residue.roles(names)
+    if why:
+        raise TargetDown("accounts.no-answer", n=len(names))
+    return tuple(one.place for one in found if not one.hand and one.place in names)
 
 
 def _expanded(residue: Residue, places: Iterable[str]) -> tuple[str, ...]:

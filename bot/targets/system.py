@@ -168,8 +168,8 @@ class Removal:
 class RightsMissing(CannotProve):
     """The worker may not do what it must with a database; ``grants``: all the statements that allow it."""
 
-    def __init__(self, database: str, grants: Sequence[str]) -> None:
-        super().__init__("whole.no-right", database=database, grant="; ".join(grants))
+    def __init__(self, database: str, grants: Sequence[str], key: str = "whole.no-right") -> None:
+        super().__init__(key, database=database, grant="; ".join(grants))
         self.grants = tuple(grants)
 
 

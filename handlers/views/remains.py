@@ -93,7 +93,7 @@ def _by_hand(found: Sequence[Remain], ink: Ink) -> list[str]:
 
 
 def _place(one: Remain, ink: Ink) -> str:
-    if one.kind in _TYPED:
+    if one.kind in _TYPED and one.hand:
         # Names of MariaDB come as its statements take them.
         name = one.place.replace('"', '""') if one.kind == one.hand else one.place
         return ink.code(say(f"remains.typed.{one.hand}", ink.language, name=name), _PATH)

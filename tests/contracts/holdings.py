@@ -16,6 +16,7 @@ import psycopg
 from bot.targets.files import FolderHolding
 from bot.targets.mysql_part import TablesHolding
 from bot.targets.mysql_whole import MariadbHolding
+from bot.targets.postgresql_accounts import RoleHolding
 from bot.targets.postgresql_part import SchemasHolding
 from bot.targets.postgresql_part_tables import PostgresqlTablesHolding
 from bot.targets.postgresql_whole import PostgresqlHolding
@@ -180,6 +181,47 @@ def a_postgresql_database(root: Path) -> Held:
     )
 
 
+def a_postgresql_role(root: Path) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    server = url.rpartition("/")[0].rpartition("@")[2]
+    run = partial(places.run, url)
+    role, group = f"app_{url[-8:]}", f"group_{url[-8:]}"
+
+    def lies(operation: str) -> str:
+        return f"{role}__countersign_{operation}_l" if operation else role
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        name = lies(operation)
+        run(f"ALTER ROLE {name} LOGIN")
+        with psycopg.connect(f"postgresql://{name}@{server}/postgres") as connection:
+            run(f"ALTER ROLE {name} NOLOGIN")
+            yield connection.info.backend_pid
+        eventually(lambda: not run(f"SELECT FROM pg_stat_activity WHERE usename = '{name}'"))
+
+    run(
+        f"CREATE ROLE {group}",
+        f"CREATE ROLE {role} LOGIN CREATEDB NOINHERIT CONNECTION LIMIT 7 VALID UNTIL '2031-05-05' PASSWORD 'secret'",
+        f"GRANT {group} TO {role} WITH ADMIN OPTION",
+        f'ALTER ROLE {role} SET search_path TO crm, "Billing 2"',
+        f"ALTER ROLE {role} SET application_name TO E'the \\'app\\' \\\\'",
+        f"COMMENT ON ROLE {role} IS 'of the CRM'",
+    )
+    return Held(
+        RoleHolding("part", "crm", url, role),
+        lambda: run(
+            "SELECT to_jsonb(a) - 'oid', r.rolconfig, shobj_description(a.oid, 'pg_authid'),"
+            " (SELECT jsonb_agg(jsonb_build_array(roleid, admin_option)) FROM pg_auth_members WHERE member = a.oid)"
+            f" FROM pg_authid a JOIN pg_roles r ON r.oid = a.oid WHERE a.rolname = '{role}'"
+        ),
+        lambda operation: run(f"ALTER ROLE {lies(operation)} SET work_mem TO '9MB'"),
+        occupy,
+        lambda: run(f"CREATE ROLE {role}"),
+        lambda: run(f"DROP ROLE {role}"),
+        lambda: run(f"DROP ROLE {role}"),
+    )
+
+
 def _lies(operation: str) -> str:
     return f'"crm__countersign_{operation}"' if operation else "crm"
 
@@ -338,6 +380,7 @@ HOLDINGS = [
     a_postgresql_database,
     some_schemas,
     some_tables,
+    a_postgresql_role,
     a_mariadb_database,
     some_mariadb_tables,
     a_thing_in_memory,
@@ -347,6 +390,7 @@ SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
     a_postgresql_database: postgresql_database,
     some_schemas: postgresql_database,
     some_tables: postgresql_database,
+    a_postgresql_role: postgresql_database,
     a_mariadb_database: mysql_database,
     some_mariadb_tables: mysql_database,
 }

@@ -136,6 +136,31 @@ def test_only_roles_that_have_to_do_with_nothing_else_are_the_databases_own(serv
     assert server.nowhere([]) == ((), "no-answer")
 
 
+def test_where_the_configuration_says_so_a_request_may_clear_roles_but_none_that_copies_servers() -> None:
+    with on_postgresql() as server:
+        owner, reader = server.names["owner"], server.names["reader"]
+        server.run(f"GRANT SELECT ON customers TO {reader}")
+        server.run(f"ALTER ROLE {reader} REPLICATION")
+        found = DatabaseRoles("crm", server.url, [], clear=True)([])[0]
+        assert {one.place: one.hand for one in found} == {owner: "", reader: "role"}
+        assert {one.hand for one in DatabaseRoles("crm", server.url, [])([])[0]} == {"role"}
+        server.drop()
+
+
+def test_that_our_own_user_is_a_member_keeps_no_role_from_being_told() -> None:
+    with on_postgresql() as server:
+        worker, lent = f"worker_{server.url[-8:]}", server.names["lent"]
+        server.run(f"CREATE ROLE {worker} LOGIN")
+        try:
+            server.run(f"GRANT {server.names['owner']}, {lent} TO {worker}")
+            server.run(f"GRANT {lent} TO {server.names['idle']}")
+            ask = DatabaseRoles("crm", f"postgresql://{worker}@{server.url.rpartition('@')[2]}", [lent])
+            assert told(ask([])) == ({server.names["owner"]}, "")
+        finally:
+            server.run(f"DROP ROLE {worker}")
+            server.drop()
+
+
 def test_in_a_database_of_several_systems_nobody_is_this_ones_alone() -> None:
     with postgresql_database() as url, psycopg.connect(url, autocommit=True) as connection:
         names = [f"{kind}_{url[-8:]}" for kind in ("named", "reader")]

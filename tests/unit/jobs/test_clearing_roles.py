@@ -1,0 +1,146 @@
+"""The role that a torn down PostgreSQL database leaves: cleared away by a process that may be killed, or kept."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bot.config.types import Target
+from bot.jobs.parts import Surroundings, open_system
+from bot.model.requests import Operation, State
+from bot.operations.clearing import Leftover, leftovers, parts_in, roles, to_data
+from bot.targets.system import System
+from tests.fakes.places import run
+from tests.fakes.rooms import SETTINGS, House, config
+from tests.fakes.servers import postgresql_database
+from tests.fakes.site import RULES, Site, house_says
+from tests.unit.jobs.test_put_back_killed import killed
+
+READ = """SELECT rolcanlogin, rolconnlimit, rolpassword FROM pg_authid WHERE rolname = '{role}'"""
+
+
+@dataclass
+class WithRole(Site):
+    """Its database is PostgreSQL's, with an owner that has nothing else."""
+
+    url: str = ""
+    accounts: str = "clear"
+    before: list[tuple[object, ...]] = field(default_factory=list)
+
+    def configure(self, grace: str = "7d") -> None:
+        crm = {
+            **SETTINGS["targets"]["crm"],
+            "host": "here",
+            "grace": grace,
+            "roots": [str(self.srv)],
+            "database": {"url": self.url or "${CRM_DATABASE_URL}"},
+            "files": [{"name": "uploads", "path": f"{self.srv}/uploads"}],
+            "residue": {"look_in": [f"{self.srv}/etc"], "accounts": self.accounts},
+        }
+        self.house.configure(config(targets={**SETTINGS["targets"], "crm": crm}, rules=RULES))
+
+    def system(self, spec: Target, targets: Mapping[str, Target], parts: Sequence[Leftover] = ()) -> System:
+        return self.around(open_system(spec, targets, parts, Surroundings({}, self.folder / "exports")))
+
+    @property
+    def role(self) -> str:
+        return f"app_{self.url[-8:]}"
+
+    def sql(self, *statements: str) -> list[tuple[object, ...]]:
+        return run(f"{self.url.rpartition('/')[0]}/postgres", *statements)
+
+    def read(self) -> list[tuple[object, ...]]:
+        return self.sql(READ.format(role=self.role))
+
+    def clearing(self) -> int:
+        """The system is gone, and the request that clears up after it has all its approvals."""
+        self.torn_down()
+        self.grace_is_over()
+        assert self.go() is State.SUCCEEDED, house_says(self.house, 1)
+        house = self.house
+        asked = house.file(operation=Operation.TEARDOWN, target=None, record=None, values=(), undoes=1)
+        house.plan(asked, self.crew().hands.plan(house.request(asked)))
+        for user in ("U0DAN", "U0CAROL"):
+            house.vote(asked, user)
+        return asked
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[WithRole]:
+    with postgresql_database() as url:
+        one = WithRole.build(House(tmp_path), tmp_path)
+        assert isinstance(one, WithRole)
+        one.url = url
+        one.configure()
+        one.sql(f"CREATE ROLE {one.role} LOGIN CONNECTION LIMIT 5 PASSWORD 'secret'")
+        run(url, "CREATE TABLE t (id int)", f"ALTER TABLE t OWNER TO {one.role}")
+        one.before = one.read()
+        yield one
+        one.house.close()
+        one.sql("DROP TABLE IF EXISTS cs_role_test")
+        for (name,) in one.sql(f"SELECT rolname FROM pg_roles WHERE rolname LIKE '{one.role}%'"):
+            one.sql(f"DROP ROLE {name}")
+
+
+MOMENTS = (
+    ("inside step.preflight", State.SET_ASIDE),
+    ("after step.back-up", State.SET_ASIDE),
+    ("before set_aside of {part}", State.SET_ASIDE),
+    ("after set_aside of {part}", State.SET_ASIDE),
+    ("inside step.remove", State.SUCCEEDED),
+    ("after remove of {part}", State.SUCCEEDED),
+)
+
+
+@pytest.mark.parametrize(
+    ("moment", "state"), MOMENTS if os.environ.get("KILL_MATRIX") == "all" else (MOMENTS[3], MOMENTS[5])
+)
+def test_killed_at_any_moment_the_role_goes_and_comes_back(site: WithRole, moment: str, state: State) -> None:
+    request_id = site.clearing()
+    (part,) = roles([site.role])
+    if state is State.SUCCEEDED:
+        assert site.go() is State.SET_ASIDE, house_says(site.house, request_id)
+        site.grace_is_over()
+    (job,) = site.due()
+    killed(site, job, moment.format(part=part.name))
+    assert site.run(job) is state, house_says(site.house, request_id)
+    assert site.read() == []
+    if state is State.SET_ASIDE:
+        with site.house.store.transact() as work:
+            site.house.lifecycle.put_back(work, 2, site.house.actor("U0ERIN"), site.house.now)
+        assert site.go() is State.STOPPED, house_says(site.house, request_id)
+        assert site.read() == site.before
+
+
+def no_more(site: WithRole) -> None:
+    site.accounts = "by-hand"
+    site.configure()
+
+
+MEANWHILE: dict[str, Callable[[WithRole], object]] = {
+    "the configuration lets nobody any more": no_more,
+    "it owns something": lambda site: site.sql(
+        "CREATE TABLE cs_role_test (id int)", f"ALTER TABLE cs_role_test OWNER TO {site.role}"
+    ),
+    "it may more than the plan says": lambda site: site.sql(f"ALTER ROLE {site.role} CREATEDB"),
+}
+
+
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_what_happened_since_the_vote_keeps_the_role(site: WithRole, meanwhile: str) -> None:
+    request_id = site.clearing()
+    MEANWHILE[meanwhile](site)
+    assert site.go() in (State.FAILED, State.PENDING, State.PLANNING), house_says(site.house, request_id)
+    assert site.read() == site.before
+
+
+def test_files_and_roles_are_told_apart_in_plans_and_backups_of_any_release() -> None:
+    both = (*leftovers([("/etc/cron.d/crm", False)]), *roles(["crm", "crm "]))
+    assert parts_in({"parts": to_data(both)}) == both
+    assert len({one.name for one in both}) == 3
+    # What was written before there were roles.
+    assert parts_in({"parts": [["cron", "/etc/cron.d/crm", False]]}) == (
+        Leftover("cron", "/etc/cron.d/crm", False),
+    )
