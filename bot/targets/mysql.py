@@ -200,7 +200,8 @@ def parts_of(name: str, url: str) -> dict[str, Any]:
     if found.username:
         parts["user"] = unquote(found.username)
     if found.password:
-        parts["password"] = unquote(found.password)
+        # The driver would write it down in latin1, and the server keeps it as UTF-8.
+        parts["password"] = unquote(found.password).encode()
     if "unix_socket" not in parts:
         parts |= {"host": found.hostname or "localhost", "port": port or 3306}
     if "ssl_ca" in parts:

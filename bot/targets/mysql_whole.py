@@ -86,6 +86,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
             # What could not be made again is told now.
             frame = Frame.read(server, self._database, self._only)
             self._require_alone(server, frame)
+            self._require_accounts(server, frame.accounts)
 
     def survey(self) -> Survey:
         """See ``Holding``."""

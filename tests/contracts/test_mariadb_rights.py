@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -68,6 +69,22 @@ def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(tmp_pa
         assert outcome.rows == {"customers": 1, "orders": 1}
         assert bench.restore(outcome).problem is None
         assert owner.dump() == before
+
+
+def test_a_user_and_a_password_may_hold_any_signs(tmp_path: Path) -> None:
+    name, word = f"wörker {secrets.token_hex(4)}@數", "pä$s %/:@數"
+    with mysql_bench(tmp_path, SCHEMA) as owner:
+        where, _, database = owner.spec.database.url.partition("@")[2].rpartition("/")
+        owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY '{word}'")
+        owner.sql(f"GRANT SELECT ON {database}.customers TO '{name}'@'%'")
+        try:
+            url = f"mysql://{quote(name, safe='')}:{quote(word, safe='')}@{where}/{database}"
+            made = open_bench(tmp_path, url=url, find_by=["email"])
+            with pytest.raises(CannotProve) as told:
+                MysqlBench(made.path, made.spec, made.target, made.vault, made.storage).plan("ada@x")
+            assert told.value.key == "operations.missing-rights"
+        finally:
+            owner.sql(f"DROP USER '{name}'@'%'")
 
 
 def test_a_sequence_that_numbers_the_rows_is_asked_for_as_well(tmp_path: Path) -> None:

@@ -194,6 +194,7 @@ IN_THE_WAY: dict[str, tuple[str, str]] = {
         "XA START 'cs'; INSERT INTO t VALUES (8, 'x'); XA END 'cs'; XA PREPARE 'cs'",
         "whole.xa",
     ),
+    "a definer who is gone": ("CREATE DEFINER='nobody'@'nowhere' VIEW w AS SELECT 1", "whole.no-account"),
     "our own books": (
         "; ".join(
             f"CREATE TABLE {name} (x int)" for name in ("audit_log", "permits", "outbox", "alembic_version")
