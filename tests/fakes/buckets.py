@@ -18,8 +18,8 @@ from typing import Any
 import boto3
 
 from bot.buckets.client import Address
-from bot.sandbox.ports import free_port
 from tests.fakes.faults import order_faults
+from tests.fakes.ports import free_port
 
 _ROOT = Path(__file__).resolve().parents[2]
 _NUMBERS = count()

@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,8 @@ import pymysql
 import pytest
 from psycopg import sql
 
+from tests.fakes.ports import free_port
+
 
 class PostgreSQL:
     """A server of our own in a folder of its own; a test may stop it, kill it and start it again."""
@@ -36,7 +37,7 @@ class PostgreSQL:
         self._user = "postgres" if os.geteuid() == 0 else None
         if self._user:
             shutil.chown(self.folder, self._user)
-        self.port = _free_port()
+        self.port = free_port()
         self._call("initdb", "-D", "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
 
     @property
@@ -58,7 +59,7 @@ class PostgreSQL:
     @contextmanager
     def standby(self) -> Iterator[str]:
         """The URL of a server that follows this one."""
-        port = _free_port()
+        port = free_port()
         source = f"host=127.0.0.1 port={self.port} user=postgres"
         self._call("pg_basebackup", "-D", "standby", "-d", source, "-R", "--no-sync", "-c", "fast")
         options = (
@@ -109,7 +110,7 @@ class MariaDB:
         self._scratch.mkdir()
         if self._user:
             shutil.chown(self._scratch, self._user)
-        self.port = _free_port()
+        self.port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
         with (self.folder / "calls").open("ab") as log:
             subprocess.run(
@@ -268,9 +269,3 @@ def _mysql_lets_us_in(url: str) -> bool:
             return True
     except (pymysql.Error, OSError):
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

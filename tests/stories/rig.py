@@ -15,11 +15,11 @@ import psycopg
 
 from bot.sandbox import crm
 from bot.sandbox.people import DELETIONS, installed, seeded
-from bot.sandbox.ports import free_port
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Message
 from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLER = Path(__file__).with_name("killed_worker.py")

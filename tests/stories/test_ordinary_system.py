@@ -12,10 +12,11 @@ import psycopg
 import pytest
 
 from bot.sandbox.slack.workspace import Message
+from tests.fakes.ports import free_port
 from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 from tests.fakes.supervisor import supervisor
 from tests.stories.rig import Rig
-from tests.stories.town import free_port, thread
+from tests.stories.town import thread
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 

@@ -1,7 +1,6 @@
 """A teardown by the system's own uninstall, with real programs: it works, it is not there, it fails, it lies."""
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ from bot.sandbox.people import TEAM
 from bot.sandbox.slack.workspace import Message
 from tests.stories import own_crm
 from tests.stories.rig import Rig
-from tests.stories.town import ask, press, thread, torn_down, town
+from tests.stories.town import ask, moments, press, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -239,14 +238,7 @@ def test_a_call_that_the_worker_did_not_survive_is_not_made_again(tmp_path: Path
         assert len(calls(rig)) == 1
 
 
-STEPS = [one[0] for one in teardown.BUILTIN_PURGE]
-#: Inside and after each step; of each step one, in turns, but in the whole kill matrix.
-MOMENTS = [(moment, step) for step in STEPS for moment in ("inside", "after")]
-if os.environ.get("KILL_MATRIX") != "all":
-    MOMENTS = [("after" if place % 2 else "inside", step) for place, step in enumerate(STEPS)]
-
-
-@pytest.mark.parametrize(("moment", "step"), MOMENTS)
+@pytest.mark.parametrize(("moment", "step"), moments(teardown.BUILTIN_PURGE))
 def test_a_worker_killed_around_every_step_calls_it_once(tmp_path: Path, moment: str, step: str) -> None:
     with own(tmp_path) as (rig, _):
         rig.dies(moment, step)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.slack.workspace import Message
+from tests.fakes.ports import free_port
 from tests.stories.rig import Rig
-from tests.stories.town import APP, ask, free_port, thread, town
+from tests.stories.town import APP, ask, thread, town
 
 pytestmark = pytest.mark.slow
 

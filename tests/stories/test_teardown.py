@@ -13,7 +13,7 @@ from bot.operations import teardown
 from bot.sandbox.slack.responses import shown_text
 from tests.fakes.supervisor import service
 from tests.stories.rig import PATIENCE
-from tests.stories.town import APP, ask, thread, torn_down, town
+from tests.stories.town import APP, ask, moments, thread, torn_down, town
 
 pytestmark = pytest.mark.slow
 
@@ -114,8 +114,7 @@ def test_a_target_on_a_host_that_nobody_serves_is_refused_when_it_is_filed(tmp_p
         assert page()
 
 
-@pytest.mark.parametrize("step", [one[0] for one in teardown.SET_ASIDE])
-@pytest.mark.parametrize("moment", ["inside", "after"])
+@pytest.mark.parametrize(("moment", "step"), moments(teardown.SET_ASIDE))
 def test_setting_aside_survives_kill_9(tmp_path: Path, moment: str, step: str) -> None:
     with town(tmp_path) as (rig, page):
         rig.dies(moment, step)

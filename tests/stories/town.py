@@ -1,5 +1,6 @@
 """A small CRM that runs, on a rig: its program under supervisor, its folder, its database and a neighbour."""
 
+import os
 import socket
 import sys
 import urllib.request
@@ -7,9 +8,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from bot.operations.timing import Steps
 from bot.sandbox import app
 from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.workspace import Message
+from tests.fakes.ports import free_port
 from tests.fakes.supervisor import supervisor
 from tests.stories.rig import Rig
 
@@ -32,10 +35,12 @@ RULE = """  - name: teardown
 """
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def moments(steps: Steps) -> list[tuple[str, str]]:
+    """When a worker is killed: inside each step or after it, in turns; both in the whole kill matrix."""
+    both = [(moment, one[0]) for one in steps for moment in ("inside", "after")]
+    if os.environ.get("KILL_MATRIX") == "all":
+        return both
+    return [one for place, one in enumerate(both) if place % 4 in (0, 3)]
 
 
 def home(tmp_path: Path) -> Path:
