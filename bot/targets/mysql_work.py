@@ -5,7 +5,9 @@ link sets (the key, then the child's columns). ``s``: stages.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
+import pickle
 import secrets
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -185,19 +187,21 @@ class _Stream:
 
     def __init__(self, cursor: Any) -> None:
         self._cursor = cursor
-        self._kept: list[tuple[Value, ...]] | None = None
+        self._kept: deque[bytes] | None = None
 
     def batch(self) -> Sequence[Row]:
         """The next few; none at the end."""
         if self._kept is not None:
-            kept, self._kept = self._kept, []
-            return kept
+            packed = self._kept.popleft() if self._kept else None
+            return [] if packed is None else list(pickle.loads(packed))  # noqa: S301 - packed by ``keep``
         return list(self._cursor.fetchmany(_BATCH))
 
     def keep(self) -> None:
-        """Fetch the rest now: something else wants the connection."""
+        """Fetch the rest now: something else wants the connection. Packed: it may be a million keys."""
         if self._kept is None:
-            self._kept = list(self._cursor.fetchall())
+            self._kept = deque()
+            while rows := self._cursor.fetchmany(_BATCH):
+                self._kept.append(pickle.dumps(rows, pickle.HIGHEST_PROTOCOL))
 
     def close(self) -> None:
         """No more of it."""
