@@ -61,16 +61,26 @@ class Lookalike:
         return f"{self.parent}.{self.parent_column}" if self.parent else f"({self.type_column})"
 
 
+@dataclass(frozen=True)
+class _Schema:
+    """What a column is held against. ``keys``: as ``_telling_keys``; ``accounts``: whose people log in."""
+
+    catalogue: Catalogue
+    names: TableNames
+    keys: Mapping[str, str]
+    accounts: str | None
+
+
 def lookalikes(catalogue: Catalogue, known: Iterable[str] = ()) -> tuple[Lookalike, ...]:
     """Every such column, by table and column. ``known``: the places that are declared or ignored."""
     settled = {*known, *(f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns)}
     names = TableNames(catalogue.tables)
-    accounts, keys = names.called(*_ACCOUNTS), _telling_keys(catalogue)
+    schema = _Schema(catalogue, names, _telling_keys(catalogue), names.called(*_ACCOUNTS))
     found = []
     for table in catalogue.tables.values():
         for column in table.stored:
             if f"{table.name}.{column.name}" not in settled:
-                found += [*_of(catalogue, names, keys, accounts, table, column)]
+                found += [*_of(schema, table, column)]
     return tuple(sorted(found, key=lambda one: (one.child, one.column)))
 
 
@@ -114,17 +124,10 @@ def type_column(table: Table, column: TableColumn) -> TableColumn | None:
     return None
 
 
-def _of(
-    catalogue: Catalogue,
-    names: TableNames,
-    keys: Mapping[str, str],
-    accounts: str | None,
-    table: Table,
-    column: TableColumn,
-) -> Iterator[Lookalike]:
+def _of(schema: _Schema, table: Table, column: TableColumn) -> Iterator[Lookalike]:
     if family(column) == "other" or _is_own_key(table, column):
         return
-    plain = _plain(catalogue, names, keys, accounts, table, column)
+    plain = _plain(schema, table, column)
     kind = type_column(table, column) if table.key != (column.name,) else None
     if kind is not None:
         yield Lookalike(table.name, column.name, "pair", type_column=kind.name, otherwise=plain)
@@ -132,18 +135,12 @@ def _of(
         yield plain
 
 
-def _plain(
-    catalogue: Catalogue,
-    names: TableNames,
-    keys: Mapping[str, str],
-    accounts: str | None,
-    table: Table,
-    column: TableColumn,
-) -> Lookalike | None:
+def _plain(schema: _Schema, table: Table, column: TableColumn) -> Lookalike | None:
+    catalogue, accounts, keys = schema.catalogue, schema.accounts, schema.keys
     people = identifier(catalogue.tables[accounts]) if accounts else None
     # What somebody did is told by a number, or by what is declared exactly like the accounts' own key.
     doers = accounts if people and people.type == column.type and "(" in column.type else None
-    parent = _by_key(keys, table, column) or _meant(names, accounts, table, column)
+    parent = _by_key(keys, table, column) or _meant(schema.names, accounts, table, column)
     if parent is None and doers and _did_something(column.name):
         parent = doers
     if parent is None:

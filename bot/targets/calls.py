@@ -92,7 +92,7 @@ class HttpCall:
     def run(self, operation: str, out: Writer | None = None) -> str:
         """See ``Call``."""
         # Late: few systems are called over HTTP, and every process would wait a tenth of a second for it.
-        import aiohttp  # noqa: PLC0415
+        import aiohttp  # noqa: PLC0415 - see above
 
         try:
             status = asyncio.run(self._ask(operation, _Into(out, self.place), exact=out is not None))
