@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,7 @@ import pymysql
 import pytest
 from psycopg import sql
 
+from tests.fakes.debian import program, unpacked_from_sid
 from tests.fakes.ports import free_port
 
 
@@ -96,38 +97,40 @@ class PostgreSQL:
             )
 
 
-class MariaDB:
-    """A MariaDB server of our own in a folder of its own; a test may kill it and start it again."""
+class MysqlServer:
+    """A server of MySQL's kind, our own, in a folder of its own; a test may kill it and start it again."""
+
+    #: What the server is told beside where it is.
+    options: Sequence[str] = ()
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="countersign-maria-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="countersign-mysql-"))
         # The server wants to run as somebody who owns its files.
         self._user = "mysql" if os.geteuid() == 0 else None
-        if self._user:
-            shutil.chown(self.folder, self._user)
         # A server that starts takes away what it takes for the leftovers of another one in the same place.
         self._scratch = self.folder / "scratch"
         self._scratch.mkdir()
         if self._user:
+            shutil.chown(self.folder, self._user)
             shutil.chown(self._scratch, self._user)
         self.port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
         with (self.folder / "calls").open("ab") as log:
             subprocess.run(
-                [
-                    "mariadb-install-db",
-                    "--no-defaults",
-                    "--auth-root-authentication-method=normal",
-                    "--skip-test-db",
-                    f"--datadir={self.folder}/data",
-                    f"--tmpdir={self._scratch}",
-                ],
+                self._install(),
                 check=True,
                 user=self._user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
             )
+
+    def _install(self) -> list[str]:
+        """The command that makes the server's own tables; its root has no password."""
+        raise NotImplementedError
+
+    def _program(self) -> list[str]:
+        raise NotImplementedError
 
     @property
     def url(self) -> str:
@@ -136,13 +139,13 @@ class MariaDB:
     def start(self, *more: str) -> Self:
         """``more``: options of the server."""
         options = [f"--datadir={self.folder}/data", f"--port={self.port}", "--bind-address=127.0.0.1"]
-        options += [f"--socket={self.folder}/socket", "--max-connections=300", "--skip-log-bin"]
-        options += [f"--tmpdir={self._scratch}"]
+        options += [f"--socket={self.folder}/socket", f"--tmpdir={self._scratch}"]
+        options += ["--max-connections=300", "--skip-log-bin"]
         # What a crash loses is not what these tests are about.
         options += ["--innodb-flush-log-at-trx-commit=2", "--innodb-flush-method=nosync"]
         with (self.folder / "calls").open("ab") as log:
             self._server = subprocess.Popen(
-                ["mariadbd", "--no-defaults", *options, *more],
+                [*self._program(), *self.options, *options, *more],
                 user=self._user,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -165,6 +168,39 @@ class MariaDB:
         if self._server is not None and self._server.poll() is None:
             self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class MariaDB(MysqlServer):
+    """See ``MysqlServer``."""
+
+    def _install(self) -> list[str]:
+        how = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]
+        return ["mariadb-install-db", *how, f"--datadir={self.folder}/data", f"--tmpdir={self._scratch}"]
+
+    def _program(self) -> list[str]:
+        return ["mariadbd", "--no-defaults"]
+
+
+class MySQL(MysqlServer):
+    """See ``MysqlServer``; Oracle's, from Debian unstable: no stable release of Debian has it."""
+
+    options = (
+        "--mysqlx=0",
+        "--secure-file-priv=",
+        "--pid-file=pid",
+        "--innodb-redo-log-capacity=8388608",
+        "--innodb-buffer-pool-size=67108864",
+    )
+
+    def _install(self) -> list[str]:
+        (self.folder / "data").mkdir()
+        if self._user:
+            shutil.chown(self.folder / "data", self._user)
+        return [*self._program(), *self.options, f"--datadir={self.folder}/data", "--initialize-insecure"]
+
+    def _program(self) -> list[str]:
+        root = unpacked_from_sid("mysql-server-core")
+        return [*program(root, "/usr/sbin/mysqld"), "--no-defaults", f"--basedir={root}/usr"]
 
 
 def own_mariadb() -> MariaDB:
@@ -196,6 +232,14 @@ def mysql_connect(url: str) -> "pymysql.Connection[Any]":
         charset="utf8mb4",
         autocommit=True,
     )
+
+
+@cache
+def oracle_url() -> str:
+    """A server of MySQL itself for the whole test process, as root; it ends with us."""
+    server = MySQL().start()
+    atexit.register(server.remove)
+    return server.url
 
 
 @contextmanager
