@@ -12,6 +12,7 @@ from bot.sandbox.slack.responses import shown_text
 from tests.fakes.buckets import KEY_ID, SECRET, Pail, endpoint, faults
 from tests.stories.rig import PATIENCE, Rig
 from tests.stories.test_documents import DONE
+from tests.stories.test_ordinary_system import asked, ends, on_postgresql, site
 from tests.stories.town import ask, thread, town
 
 pytestmark = pytest.mark.slow
@@ -19,10 +20,14 @@ pytestmark = pytest.mark.slow
 
 def into(pail: Pail, text: str, more: str = "") -> str:
     """The configuration with its backups in a bucket."""
-    store = f'{{store: "s3://{pail.name}/kept", endpoint: "{endpoint()}", keep: 30d{more}}}'
-    found, count = re.subn(r"(?m)^backups: .*$", f"backups: {store}", text)
+    found, count = re.subn(r"(?m)^backups: .*$", f"backups: {place(pail, more)}", text)
     assert count == 1
     return found
+
+
+def place(pail: Pail, more: str = "") -> str:
+    """A bucket for backups, as the configuration names it."""
+    return f'{{store: "s3://{pail.name}/kept", endpoint: "{endpoint()}", keep: 30d{more}}}'
 
 
 SECRETS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
@@ -68,6 +73,32 @@ def test_a_system_goes_and_is_put_into_the_bucket(tmp_path: Path) -> None:
         assert page() is None
         (backup,) = rig.row("SELECT id FROM backups WHERE state = 'kept'")
         assert f"kept/{backup}.age" in kept(pail)
+
+
+@pytest.mark.timeout(240)
+def test_a_system_goes_for_good_and_comes_back_elsewhere_out_of_the_bucket(tmp_path: Path) -> None:
+    pail = Pail("kept/", lock=True)
+    with site(
+        tmp_path,
+        on_postgresql,
+        f"backups: {place(pail, ', lock: compliance')}\n",
+        {**SECRETS, "BUCKETS": endpoint()},
+    ) as (rig, around):
+        said = around.page()
+        assert said is not None
+        ballot = asked(rig)
+        rig.approve(ballot)
+        ends(rig, 1, ballot, "succeeded")
+        assert around.page() is None
+        assert not [one for one in around.home.rglob("*") if one.is_file()]
+        backup, reference = rig.row("SELECT id, reference FROM backups WHERE state = 'kept'")
+        assert kept(pail) == {f"kept/{backup}{end}" for end in (".age", ".key.age", ".README.txt")}
+        assert not (rig.folder / "data" / "backups").exists()
+        ballot = rig.ballot(rig.command("U0ERIN", "/restore", f"{reference} into site-new -- the new server"))
+        rig.approve(ballot, "U0BOB")
+        ends(rig, 2, ballot, "succeeded")
+        assert rig.wait(around.other, "the new page") == said
+        assert (around.new / "uploads/2026/offer.pdf").read_bytes() == bytes(range(256))
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,10 @@ def _furnish(folder: Path) -> Site:
 
 
 @contextmanager
-def site(tmp_path: Path, databases: Databases) -> Iterator[tuple[Rig, Site]]:
+def site(
+    tmp_path: Path, databases: Databases, more: str = "", secrets: Mapping[str, str] | None = None
+) -> Iterator[tuple[Rig, Site]]:
+    """``more``: lines of the configuration; ``secrets``: what its variables hold."""
     ports, furnished = (free_port(), free_port()), _furnish(tmp_path)
     program, programs = tmp_path / "site.py", tmp_path / "programs"
     program.write_text(PROGRAM)
@@ -217,8 +220,8 @@ def site(tmp_path: Path, databases: Databases) -> Iterator[tuple[Rig, Site]]:
             described = SYSTEM + ELSEWHERE
             for word, value in words.items():
                 described = described.replace(word, value)
-            rig = Rig(tmp_path, lambda _: AROUND.replace("SYSTEMS", described.rstrip()))
-            rig.secrets.update({"SITE_URL": url, "MOVED_URL": new_url})
+            rig = Rig(tmp_path, lambda _: AROUND.replace("SYSTEMS", described.rstrip()) + more)
+            rig.secrets |= {"SITE_URL": url, "MOVED_URL": new_url, **(secrets or {})}
             with rig:
                 page = _page(ports[0])
                 rig.wait(page, "the page")
