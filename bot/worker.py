@@ -16,10 +16,11 @@ from bot.approvals.ground import Ground
 from bot.audit.opening import open_log
 from bot.audit.signing import public_key
 from bot.backups import keys
+from bot.backups.storage import Storage
 from bot.backups.vault import Vault, any_backup_exists
 from bot.compose import backup_store, load_configuration, open_database
 from bot.config.types import Config
-from bot.errors import BooksDown, Broken
+from bot.errors import BooksDown, Broken, StorageDown
 from bot.jobs import canary
 from bot.jobs.crew import Crew
 from bot.jobs.dispatch import Dispatcher
@@ -49,6 +50,8 @@ SOON = 0.04
 #: The exit code of a worker that ended itself; ``serve`` starts it anew.
 LOST = 70
 PATIENCE = 60.0
+#: It may answer later. Whoever is sent away, or finds no bucket, is set up wrongly and hears it at once.
+_SILENT = frozenset({"backups.bucket_unreachable", "backups.bucket_failed"})
 
 
 def _wait_for(database: Database, tell: Callable[[str, str], None]) -> None:
@@ -125,14 +128,13 @@ class Worker:
         self._served = self._targets(targets)
         self._beat()  # What nobody serves is refused, and the bot takes requests from now on.
         storage = backup_store(settings, self._config)
-        master, created = keys.load_or_create(
-            settings.master_key_file, any_backup_exists=any_backup_exists(storage)
-        )
+        # A store that is down has no say where there is a key already.
+        in_use = not keys.is_there(settings.master_key_file) and any_backup_exists(storage)
+        master, created = keys.load_or_create(settings.master_key_file, any_backup_exists=in_use)
         if created:
             tell("worker.new-master-key", str(settings.master_key_file))
         vault = Vault(storage, master, self._config.workspace)
-        vault.check_master()
-        storage.sweep()
+        self._look_into(vault, storage)
         self._sign_key = keys.load_or_create_secret(settings.worker_dir / "audit.key")
         hash_key = keys.load_or_create_secret(settings.worker_dir / "hash.key")
         safe = proofs.open_safe(settings.worker_dir, self._config.workspace)
@@ -233,6 +235,16 @@ class Worker:
         if chosen is not None:
             return chosen
         return tuple(dict.fromkeys([*self._config.targets, *(job.target for job in self._begun())]))
+
+    def _look_into(self, vault: Vault, storage: Storage) -> None:
+        """Whether the backups are ours. In its silence what needs none of them goes on."""
+        try:
+            vault.check_master()
+            storage.sweep()
+        except StorageDown as down:
+            if down.key not in _SILENT:
+                raise
+            self._tell("worker.store-down", storage.where)
 
     def _keys_are_here(self, settings: Settings) -> None:
         """Workers on one database share their keys; a second one must not begin by making others."""

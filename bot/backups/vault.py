@@ -36,13 +36,17 @@ class Vault:
         self._storage = storage
         self._master = master
         self._workspace = workspace
+        self._is_ours = False
 
     def sealing(self, backup_id: str) -> Sealing:
         """``with vault.sealing(id) as sealing: sealing.table(…); sealed = sealing.finish(extra)``.
 
         Raises:
+            NotOurs: the store was sealed with another master key.
             Stale: on entering, when the id was used before.
         """
+        if not self._is_ours:
+            self.check_master()
         return Sealing(self._storage, self._master, backup_id)
 
     def open(
@@ -127,6 +131,7 @@ class Vault:
         """
         for backup_id in self.ids()[-1:]:
             shelf.read_key(self._storage, self._master, backup_id)
+        self._is_ours = True
 
     def sweep(self, running: Collection[str] = ()) -> int:
         """Remove what killed attempts left, except ids in ``running``; how many things went.

@@ -30,6 +30,8 @@ def place(pail: Pail, more: str = "") -> str:
     return f'{{store: "s3://{pail.name}/kept", endpoint: "{endpoint()}", keep: 30d{more}}}'
 
 
+#: Of three records each goes by itself.
+IN_PARTS = "    segments: {above: 5}\n    soft_references:\n"
 SECRETS = {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET}
 
 
@@ -75,6 +77,29 @@ def test_a_system_goes_and_is_put_into_the_bucket(tmp_path: Path) -> None:
         assert f"kept/{backup}.age" in kept(pail)
 
 
+def test_a_deletion_in_parts_comes_back_and_is_undone_out_of_the_bucket(tmp_path: Path) -> None:
+    pail = Pail("kept/")
+
+    def change(text: str) -> str:
+        return into(pail, text.replace("    soft_references:\n", IN_PARTS))
+
+    rig = Rig(tmp_path, change)
+    rig.secrets |= {**SECRETS, "BUCKETS": endpoint()}
+    with rig:
+        before = rig.contents()
+        three = [row[1] for row in before["customers"] if row[1]][:3]
+        rig.approve(rig.ask_to_delete(",".join(three)))
+        assert rig.wait_state(1, *DONE) == "succeeded", rig.log("worker")
+        after = rig.contents()
+        assert len([name for name in kept(pail) if name.endswith(".key.age")]) == 3
+        rig.approve(rig.ballot(rig.command("U0ERIN", "/restore", "#1 -- the wrong ones")), "U0DAN")
+        assert rig.wait_state(2, *DONE) == "succeeded", rig.log("worker")
+        assert rig.contents() == before
+        rig.approve(rig.ballot(rig.command("U0ALICE", "/countersign", "undo 2 -- the right ones")))
+        assert rig.wait_state(3, *DONE) == "succeeded", rig.log("worker")
+        assert rig.contents() == after
+
+
 @pytest.mark.timeout(240)
 def test_a_system_goes_for_good_and_comes_back_elsewhere_out_of_the_bucket(tmp_path: Path) -> None:
     pail = Pail("kept/", lock=True)
@@ -99,6 +124,21 @@ def test_a_system_goes_for_good_and_comes_back_elsewhere_out_of_the_bucket(tmp_p
         ends(rig, 2, ballot, "succeeded")
         assert rig.wait(around.other, "the new page") == said
         assert (around.new / "uploads/2026/offer.pdf").read_bytes() == bytes(range(256))
+
+
+def test_while_the_bucket_is_silent_a_worker_starts_and_puts_a_system_back(tmp_path: Path) -> None:
+    pail = Pail("kept/")
+    with town(tmp_path, change=lambda text: into(pail, text), secrets=SECRETS) as (rig, page):
+        ballot = ask(rig)
+        rig.approve(ballot)
+        assert rig.wait_state(1, "set-aside", "failed", "held") == "set-aside", thread(rig, ballot)
+        rig.kill("worker")
+        with faults({"method": "*", "contains": pail.name, "status": 503}):
+            rig.start_worker()
+            rig.command("U0ERIN", "/countersign", "put-back #1")
+            assert rig.wait_state(1, "stopped", "failed", "held") == "stopped", thread(rig, ballot)
+            assert rig.wait(page, "the page is back")
+            assert f"s3://{pail.name}/kept/ does not answer" in rig.log("worker")
 
 
 @pytest.mark.parametrize(
