@@ -1,5 +1,6 @@
 """What PostgreSQL says, in our words: a key and the name of a table, never a value or the server's text."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,6 +34,8 @@ _DOWN_CLASSES: dict[str, str] = {
 #: Class XX without damage: somebody dropped or changed what the catalogue had just named. The server never
 #: translates these.
 _CATALOGUE_MOVED = ("cache lookup failed", "could not open relation with OID", "tuple concurrently")
+#: As the context of an error has it; what stands behind the name may quote a statement.
+_FUNCTION = re.compile(r'^(?:PL/pgSQL|SQL) function ("[^"\n]+"|[^\s(]+)', re.MULTILINE)
 
 
 @contextmanager
@@ -64,7 +67,16 @@ def _ours(error: psycopg.Error, target: str, table: str) -> CountersignError:
         return CannotProve("target.no-right", target=target, table=table)
     if code.startswith("23"):
         return CannotProve("target.constraint", target=target, table=error.diag.table_name or table)
-    return CannotProve("target.refused", target=target, table=table, code=code or "-")
+    return _refused(error, target, table, code or "-")
+
+
+def _refused(error: psycopg.Error, target: str, table: str, code: str) -> CannotProve:
+    about = {"target": target, "code": code, **({"table": table} if table else {})}
+    scope = "" if table else "-all"
+    function = _FUNCTION.search(error.diag.context or "")
+    if function is not None:
+        return CannotProve(f"target.function{scope}", function=function[1].strip('"'), **about)
+    return CannotProve(f"target.refused{scope}", **about)
 
 
 def _down(code: str, text: str) -> str | None:

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from bot.errors import CannotProve, TargetDown
+from bot.targets import postgresql_bodies as bodies
+from bot.targets import postgresql_events as events
 from bot.targets import postgresql_part_questions as queries
 from bot.targets.ports import Told
 from bot.targets.postgresql_admin import Connection
@@ -60,6 +62,7 @@ def require_free(connection: Connection, known: Mapping[str, int], place: str, d
     found = _asked(connection, queries.prepared(known))
     if found:
         raise CannotProve("whole.prepared", database=database, name=found[0], n=len(found))
+    bodies.require(connection, database, known)
 
 
 def _require_rights(connection: Connection, known: Mapping[str, int], database: str) -> None:
@@ -81,7 +84,7 @@ def _require_rights(connection: Connection, known: Mapping[str, int], database: 
 
 
 def _warnings(connection: Connection, known: Mapping[str, int], place: str) -> Sequence[Told]:
-    found: list[Told] = []
+    found: list[Told] = [*events.warnings(connection, place)]
     links = [Link(*one) for one in connection.execute(queries.links(known).encode()).fetchall()]
     if links:
         found.append(("told.part-links", {"path": place, "name": links[0].name, "n": len(links)}))

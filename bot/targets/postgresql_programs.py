@@ -20,8 +20,17 @@ COPY = 1024 * 1024
 _MOST_SAID = 256 * 1024
 _PATH = "/usr/bin:/bin:/usr/local/bin"
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "PATH": _PATH, "PGCLIENTENCODING": "UTF8"}
-#: As ``pg_restore`` names what it was about: ``from TOC entry 215; 1259 16386 TABLE customers crm``.
-_ENTRY = re.compile(rb"from TOC entry \d+; \d+ \d+ ([A-Z][A-Z ]+[A-Z]) ")
+_WORD = rb'(?:"(?:[^"\n]|"")+"|[\w$]+)'
+#: The statement that failed, as both programs show it: its verb, the name after it, and nothing behind.
+_STATEMENT = re.compile(
+    rb"(?:Command was|STATEMENT): +((?:CREATE|ALTER|REFRESH|COPY|COMMENT ON|GRANT|REVOKE|SELECT)(?: [A-Z]+)*)"
+    rb"(?: (" + _WORD + rb"(?:\." + _WORD + rb")?))?"
+)
+_REPEATED = re.compile(rb"^(?:Command was|STATEMENT): ", re.MULTILINE)
+_COPY = re.compile(rb'COPY failed for table (".+?"):')
+_FUNCTION = re.compile(rb"(?:PL/pgSQL|SQL) function (" + _WORD + rb"(?:\." + _WORD + rb")?)")
+#: What ``psql`` puts before what the server says.
+_CODE = re.compile(rb"^\S+:(?:\d+:)? +(?:\S+: +)?([0-9A-Z]{5}): ", re.MULTILINE)
 
 
 def require(server: int, programs: Sequence[str] = ("pg_dump", "pg_restore")) -> None:
@@ -65,13 +74,15 @@ def dump(
     _run(command, secrets, pump, database)
 
 
-def restore(address: str, secrets: Mapping[str, str], source: Reader, database: str) -> None:
-    """Everything into an empty database; the first error ends it.
+def restore(
+    address: str, secrets: Mapping[str, str], source: Reader, database: str, lines: Sequence[str] = ()
+) -> None:
+    """Everything into an empty database; the first error ends it. ``lines``: its contents in another order.
 
     Raises:
         TargetDown: the program failed or is missing.
     """
-    command = ["pg_restore", "--format=custom", "--exit-on-error", "--no-password", f"--dbname={address}"]
+    options = ["--format=custom", "--exit-on-error", "--no-password", f"--dbname={address}"]
 
     def pump(process: "subprocess.Popen[bytes]") -> None:
         assert process.stdin is not None
@@ -80,7 +91,11 @@ def restore(address: str, secrets: Mapping[str, str], source: Reader, database: 
                 process.stdin.write(data)
             process.stdin.close()
 
-    _run(command, secrets, pump, database)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as listed:
+        listed.write("\n".join(lines) + "\n")
+        listed.flush()
+        order = [f"--use-list={listed.name}"] if lines else []
+        _run(["pg_restore", *options, *order], secrets, pump, database)
 
 
 def _run(
@@ -121,15 +136,31 @@ def judge(program: str, code: int, complaints: int, database: str) -> None:
         return
     os.lseek(complaints, 0, os.SEEK_SET)
     said = os.read(complaints, _MOST_SAID)
-    if b"could not extend file" in said or b"No space left" in said:
+    # Behind it stands the statement, which may hold any words.
+    answer = _REPEATED.split(said)[0]
+    if b"could not extend file" in answer or b"No space left" in answer:
         raise TargetDown("target.full", target=database)
-    if b"lock timeout" in said or b"could not obtain lock" in said:
+    if b"lock timeout" in answer or b"could not obtain lock" in answer:
         raise TargetDown("target.locked", target=database)
-    if b"permission denied" in said or b"must be" in said:
-        raise CannotProve("whole.denied", program=program, database=database, kind=_kind(said))
-    raise TargetDown("whole.failed", program=program, database=database, code=code, kind=_kind(said))
+    if b"permission denied" in answer or b"must be" in answer:
+        raise CannotProve("whole.denied", program=program, database=database, kind=_statement(said))
+    told = {"program": program, "database": database, "code": _code(said, code), "kind": _statement(said)}
+    if found := _FUNCTION.search(said):
+        raise TargetDown("whole.failed-in", **told, function=found[1].decode(errors="replace"))
+    raise TargetDown("whole.failed", **told)
 
 
-def _kind(said: bytes) -> str:
-    entry = _ENTRY.search(said)
-    return entry[1].decode().lower() if entry else "-"
+def _statement(said: bytes) -> str:
+    """Which statement, in words that hold no value: its verb and what it is about."""
+    found = _STATEMENT.findall(said)
+    if not found:
+        data = _COPY.search(said)
+        return "COPY " + data[1].decode(errors="replace") if data else "-"
+    verb, name = found[-1]
+    return b" ".join(part for part in (verb, name) if part).decode(errors="replace")
+
+
+def _code(said: bytes, code: int) -> str | int:
+    """The server's own where it is shown, else the one that the program ended with."""
+    found = _CODE.findall(said)
+    return found[-1].decode() if found else code

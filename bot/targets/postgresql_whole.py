@@ -15,8 +15,11 @@ from typing import Any
 
 from bot.errors import CannotProve, Stale, TargetDown
 from bot.targets import csv_members
+from bot.targets import postgresql_bodies as bodies
+from bot.targets import postgresql_events as events
 from bot.targets import postgresql_people as people
 from bot.targets import postgresql_programs as programs
+from bot.targets import postgresql_scripts as scripts
 from bot.targets.ground import Ground
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.postgresql_admin import (
@@ -89,6 +92,8 @@ class PostgresqlHolding(csv_members.MayHoldCsv, people.NeedsRoles):
             programs.require(connection.info.server_version)
             if connection.execute(_IS_OURS).fetchone() != (False,):
                 raise CannotProve("whole.ours", database=self._database)
+            events.require(connection, self._database)
+            bodies.require(connection, self._database)
 
     def survey(self) -> Survey:
         """See ``Holding``."""
@@ -285,8 +290,10 @@ class PostgresqlHolding(csv_members.MayHoldCsv, people.NeedsRoles):
         self._admin.run(making(wanted.made, database))
         address, hidden = self._admin.address(database)
         with source.blob(f"{self._name}.pgdump") as stream:
+            lines = scripts.events_last(scripts.contents(stream, database))
+        with source.blob(f"{self._name}.pgdump") as stream:
             hashing = Adding(stream)
-            programs.restore(address, hidden, hashing, database)
+            programs.restore(address, hidden, hashing, database, lines)
             for chunk in chunks(hashing):
                 assert chunk
         if hashing.digest.hexdigest() != wanted.sha256:

@@ -125,7 +125,7 @@ POSTGRESQL_TRIGGERS = {
         _function("notes", "new.subject := '4';"),
         "operations.not-handed",
     ),
-    "forbids it": (_function("orders", "RAISE EXCEPTION 'secret Bob';"), "target.refused"),
+    "forbids it": (_function("orders", "RAISE EXCEPTION 'secret Bob';"), "target.function"),
     "swallows it": (_function("orders", "RETURN NULL;"), "target.constraint"),
     "swallows it where no key holds": (_function("notes", "RETURN NULL;"), "operations.count"),
 }

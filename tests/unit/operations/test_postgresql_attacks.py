@@ -119,7 +119,7 @@ TRIGGERS = {
         trigger("DELETE", "deals", "INSERT INTO notes (kind, subject_id) VALUES ('customer', '1');"),
         "operations.others-changed",
     ),
-    "forbids it": (trigger("DELETE", "deals", "RAISE EXCEPTION 'secret Ada';"), "target.refused"),
+    "forbids it": (trigger("DELETE", "deals", "RAISE EXCEPTION 'secret Ada';"), "target.function"),
     "breaks a rule of another table": (
         trigger("DELETE", "deals", "INSERT INTO users VALUES (1, 'secret Ada');"),
         "target.constraint",
