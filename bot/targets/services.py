@@ -16,12 +16,13 @@ from bot.targets import processes, stopping
 from bot.targets.stopping import Patience
 from bot.targets.system import AUTOSTART, Running, ServiceFacts
 
+_STOPPING = 40
 _STATES: dict[int, Running] = {
     0: "stopped",
     10: "starting",
     20: "running",
     30: "starting",
-    40: "running",
+    _STOPPING: "running",
     100: "failed",
     200: "failed",
 }
@@ -101,12 +102,19 @@ class SupervisorService:
             return self.look()
         if self.look().state == "away":
             raise CannotProve("services.away", service=self._name)
+        if not stopping.wait(self._is_decided, self._patience.start):
+            raise CannotProve("services.does-not-stop", service=self._name)
         self._ask("startProcess", self._program, False, harmless=_ALREADY_STARTED)
         return stopping.comes_up(former, self.look, self._patience.start)
 
     def _is_down(self) -> bool:
         known = self._ask("getProcessInfo", self._program, missing=None)
         return known is None or not known["pid"]
+
+    def _is_decided(self) -> bool:
+        """Whether nobody stops it any more: supervisor would kill it after saying that it is started."""
+        known = self._ask("getProcessInfo", self._program, missing=None)
+        return known is None or known["state"] != _STOPPING
 
     def _restarted_by(self) -> tuple[str, ...]:
         everything = self._ask("getAllConfigInfo")

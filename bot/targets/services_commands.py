@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from bot.errors import TargetDown
+from bot.errors import CannotProve, TargetDown
 from bot.targets import processes, stopping
 from bot.targets.stopping import Patience
 from bot.targets.system import Running, ServiceFacts
@@ -71,6 +71,7 @@ class CommandService:
             raise TargetDown("services.refused", service=self._name, code=code)
         if known:
             stopping.end(known, self._patience.stop)
+        self._until_told(known)
         return stopping.stays_down(former, self.look, self._patience.watch)
 
     def verify(self, former: ServiceFacts) -> None:
@@ -82,11 +83,32 @@ class CommandService:
         now = self.look()
         if not former.up:
             return now
+        if now.state == "running" and stopping.silent(self._ports):
+            # On its way up, or on its way out after a stop: that one must not be taken for running.
+            stopping.wait(self._is_decided, self._patience.start)
+            now = self.look()
         if now.state != "running":
             code = self._run(self._commands.start, self._patience.start)
             if code:
                 raise TargetDown("services.refused", service=self._name, code=code)
         return stopping.comes_up(former, self.look, self._patience.start)
+
+    def _until_told(self, known: set[stopping.Known]) -> None:
+        """Wait until its status says what is so: it may be behind what it stopped.
+
+        Raises:
+            CannotProve: it goes on saying that it runs.
+        """
+
+        def is_told() -> bool:
+            now = self.look()
+            return now.state == "stopped" or not known.issuperset(now.processes)
+
+        if not stopping.wait(is_told, self._patience.stop):
+            raise CannotProve("services.does-not-stop", service=self._name)
+
+    def _is_decided(self) -> bool:
+        return not stopping.silent(self._ports) or self.look().state != "running"
 
     def _run(self, command: Sequence[str], seconds: float) -> int:
         try:

@@ -44,7 +44,7 @@ ALIVE = "grep -q '^State:.[RS]' /proc/PID/status || exit 3"
 #: how it lies -> stop, status, the key of what is said; "" when it is stopped all the same
 LIES: dict[str, tuple[str, str, str]] = {
     "stop says it did and does nothing": ("true", ALIVE, ""),
-    "status goes on saying that it runs": ("kill PID", "true", "services.came-back"),
+    "status goes on saying that it runs": ("kill PID", "true", "services.does-not-stop"),
     "status says nothing that is understood": ("kill PID", "exit 1", "services.unclear"),
     "stop refuses": ("exit 5", ALIVE, "services.refused"),
     "stop hangs": ("sleep 60", ALIVE, "services.no-answer"),
