@@ -185,7 +185,7 @@ class Restores:
         if kind != target.identity["kind"]:
             raise CannotProve("restore.other-kind", kind=kind, other=target.identity["kind"], **names)
         tables = (*extra.shapes, *(link.table for link in extra.links.values()))
-        beside = next((table for table in tables if kind == "mariadb" and "." in table), None)
+        beside = next((table for table in tables if kind in ("mariadb", "mysql") and "." in table), None)
         if beside is not None:
             # The same name means the same table for both, and that one is not the destination's.
             raise CannotProve("restore.beside", table=beside, **names)

@@ -11,7 +11,7 @@ from bot.model.plans import Told
 from bot.targets.base import Edge, Session
 
 #: Rows per second through the whole way under the lock, on a small and busy machine: docs/performance.md.
-ROWS = MappingProxyType({"postgresql": 20_000, "mariadb": 10_000, "sqlite": 15_000})
+ROWS = MappingProxyType({"postgresql": 20_000, "mariadb": 10_000, "mysql": 10_000, "sqlite": 15_000})
 #: Rows per second that are read when no index fits.
 READ = 10_000_000
 #: These check a foreign key once per row that goes; without an index each time reads the whole child.

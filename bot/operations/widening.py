@@ -41,7 +41,7 @@ def widens(kind: str, was: str, now: str) -> bool:
         return True
     if kind == "postgresql":
         return _postgresql(was, now)
-    if kind == "mariadb":
+    if kind in ("mariadb", "mysql"):
         return _mariadb(was, now)
     # SQLite keeps a value as it is wherever the column treats it alike; lengths mean nothing.
     return kind == "sqlite" and _affinity(was) == _affinity(now)

@@ -1,4 +1,4 @@
-"""Records in a MariaDB database.
+"""Records in a MariaDB or MySQL database.
 
 Reading: work tables first, then one REPEATABLE READ snapshot, read only. Writing: REPEATABLE READ too, but
 every look takes locks and so sees what is committed, under a lock of our own (a named one, so that of two
@@ -8,9 +8,9 @@ it gone.
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -21,18 +21,20 @@ from pymysql import converters
 from bot.errors import BadInput, CannotProve, TargetDown
 from bot.targets.base import Replicas, Session, Writing
 from bot.targets.mysql_errors import translated
+from bot.targets.mysql_flavours import MARIADB, MYSQL, Flavour, flavour_of, too_old
 from bot.targets.mysql_session import MysqlSession
-from bot.targets.mysql_work import Connection, settings
+from bot.targets.mysql_watchdog import Watchdog
+from bot.targets.mysql_work import Connection, Line
 from bot.targets.mysql_writing import MysqlWriting
 from bot.targets.unreachable import opening
 
 _LONGEST_WAIT = 5.0
 _OPENING = 10.0
 _UNKNOWN_VARIABLE = 1193
-#: Before, an UPDATE or DELETE cannot read what it writes to, and a work table cannot be read twice.
-_OLDEST = (10, 5)
 #: What a URL may say beyond user, password, host, port and database.
 _OPTIONS = frozenset({"unix_socket", "ssl_ca", "ssl_cert", "ssl_key", "connect_timeout", "charset"})
+#: What people are told of the servers that we work with.
+_OLDEST = {"mysql": MYSQL.oldest_text, "mariadb": MARIADB.oldest_text}
 _ABOUT = """
 SELECT VERSION(), DATABASE(), @@global.read_only, @@innodb_read_only, @@hostname, @@port
 """
@@ -51,6 +53,7 @@ class MysqlTarget:
         self._database = str(self._parts["database"])
         self._max_lock = max_lock.total_seconds()
         self._identity: Mapping[str, str] | None = None
+        self._flavour: Flavour | None = None
 
     @property
     def name(self) -> str:
@@ -79,20 +82,19 @@ class MysqlTarget:
     def reading(self) -> Iterator[Session]:
         """See ``RecordTarget``."""
         with self._connection() as connection:
-            self._set(connection, settings(self._max_lock, self._wait))
-            yield MysqlSession(
-                connection, self._name, self._database, self._max_lock, self._snapshot(connection)
-            )
+            line = self._line(connection, self._max_lock)
+            yield MysqlSession(line, self._max_lock, self._snapshot(connection))
 
     @contextmanager
     def writing(self) -> Iterator[Writing]:
         """See ``RecordTarget``."""
         with self._connection() as connection:
             self._lock(connection)
-            self._set(connection, settings(self._max_lock, self._wait))
-            # Not READ WRITE: whoever made reading the default is not overruled.
-            self._run(connection, "START TRANSACTION")
-            yield MysqlWriting(connection, self._name, self._database, self._max_lock)
+            line = self._line(connection, self._max_lock)
+            with self._watched(line) as watched:
+                # Not READ WRITE: whoever made reading the default is not overruled.
+                self._run(connection, "START TRANSACTION")
+                yield MysqlWriting(watched, self._max_lock)
 
     @property
     def _wait(self) -> float:
@@ -101,6 +103,29 @@ class MysqlTarget:
 
     def _snapshot(self, connection: Connection) -> Callable[[], None]:
         return lambda: self._run(connection, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+
+    def _line(self, connection: Connection, longest: float) -> Line:
+        """What a session needs to know of a connection, which is set up for it."""
+        assert self._flavour is not None
+        self._set(connection, self._flavour.settings(longest, self._wait))
+        return Line(connection, self._flavour, self._name, self._database)
+
+    @contextmanager
+    def _watched(self, line: Line) -> Iterator[Line]:
+        """Where the server ends no statement that writes, we do."""
+        if line.flavour.ends_writes:
+            yield line
+            return
+        number = int(line.connection.thread_id())
+        with opening(self._name, translated):
+            reserve = self._connected()
+        watchdog = Watchdog(lambda: reserve.query(f"KILL QUERY {number}"), self._max_lock)
+        try:
+            yield replace(line, watched=watchdog.watched)
+        finally:
+            watchdog.leave()
+            with suppress(pymysql.Error, OSError):
+                reserve.close()
 
     def _lock(self, connection: Connection) -> None:
         """One deletion or restore at a time per database, whatever name a configuration gives it."""
@@ -114,23 +139,11 @@ class MysqlTarget:
     def _connection(self) -> Iterator[Connection]:
         """A connection with everything pinned; it is rolled back and closed at the end."""
         with opening(self._name, translated):
-            connection = pymysql.connect(
-                **self._parts,
-                charset="utf8mb4",
-                autocommit=True,
-                local_infile=False,
-                read_timeout=max(30, math.ceil(self._max_lock * 2)),
-                write_timeout=max(30, math.ceil(self._max_lock * 2)),
-                # Every value as the text that the server prints.
-                conv={
-                    kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)
-                },
-                program_name="countersign",
-            )
+            connection = self._connected()
         try:
-            self._set(connection, settings(_OPENING, self._wait))
-            self._run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             self._recognise(connection)
+            self._line(connection, _OPENING)
+            self._run(connection, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             yield connection
         finally:
             # Closing rolls back as well; saying so frees the locks at once.
@@ -140,27 +153,43 @@ class MysqlTarget:
             with suppress(pymysql.Error, OSError):
                 connection.close()
 
+    def _connected(self) -> Connection:
+        return pymysql.connect(
+            **self._parts,
+            charset="utf8mb4",
+            autocommit=True,
+            local_infile=False,
+            read_timeout=max(30, math.ceil(self._max_lock * 2)),
+            write_timeout=max(30, math.ceil(self._max_lock * 2)),
+            # Every value as the text that the server prints.
+            conv={kind: write for kind, write in converters.conversions.items() if not isinstance(kind, int)},
+            program_name="countersign",
+        )
+
     def _recognise(self, connection: Connection) -> None:
         """Which database this is, and whether we can work with it."""
         with translated(self._name), connection.cursor() as cursor:
             cursor.execute(_ABOUT)
             version, database, read_only, frozen, host, port = map(str, cursor.fetchone())
-            uid = self._uid(cursor)
+            flavour = flavour_of(version, self._asked(cursor, "@@innodb_version"))
+            if flavour is None:
+                raise CannotProve("target.not-mysql", target=self._name, **_OLDEST)
+            uid = self._asked(cursor, flavour.number)
+        self._flavour = flavour
         # The server's own spelling: with lower_case_table_names = 1 another one means the same database.
         self._database = database
-        self._identity = {"kind": "mariadb", "server": uid or f"{host}:{port}", "database": database}
-        found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", version)
-        if found is None or "mariadb" not in version.lower():
-            raise CannotProve("target.not-mariadb", target=self._name)
-        if (int(found[1]), int(found[2])) < _OLDEST:
-            raise CannotProve("target.mariadb-old", target=self._name, version=f"{found[1]}.{found[2]}")
+        self._identity = {"kind": flavour.kind, "server": uid or f"{host}:{port}", "database": database}
+        old = too_old(flavour, version)
+        if old:
+            about = {"server": flavour.title, "version": old, "oldest": flavour.oldest_text}
+            raise CannotProve("target.server-old", target=self._name, **about)
         if read_only not in ("0", "OFF") or frozen not in ("0", "OFF"):
             raise TargetDown("target.only-reads", target=self._name)
 
-    def _uid(self, cursor: Any) -> str:
-        """The server's own number; releases before 2024 have none."""
+    def _asked(self, cursor: Any, variable: str) -> str:
+        """The value of a variable; nothing where the server has none, as MariaDB no number before 2024."""
         try:
-            cursor.execute("SELECT @@global.server_uid")
+            cursor.execute(f"SELECT {variable}")
         except pymysql.Error as error:
             # Anything else would make it another database, and its plan drift.
             if error.args[0] != _UNKNOWN_VARIABLE:

@@ -1,4 +1,4 @@
-"""The schema of a MariaDB server as a ``Catalogue``.
+"""The schema of a MariaDB or MySQL server as a ``Catalogue``.
 
 A table of the database in the URL goes by its own name, any other by ``database.table``, both exact. Views
 and the server's own databases are left out; keys of other databases that point into ours are part of it.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import pymysql
 
 from bot.targets.base import Action, Catalogue, Edge, Table, TableColumn
+from bot.targets.mysql_flavours import Flavour
 from bot.targets.mysql_sql import KINDS, Relation
 
 CODEC = "text-1"
@@ -35,18 +36,20 @@ SELECT TABLE_SCHEMA, TABLE_NAME, ENGINE, TABLE_TYPE,
   FROM information_schema.TABLES
  WHERE TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND TABLE_SCHEMA NOT IN {_SYSTEM}
 """
+#: ``generated``, ``hint`` and ``searched`` are the flavour's.
 _COLUMNS = f"""
 SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE,
        COLUMN_DEFAULT IS NOT NULL OR IS_NULLABLE = 'YES' OR EXTRA LIKE '%auto_increment%',
-       IS_GENERATED <> 'NEVER', EXTRA LIKE '%auto_increment%',
+       {{generated}}, EXTRA LIKE '%auto_increment%',
        CONCAT_WS(' ', 'column', ORDINAL_POSITION, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLLATION_NAME,
                  COLUMN_DEFAULT, EXTRA, GENERATION_EXPRESSION)
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA NOT IN {_SYSTEM}
  ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION
 """
 _INDEXES = f"""
-SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, INDEX_TYPE,
-       CONCAT_WS(' ', 'index', INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, INDEX_TYPE)
+SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART, INDEX_TYPE, {{searched}},
+       CONCAT_WS(' ', 'index', INDEX_NAME, NON_UNIQUE, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, INDEX_TYPE,
+                 {{hint}})
   FROM information_schema.STATISTICS WHERE TABLE_SCHEMA NOT IN {_SYSTEM}
  ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX
 """
@@ -61,16 +64,12 @@ SELECT k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.COLUMN_NAME,
  ORDER BY k.TABLE_SCHEMA, k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION
 """
 # The action of a key, also where the server does not show it to our user: bits of a number.
-_OF_ENGINE = "SELECT ID, TYPE FROM information_schema.INNODB_SYS_FOREIGN"
+_OF_ENGINE = "SELECT ID, TYPE FROM information_schema.{engine_keys}"
 _TRIGGERS = f"""
 SELECT EVENT_OBJECT_SCHEMA, EVENT_OBJECT_TABLE, TRIGGER_NAME,
        CONCAT_WS(' ', 'trigger', TRIGGER_NAME, EVENT_MANIPULATION, ACTION_TIMING, ACTION_ORDER,
                  ACTION_STATEMENT)
   FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA NOT IN {_SYSTEM}
-"""
-_CHECKS = f"""
-SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONCAT_WS(' ', 'check', CONSTRAINT_NAME, CHECK_CLAUSE)
-  FROM information_schema.CHECK_CONSTRAINTS WHERE CONSTRAINT_SCHEMA NOT IN {_SYSTEM}
 """
 _PARTITIONED = f"""
 SELECT DISTINCT TABLE_SCHEMA, TABLE_NAME,
@@ -95,6 +94,7 @@ class Schema:
 class _Index:
     unique: bool
     columns: list[str | None] = field(default_factory=list)
+    sorted: bool = True
     searched: bool = True
 
 
@@ -111,9 +111,9 @@ class _Found:
     keys: dict[tuple[str, str, str], list[Sequence[str]]] = field(default_factory=lambda: defaultdict(list))
 
 
-def read_schema(ask: Ask, database: str) -> Schema:
+def read_schema(ask: Ask, database: str, flavour: Flavour) -> Schema:
     """All tables that our user sees, and the foreign keys between them."""
-    found = _read(ask)
+    found = _read(ask, flavour)
     names = _names(found.engines, database)
     tables = {name: _table(found, place, name) for place, name in names.items()}
     relations = {name: _relation(found, place) for place, name in names.items()}
@@ -141,21 +141,23 @@ def searchable(relation: Relation, columns: Iterable[str]) -> bool:
     return any(set(one[: len(wanted)]) == wanted for one in relation.leading)
 
 
-def _read(ask: Ask) -> _Found:
+def _read(ask: Ask, flavour: Flavour) -> _Found:
     found = _Found()
     for schema, name, engine, _, text in _rows(ask, _TABLES):
         found.engines[schema, name] = engine or "-"
         found.texts[schema, name].append(text)
-    for schema, name, *rest, text in _rows(ask, _COLUMNS):
+    for schema, name, *rest, text in _rows(ask, _COLUMNS.format(generated=flavour.generated)):
         found.columns[schema, name].append(rest)
         found.texts[schema, name].append(text)
-    for schema, name, index, duplicates, column, part, kind, text in _rows(ask, _INDEXES):
+    indexes = _INDEXES.format(hint=flavour.hint, searched=flavour.searched)
+    for schema, name, index, duplicates, column, part, kind, searched, text in _rows(ask, indexes):
         one = found.indexes[schema, name].setdefault(index, _Index(duplicates == "0"))
-        # A key over the beginning of a value does not tell values apart.
-        one.columns.append(None if part else column)
-        one.searched &= kind in ("BTREE", "HASH")
+        # A key over the beginning of a value does not tell values apart; one over a formula has no column.
+        one.columns.append(None if part else column or None)
+        one.sorted &= kind in ("BTREE", "HASH")
+        one.searched &= searched == "1"
         found.texts[schema, name].append(text)
-    actions = _actions(ask)
+    actions = _actions(ask, flavour)
     for schema, name, *rest, rule in _rows(ask, _FOREIGN_KEYS):
         rest.append(rule or actions.get((schema, rest[0]), "NO ACTION"))
         found.keys[schema, name, rest[0]].append((schema, name, *rest))
@@ -163,7 +165,7 @@ def _read(ask: Ask) -> _Found:
     for schema, name, trigger, text in _rows(ask, _TRIGGERS):
         found.triggers[schema, name].append(trigger)
         found.texts[schema, name].append(text)
-    for schema, name, text in _rows(ask, _CHECKS):
+    for schema, name, text in _rows(ask, f"{flavour.checks} WHERE c.CONSTRAINT_SCHEMA NOT IN {_SYSTEM}"):
         found.texts[schema, name].append(text)
     for schema, name, text in _rows(ask, _PARTITIONED):
         found.partitioned.add((schema, name))
@@ -171,10 +173,10 @@ def _read(ask: Ask) -> _Found:
     return found
 
 
-def _actions(ask: Ask) -> dict[_Place, str]:
+def _actions(ask: Ask, flavour: Flavour) -> dict[_Place, str]:
     """By database and name of the key; without the right to look, nothing: then ``rights`` asks for it."""
     try:
-        rows = list(_rows(ask, _OF_ENGINE))
+        rows = list(_rows(ask, _OF_ENGINE.format(engine_keys=flavour.engine_keys)))
     except pymysql.Error as error:
         if error.args[0] != 1227:
             raise
@@ -183,7 +185,7 @@ def _actions(ask: Ask) -> dict[_Place, str]:
     for name, kind in rows:
         schema, _, key = name.partition("/")
         rule = "CASCADE" if int(kind) & 1 else "SET NULL" if int(kind) & 2 else "NO ACTION"
-        found[decoded(schema), key] = rule
+        found[decoded(schema) if flavour.encoded else schema, key] = rule
     return found
 
 
@@ -246,7 +248,7 @@ def _key(found: _Found, place: _Place, columns: tuple[TableColumn, ...]) -> tupl
 
 def _relation(found: _Found, place: _Place) -> Relation:
     schema, name = place
-    indexes = [one for one in found.indexes[place].values() if one.searched]
+    indexes = [one for one in found.indexes[place].values() if one.sorted]
     return Relation(
         schema=schema,
         name=name,
@@ -256,7 +258,7 @@ def _relation(found: _Found, place: _Place) -> Relation:
             for one in indexes
             if one.unique and None not in one.columns
         ),
-        leading=tuple(tuple(column or "" for column in one.columns) for one in indexes),
+        leading=tuple(tuple(column or "" for column in one.columns) for one in indexes if one.searched),
         engine=found.engines[place],
         partitioned=place in found.partitioned,
     )

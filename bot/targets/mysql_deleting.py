@@ -1,4 +1,4 @@
-"""How rows of a MariaDB database go, and how everything that changes is counted.
+"""How rows of a MariaDB or MySQL database go, and how everything that changes is counted.
 
 InnoDB checks every row at once and never puts a check off. Of tables that point at each other, rows go one
 layer after the other: those that nothing points at any more first. Only where rows hold each other in a
@@ -10,18 +10,17 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from pymysql.cursors import Cursor
+
 from bot.errors import TargetDown
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge
+from bot.targets.mysql_errors import translated
+from bot.targets.mysql_ledger import ledger_of
 from bot.targets.mysql_session import MysqlSession
 from bot.targets.mysql_sql import quote
+from bot.targets.mysql_work import Line
 
-# What statements and triggers of this session have written through the handler; work tables of the server's
-# own making are counted elsewhere.
-WRITTEN = """
-SELECT SUM(VARIABLE_VALUE) FROM information_schema.SESSION_STATUS
- WHERE VARIABLE_NAME IN ('HANDLER_WRITE', 'HANDLER_UPDATE', 'HANDLER_DELETE')
-"""
 _CASCADING = ("cascade", "set null", "set default")
 
 
@@ -30,9 +29,14 @@ class MysqlDeleting(MysqlSession):
 
     locking = True
 
-    def __init__(self, connection: Any, target: str, database: str, max_lock: float) -> None:
-        super().__init__(connection, target, database, max_lock, None)
-        self._name = f"mariadb-{secrets.token_hex(8)}"
+    def __init__(self, line: Line, max_lock: float) -> None:
+        super().__init__(line, max_lock, None)
+        self._name = f"{line.flavour.kind}-{secrets.token_hex(8)}"
+        self._ledger = ledger_of(
+            line.flavour, lambda query: self._started(query, None, Cursor).fetchall(), line.target
+        )
+        with translated(self._target):
+            self._ledger.begin()
         #: When the server last answered before COMMIT.
         self._answered = 0.0
         #: Rows that the engine changed by itself: no counter of the session has them.
@@ -60,10 +64,16 @@ class MysqlDeleting(MysqlSession):
 
     def changes(self) -> int:
         """See ``Writing``."""
-        if not self._number("SELECT @@in_transaction", ""):
-            # Some statement has committed, or the server has undone it all: nothing may be done any more.
-            raise TargetDown("target.lost", target=self._target)
-        return self._number(WRITTEN, "") - self._ours + self._cascaded
+        self._in_time()
+        with translated(self._target):
+            if not self._ledger.same():
+                # Some statement has committed, or the server has undone it all: nothing may be done any more.
+                raise TargetDown("target.lost", target=self._target)
+        return self._written() - self._ours + self._cascaded
+
+    def _written(self) -> int:
+        with translated(self._target):
+            return self._ledger.written(self._sent) - self._twins.rows
 
     def _inner(self, tables: Iterable[str]) -> list[Edge]:
         """The foreign keys within these tables."""
@@ -133,7 +143,7 @@ class MysqlDeleting(MysqlSession):
         for edge in self.catalogue().edges:
             if edge.parent == edge.child == table:
                 self._let_go_of_itself(edge, where)
-            if edge.parent == table and edge.action in _CASCADING:
+            if edge.parent == table and edge.action in _CASCADING and not self._flavour.sees_cascades:
                 self._cascaded += self._taken_along(edge, where)
         return self._change(
             f"DELETE t FROM {relation.path} t JOIN {keys.path} k ON {sql.matched('t', keys, 'k')}{where}",
@@ -159,7 +169,7 @@ class MysqlDeleting(MysqlSession):
             f"SELECT COUNT(*) FROM {keys.path} k"
             f" JOIN {self._relation(edge.parent).path} p ON {sql.matched('p', keys, 'k')}"
             f" JOIN {self._relation(edge.child).path} c ON {self._link(edge, 'p', 'c')}"
-            f"{where or ' WHERE TRUE'}{self._but_itself(edge, 'p')} LOCK IN SHARE MODE",
+            f"{where or ' WHERE TRUE'}{self._but_itself(edge, 'p')} {self._shared()}",
             edge.child,
         )
 
@@ -176,24 +186,32 @@ class MysqlDeleting(MysqlSession):
 
         Where it would not, the server refuses by itself. ``rows``: FROM with the alias ``t``, no WHERE.
         """
-        written = set(columns)
+        written = set() if self._flavour.sees_cascades else set(columns)
         return sum(
             self._number(
                 f"SELECT COUNT(*) FROM {rows} JOIN {self._relation(edge.child).path} c"
-                f" ON {self._link(edge, 't', 'c')} LOCK IN SHARE MODE",
+                f" ON {self._link(edge, 't', 'c')} {self._shared()}",
                 edge.child,
             )
             for edge in self.catalogue().edges
             if edge.parent == table and written & set(edge.parent_columns)
         )
 
-    def _change(self, statement: str, table: str, values: Sequence[Any] | None = None) -> int:
-        """Write to a real table. A partitioned one counts each row twice: as a whole and in its part."""
-        if not self._relation(table).partitioned:
+    def _change(
+        self, statement: str, table: str, values: Sequence[Any] | None = None, columns: Iterable[str] = ()
+    ) -> int:
+        """Write to a real table; ``columns``: those that get another value, as far as keys may have them.
+
+        MariaDB counts each row of a partitioned one twice: as a whole and in its part. MySQL does so with a
+        row that gets another place: in another part, or by another key.
+        """
+        relation = self._relation(table)
+        keyed = self._flavour.sees_cascades and {*columns} & {name for key in relation.unique for name in key}
+        if not (relation.partitioned or keyed):
             return self._write(statement, table, values)
-        before = self._number(WRITTEN, "")
+        before = self._written()
         count = self._write(statement, table, values)
-        twice = self._number(WRITTEN, "") - before
+        twice = self._written() - before
         if twice == 2 * count:
             self._ours += count
         return count

@@ -1,4 +1,4 @@
-"""What MariaDB says, in our words: a key and the name of a table, never a value or the server's text."""
+"""What MariaDB or MySQL says, in our words: a key and a table's name, never a value or the server's text."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +35,15 @@ _DOWN: dict[int, str] = {
     1040: "target.unreachable",
     1203: "target.unreachable",
     1226: "target.unreachable",
+    # MySQL: the account is locked, its password is out of date, or it may log in later only.
+    3118: "target.no-login",
+    1820: "target.no-login",
+    1862: "target.no-login",
+    3955: "target.no-login",
+    3032: "target.unreachable",
+    3159: "target.unreachable",
     1053: "target.lost",
+    3169: "target.lost",
     1077: "target.lost",
     1080: "target.lost",
     1152: "target.lost",
@@ -51,7 +59,9 @@ _DOWN: dict[int, str] = {
     4031: "target.idle-too-long",
 }
 _NO_RIGHT = frozenset({1142, 1143, 1227, 1370, 1419})
-_CONSTRAINT = frozenset({1048, 1062, 1169, 1216, 1217, 1451, 1452, 1557, 1586, 1644, 1761, 1762, 4025})
+_CONSTRAINT = frozenset(
+    {1048, 1062, 1169, 1216, 1217, 1451, 1452, 1557, 1586, 1644, 1761, 1762, 3008, 3819, 4025}
+)
 #: No answer from the other side: the driver has no number for these.
 _SILENT = frozenset({0})
 

@@ -32,7 +32,8 @@ class Flavour:
     ``hint``, ``searched``: of a row of ``STATISTICS``: what an index is about that is no column, and whether
     the optimiser looks at it. ``shared``: locks rows against writers, with no right but SELECT. ``rowid``:
     what a work table has beside our columns. ``reopens``: a statement may read one work table twice.
-    ``sees_cascades``: the count of what a transaction has written has what the engine changes by itself.
+    ``ends_writes``: it ends statements that take too long, also those that write. ``sequences``: some number
+    rows. ``sees_cascades``: what the engine changes by itself counts as written.
     """
 
     kind: str
@@ -48,6 +49,8 @@ class Flavour:
     shared: str
     rowid: str
     reopens: bool
+    ends_writes: bool
+    sequences: bool
     sees_cascades: bool
 
     @property
@@ -94,8 +97,8 @@ class Flavour:
 
 
 _CHECKS_OF_MARIADB = """
-SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONCAT_WS(' ', 'check', CONSTRAINT_NAME, CHECK_CLAUSE)
-  FROM information_schema.CHECK_CONSTRAINTS
+SELECT c.CONSTRAINT_SCHEMA, c.TABLE_NAME, CONCAT_WS(' ', 'check', c.CONSTRAINT_NAME, c.CHECK_CLAUSE)
+  FROM information_schema.CHECK_CONSTRAINTS c
 """
 _CHECKS_OF_MYSQL = """
 SELECT t.CONSTRAINT_SCHEMA, t.TABLE_NAME,
@@ -115,12 +118,14 @@ MARIADB = Flavour(
     engine_keys="INNODB_SYS_FOREIGN",
     encoded=True,
     generated="IS_GENERATED <> 'NEVER'",
-    hint="''",
+    hint="NULL",
     searched="TRUE",
     checks=_CHECKS_OF_MARIADB,
     shared=" LOCK IN SHARE MODE",
     rowid="",
     reopens=True,
+    ends_writes=True,
+    sequences=True,
     sees_cascades=False,
 )
 #: Below 8.0.23, locking what is only read asks for the right to write, and no column is invisible.
@@ -139,6 +144,8 @@ MYSQL = Flavour(
     # A server may ask for a primary key of every table, or else add one of its own.
     rowid="i BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY INVISIBLE",
     reopens=False,
+    ends_writes=False,
+    sequences=False,
     sees_cascades=True,
 )
 FLAVOURS: Mapping[str, Flavour] = {one.kind: one for one in (MARIADB, MYSQL)}

@@ -106,4 +106,4 @@ class MysqlMeeting(MysqlWork):
         return " FOR UPDATE" if self.locking else ""
 
     def _shared(self) -> str:
-        return " LOCK IN SHARE MODE" if self.locking else ""
+        return self._flavour.shared if self.locking else ""

@@ -44,9 +44,9 @@ class MysqlNaming(MysqlWork):
         if own is not None:
             same = sql.matched("t", own, "x")
             query += f" AND NOT EXISTS (SELECT 1 FROM {own.path} x WHERE {same})"
-        bound = f"SET STATEMENT max_statement_time = {max(0.01, seconds):.3f} FOR "
+        bounded = self._flavour.bounded(f"{query} LIMIT {int(limit)}", seconds)
         with translated(self._target, table):
-            keys = self._execute(f"{bound}{query} LIMIT {int(limit)}", values).fetchall()
+            keys = self._execute(bounded, values).fetchall()
         return Named(tuple(map(tuple, keys)), _missing(relation, column, texts, long=long, folds=folds))
 
     def _folds(self, relation: Relation, column: str) -> bool:
@@ -71,7 +71,7 @@ def _test(
     if kind == "bytes":
         raw: list[Bound] = [text.encode().hex()]
         return (f"LOCATE(UNHEX({PLACE}), {name}) > 0" if inside else f"{name} = UNHEX({PLACE})"), raw
-    if kind != "text" or not (inside or naming.ignores_case(text)):
+    if kind not in ("text", "json") or not (inside or naming.ignores_case(text)):
         return sql.typed(kind, name, text)
     here, there = f"CONVERT({name} USING utf8mb4)", PLACE
     if naming.ignores_case(text):

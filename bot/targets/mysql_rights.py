@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bot.targets.base import Need
 from bot.targets.mysql_catalogue import decoded
+from bot.targets.mysql_flavours import Flavour
 from bot.targets.mysql_grants import Granted, read
 from bot.targets.mysql_sql import Relation, quote
 
@@ -13,6 +14,7 @@ Ask = Callable[[str], Iterable[Sequence[str | None]]]
 
 def missing_rights(
     ask: Ask,
+    flavour: Flavour,
     database: str,
     needs: Sequence[tuple[Need, Relation]],
     keys: Iterable[tuple[Relation, Relation]],
@@ -30,7 +32,7 @@ def missing_rights(
         found.append(f"GRANT PROCESS ON *.* TO {user}")
     else:
         going = [relation for need, relation in needs if need.deletes]
-        found += [] if granted.everything else _hidden(ask, user, going, keys)
+        found += [] if granted.everything else _hidden(ask, flavour, going, keys)
     if not granted.may("CREATE TEMPORARY TABLES", database):
         # There, _ and % would stand for other databases as well.
         pattern = re.sub(r"([\\_%])", r"\\\1", quote(database))
@@ -79,23 +81,25 @@ def _granted(ask: Ask) -> Granted:
 
 
 def _hidden(
-    ask: Ask, user: str, going: Iterable[Relation], keys: Iterable[tuple[Relation, Relation]]
+    ask: Ask, flavour: Flavour, going: Iterable[Relation], keys: Iterable[tuple[Relation, Relation]]
 ) -> Iterator[str]:
     """Tables with keys into ours that the engine knows and we do not.
 
     The server shows the keys of a table only to whoever may do more with it than read.
     """
+    user = whom(ask)
     ours = {(one.schema, one.name) for one in going}
     known = {((child.schema, child.name), (parent.schema, parent.name)) for child, parent in keys}
-    for row in ask("SELECT DISTINCT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN"):
-        child, parent = (_place(str(name)) for name in row)
+    engine = f"information_schema.{flavour.engine_keys}"
+    for row in ask(f"SELECT DISTINCT FOR_NAME, REF_NAME FROM {engine}"):  # noqa: S608 - our own constant
+        child, parent = (_place(str(name), flavour) for name in row)
         if parent in ours and (child, parent) not in known:
             yield f"GRANT SELECT, DELETE, UPDATE ON {quote(child[0])}.{quote(child[1])} TO {user}"
 
 
-def _place(name: str) -> tuple[str, str]:
+def _place(name: str, flavour: Flavour) -> tuple[str, str]:
     schema, _, table = name.partition("/")
-    return decoded(schema), decoded(table)
+    return (decoded(schema), decoded(table)) if flavour.encoded else (schema, table)
 
 
 def _wanted(need: Need) -> Iterator[str]:

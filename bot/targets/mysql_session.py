@@ -1,4 +1,4 @@
-"""A look at a MariaDB database: which rows there are, and how they meet those of a backup.
+"""A look at a MariaDB or MySQL database: which rows there are, and how they meet those of a backup.
 
 A writing session reads with locks, and InnoDB then also locks the gaps between the keys it looked at: nobody
 adds a child to a row that goes, whether a foreign key would notice or not.
@@ -46,7 +46,7 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
             # A missing right is for ``rights`` to say, together with all the others.
             if error.key != "target.no-right":
                 raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
-        if edge.path and child.kinds[edge.child_columns[0]] != "text":
+        if edge.path and child.kinds[edge.child_columns[0]] not in ("text", "json"):
             raise BadInput("operations.bad-condition", target=self._target, link=edge.label)
         indexed = sql.alike(edge, child, parent) and searchable(child, edge.child_columns)
         return replace(edge, indexed=indexed)
@@ -58,6 +58,7 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
         with translated(self._target):
             missing = missing_rights(
                 lambda query: self._execute(query).fetchall(),
+                self._flavour,
                 self._database,
                 [(need, self._relation(need.table)) for need in needs],
                 keys,

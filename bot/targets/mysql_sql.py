@@ -1,4 +1,4 @@
-"""Pieces of SQL for MariaDB. Pure: names in, text out; every name is quoted, no value ever appears.
+"""Pieces of SQL for MariaDB and MySQL. Pure: names in, text out; every name is quoted, no value ever appears.
 
 Values travel as texts. What a text looks like depends on the kind of the column: ``shown`` reads it,
 ``taken`` writes it, and the one undoes the other to the last bit.
@@ -15,7 +15,7 @@ from bot.targets.work_tables import WorkTable
 
 #: So many rows are enough to see what a column holds.
 SAMPLED = 50_000
-#: What MariaDB calls a type -> how we treat it; anything else is refused.
+#: What a server calls a type -> how we treat it; anything else is refused.
 KINDS: dict[str, str] = {
     **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year"), "whole"),
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"), "text"),
@@ -27,6 +27,9 @@ KINDS: dict[str, str] = {
     "float": "float",
     "double": "double",
     "bit": "bits",
+    # MySQL alone has these: in MariaDB, JSON is a text.
+    "json": "json",
+    "vector": "bytes",
 }
 #: How the types begin whose values may be larger than a packet.
 WIDE = (
@@ -41,6 +44,8 @@ WIDE = (
     "linestring",
     "polygon",
     "multi",
+    "json",
+    "vector",
 )
 #: Where a value goes. A name or a condition may hold any other sign, also what the driver would take for one.
 PLACE = "\0"
@@ -100,6 +105,10 @@ def same(kind: str, one: str, other: str) -> str:
     if kind in ("float", "double"):
         # Only their texts tell 0 from -0.
         return f"({one} <=> {other} AND BINARY CAST({one} AS CHAR) <=> BINARY CAST({other} AS CHAR))"
+    if kind == "json":
+        # The server takes 1 for 1.0. A date prints like a text, and takes another number of bytes.
+        sizes = " <=> ".join(f"JSON_STORAGE_SIZE(JSON_ARRAY({value}))" for value in (one, other))
+        return f"(BINARY CAST({one} AS CHAR) <=> BINARY CAST({other} AS CHAR) AND {sizes})"
     return f"{one} <=> {other}"
 
 
@@ -224,7 +233,8 @@ def _below(edge: Edge, child: str) -> str:
     path = literal("$" + "".join(f'."{name}"' for name in edge.path))
     return (
         f"CASE WHEN JSON_VALID({child}) THEN CASE WHEN JSON_TYPE(JSON_EXTRACT({child}, {path}))"
-        f" IN ('STRING', 'INTEGER') THEN CONVERT(JSON_VALUE({child}, {path}) USING utf8mb4) END END"
+        f" IN ('STRING', 'INTEGER', 'UNSIGNED INTEGER')"
+        f" THEN CONVERT(JSON_UNQUOTE(JSON_EXTRACT({child}, {path})) USING utf8mb4) END END"
     )
 
 

@@ -1,4 +1,4 @@
-"""The work tables of a session on MariaDB, and how its statements are run.
+"""The work tables of a session on MariaDB or MySQL, and how its statements are run.
 
 All work tables are temporary tables of our own names. ``k``: key sets (columns c0…, and the round). ``n``:
 link sets (the key, then the child's columns). ``s``: stages.
@@ -8,15 +8,15 @@ link sets (the key, then the child's columns). ``s``: stages.
 import pickle
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 import pymysql
 from pymysql.converters import escape_string
-from pymysql.cursors import SSCursor
+from pymysql.cursors import Cursor, SSCursor
 
 from bot.errors import CannotProve
 from bot.model.backups import Value
@@ -24,12 +24,26 @@ from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Row
 from bot.targets.mysql_catalogue import Schema, read_schema
 from bot.targets.mysql_errors import translated
+from bot.targets.mysql_flavours import Flavour
 from bot.targets.mysql_rights import to_see
 from bot.targets.mysql_sql import Relation, quote
+from bot.targets.mysql_twins import Twins
 from bot.targets.server_work import ServerWork
 from bot.targets.work_tables import WorkTable
 
 Connection = Any
+
+
+@dataclass(frozen=True)
+class Line:
+    """The way to a database. ``watched``: what each statement runs under."""
+
+    connection: Connection
+    flavour: Flavour
+    target: str
+    database: str
+    watched: Callable[[], AbstractContextManager[None]] = nullcontext
+
 
 _BATCH = 1000
 #: Characters of one INSERT; the server takes sixteen million bytes by default.
@@ -39,17 +53,14 @@ _LONGEST = 1_000_000
 class MysqlWork(ServerWork[Schema, Relation]):
     """A connection in a transaction; see ``ServerWork``."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        target: str,
-        database: str,
-        max_lock: float,
-        begin: Callable[[], None] | None,
-    ) -> None:
-        super().__init__(target, max_lock, begin)
-        self._connection = connection
-        self._database = database
+    def __init__(self, line: Line, max_lock: float, begin: Callable[[], None] | None) -> None:
+        super().__init__(line.target, max_lock, begin)
+        self._line = line
+        self._flavour = line.flavour
+        self._database = line.database
+        self._twins = Twins(lambda statement: self._write(statement, ""))
+        #: How many statements of ours have written rows.
+        self._sent = 0
         self._soft: dict[Edge, Edge] = {}
         #: The rows of a query that is not read to its end yet; the connection can do nothing else meanwhile.
         self._open: _Stream | None = None
@@ -78,20 +89,27 @@ class MysqlWork(ServerWork[Schema, Relation]):
         origin = ", ".join(part for part in (sql.renamed("t", columns), more) if part)
         # The index comes with it: adding one later would commit the transaction.
         key = ", ".join(map(work.cell, work.key))
-        index = f"({'UNIQUE ' if more else ''}KEY ({key}))" if key else ""
+        index = f"{'UNIQUE ' if more else ''}KEY ({key})" if key else ""
+        about = ", ".join(part for part in (self._flavour.rowid, index) if part)
         self._run(
-            f"CREATE TEMPORARY TABLE {work.path} {index} ENGINE=InnoDB"
+            f"CREATE TEMPORARY TABLE {work.path} {f'({about})' if about else ''} ENGINE=InnoDB"
             f" SELECT {origin} FROM {self._relation(table).path} t LIMIT 0",
             table,
         )
+        if not self._flavour.reopens:
+            self._twins.make(work.path, name, self._uses(letter, table) - 1)
         return work
+
+    def _uses(self, letter: str, table: str) -> int:
+        """How often a statement may name a work table: a set of links once more for each unique key."""
+        return {"k": 2, "n": 1 + len(self._relation(table).unique), "s": 3}.get(letter, 1)
 
     def _read_schema(self) -> Schema:
         def ask(query: str) -> Any:
             return self._execute(query).fetchall()
 
         with translated(self._target):
-            schema = read_schema(ask, self._database)
+            schema = read_schema(ask, self._database, self._flavour)
             # What our user has no right on, the server does not show.
             seen_with = to_see(ask, self._database)
         return replace(schema, catalogue=replace(schema.catalogue, seen_with=seen_with))
@@ -134,10 +152,16 @@ class MysqlWork(ServerWork[Schema, Relation]):
 
     def _execute(self, statement: str, values: Sequence[Any] | None = None) -> Any:
         self._in_time()
+        return self._started(statement, values, Cursor)
+
+    def _started(self, statement: str, values: Sequence[Any] | None, kind: type[Cursor]) -> Any:
+        statement = self._twins.apart(statement)
         if self._open is not None:
             self._open.keep()
-        cursor = self._connection.cursor()
-        cursor.execute(_filled(cursor, statement, values))
+        self._sent += statement.startswith(("INSERT ", "UPDATE ", "DELETE "))
+        cursor = self._line.connection.cursor(kind)
+        with self._line.watched():
+            cursor.execute(_filled(cursor, statement, values))
         return cursor
 
     def _run(self, statement: str, table: str, values: Sequence[Any] | None = None) -> None:
@@ -151,10 +175,7 @@ class MysqlWork(ServerWork[Schema, Relation]):
         """The rows of a query as they arrive; statements may run between two of them."""
         with translated(self._target, table):
             self._in_time()
-            if self._open is not None:
-                self._open.keep()
-            cursor = self._connection.cursor(SSCursor)
-            cursor.execute(_filled(cursor, query, values))
+            cursor = self._started(query, values, SSCursor)
         stream = self._open = _Stream(cursor)
         try:
             while True:
@@ -206,25 +227,3 @@ class _Stream:
     def close(self) -> None:
         """No more of it."""
         self._cursor.close()
-
-
-def settings(max_lock: float, wait: float) -> Mapping[str, str]:
-    """How a session is set up, whatever the server's defaults. Seconds."""
-    return {
-        # Dates that are none, and a key of 0, must come back as they are.
-        "sql_mode": "'STRICT_ALL_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION'",
-        "time_zone": "'+00:00'",
-        "foreign_key_checks": "1",
-        "unique_checks": "1",
-        "check_constraint_checks": "1",
-        "sql_safe_updates": "0",
-        "sql_big_selects": "1",
-        "sql_select_limit": "DEFAULT",
-        "collation_connection": "utf8mb4_bin",
-        "innodb_lock_wait_timeout": str(max(1, int(wait))),
-        "lock_wait_timeout": str(max(1, int(wait))),
-        # 0 would mean no limit.
-        "max_statement_time": f"{max(0.01, max_lock):.3f}",
-        "idle_transaction_timeout": str(max(1, int(max_lock) + 1)),
-        "wait_timeout": str(max(10, int(max_lock) + 1)),
-    }

@@ -1,4 +1,4 @@
-"""The transaction that deletes from, or restores into, a MariaDB database.
+"""The transaction that deletes from, or restores into, a MariaDB or MySQL database.
 
 Rows that hold each other come back like they went: parents first, layer by layer; in a circle with empty
 links, which are filled in afterwards.
@@ -12,7 +12,7 @@ from bot.errors import TargetDown
 from bot.targets import mysql_sequences as sequences
 from bot.targets import mysql_sql as sql
 from bot.targets.base import Edge, Fate, Row
-from bot.targets.mysql_deleting import WRITTEN, MysqlDeleting, pairs
+from bot.targets.mysql_deleting import MysqlDeleting, pairs
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_sql import quote
 from bot.targets.work_tables import WorkTable, may_go_back
@@ -41,11 +41,14 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {rows} JOIN {parent.path} p ON {where} SET {values}{self._still(edge.child)}",
             edge.child,
             bound,
+            columns,
         )
 
     def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
         """See ``Writing``. The server counts what it writes to a sequence among the rows."""
-        before, behind = self._number(WRITTEN, ""), []
+        if not self._flavour.sequences:
+            return ()
+        before, behind = self._written(), []
         for label in labels:
             stage = self._stages[label]
             with translated(self._target, stage.table):
@@ -56,7 +59,7 @@ class MysqlWriting(MysqlDeleting):
                     and one.column in stage.columns
                     and sequences.pass_by(self._ask, one, self._missing(stage), f"s.{stage.cell(one.column)}")
                 ]
-        self._ours += self._number(WRITTEN, "") - before
+        self._ours += self._written() - before
         return tuple(behind)
 
     def insert(self, labels: Sequence[str]) -> Mapping[str, int]:
@@ -95,7 +98,7 @@ class MysqlWriting(MysqlDeleting):
         rows = f"{relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
         self._cascaded += self._carried(stage, columns if heir is not None else ())
         return self._change(
-            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir
+            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir, columns
         )
 
     def overwrite(self, label: str) -> int:
@@ -110,6 +113,7 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {self._relation(stage.table).path} t JOIN {stage.path} s"
             f" ON {sql.matched('t', stage, 's')} SET {values}",
             stage.table,
+            columns=names,
         )
 
     def _carried(self, stage: WorkTable, columns: Iterable[str]) -> int:
@@ -122,7 +126,7 @@ class MysqlWriting(MysqlDeleting):
             count += self._followers(stage.table, [name], rows)
         return count
 
-    def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - MariaDB does not say which rows
+    def strangers(self, labels: Iterable[str]) -> bool:  # noqa: ARG002 - these servers do not say which rows
         """See ``Writing``."""
         return True
 
@@ -166,17 +170,17 @@ class MysqlWriting(MysqlDeleting):
         )
 
     def transaction(self) -> str:
-        """See ``Writing``; MariaDB has no name that outlives it."""
+        """See ``Writing``; no server of this kind has a name that outlives it."""
         return self._name
 
-    def fate(self, transaction: str) -> Fate:  # noqa: ARG002 - MariaDB keeps no account of transactions
+    def fate(self, transaction: str) -> Fate:  # noqa: ARG002 - no account of transactions is kept
         """See ``Writing``."""
         return "unknown"
 
     def ready(self) -> None:
         """See ``Writing``."""
         # An interrupted COMMIT would leave it open whether it happened.
-        self._run("SET SESSION max_statement_time = 0", "")
+        self._run(f"SET SESSION {self._flavour.unlimited}", "")
         self._answered = time.monotonic()
 
     def commit(self) -> None:

@@ -6,9 +6,10 @@ planned, and voted on, again.
 
 POSTGRESQL = 1
 MARIADB = 1
+MYSQL = 1
 SQLITE = 1
 #: Services, files and whole databases, and the calls of a system's own uninstall.
 SYSTEM = 1
 
 #: By the ``kind`` of a target's identity.
-OF_RECORDS = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "sqlite": SQLITE}
+OF_RECORDS = {"postgresql": POSTGRESQL, "mariadb": MARIADB, "mysql": MYSQL, "sqlite": SQLITE}

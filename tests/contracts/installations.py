@@ -11,7 +11,7 @@ import psycopg
 
 from bot.targets import open_target
 from bot.targets.base import RecordTarget, Row
-from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.servers import SERVERS, mysql_connect, mysql_database, postgresql_database
 
 SCHEMA = [
     "CREATE TABLE parents (id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, name TEXT)",
@@ -92,12 +92,13 @@ def postgresql_installation() -> Iterator[Installation]:
 
 
 @contextmanager
-def mysql_installation() -> Iterator[Installation]:
-    with mysql_database() as url:
+def mysql_installation(kind: str = "mariadb") -> Iterator[Installation]:
+    with mysql_database(SERVERS[kind]()) as url:
 
         def ask(statement: str) -> list[tuple[object, ...]]:
             with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
-                cursor.execute("SET max_recursive_iterations = 1000000")
+                most = "max_recursive_iterations" if kind == "mariadb" else "cte_max_recursion_depth"
+                cursor.execute(f"SET {most} = 1000000")
                 cursor.execute(statement)
                 return list(cursor.fetchall())
 
@@ -111,4 +112,5 @@ KINDS: dict[str, Callable[[Path], AbstractContextManager[Installation]]] = {
     "sqlite in WAL mode": lambda folder: nullcontext(sqlite_installation(folder, wal=True)),
     "postgresql": lambda _: postgresql_installation(),
     "mariadb": lambda _: mysql_installation(),
+    "mysql": lambda _: mysql_installation("mysql"),
 }

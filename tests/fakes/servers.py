@@ -242,6 +242,10 @@ def oracle_url() -> str:
     return server.url
 
 
+#: The servers that speak MySQL's language, by the kind of database that a target calls itself.
+SERVERS = {"mariadb": mysql_url, "mysql": oracle_url}
+
+
 @contextmanager
 def mysql_database(server: str | None = None) -> Iterator[str]:
     """The URL of a new database with a random name; it is dropped at the end, whoever is still connected."""
