@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,7 +29,7 @@ from bot.targets.base import RecordTarget
 from bot.targets.postgresql import PostgresqlTarget
 from bot.targets.reporting import SILENT, Report
 from tests.fakes.backups import master_key
-from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.servers import SERVERS, mysql_connect, mysql_database, postgresql_database
 
 HASH_KEY = b"a key for hashes, 32 bytes long."
 _NUMBERS = Random(7)
@@ -280,7 +280,7 @@ def postgresql_bench(folder: Path, schema: str, **how: Any) -> Iterator[Postgres
 
 @dataclass(frozen=True)
 class MysqlBench(Bench):
-    """The same on a MariaDB database of its own; ``path`` only says where the backups lie beside."""
+    """The same on a MariaDB or MySQL database of its own; ``path`` only says where the backups lie beside."""
 
     def sql(self, script: str) -> None:
         with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
@@ -322,10 +322,20 @@ def mysql_dump(url: str) -> dict[str, list[str]]:
         return found
 
 
-@contextmanager
-def mysql_bench(folder: Path, schema: str, **how: Any) -> Iterator[MysqlBench]:
+def mysql_bench(folder: Path, schema: str, **how: Any) -> AbstractContextManager[MysqlBench]:
     """A new database made by an SQL script, a statement to a line's end; ``how`` as in ``open_bench``."""
-    with mysql_database() as url:
+    return bench_on("mariadb", folder, schema, **how)
+
+
+def oracle_bench(folder: Path, schema: str, **how: Any) -> AbstractContextManager[MysqlBench]:
+    """The same on a server of MySQL itself."""
+    return bench_on("mysql", folder, schema, **how)
+
+
+@contextmanager
+def bench_on(server: str, folder: Path, schema: str, /, **how: Any) -> Iterator[MysqlBench]:
+    """The same on a server of this kind; see ``SERVERS``."""
+    with mysql_database(SERVERS[server]()) as url:
         made = open_bench(folder, url=url, **how)
         bench = MysqlBench(made.path, made.spec, made.target, made.vault, made.storage)
         bench.sql(schema)
