@@ -1,4 +1,4 @@
-"""Who has rights on a MariaDB database: written down, given again, missing, or let in from everywhere."""
+"""Who has rights on a database: written down, given again, missing, or let in from everywhere."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -73,7 +73,7 @@ def giving(database: str, wanted: Iterable[Grant]) -> Sequence[str]:
 
 def missing(server: Server, wanted: Iterable[str]) -> list[str]:
     """Accounts and roles of these that the server does not have, sorted."""
-    there = {f"{user}@{host}" for user, host in server.ask("SELECT User, Host FROM mysql.global_priv")}
+    there = {f"{user}@{host}" for user, host, _ in server.ask(server.kind.accounts)}
     return sorted(set(wanted) - there - {"public@", "PUBLIC@"})
 
 
@@ -92,10 +92,12 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     granted: Granted = read(str(line) for (line,) in server.ask("SHOW GRANTS"))
     who, _, host = server.ask("SELECT CURRENT_USER()")[0][0].rpartition("@")
     us = f"{quote(who)}@{quote(host)}"
+    kind = server.kind
+    where = [right for test, right in kind.rights_where.items() if server.ask(f"SELECT {test}")[0][0] == "1"]
     found = [
         f"GRANT {right} ON *.* TO {us}"
-        for right in ("PROCESS", "CONNECTION ADMIN", "SET USER")
-        if not granted.may(right, "") and not granted.may("SUPER", "")
+        for right in (*kind.rights, *where)
+        if not granted.may(right, "") and not (kind.enough and granted.may(kind.enough, ""))
     ]
     if not granted.may("SELECT", "mysql"):
         found.append(f"GRANT SELECT ON `mysql`.* TO {us}")

@@ -1,9 +1,9 @@
-"""What is done to a whole MariaDB database from outside: found, looked into, closed to sessions, dropped."""
+"""What is done to a whole database from outside: found, looked into, closed to sessions, dropped."""
 
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pymysql
@@ -12,6 +12,8 @@ from pymysql import converters
 from bot.errors import CannotProve, Stale
 from bot.targets.mysql import parts_of
 from bot.targets.mysql_errors import translated
+from bot.targets.mysql_flavours import flavour_of, too_old
+from bot.targets.mysql_kinds import Kind, kind_of
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_work import Connection
 from bot.targets.system import User
@@ -21,34 +23,11 @@ from bot.targets.unreachable import opening
 _ENDING = 10.0
 _AGAIN = 0.1
 _LONGEST_NAME = 64
-#: An own rename is one step that a crash cannot cut in two, and a database can carry a comment.
-_OLDEST = (10, 6)
+_OLD = {"mariadb": "whole.mariadb-old", "mysql": "whole.mysql-old"}
 _UNKNOWN_VARIABLE = 1193
 _LOCKED = frozenset({1205, 1213, 1317})
 _NO_SUCH_THREAD = 1094
 _MAY_NOT = frozenset({1095, 1227})
-#: Whatever a value is, it is written and read as it is; nothing is checked that was let in once.
-PINNED = {
-    "sql_mode": "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES,NO_ENGINE_SUBSTITUTION,NO_AUTO_CREATE_USER'",
-    "time_zone": "'+00:00'",
-    "foreign_key_checks": "0",
-    "unique_checks": "1",
-    "check_constraint_checks": "0",
-    "sql_safe_updates": "0",
-    "sql_big_selects": "1",
-    "sql_select_limit": "DEFAULT",
-    "sql_quote_show_create": "1",
-    "collation_connection": "utf8mb4_bin",
-    "lock_wait_timeout": "1",
-    "innodb_lock_wait_timeout": "5",
-    "max_statement_time": "0",
-    "idle_transaction_timeout": "0",
-    "wait_timeout": "86400",
-    # Whoever takes the rows encrypts and stores them before he takes the next.
-    "net_write_timeout": "3600",
-}
-#: Of these, what the rows of a backup need to go in as they came out.
-FOR_LOADING = ("sql_mode", "time_zone", "foreign_key_checks", "check_constraint_checks")
 _SESSIONS = """
 SELECT CAST(ID AS CHAR), USER, SUBSTRING_INDEX(HOST, ':', 1) FROM information_schema.PROCESSLIST
  WHERE DB = %s AND ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' ORDER BY ID
@@ -60,11 +39,6 @@ def beside(database: str, suffix: str) -> str:
     return database[: _LONGEST_NAME - len(suffix)] + suffix
 
 
-def place_of(database: str) -> str:
-    """As people know it."""
-    return f"MariaDB {database}"
-
-
 class Server:
     """A connection of ours, and what is asked and done over it.
 
@@ -72,11 +46,16 @@ class Server:
     else its address.
     """
 
-    def __init__(self, connection: Connection, target: str, uid: str, *, folds: bool) -> None:
+    def __init__(self, connection: Connection, target: str, uid: str, kind: Kind, *, folds: bool) -> None:
         self.connection = connection
         self.target = target
         self.uid = uid
+        self.kind = kind
         self.folds = folds
+
+    def place_of(self, database: str) -> str:
+        """As people know it."""
+        return self.kind.place_of(database)
 
     def ask(self, query: str, values: Sequence[Any] | None = None) -> list[Sequence[Any]]:
         """All rows of a query; every value is text."""
@@ -102,14 +81,15 @@ class Server:
         """Whether two spellings name one database here."""
         return one.lower() == other.lower() if self.folds else one == other
 
+    def made(self, database: str) -> Sequence[str] | None:
+        """Character set, collation and comment, and what we do not make again; None when there is none."""
+        found = [made for name, *made in self.ask(self.kind.made, (database,)) if self.same(name, database)]
+        return [str(one or "") for one in found[0]] if found else None
+
     def comment(self, database: str) -> str | None:
-        """What stands at a database; None when there is no such database."""
-        query = (
-            "SELECT SCHEMA_NAME, SCHEMA_COMMENT FROM information_schema.SCHEMATA"
-            " WHERE LOWER(SCHEMA_NAME) = LOWER(%s)"
-        )
-        found = [text for name, text in self.ask(query, (database,)) if self.same(name, database)]
-        return str(found[0] or "") if found else None
+        """What stands at a database, where the server can keep that; None when there is no such database."""
+        made = self.made(database)
+        return None if made is None else made[2]
 
     def tables(self, database: str) -> Mapping[str, str]:
         """The kind of each table, sequence and view by its name."""
@@ -168,7 +148,9 @@ class Server:
         seen = self.sessions(database)
         if seen:
             who = f"{seen[0].name} {seen[0].origin}"
-            raise Stale("files.in-use", path=place_of(database), program=who, pid=seen[0].pid, n=len(seen))
+            raise Stale(
+                "files.in-use", path=self.place_of(database), program=who, pid=seen[0].pid, n=len(seen)
+            )
 
     def drop(self, database: str) -> None:
         """Away with it and with whoever is connected, if it is there."""
@@ -187,6 +169,7 @@ class Administration:
         self.target = target
         self._parts = parts_of(target, url)
         self.database = str(self._parts.pop("database"))
+        self._kind: Kind | None = None
 
     @contextmanager
     def connected(self) -> Iterator[Server]:
@@ -209,24 +192,51 @@ class Administration:
             with suppress(pymysql.Error, OSError):
                 connection.close()
 
+    def place_of(self, database: str) -> str:
+        """As people know it; the server is asked once what it is."""
+        if self._kind is None:
+            with self.connected() as server:
+                return server.place_of(database)
+        return self._kind.place_of(database)
+
     def _recognised(self, connection: Connection) -> Server:
         with translated(self.target), connection.cursor() as cursor:
             cursor.execute("SELECT VERSION(), @@lower_case_table_names, @@hostname, @@port")
             version, folds, host, port = map(str, cursor.fetchone())
-            found = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)", version)
-            if found is None or "mariadb" not in version.lower():
+            flavour = flavour_of(version, _known(cursor, "@@innodb_version"))
+            if flavour is None:
                 raise CannotProve("whole.mysql", target=self.target)
-            if (int(found[1]), int(found[2])) < _OLDEST:
-                raise CannotProve("whole.mariadb-old", target=self.target, version=f"{found[1]}.{found[2]}")
-            wanted = ", ".join(f"SESSION {name} = {value}" for name, value in PINNED.items())
+            kind = kind_of(flavour, version)
+            old = too_old(replace(flavour, oldest=kind.oldest), version)
+            if old:
+                raise CannotProve(_OLD[flavour.kind], target=self.target, version=old)
+            self._kind = kind
+            wanted = ", ".join(f"SESSION {name} = {value}" for name, value in kind.pinned.items())
             cursor.execute(f"SET {wanted}")
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            _loosen(cursor, kind)
+            uid = _known(cursor, flavour.number) or f"{host}:{port}"
+        return Server(connection, self.target, uid, kind, folds=folds != "0")
+
+
+def _known(cursor: Any, name: str) -> str:
+    """The value of a variable; empty where the server does not have it, which is its only excuse."""
+    try:
+        cursor.execute(f"SELECT {name}")
+        return str(cursor.fetchone()[0])
+    except pymysql.Error as error:
+        if error.args[0] != _UNKNOWN_VARIABLE:
+            raise
+        return ""
+
+
+def _loosen(cursor: Any, kind: Kind) -> None:
+    """What would be asked of new tables is not asked of those that come back; the survey says who may not."""
+    for name in kind.restricted:
+        cursor.execute(f"SELECT @@{name}")
+        if str(cursor.fetchone()[0]) != "0":
             try:
-                cursor.execute("SELECT @@global.server_uid")
-                uid = str(cursor.fetchone()[0])
+                cursor.execute(f"SET SESSION {name} = 0")
             except pymysql.Error as error:
-                # Anything else would make it another server, and its plan drift.
-                if error.args[0] != _UNKNOWN_VARIABLE:
+                if error.args[0] not in _MAY_NOT:
                     raise
-                uid = f"{host}:{port}"
-        return Server(connection, self.target, uid, folds=folds != "0")

@@ -1,4 +1,4 @@
-"""The tables of a MariaDB database as lines of CSV, as the server writes them; see ``csv_members``."""
+"""The tables of a database as lines of CSV, as the server writes them; see ``csv_members``."""
 
 from collections.abc import Iterator
 
@@ -40,9 +40,9 @@ def _value(name: str, kind: str, charset: str) -> str:
     octets = f"CONCAT('=\\\\x', LOWER(HEX({value})))"
     if how == "bytes":
         text = octets
-    elif how == "text":
+    elif how in ("text", "json"):
         text = f"CONCAT('=', CONVERT({value} USING utf8mb4) COLLATE utf8mb4_bin)"
-        if charset not in _HELD:
+        if charset and charset not in _HELD:
             # Signs that we have no sign for go the way of bytes, so that nothing of them is lost. The server
             # keeps halves of signs too (surrogates), but in UTF-16.
             back = f"CONVERT(CONVERT({value} USING utf16) USING {charset})"

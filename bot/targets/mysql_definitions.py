@@ -1,4 +1,4 @@
-"""Triggers, routines, views and events of a MariaDB database: written down so that they come back exactly.
+"""Triggers, routines, views and events of a database: written down so that they come back exactly.
 
 Each carries what it was made under (mode, character set, collations, time zone), because the server keeps
 that with it and runs it so. A statement names the thing without its database: it is made in the one in use.
@@ -12,7 +12,7 @@ from typing import Any, Self
 from pymysql import charset
 
 from bot.errors import CannotProve
-from bot.targets.mysql_admin import PINNED, Server
+from bot.targets.mysql_admin import Server
 from bot.targets.mysql_sql import quote
 
 #: In this order they are made: what comes later may use what comes before.
@@ -64,6 +64,9 @@ def definitions(server: Server, database: str, *, views: bool = True) -> tuple[D
         CannotProve: one could not be made again as it is; the sentence names it.
     """
     server.use(database)
+    for query in server.kind.unwritable:
+        for (name,) in server.ask(query, (database,)):
+            raise _unwritable(database, name)
     found = [
         *_routines(server, database),
         *(_views(server, database) if views else ()),
@@ -112,7 +115,7 @@ def present(server: Server, database: str) -> set[tuple[str, str]]:
 
 
 def script(wanted: Sequence[Definition]) -> str:
-    """All of them for the hands of a person with the ``mariadb`` program."""
+    """All of them for the hands of a person with the server's own program."""
     parts = ["DELIMITER $$\n"]
     for one in wanted:
         parts += [f"{statement}$$\n" for statement in (*_surroundings(one), one.create)]
@@ -135,8 +138,8 @@ def _make(server: Server, database: str, one: Definition, collation: str) -> Non
             server.run(f"DROP TRIGGER IF EXISTS {quote(database)}.{quote(one.name)}")
             server.run(one.create.encode(_codec(one.charset)))
     finally:
-        pinned = {name: PINNED[name] for name in ("sql_mode", "time_zone", "collation_connection")}
-        server.run("SET NAMES utf8mb4", *(f"SET {name} = {value}" for name, value in pinned.items()))
+        names = ("sql_mode", "time_zone", "collation_connection")
+        server.run("SET NAMES utf8mb4", *(f"SET {name} = {server.kind.pinned[name]}" for name in names))
         if differs:
             server.run(f"ALTER DATABASE {quote(database)} COLLATE {collation}")
 

@@ -1,4 +1,4 @@
-"""What a whole MariaDB database adds up to.
+"""What a whole database of MariaDB or MySQL adds up to.
 
 A table is its own definition as the server writes it (columns, keys, checks, partitions, where it counts on),
 the number of its rows and a sum over them. The rest is in ``mysql_definitions``.
@@ -6,6 +6,7 @@ the number of its rows and a sum over them. The rest is in ``mysql_definitions``
 # ruff: noqa: S608 - every name goes through quote()
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
@@ -13,6 +14,7 @@ from typing import Any, Self
 from bot.errors import NotOurs
 from bot.targets.mysql_accounts import Grant, grants
 from bot.targets.mysql_admin import Server
+from bot.targets.mysql_catalogue import decoded
 from bot.targets.mysql_definitions import Definition, Only, definitions, triggers_of
 from bot.targets.mysql_rows import total
 from bot.targets.mysql_sql import quote
@@ -20,10 +22,6 @@ from bot.targets.reporting import SILENT, Report
 
 #: The table of ours in which we write down what belongs to a database that is set aside.
 BOOK = "countersign_book"
-_MADE = """
-SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT
-  FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) = LOWER(%s)
-"""
 _SIZE = """
 SELECT TABLE_NAME, COALESCE(DATA_LENGTH + INDEX_LENGTH, 0) FROM information_schema.TABLES
  WHERE TABLE_SCHEMA = %s
@@ -135,6 +133,17 @@ def facts(
     return DatabaseFacts(seed, tables, sequences, frame, size(server, database, only))
 
 
+def numbers(server: Server, database: str, only: Only = None) -> Mapping[str, str]:
+    """The engine's own numbers of the tables that are there; one made since has another."""
+    found: dict[str, list[str]] = {}
+    for path, number in server.ask(server.kind.numbers):
+        schema, _, name = path.partition("/")
+        table = decoded(re.sub("#p#.*", "", name, flags=re.IGNORECASE))
+        if server.same(decoded(schema), database) and is_in(table, only):
+            found.setdefault(table, []).append(number)
+    return {table: " ".join(sorted(held)) for table, held in found.items()}
+
+
 def is_in(name: str, only: Only) -> bool:
     """Whether a table is one of these; our own book is none."""
     return name != BOOK and (only is None or name in only)
@@ -168,7 +177,5 @@ def _definition(server: Server, name: str, kind: str = "TABLE") -> str:
 
 def made_as(server: Server, database: str) -> tuple[str, str, str]:
     """Character set, collation and comment of a database."""
-    for name, character_set, collation, comment in server.ask(_MADE, (database,)):
-        if server.same(name, database):
-            return character_set, collation, comment or ""
-    return "utf8mb4", "utf8mb4_general_ci", ""
+    made = server.made(database)
+    return (made[0], made[1], made[2]) if made else ("utf8mb4", "utf8mb4_general_ci", "")

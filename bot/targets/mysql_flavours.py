@@ -33,8 +33,7 @@ class Flavour:
     the optimiser looks at it. ``shared``: locks rows against writers, with no right but SELECT. ``rowid``:
     what a work table has beside our columns. ``reopens``: a statement may read one work table twice.
     ``ends_writes``: it ends statements that take too long, also those that write. ``sequences``: some number
-    rows. ``sees_cascades``: what the engine changes by itself counts as written;
-    ``counts_parts_once``: and no row of a partitioned table counts twice.
+    rows. ``sees_cascades``: what the engine changes by itself counts as written.
     """
 
     kind: str
@@ -53,7 +52,6 @@ class Flavour:
     ends_writes: bool
     sequences: bool
     sees_cascades: bool
-    counts_parts_once: bool
 
     @property
     def oldest_text(self) -> str:
@@ -129,7 +127,6 @@ MARIADB = Flavour(
     ends_writes=True,
     sequences=True,
     sees_cascades=False,
-    counts_parts_once=False,
 )
 #: Below 8.0.23, locking what is only read asks for the right to write, and no column is invisible.
 MYSQL = Flavour(
@@ -150,7 +147,6 @@ MYSQL = Flavour(
     ends_writes=False,
     sequences=False,
     sees_cascades=True,
-    counts_parts_once=True,
 )
 FLAVOURS: Mapping[str, Flavour] = {one.kind: one for one in (MARIADB, MYSQL)}
 

@@ -1,9 +1,10 @@
-"""A MariaDB database moves: all tables into another one, in one statement; what cannot move is made anew.
+"""A database moves: all tables into another one, in one statement; what cannot move is made anew.
 
 One side is the *place*, which people know, the other is *ours*, which we make beside it and drop. What is
 around the tables (triggers, routines, views, events, rights) is written down in ours before all else.
 How far it has come is one word at ours, its comment, so that whoever comes after a crash can finish or undo.
-A server that dies while it alters or drops a database forgets the comment: the word stands in the book too.
+MySQL keeps no comment, and a MariaDB that dies while it alters or drops a database forgets it: the word
+stands in the book too.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_accounts as accounts
-from bot.targets.mysql_admin import Administration, Server, place_of
+from bot.targets.mysql_admin import Administration, Server
 from bot.targets.mysql_definitions import Only, definitions, make, present, triggers_of
 from bot.targets.mysql_facts import BOOK, Frame, is_in, made_as
 from bot.targets.mysql_sql import quote
@@ -41,12 +42,13 @@ def state(server: Server, ours: str) -> State | None:
     if said is None:
         return None
     tables = server.tables(ours)
+    # Where a database carries no comment, and where one got lost.
     written = said or (_line(server, ours, _AT) if BOOK in tables else None)
     for word in _STATES:
         if written == _WORD + word:
             return word
-    if tables:
-        raise CannotProve("files.in-the-way", path=place_of(ours))
+    if set(tables) - {BOOK}:
+        raise CannotProve("files.in-the-way", path=server.place_of(ours))
     return ""
 
 
@@ -54,7 +56,8 @@ def tell(server: Server, ours: str, word: State) -> None:
     """Write down how far it has come."""
     if BOOK in server.tables(ours):
         _write(server, ours, _AT, _WORD + word)
-    server.run(f"ALTER DATABASE {quote(ours)} COMMENT '{_WORD}{word}'")
+    if server.kind.comments:
+        server.run(f"ALTER DATABASE {quote(ours)} COMMENT '{_WORD}{word}'")
 
 
 def create(server: Server, database: str, frame: Frame, comment: str) -> None:
@@ -64,7 +67,8 @@ def create(server: Server, database: str, frame: Frame, comment: str) -> None:
 
 def _kind(server: Server, made_so: tuple[str, str, str]) -> str:
     character_set, collation, comment = made_so
-    return f"CHARACTER SET {character_set} COLLATE {collation} COMMENT {server.literal(comment)}"
+    said = f" COMMENT {server.literal(comment)}" if server.kind.comments else ""
+    return f"CHARACTER SET {character_set} COLLATE {collation}{said}"
 
 
 def begin(server: Server, ours: str, frame: Frame, word: State) -> None:
@@ -141,7 +145,7 @@ def take(admin: Administration, server: Server, place: str, ours: str, only: Onl
             raise
     if now != "aside":
         if moving(server, place, only):
-            raise CannotProve("files.is-both", path=place_of(place))
+            raise CannotProve("files.is-both", path=server.place_of(place))
         if only is None:
             _clear(server, place, ours)
         tell(server, ours, "aside")
@@ -158,7 +162,7 @@ def bring(server: Server, place: str, ours: str, *, whole: bool) -> None:
     written = book(server, ours)
     if written is None:
         if moving(server, ours):
-            raise CannotProve("files.in-the-way", path=place_of(ours))
+            raise CannotProve("files.in-the-way", path=server.place_of(ours))
     else:
         frame = Frame.of(written["frame"])
         if state(server, ours) != "taking":
@@ -182,7 +186,7 @@ def bring(server: Server, place: str, ours: str, *, whole: bool) -> None:
 def _require_names_free(server: Server, place: str, frame: Frame) -> None:
     """A table that stayed may have a trigger since of the name of one that is still to come."""
     if present(server, place) & {(one.kind, one.name) for one in frame.definitions if one.kind == "trigger"}:
-        raise CannotProve("files.in-the-way", path=place_of(place))
+        raise CannotProve("files.in-the-way", path=server.place_of(place))
 
 
 def _undress(server: Server, database: str) -> None:
@@ -214,7 +218,7 @@ def _rename_out(
     server.insist(place, f"LOCK TABLES {locks}", ending=only is None)
     if triggers_of(server, place, only) != triggers:
         server.run("UNLOCK TABLES")
-        raise CannotProve("files.changed-since", path=place_of(place))
+        raise CannotProve("files.changed-since", path=server.place_of(place))
     with admin.connected() as other, ThreadPoolExecutor(1) as beside_us:
         number = other.ask("SELECT CAST(CONNECTION_ID() AS CHAR)")[0][0]
         try:
@@ -252,7 +256,7 @@ def _give_up(server: Server, number: str, going: "Future[None]", place: str) -> 
     if not going.done():
         server.run(f"KILL CONNECTION {int(number)}")
     going.result()
-    raise Stale("whole.not-queued", path=place_of(place))
+    raise Stale("whole.not-queued", path=server.place_of(place))
 
 
 def _clear(server: Server, place: str, ours: str) -> None:
@@ -260,10 +264,10 @@ def _clear(server: Server, place: str, ours: str) -> None:
     if server.comment(place) is not None:
         written = book(server, ours)
         if written is None:
-            raise TargetDown("files.missing", path=place_of(ours))
+            raise TargetDown("files.missing", path=server.place_of(ours))
         known = Frame.of(written["frame"]).definitions
         # A view cannot be read any more without what it looks at.
         new = present(server, place) - {(one.kind, one.name) for one in known}
         if new or not set(definitions(server, place, views=False)) <= set(known):
-            raise CannotProve("files.changed-since", path=place_of(place))
+            raise CannotProve("files.changed-since", path=server.place_of(place))
         server.drop(place)

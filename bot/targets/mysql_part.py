@@ -1,30 +1,26 @@
-"""Some tables of a MariaDB database as a holding: moved out of it, whoever else works there.
+"""Some tables of a database of MariaDB or MySQL as a holding: moved out of it, whoever else works there.
 
 As a whole database (``mysql_whole``), with these differences: the database stays, nobody is thrown out of it,
 and nothing outside may hang on the tables. What goes along are their triggers.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets import mysql_part_ties as ties
-from bot.targets.mysql_admin import Server, place_of
-from bot.targets.mysql_catalogue import decoded
-from bot.targets.mysql_facts import DatabaseFacts, Frame
+from bot.targets.mysql_admin import Server
+from bot.targets.mysql_facts import DatabaseFacts, Frame, numbers
 from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report
 from bot.targets.system import Users
 
-_NUMBERS = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_SYS_TABLES"
-
 
 class TablesHolding(MariadbHolding):
-    """Some tables of a MariaDB database that belongs to others too.
+    """Some tables of a database of MariaDB or MySQL that belongs to others too.
 
     Args:
         name: its name in the configuration.
@@ -76,10 +72,10 @@ class TablesHolding(MariadbHolding):
         return super().destination(into) if into else self._place
 
     def _mark(self, server: Server, ready: str) -> Any:
-        return self._numbers(server, ready)
+        return numbers(server, ready, self._only)
 
     def _take_away(self, server: Server, mark: Any) -> None:
-        there = self._numbers(server, self._database)
+        there = numbers(server, self._database, self._only)
         if any(mark.get(table) != number for table, number in there.items()):
             raise CannotProve("files.in-the-way", path=self._place)
         if there:
@@ -88,7 +84,7 @@ class TablesHolding(MariadbHolding):
 
     @property
     def _place(self) -> str:
-        return f"{place_of(self._database)}: {', '.join(sorted(self._only))}"
+        return f"{self._admin.place_of(self._database)}: {', '.join(sorted(self._only))}"
 
     @property
     def _parts(self) -> Mapping[str, str]:
@@ -103,7 +99,7 @@ class TablesHolding(MariadbHolding):
         kinds = server.tables(self._database)
         for table in sorted(self._only):
             if table not in kinds:
-                raise TargetDown("files.missing", path=f"{place_of(self._database)}: {table}")
+                raise TargetDown("files.missing", path=f"{self._admin.place_of(self._database)}: {table}")
             if kinds[table] in ("VIEW", "SEQUENCE"):
                 raise CannotProve("whole.unwritable", database=self._database, name=table)
 
@@ -129,20 +125,10 @@ class TablesHolding(MariadbHolding):
         aside = self._aside(operation)
         found = ties.pointing(server, aside, self._only)
         if found:
-            raise CannotProve("part.hanging", path=place_of(aside), name=found[0], n=len(found))
+            raise CannotProve("part.hanging", path=server.place_of(aside), name=found[0], n=len(found))
 
     def _warnings(self, server: Server) -> list[Told]:
         found = [one for one in super()._warnings(server) if one[0] != "told.sessions-end"]
         if not ties.sees_everything(server):
             found.append(("told.tables-unseen", {"path": self._place}))
         return found
-
-    def _numbers(self, server: Server, database: str) -> Mapping[str, str]:
-        """The engine's own numbers of the tables that are there; one made since has another."""
-        found: dict[str, list[str]] = {}
-        for path, number in server.ask(_NUMBERS):
-            schema, _, name = path.partition("/")
-            table = decoded(re.sub("#p#.*", "", name, flags=re.IGNORECASE))
-            if server.same(decoded(schema), database) and table in self._only:
-                found.setdefault(table, []).append(number)
-        return {table: " ".join(sorted(numbers)) for table, numbers in found.items()}

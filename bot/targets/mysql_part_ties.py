@@ -1,4 +1,4 @@
-"""What ties some tables of a MariaDB database to the rest: foreign keys, views, texts that name them.
+"""What ties some tables of a database to the rest: foreign keys, views, texts that name them.
 
 The server knows of foreign keys and views. Routines, triggers and events are texts: whatever has the name of
 a table in it counts, also as a comment. What puts a statement together while it runs is known to nobody.
@@ -16,11 +16,6 @@ _VIEWS = "SELECT TABLE_SCHEMA, TABLE_NAME, VIEW_DEFINITION FROM information_sche
 _TRIGGERS = """
 SELECT TRIGGER_SCHEMA, TRIGGER_NAME, EVENT_OBJECT_TABLE, ACTION_STATEMENT FROM information_schema.TRIGGERS
  ORDER BY 1, 2
-"""
-_TEXTS = """
-SELECT LOWER(type), db, name, CONCAT_WS(' ', param_list, returns, COALESCE(body_utf8, body))
-  FROM mysql.proc WHERE db NOT IN ('mysql', 'sys')
- UNION ALL SELECT 'event', db, name, COALESCE(body_utf8, body) FROM mysql.event ORDER BY 1, 2, 3
 """
 
 
@@ -60,11 +55,14 @@ def lacking(server: Server, database: str, only: frozenset[str]) -> list[str]:
 def sees_everything(server: Server) -> bool:
     """Whether no view and no trigger of another database is hidden from us."""
     granted = read(str(line) for (line,) in server.ask("SHOW GRANTS"))
-    return all(granted.may(right, "") for right in ("SELECT", "SHOW VIEW", "TRIGGER"))
+    return all(granted.may(right, "") for right in server.kind.sees)
 
 
 def mentions(text: str, database: str, table: str, *, inside: bool) -> bool:
     """Whether a text may mean the table. ``inside``: it is run in that database. Pure."""
+    if "`" in table:
+        # MySQL hands over texts in which such a name is mangled.
+        return all(part in text.lower() for part in table.lower().split("`"))
     parts = [_word(table)] if inside else [_word(database), r"\s*\.\s*", _word(table)]
     return re.search("".join(parts), text, re.IGNORECASE) is not None
 
@@ -86,8 +84,7 @@ def _views(server: Server, database: str, only: frozenset[str]) -> Iterator[str]
 
 
 def _texts(server: Server, database: str, only: frozenset[str]) -> Iterator[str]:
-    asked = server.ask(_TEXTS)
-    found = [(kind, schema, name, bytes(text).decode(errors="replace")) for kind, schema, name, text in asked]
+    found = [(kind, schema, name, _text(text)) for kind, schema, name, text in server.ask(server.kind.texts)]
     for schema, name, table, text in server.ask(_TRIGGERS):
         if not _is_one(server, database, only, schema, table):
             found.append(("trigger", schema, name, text))
@@ -95,3 +92,7 @@ def _texts(server: Server, database: str, only: frozenset[str]) -> Iterator[str]
         inside = server.same(schema, database)
         if any(mentions(text, database, table, inside=inside) for table in only):
             yield f"{kind} {schema}.{name}"
+
+
+def _text(found: str | bytes) -> str:
+    return found if isinstance(found, str) else bytes(found).decode(errors="replace")

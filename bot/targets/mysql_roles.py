@@ -1,7 +1,7 @@
-"""Which users and roles of a MariaDB server are a database's own: they have to do with it and nothing else.
+"""Which users and roles of a server are a database's own: they have to do with it and nothing else.
 
-An account is ``user@host``, a role ``name@``. Rights on a database that is gone stay in the server, so that
-whom they belong to is still told after the removal.
+An account is ``user@host``, a role of MariaDB ``name@``. Rights on a database that is gone stay in the
+server, so that whom they belong to is still told after the removal.
 """
 
 from collections import defaultdict
@@ -14,20 +14,11 @@ from bot.targets.mysql_accounts import escaped
 from bot.targets.mysql_admin import Administration, Server
 from bot.targets.mysql_grants import like, read
 
-_ALL = "SELECT User, Host, COALESCE(JSON_VALUE(Priv, '$.access'), 0) FROM mysql.global_priv"
 _RIGHTS = """
 SELECT User, Host, Db FROM mysql.db UNION SELECT User, Host, Db FROM mysql.tables_priv
 UNION SELECT User, Host, Db FROM mysql.columns_priv UNION SELECT User, Host, Db FROM mysql.procs_priv
 """
-_ROLES = "SELECT User, Host, Role FROM mysql.roles_mapping"
 _PROXIES = "SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"
-#: In whose name things run, and in which database.
-_RUNS = """
-SELECT definer, db FROM mysql.proc UNION SELECT definer, db FROM mysql.event
-UNION SELECT DEFINER, TRIGGER_SCHEMA FROM information_schema.TRIGGERS
-UNION SELECT DEFINER, TABLE_SCHEMA FROM information_schema.VIEWS
-"""
-_US = "SELECT CURRENT_USER(), COALESCE(CURRENT_ROLE(), '')"
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ class ServerAccounts:
                 here = _here(server, admin.database, accounts.places)
                 found = sorted(accounts.own(here, wanted) - _never(server))
                 # Without these, views and triggers elsewhere are hidden that may run in somebody's name.
-                sees = all(granted.may(right, "") for right in ("SELECT", "TRIGGER", "SHOW VIEW"))
+                sees = all(granted.may(right, "") for right in server.kind.sees)
         except CountersignError:
             return (), "no-answer"
         told = [
@@ -121,18 +112,18 @@ class ServerAccounts:
 
 def _accounts(server: Server) -> Accounts:
     reach: dict[str, set[str]] = {}
-    for user, host, access in server.ask(_ALL):
+    for user, host, access in server.ask(server.kind.accounts):
         reach[f"{user}@{host}"] = {"*"} if access != "0" else set()
     for user, host, database in server.ask(_RIGHTS):
         reach.setdefault(f"{user}@{host}", set()).add(database)
-    for definer, database in server.ask(_RUNS):
+    for definer, database in server.ask(server.kind.runs):
         reach.setdefault(_whole(definer), set()).add(database)
     for row in server.ask(_PROXIES):
         for user, host in (row[:2], row[2:]):
             reach.setdefault(f"{user}@{host}", set()).add("*")
     roles: defaultdict[str, set[str]] = defaultdict(set)
-    for user, host, role in server.ask(_ROLES):
-        roles[f"{user}@{host}"].add(f"{role}@")
+    for user, host, role in server.ask(server.kind.roles):
+        roles[f"{user}@{host}"].add(role)
     return Accounts(_frozen(reach), _frozen(roles))
 
 
@@ -156,8 +147,7 @@ def _here(server: Server, database: str, spelled: Iterable[str]) -> frozenset[st
 
 def _never(server: Server) -> frozenset[str]:
     """We ourselves, and everybody."""
-    us, role = server.ask(_US)[0]
-    return frozenset({us, f"{role}@", "PUBLIC@"})
+    return frozenset(one for query in server.kind.us for (one,) in server.ask(query))
 
 
 def _typed(account: str) -> str:

@@ -1,4 +1,4 @@
-"""The rows of a MariaDB table as text that the server itself writes, and what they add up to.
+"""The rows of a table of MariaDB or MySQL as text that the server itself writes, and what they add up to.
 
 Not by ``mariadb-dump``: it writes a float with six digits. Texts of ASCII signs in one line are in quotes;
 other texts and bytes are in hexadecimal signs, as they lie in the table, whatever their character set.
@@ -23,12 +23,13 @@ _LONGEST = 500_000
 _ONCE = "2:"
 #: More than any sum of hashes: what a row adds that is too long to be hashed, so that it never goes unseen.
 _UNSEEN = 10**40
+_JSON = "json"
 _NUMBERED = frozenset({"enum", "set"})
 #: Character sets of which a text with as many bytes as signs is one of ASCII.
 _ASCII_INSIDE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
 _COLUMNS = """
 SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_SET_NAME, '') FROM information_schema.COLUMNS
- WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND IS_GENERATED = 'NEVER' ORDER BY ORDINAL_POSITION
+ WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND NOT ({generated}) ORDER BY ORDINAL_POSITION
 """
 
 
@@ -38,7 +39,8 @@ def columns(server: Server, database: str, table: str) -> Sequence[tuple[str, st
     Raises:
         CannotProve: one has a type that we do not know.
     """
-    found = [(name, kind, charset) for name, kind, charset in server.ask(_COLUMNS, (database, table))]
+    asked = _COLUMNS.format(generated=server.kind.flavour.generated.replace("%", "%%"))
+    found = [(name, kind, charset) for name, kind, charset in server.ask(asked, (database, table))]
     for _, kind, _ in found:
         if kind not in KINDS:
             raise CannotProve("target.column-kind", target=server.target, table=table, kind=kind)
@@ -137,6 +139,8 @@ def _hashed(name: str, kind: str) -> str:
         shown = f"CAST({value} AS UNSIGNED)"
     elif how == "float":
         shown = f"CAST({value} AS DOUBLE)"
+    elif kind == _JSON:
+        shown = f"CAST(CAST({value} AS CHAR) AS BINARY)"
     elif how == "text":
         shown = f"CAST({value} AS BINARY)"
     elif how == "bytes":
@@ -168,6 +172,9 @@ def _literal(name: str, kind: str) -> str:
     if kind in _NUMBERED or how == "bits":
         # A value that is none of the list's is number 0.
         text = f"CAST({value} AS UNSIGNED)"
+    elif kind == _JSON:
+        # Of bytes the server makes none.
+        text = f"CONCAT('CONVERT(X''', HEX({value}), ''' USING utf8mb4)')"
     elif how in ("text", "bytes"):
         text = f"CONCAT('X''', HEX({value}), '''')"
     elif how == "float":

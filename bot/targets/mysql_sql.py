@@ -21,7 +21,7 @@ KINDS: dict[str, str] = {
     **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"), "text"),
     **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"), "bytes"),
     **dict.fromkeys(("geometry", "point", "linestring", "polygon", "multipoint"), "bytes"),
-    **dict.fromkeys(("multilinestring", "multipolygon", "geometrycollection"), "bytes"),
+    **dict.fromkeys(("multilinestring", "multipolygon", "geometrycollection", "geomcollection"), "bytes"),
     **dict.fromkeys(("date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"), "plain"),
     "decimal": "decimal",
     "float": "float",

@@ -1,7 +1,8 @@
-"""What keeps a whole MariaDB database from being set aside: looked at beforehand, nothing is changed."""
+"""What keeps a whole database from being set aside: looked at beforehand, nothing is changed."""
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 
 from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets.mysql_accounts import lacking
@@ -14,12 +15,12 @@ from bot.targets.system import RightsMissing
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 #: The tables in which we keep our own books.
 _OURS = frozenset({"audit_log", "permits", "outbox", "alembic_version"})
+_MOVING = frozenset({"BASE TABLE", "SEQUENCE", "SYSTEM VERSIONED"})
 _SEQUENCE_IN_DEFAULT = re.compile(r"(?:next|last|set)val\(`", re.IGNORECASE)
 _ENGINES = """
 SELECT TABLE_NAME, TABLE_TYPE, COALESCE(ENGINE, '-') FROM information_schema.TABLES
  WHERE TABLE_SCHEMA = %s AND TABLE_TYPE <> 'VIEW' ORDER BY 1
 """
-_KEYS = "SELECT FOR_NAME, REF_NAME FROM information_schema.INNODB_SYS_FOREIGN ORDER BY 1"
 
 
 def require_free_to_move(server: Server, database: str, aside: str, only: Only = None) -> None:
@@ -42,6 +43,7 @@ def require_free_to_move(server: Server, database: str, aside: str, only: Only =
     prepared = server.ask("XA RECOVER")
     if prepared:
         raise CannotProve("whole.xa", database=database, name=prepared[0][3], n=len(prepared))
+    _require_plain(server, database)
     _require_fit(server, database, only)
     if only is None:
         for (schema, table), (other, _) in foreign_keys(server):
@@ -49,11 +51,27 @@ def require_free_to_move(server: Server, database: str, aside: str, only: Only =
                 raise CannotProve("whole.foreign-key", database=database, name=f"{schema}.{table}")
 
 
+def _require_plain(server: Server, database: str) -> None:
+    made = server.made(database)
+    if made and made[3]:
+        raise CannotProve("whole.options", database=database, options=made[3])
+
+
 def foreign_keys(server: Server) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """Child and parent of each on the server, as database and table."""
-    for pair in server.ask(_KEYS):
-        (one, child), (other, parent) = (map(decoded, name.split("/", 1)) for name in pair)
-        yield (one, child), (other, parent)
+    for child, parent in server.ask(server.kind.keys):
+        yield from product(_places(server, child), _places(server, parent))
+
+
+def _places(server: Server, path: str) -> Iterator[tuple[str, str]]:
+    """Database and table; a path in plain signs may hold more strokes than one, and mean any of them."""
+    if server.kind.flavour.encoded:
+        schema, _, table = path.partition("/")
+        yield decoded(schema), decoded(table)
+        return
+    parts = path.split("/")
+    for end in range(1, len(parts)):
+        yield "/".join(parts[:end]), "/".join(parts[end:])
 
 
 def _require_fit(server: Server, database: str, only: Only) -> None:
@@ -64,6 +82,8 @@ def _require_fit(server: Server, database: str, only: Only) -> None:
     for name, kind, engine in names:
         if only is not None and name not in only:
             continue
+        if kind not in _MOVING:
+            raise CannotProve("whole.unwritable", database=database, name=name)
         if kind == "SYSTEM VERSIONED":
             raise CannotProve("whole.versioned", database=database, name=name)
         if engine != "InnoDB":

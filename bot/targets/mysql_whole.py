@@ -1,4 +1,4 @@
-"""A whole MariaDB database as a holding: set aside in another database on its server.
+"""A whole database of MariaDB or MySQL as a holding: set aside in another database on its server.
 
 In the backup: ``<name>.rows.sql`` (every row, written by the server), ``<name>.tables.sql`` and
 ``<name>.definitions.sql`` (what is around them, for people) and ``<name>.database.json`` (all of that, and
@@ -18,10 +18,11 @@ from bot.targets import mysql_accounts as accounts
 from bot.targets import mysql_moving as moving
 from bot.targets import mysql_rows as rows
 from bot.targets.ground import Ground
-from bot.targets.mysql_admin import FOR_LOADING, PINNED, Administration, Server, beside, place_of
+from bot.targets.mysql_admin import Administration, Server, beside
 from bot.targets.mysql_csv import tables
 from bot.targets.mysql_definitions import Only, make, script
-from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, size
+from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, numbers, size
+from bot.targets.mysql_kinds import Kind
 from bot.targets.mysql_survey import require_free_to_move, require_unshared
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report, report_of
@@ -30,19 +31,17 @@ from bot.targets.system import Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import database_of, require_one
 
 _SNAPSHOT = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
-#: For a person who loads it with the ``mariadb`` program: rows and definitions come after it, in one session.
-_HEAD = f"SET NAMES utf8mb4;\nSET {', '.join(f'{name} = {PINNED[name]}' for name in FOR_LOADING)};\n"
 
 
 class MariadbHolding(csv_members.MayHoldCsv):
-    """One database of a MariaDB server.
+    """One database of a MariaDB or MySQL server.
 
     Args:
         name: its name in the configuration.
         target: of which system, for sentences.
         url: its address.
         roots: the allowed roots; a restore into a folder under one of them makes a database of its name.
-        others: addresses of MariaDB databases of other systems, by the system's name.
+        others: addresses of such databases of other systems, by the system's name.
 
     Raises:
         BadInput: the address cannot be understood.
@@ -124,7 +123,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
             every = tables(server, self._database, self._only)
             listed = csv_members.write(sink, self._name, every) if self._csv else []
             known = replace(known, sha256=hashing.digest.hexdigest())
-        for name, text in _for_people(known).items():
+        for name, text in _for_people(known, server.kind).items():
             with sink.blob(f"{self._name}.{name}.sql") as out:
                 out.write(text.encode())
         with sink.blob(f"{self._name}.database.json") as out:
@@ -202,14 +201,14 @@ class MariadbHolding(csv_members.MayHoldCsv):
 
     def destination(self, into: str = "") -> str:
         """See ``Holding``."""
-        return place_of(database_of(self._ground, self._database, into))
+        return self._admin.place_of(database_of(self._ground, self._database, into))
 
     def require_room(self, into: str = "") -> None:
         """See ``Holding``."""
         target = database_of(self._ground, self._database, into)
         with self._admin.connected() as server:
             if self._is_there(server, target):
-                raise CannotProve("files.in-the-way", path=place_of(target))
+                raise CannotProve("files.in-the-way", path=self._admin.place_of(target))
 
     def require_accounts(self, kept: Mapping[str, Any]) -> None:
         """See ``Holding``."""
@@ -235,7 +234,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
                 moving.bring(server, target, ready, whole=self._only is None)
             elif now or not there:
                 key = "files.in-the-way" if there else "files.is-gone"
-                raise CannotProve(key, path=place_of(target))
+                raise CannotProve(key, path=self._admin.place_of(target))
 
     def discard(self, operation: str, into: str = "") -> None:
         """See ``Holding``."""
@@ -271,6 +270,8 @@ class MariadbHolding(csv_members.MayHoldCsv):
 
     def _mark(self, server: Server, ready: str) -> Any:
         """Mark a copy that is to appear, and say how it is known again."""
+        if not server.kind.comments:
+            return dict(numbers(server, ready))
         mark = f"countersign copy {secrets.token_hex(8)}"
         frame = Frame.of(self._book(server, ready)["frame"])
         moving.note(server, ready, {"frame": replace(frame, made=(*frame.made[:2], mark)).plain()})
@@ -281,13 +282,17 @@ class MariadbHolding(csv_members.MayHoldCsv):
         said = server.comment(self._database)
         if said is None:
             return
-        if said != mark:
+        is_that = said == mark
+        if not server.kind.comments:
+            # Who made one of its tables made the rest; what it has beside them came later.
+            is_that = bool(mark.items() & numbers(server, self._database).items())
+        if not is_that:
             raise CannotProve("files.in-the-way", path=self._place)
         server.drop(self._database)
 
     @property
     def _place(self) -> str:
-        return place_of(self._database)
+        return self._admin.place_of(self._database)
 
     def _aside(self, operation: str) -> str:
         return self._beside(operation, "")
@@ -343,7 +348,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
             rows.load(server, database, hashing)
         if hashing.digest.hexdigest() != wanted.sha256:
             raise CannotProve("files.not-the-same", path=self._place)
-        for name, text in _for_people(wanted).items():
+        for name, text in _for_people(wanted, server.kind).items():
             with source.blob(f"{self._name}.{name}.sql") as stream:
                 if b"".join(chunks(stream)) != text.encode():
                     raise CannotProve("files.not-the-same", path=self._place)
@@ -375,7 +380,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
     def _book(self, server: Server, ours: str) -> dict[str, Any]:
         written = moving.book(server, ours)
         if written is None:
-            raise TargetDown("files.missing", path=place_of(ours))
+            raise TargetDown("files.missing", path=self._admin.place_of(ours))
         return written
 
     def _known(self, source: Source) -> DatabaseFacts:
@@ -383,7 +388,9 @@ class MariadbHolding(csv_members.MayHoldCsv):
             return DatabaseFacts.of(b"".join(chunks(stream)))
 
 
-def _for_people(known: DatabaseFacts) -> Mapping[str, str]:
-    """What a person loads before and after the rows, by the end of its stream's name. Pure."""
+def _for_people(known: DatabaseFacts, kind: Kind) -> Mapping[str, str]:
+    """What a person loads before and after the rows with the server's own program, in one session. Pure."""
+    pinned = ", ".join(f"{name} = {kind.pinned[name]}" for name in kind.loading)
     tables = "".join(f"{one};\n" for one in furnishing(known))
-    return {"tables": _HEAD + tables, "definitions": script(known.frame.definitions)}
+    head = f"SET NAMES utf8mb4;\nSET {pinned};\n"
+    return {"tables": head + tables, "definitions": script(known.frame.definitions)}

@@ -41,6 +41,7 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {rows} JOIN {parent.path} p ON {where} SET {values}{self._still(edge.child)}",
             edge.child,
             bound,
+            columns,
         )
 
     def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
@@ -97,7 +98,7 @@ class MysqlWriting(MysqlDeleting):
         rows = f"{relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
         self._cascaded += self._carried(stage, columns if heir is not None else ())
         return self._change(
-            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir
+            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir, columns
         )
 
     def overwrite(self, label: str) -> int:
@@ -112,6 +113,7 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {self._relation(stage.table).path} t JOIN {stage.path} s"
             f" ON {sql.matched('t', stage, 's')} SET {values}",
             stage.table,
+            columns=names,
         )
 
     def _carried(self, stage: WorkTable, columns: Iterable[str]) -> int:

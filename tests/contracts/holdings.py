@@ -25,7 +25,7 @@ from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.system import Holding, User
 from tests.contracts.test_services import eventually
 from tests.fakes import places
-from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.servers import mysql_connect, mysql_database, oracle_url, postgresql_database
 from tests.fakes.systems import FakeHolding, Thing
 
 
@@ -281,14 +281,18 @@ def some_tables(root: Path) -> Held:
 
 
 def a_mariadb_database(root: Path) -> Held:
-    return _on_mariadb(root, None)
+    return _on_mysql(root, None)
 
 
 def some_mariadb_tables(root: Path) -> Held:
-    return _on_mariadb(root, ["t", "u"])
+    return _on_mysql(root, ["t", "u"])
 
 
-def _on_mariadb(root: Path, tables: list[str] | None) -> Held:
+def a_mysql_database(root: Path) -> Held:
+    return _on_mysql(root, None)
+
+
+def _on_mysql(root: Path, tables: list[str] | None) -> Held:
     """A whole database, or some tables of it beside those of somebody else who works there all the while."""
     url = root.parent.joinpath("url").read_text()
     server, _, database = url.rpartition("/")
@@ -383,6 +387,7 @@ HOLDINGS = [
     a_postgresql_role,
     a_mariadb_database,
     some_mariadb_tables,
+    a_mysql_database,
     a_thing_in_memory,
 ]
 
@@ -393,4 +398,5 @@ SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
     a_postgresql_role: postgresql_database,
     a_mariadb_database: mysql_database,
     some_mariadb_tables: mysql_database,
+    a_mysql_database: lambda: mysql_database(oracle_url()),
 }

@@ -5,7 +5,7 @@ import io
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -21,7 +21,7 @@ from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.system import Holding
 from tests.fakes.backup_streams import MemoryBackup
-from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.servers import SERVERS, mysql_connect, mysql_database, postgresql_database
 
 HOSTILE = [
     None,
@@ -81,8 +81,8 @@ def a_part(folder: Path) -> Iterator[tuple[Holding, str]]:
 
 
 @contextmanager
-def another_server(folder: Path) -> Iterator[tuple[Holding, str]]:
-    with mysql_database() as url:
+def another_server(folder: Path, on: str = "mariadb") -> Iterator[tuple[Holding, str]]:
+    with mysql_database(SERVERS[on]()) as url:
         with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute(
                 'CREATE TABLE `a "b"` (id INT AUTO_INCREMENT PRIMARY KEY, `t,1` TEXT CHARACTER SET utf8mb4,'
@@ -92,13 +92,20 @@ def another_server(folder: Path) -> Iterator[tuple[Holding, str]]:
                 'INSERT INTO `a "b"` (`t,1`, raw, f) VALUES (%s, %s, 0.1)',
                 [(one, b"\x00\xff") for one in HOSTILE],
             )
-            cursor.execute("CREATE TABLE empty (x INT)")
-            cursor.execute("CREATE SEQUENCE numbers")
-            cursor.execute("CREATE VIEW seen AS SELECT x FROM empty")
+            cursor.execute("CREATE TABLE `empty` (x INT)")
+            if on == "mariadb":
+                cursor.execute("CREATE SEQUENCE numbers")
+            cursor.execute("CREATE VIEW seen AS SELECT x FROM `empty`")
         yield MariadbHolding("database", "crm", url, [str(folder)]).with_csv(), 'a "b"'
 
 
-@pytest.fixture(params=[a_file, a_server, a_part, another_server], ids=lambda kind: str(kind.__name__))
+def a_third_server(folder: Path) -> AbstractContextManager[tuple[Holding, str]]:
+    return another_server(folder, "mysql")
+
+
+@pytest.fixture(
+    params=[a_file, a_server, a_part, another_server, a_third_server], ids=lambda kind: str(kind.__name__)
+)
 def held(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Holding, str]]:
     with request.param(tmp_path) as made:
         yield made
@@ -168,7 +175,9 @@ def test_csv_that_says_something_else_than_the_copy_is_refused(held: tuple[Holdi
         one.rehearse("t7", backup)
 
 
-KINDS_OF_MARIADB = [
+_POINT = "0101000000000000000000f03f0000000000000040"
+#: How it is made, the value, and how that is shown.
+KINDS = [
     ("FLOAT", "16777217.5", "16777218"),
     ("DECIMAL(30,10)", "12345678901234567890.5", "12345678901234567890.5000000000"),
     ("BIT(9)", "b'100000001'", "257"),
@@ -188,15 +197,32 @@ KINDS_OF_MARIADB = [
     ("JSON", "'{}'", "{}"),
     # Were the quotes doubled by the server, this would take it an hour.
     ("LONGTEXT CHARACTER SET utf8mb4", "REPEAT('a\"', 1500000)", 'a"' * 1_500_000),
-    ("POINT", "POINT(1, 2)", "\\x000000000101000000000000000000f03f0000000000000040"),
+    ("POINT", "POINT(1, 2)", "\\x00000000" + _POINT),
+]
+
+
+#: Whose texts come from elsewhere on MySQL.
+ALIKE = {
+    "FLOAT",
+    "BIT(9)",
+    "DATETIME(6)",
+    "CHAR(3) CHARACTER SET latin1",
+    "CHAR(3) CHARACTER SET big5",
+    "JSON",
+}
+KINDS_OF_MYSQL = [
+    *(one for one in KINDS if one[0] in ALIKE),
+    ("VECTOR(2)", "STRING_TO_VECTOR('[1, 2]')", "\\x0000803f00000040"),
+    ("GEOMETRYCOLLECTION", "GEOMETRYCOLLECTION(POINT(1, 2))", "\\x00000000010700000001000000" + _POINT),
 ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "shown"), KINDS_OF_MARIADB, ids=[kind for kind, *_ in KINDS_OF_MARIADB]
+    ("on", "kind", "value", "shown"),
+    [*(("mariadb", *one) for one in KINDS), *(("mysql", *one) for one in KINDS_OF_MYSQL)],
 )
-def test_every_type_of_mariadb_is_shown_without_loss(kind: str, value: str, shown: str) -> None:
-    with mysql_database() as url:
+def test_every_type_is_shown_without_loss(on: str, kind: str, value: str, shown: str) -> None:
+    with mysql_database(SERVERS[on]()) as url:
         with closing(mysql_connect(url)) as connection, connection.cursor() as cursor:
             cursor.execute("SET sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
             cursor.execute(f"CREATE TABLE t (x {kind} NULL)")

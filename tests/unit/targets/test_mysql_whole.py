@@ -1,4 +1,4 @@
-"""A whole MariaDB database, attacked: what must refuse, what must be noticed, what must come back."""
+"""A whole database of MariaDB or MySQL, attacked: what must refuse, what must be noticed, what must come back."""
 
 import secrets
 import subprocess
@@ -6,9 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
-from urllib.parse import quote as url_quote
-from urllib.parse import unquote
+from dataclasses import replace
 
 import pymysql
 import pytest
@@ -19,140 +17,31 @@ from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_moving as moving
 from bot.targets.mysql_admin import Administration, Server, beside
 from bot.targets.mysql_facts import DatabaseFacts, Frame, facts
-from bot.targets.mysql_sql import quote
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.system import RightsMissing
 from bot.texts import say
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.kills import STRIDE, is_killed
-from tests.fakes.servers import mysql_connect, mysql_url
+from tests.fakes.mysql_places import SCHEMAS, STRANGE, Place, a_place, connect
+from tests.fakes.servers import SERVERS
 from tests.fakes.systems import restored
 
 OP = "t7"
-#: Signs that mean something in a statement, a pattern, a file's name and a driver's format.
-STRANGE = "cs 'a`b\"%s_\\é"
-SCHEMA = """
-CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, x text CHARACTER SET utf8mb4, f float, d double, c varchar(9) CHECK (c IN ('a', 'b')),
-  b bit(9), e enum('u', 'v'), s set('p', 'q'), y binary(3), g geometry, j json, z datetime, w timestamp(6) NULL,
-  u uuid, i inet6, l varchar(20) CHARACTER SET latin1, `odd ``name` int, k int AS (m * 2) STORED,
-  h int INVISIBLE DEFAULT 4, m decimal(30, 10), FULLTEXT KEY words (x)) COMMENT 'it''s \\n ours'
-$$
-CREATE TABLE child (id int PRIMARY KEY, t int, CONSTRAINT up FOREIGN KEY (t) REFERENCES t (id) ON DELETE CASCADE)
-$$
-CREATE TABLE parted (id int, at date) PARTITION BY RANGE (year(at))
-  (PARTITION old VALUES LESS THAN (2020), PARTITION late VALUES LESS THAN MAXVALUE)
-$$
-CREATE TABLE log (what varchar(50))
-$$
-CREATE SEQUENCE seq START WITH 7 INCREMENT BY 3
-$$
-CREATE TRIGGER second_trigger BEFORE INSERT ON t FOR EACH ROW SET NEW.x = CONCAT(NEW.x, '😀')
-$$
-CREATE TRIGGER first_trigger BEFORE INSERT ON t FOR EACH ROW PRECEDES second_trigger SET NEW.x = CONCAT(NEW.x, '-')
-$$
-CREATE TRIGGER logs AFTER INSERT ON t FOR EACH ROW BEGIN INSERT INTO log VALUES ("it's; in"); END
-$$
-CREATE FUNCTION one(a int) RETURNS int DETERMINISTIC RETURN a + 1
-$$
-CREATE PROCEDURE two(OUT r int) BEGIN SELECT count(*) INTO r FROM t; END
-$$
-CREATE VIEW b_view AS SELECT 1 AS n
-$$
-CREATE VIEW a_view AS SELECT one(n) AS n FROM b_view
-$$
-CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY STARTS '2030-01-01 03:00:00' DISABLE DO DELETE FROM log
-$$
-INSERT INTO t (id, x, f, d, c, b, e, s, y, g, j, z, w, u, i, l, m) VALUES
-  (1, 'a', 16777217, -0e0, 'a', b'101010101', 'u', 'p,q', x'00ff00', ST_GeomFromText('POINT(1 2)', 4326),
-   '{"a": [1, 2.50]}', '0000-00-00', '2026-01-01 00:00:00.000001', '123e4567-e89b-12d3-a456-426655440000', '::1', 'é', 1.5),
-  (2, '\\'"\\\\ \\n 😀', 0.1, 0.1, NULL, 0, 0, '', '', NULL, NULL, '2026-00-31', NULL, NULL, NULL, '', NULL)
-$$
-INSERT INTO child VALUES (1, 1)
-$$
-INSERT INTO parted VALUES (1, '2019-05-05'), (2, '2026-05-05')
-$$
-SELECT nextval(seq)
-$$
-ALTER TABLE t AUTO_INCREMENT = 100
-"""
-LOOKS = (
-    "SELECT id, HEX(x), HEX(CAST(f AS DOUBLE)), d, CAST(f AS DOUBLE), c, b + 0, e + 0, s + 0, HEX(y), HEX(g), j, z, w, u,"
-    " i, HEX(l), k, h, m FROM t ORDER BY id",
-    "SELECT * FROM parted ORDER BY id",
-    "SELECT * FROM seq",
-    "SELECT * FROM a_view",
-    "SHOW CREATE TABLE t",
-    "SHOW CREATE TABLE child",
-    "SHOW CREATE TABLE parted",
-    "SHOW CREATE PROCEDURE two",
-    "SHOW CREATE FUNCTION one",
-    "SHOW CREATE VIEW a_view",
-    "SHOW CREATE EVENT nightly",
-    "SELECT TRIGGER_NAME, ACTION_ORDER, EVENT_OBJECT_TABLE, SQL_MODE, DEFINER, CHARACTER_SET_CLIENT,"
-    " COLLATION_CONNECTION, DATABASE_COLLATION FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE() ORDER BY 1",
-    "SELECT DEFAULT_COLLATION_NAME, SCHEMA_COMMENT FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = DATABASE()",
-)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A database, its holding, and root's hands."""
-
-    database: str
-    one: MariadbHolding
-
-    def at(self, database: str = "", user: str = "root") -> str:
-        server = mysql_url().rpartition("/")[0].rpartition("@")[2]
-        return f"mysql://{url_quote(user)}@{server}/{url_quote(database or self.database)}"
-
-    def run(self, *statements: str, at: str = "") -> list[tuple[object, ...]]:
-        with closing(connect(self.at(at))) as connection, connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            return list(cursor.fetchall())
-
-    def look(self, at: str = "") -> list[object]:
-        return [self.run(one, at=at) for one in LOOKS]
-
-    def copied(self) -> MemoryBackup:
-        backup = MemoryBackup()
-        self.one.copy(backup)
-        return backup.sealed()
-
-
-def connect(url: str) -> "pymysql.Connection[pymysql.cursors.Cursor]":
-    server, _, database = url.rpartition("/")
-    connection = mysql_connect(f"{server}/mysql" if "root@" in server else f"{server}/")
-    with connection.cursor() as cursor:
-        cursor.execute("SET SESSION sql_mode = 'ALLOW_INVALID_DATES', time_zone = '+00:00'")
-    connection.select_db(unquote(database))
-    return connection
-
-
-@contextmanager
-def a_place(name: str, schema: str = SCHEMA) -> Iterator[Place]:
-    url = f"{mysql_url().rpartition('/')[0]}/{url_quote(name)}"
-    place = Place(name, MariadbHolding("database", "crm", url))
-    try:
-        place.run(f"CREATE DATABASE {quote(name)} CHARACTER SET latin1 COMMENT 'our % ''CRM'''", at="mysql")
-        place.run("SET sql_mode = 'ALLOW_INVALID_DATES'", *schema.split("$$\n"))
-        yield place
-    finally:
-        left = place.run("SHOW DATABASES", at="mysql")
-        names = [str(one) for (one,) in left if str(one).startswith(name)]
-        place.run("SELECT 1", *(f"DROP DATABASE {quote(one)}" for one in names), at="mysql")
+BOTH = pytest.mark.parametrize("place", SERVERS, indirect=True)
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     small = "CREATE TABLE t (id int PRIMARY KEY, x text)$$\nCREATE TRIGGER up BEFORE INSERT ON t FOR EACH ROW"
     more = " SET NEW.x = UPPER(NEW.x)$$\nCREATE VIEW v AS SELECT * FROM t$$\nINSERT INTO t VALUES (1, 'a')"
-    with a_place(f"cs_test_{secrets.token_hex(6)}", small + more) as made:
+    name = f"cs_test_{secrets.token_hex(6)}"
+    with a_place(name, small + more, getattr(request, "param", "mariadb")) as made:
         yield made
 
 
-def test_everything_comes_back_to_the_bit_out_of_quarantine_out_of_the_backup_and_by_hand() -> None:
-    with a_place(f"{STRANGE} {secrets.token_hex(3)}") as place:
+@pytest.mark.parametrize("on", SERVERS)
+def test_everything_comes_back_to_the_bit_out_of_quarantine_out_of_the_backup_and_by_hand(on: str) -> None:
+    with a_place(f"{STRANGE} {secrets.token_hex(3)}", SCHEMAS[on], on) as place:
         before, backup = place.look(), place.copied()
         place.one.survey()
         place.one.rehearse(OP, backup)
@@ -204,9 +93,25 @@ IN_THE_WAY: dict[str, tuple[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("case", IN_THE_WAY)
+#: Of these, what MySQL does not have, or takes as it is; and what is in the way there alone.
+NOT_ON_MYSQL = {"a table with a history", "a view over a fence", "a default that counts"}
+ONLY_ON_MYSQL: dict[str, tuple[str, str]] = {
+    "a function in another language": (
+        "CREATE FUNCTION j() RETURNS int LANGUAGE javascript AS 'return 1'",
+        "whole.unwritable",
+    ),
+    "a library": ("CREATE LIBRARY l LANGUAGE javascript AS 'export function j() {{}}'", "whole.unwritable"),
+    "somebody who protected it": ("ALTER DATABASE {own} READ ONLY = 1", "whole.options"),
+}
+CASES = [
+    *(("mariadb", case) for case in IN_THE_WAY),
+    *(("mysql", case) for case in IN_THE_WAY.keys() - NOT_ON_MYSQL | ONLY_ON_MYSQL.keys()),
+]
+
+
+@pytest.mark.parametrize(("place", "case"), sorted(CASES), indirect=["place"])
 def test_what_is_in_the_way_is_named_before_anything_is_touched(place: Place, case: str) -> None:
-    statements, key = IN_THE_WAY[case]
+    statements, key = (IN_THE_WAY | ONLY_ON_MYSQL)[case]
     place.one.survey()
     other = place.database + "_other"
     try:
@@ -218,10 +123,13 @@ def test_what_is_in_the_way_is_named_before_anything_is_touched(place: Place, ca
     finally:
         if key == "whole.xa":
             place.run("XA ROLLBACK 'cs'", at="mysql")
+        if key == "whole.options":
+            place.run(f"ALTER DATABASE {place.database} READ ONLY = 0", at="mysql")
         if key == "whole.foreign-key":
             place.run(f"DROP DATABASE {other}", at="mysql")
 
 
+@BOTH
 def test_a_database_of_another_system_or_of_the_server_does_not_go(place: Place) -> None:
     def one(others: dict[str, str], url: str = "") -> MariadbHolding:
         return MariadbHolding("database", "crm", url or place.at(), (), others)
@@ -249,13 +157,14 @@ def user(place: Place) -> Iterator[str]:
         place.run(f"DROP USER IF EXISTS {name}@'%'", at="mysql")
 
 
+@BOTH
 def test_a_user_is_told_each_right_that_it_lacks_and_has_enough_with_all_of_them(place: Place) -> None:
     with user(place) as name:
         place.run(f"GRANT SELECT ON {place.database}.* TO {name}", at="mysql")
         one = MariadbHolding("database", "crm", place.at(user=name))
         with pytest.raises(RightsMissing, match=r"whole\.no-right") as caught:
             one.survey()
-        assert len(caught.value.grants) == 6
+        assert len(caught.value.grants) == {"mariadb": 6, "mysql": 9}[place.on]
         place.run(*caught.value.grants, at="mysql")
         one.survey()
         backup, before = MemoryBackup(), rows(place)
@@ -275,7 +184,7 @@ def test_a_user_is_told_each_right_that_it_lacks_and_has_enough_with_all_of_them
 EDITS = {
     "a row more": "INSERT INTO t VALUES (4, 'late')",
     "a row that looks the same": "UPDATE t SET x = 'A '",
-    "another default": "ALTER TABLE t ALTER x SET DEFAULT NULL, COMMENT 'x'",
+    "another comment": "ALTER TABLE t COMMENT 'x'",
     "a table more": "CREATE TABLE late (x int)",
     "a trigger less": "DROP TRIGGER up",
     "another view": "CREATE OR REPLACE VIEW v AS SELECT id FROM t",
@@ -284,7 +193,11 @@ EDITS = {
 }
 
 
-@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize(
+    ("place", "edit"),
+    [*(("mariadb", edit) for edit in EDITS), ("mysql", "a trigger less"), ("mysql", "a counter")],
+    indirect=["place"],
+)
 def test_whatever_changed_since_the_backup_is_noticed_and_comes_back_as_it_is(
     place: Place, edit: str
 ) -> None:
@@ -352,6 +265,7 @@ def met_every_trigger(place: Place, written: list[int]) -> bool:
     return set(written) <= there and place.run("SELECT count(*) FROM t WHERE BINARY x = 'low'") == [(0,)]
 
 
+@BOTH
 def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place: Place) -> None:
     backup = place.copied()
     with written_to(place) as written:
@@ -362,6 +276,7 @@ def test_writers_who_come_back_at_once_lose_nothing_and_meet_every_trigger(place
     assert met_every_trigger(place, written)
 
 
+@BOTH
 def test_a_trigger_made_at_the_last_moment_is_seen_under_the_lock(place: Place) -> None:
     with Administration("crm", place.at()).connected() as server:
         frame = Frame.read(server, place.database)
@@ -400,11 +315,12 @@ class Lagging(Administration):
     @contextmanager
     def connected(self) -> Iterator[Server]:
         with super().connected() as server:
-            late = Late(server.connection, server.target, server.uid, folds=server.folds)
+            late = Late(server.connection, server.target, server.uid, server.kind, folds=server.folds)
             late.place = self._place
             yield late
 
 
+@BOTH
 def test_a_move_that_does_not_come_in_time_lets_nobody_write_past_a_trigger(place: Place) -> None:
     ours = beside(place.database, "__countersign_t7")
     with written_to(place) as written:
@@ -417,6 +333,7 @@ def test_a_move_that_does_not_come_in_time_lets_nobody_write_past_a_trigger(plac
     assert met_every_trigger(place, written)
 
 
+@BOTH
 def test_grants_come_back_and_an_account_that_is_gone_is_named(place: Place) -> None:
     with user(place) as name:
         place.run(
@@ -441,6 +358,7 @@ def test_grants_come_back_and_an_account_that_is_gone_is_named(place: Place) -> 
         assert sorted(place.run(granted)) == sorted(before)
 
 
+@BOTH
 def test_a_person_loads_the_backup_with_the_servers_own_program(place: Place) -> None:
     backup, before = place.copied(), rows(place)
     place.run(f"DROP DATABASE {place.database}", f"CREATE DATABASE {place.database}", at="mysql")
@@ -465,7 +383,11 @@ LONG = {
 }
 
 
-@pytest.mark.parametrize("case", LONG)
+@pytest.mark.parametrize(
+    ("place", "case"),
+    [*(("mariadb", case) for case in LONG), ("mysql", "bytes"), ("mysql", "a text of quotes")],
+    indirect=["place"],
+)
 def test_a_value_longer_than_a_packet_is_told_and_never_written_as_none(place: Place, case: str) -> None:
     ((packet,),) = place.run("SELECT @@max_allowed_packet")
     column, value = LONG[case]
@@ -482,6 +404,7 @@ SETS = ("utf8mb4", "utf8mb3", "latin1", "ucs2", "utf16", "cp1251", "sjis", "gbk"
 SIGNS = [*map(chr, range(128)), "\\n", "\\'", "'; --", "a\r\nb", "a ", "\\\n", "%s", "é", "aé\n'", "", "\\0"]
 
 
+@BOTH
 def test_every_sign_comes_back_in_every_character_set_and_no_text_breaks_a_line(place: Place) -> None:
     columns = {f"{name}_text": f"varchar(20) CHARACTER SET {name}" for name in SETS}
     columns["other_order"] = "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
@@ -559,6 +482,7 @@ def test_putting_back_may_die_before_any_statement(place: Place) -> None:
     assert rows(place) == before
 
 
+@BOTH
 def test_a_removal_and_a_restore_may_die_before_any_statement(place: Place) -> None:
     backup, before, nth = place.copied(), rows(place), 1
 
@@ -579,7 +503,7 @@ def test_a_removal_and_a_restore_may_die_before_any_statement(place: Place) -> N
             place.one.prepare("r8", backup)
         place.one.discard("r8") if place.one.whereabouts(OP) == "in-place" else place.one.appear("r8")
         assert rows(place) == before
-        nth += 6 * STRIDE - 5
+        nth += (6 if place.on == "mariadb" else 12) * STRIDE - 5
     assert rows(place) == before
 
 
