@@ -166,6 +166,11 @@ def clear(order: BringBackOrder, system: System) -> None:
         holding.discard(order.operation, _into(holding, order.into))
 
 
+def _counted(kept: Mapping[str, Any]) -> int:
+    """Files or rows, as the plan of the teardown counted them; an older backup counts folders too."""
+    return next((int(kept[name]) for name in ("items", "entries", "rows") if name in kept), 0)
+
+
 def _shown(
     system: System,
     host: Host,
@@ -191,7 +196,7 @@ def _shown(
                 one.name,
                 kept[one.name]["kind"],
                 one.destination(_into(one, into)),
-                int(kept[one.name].get("entries") or kept[one.name].get("rows") or 0),
+                _counted(kept[one.name]),
                 int(kept[one.name].get("size") or 0),
             ]
             for one in reversed(system.holdings)

@@ -173,7 +173,9 @@ def _remove(order: PurgeOrder, system: System, opened: OpenedBackup, gate: Gate)
 def _what_went(opened: OpenedBackup) -> tuple[int, int]:
     """Files and bytes of all that is gone now; a run that a crash cut short knows only its own part."""
     kept = opened.manifest.extra["holdings"].values()
-    return sum(int(one.get("entries", 1)) for one in kept), sum(int(one["size"]) for one in kept)
+    return sum(int(one.get("items", one.get("entries", 1))) for one in kept), sum(
+        int(one["size"]) for one in kept
+    )
 
 
 def _still_stopped(system: System, journal: Journal) -> None:

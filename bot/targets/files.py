@@ -111,7 +111,7 @@ class FolderHolding(NeedsNobody):
                     ground.require_no_mount(self._path)
                     if before != listing.moment(parent, self._base, self._path):
                         raise CannotProve("files.changing", path=self._path)
-        return {"kind": "files", "entries": tally.entries, "size": tally.size}
+        return {"kind": "files", "entries": tally.entries, "items": tally.items, "size": tally.size}
 
     def rehearse(self, operation: str, source: Source) -> None:
         """See ``Holding``."""

@@ -111,7 +111,9 @@ def _counted(part: Sequence[Any], limit: int, ink: Ink) -> str:
 def _what(view: RequestView, ink: Ink) -> str | None:
     if not view.personal.label:
         return None
-    return say("card.what", ink.language, what=ink.code(view.personal.label, 150))
+    return say(
+        request_card.what_key(view.request.operation), ink.language, what=ink.code(view.personal.label, 150)
+    )
 
 
 def links(counted: Sequence[Sequence[Any]], heading: str, ink: Ink, **params: str) -> str | None:

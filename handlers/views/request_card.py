@@ -137,10 +137,15 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
         more = ink.left(personal.values, SHOWN_VALUES)
         what.append(f"{shown}{say('card.more-values', language, n=more) if more else ''}")
     if what:
-        lines.append(say("card.what", language, what=" · ".join(what)))
+        lines.append(say(what_key(request.operation), language, what=" · ".join(what)))
     if personal.reason:
         lines.append(say("card.why", language, reason=ink.code(personal.reason, 400)))
     return "\n".join(lines)
+
+
+def what_key(operation: Operation) -> str:
+    """How the label of a request is called; of a teardown it is what is held open, and by whom."""
+    return "card.what-open" if operation is Operation.TEARDOWN else "card.what"
 
 
 def origin(view: RequestView, ink: Ink) -> list[str]:

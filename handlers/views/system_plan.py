@@ -11,6 +11,8 @@ from handlers.views.progress import step_name
 from handlers.views.wording import sentence
 
 _SHOWN = 15
+#: What parts there are; how many of what they hold has words of its own for each.
+_KINDS = ("files", "database", "role")
 _BACK = (("back", "put-back"), ("restore", "restore"))
 
 
@@ -154,14 +156,14 @@ def _running(state: str, ink: Ink) -> str:
 def _holdings(system: Mapping[str, Any], title: str, ink: Ink) -> str | None:
     lines = [
         say(
-            "plan.holding",
+            f"plan.holding.{kind if kind in _KINDS else 'database'}",
             ink.language,
             name=ink.code(str(name), 60),
             place=ink.code(str(place), 150),
             n=int(items),
             size=size(int(weight), ink.language),
         )
-        for name, _, place, items, weight in ink.shown(system["holdings"], _SHOWN)
+        for name, kind, place, items, weight in ink.shown(system["holdings"], _SHOWN)
     ]
     return _listed(title, lines, ink, len(system["holdings"]))
 

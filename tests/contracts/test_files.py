@@ -71,6 +71,11 @@ def aside(root: Path) -> Path:
     return root / ".countersign-quarantine" / OP / "uploads"
 
 
+def test_the_backup_counts_what_the_plan_counted(root: Path) -> None:
+    planted(root)
+    assert holding(root).copy(MemoryBackup())["items"] == holding(root).survey().items
+
+
 def test_the_whole_way_there_and_back(root: Path) -> None:
     place = planted(root)
     before, one = written(place), holding(root)
