@@ -20,7 +20,7 @@ _VARIABLE = "${"
 def as_yaml(target: str, found: Suggestion) -> str:
     """What could stand under ``targets``, with the reasons as comments."""
     lines = [f"# {say('cli.suggest.head', 'en', target=target)}", "targets:", f"  {_scalar(target)}:"]
-    body = [*_records(found.roots), *_links(found.links), *_ignored(found.doubtful)]
+    body = [*_records(found.roots), *_links(found.links), *_unkeyed(found.unkeyed), *_ignored(found.doubtful)]
     if not body:
         lines[-1] += " {}"
         body = [f"# {say('cli.suggest.nothing', 'en')}"]
@@ -47,6 +47,9 @@ def as_data(target: str, found: Suggestion) -> dict[str, Any]:
             for one in found.links
             if _usable(*_reference(one).values())
         ],
+        "unkeyed": [
+            {**_reference(one), "found": one.found, "looked_at": one.looked} for one in found.unkeyed
+        ],
         "doubtful": [
             {
                 "column": one.place,
@@ -70,7 +73,8 @@ def _records(roots: tuple[Root, ...]) -> Iterator[str]:
         yield f"        find_by: [{', '.join(map(_scalar, one.find_by))}]"
         yield f"        label: {json.dumps(one.label, ensure_ascii=False)}"
         if one.links:
-            yield f"        # {say('cli.suggest.account', 'en')}"
+            why = "cli.suggest.account" if one.account else "cli.suggest.parts"
+            yield f"        # {say(why, 'en')}"
             yield "        links:"
             for link, policy in one.links.items():
                 yield f"          {json.dumps(link, ensure_ascii=False)}: {policy}"
@@ -87,12 +91,21 @@ def _links(links: tuple[Seen, ...]) -> Iterator[str]:
             yield f"      - {{{pairs}}}  # {_seen(one)}"
 
 
+def _unkeyed(links: tuple[Seen, ...]) -> Iterator[str]:
+    if links:
+        yield f"    # {say('cli.suggest.unkeyed', 'en')}"
+    for one in links:
+        pairs = ", ".join(f"{key}: {_scalar(value)}" for key, value in _reference(one).items())
+        yield f"    #   - {{{_line(pairs)}}}  # {_seen(one)}"
+
+
 def _ignored(doubtful: tuple[tuple[Lookalike, Seen | None], ...]) -> Iterator[str]:
     if doubtful:
         yield f"    # {say('cli.suggest.doubtful', 'en')}"
         yield "    # ignored_references:"
     for one, seen in doubtful:
         why = _seen(seen) if seen else say("cli.suggest.kinds", "en")
+        why = say("cli.suggest.counts", "en") if one.counts else why
         yield f"    #   - {_scalar(one.place)}  # {_line(one.meant)}: {why}"
 
 

@@ -31,6 +31,11 @@ _ANYTHING = frozenset({
 _SAYS_WHICH = frozenset({("module",), ("model",), ("table",), ("content", "type"), ("entity", "type")})
 #: After the name of a table: what is told of its rows, one row each or many.
 _ABOUT = frozenset({"audit", "history", "log", "version", "revision", "archive", "translation", "cstm"})
+#: A whole number called so is where something stands, or how much of it there is, more often than a row.
+_COUNTS = frozenset({
+    "order", "position", "rank", "level", "number", "sequence", "index", "version", "count", "step", "size",
+    "score", "priority", "year", "month", "week", "day", "hour", "quantity",
+})  # fmt: skip
 #: ``id`` and ``code`` alone tell nothing.
 _SHORT = 4
 _NUMBER = re.compile(r"int|serial|number|numeric\(\d+(,\s*0)?\)$|decimal\(\d+(,\s*0)?\)$")
@@ -49,6 +54,10 @@ class Lookalike:
     type_column: str = ""
     #: What the name alone would mean, where the rows say no kinds: ``customer_id`` beside ``customer_type``.
     otherwise: "Lookalike | None" = None
+    #: A small number of this name fits the rows whatever it means, so that rows bear nothing out.
+    counts: bool = False
+    #: It means a column that is not what others know the rows by; only values and their being unique tell.
+    natural: bool = False
 
     @property
     def place(self) -> str:
@@ -74,14 +83,37 @@ class _Schema:
 def lookalikes(catalogue: Catalogue, known: Iterable[str] = ()) -> tuple[Lookalike, ...]:
     """Every such column, by table and column. ``known``: the places that are declared or ignored."""
     settled = {*known, *(f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns)}
-    names = TableNames(catalogue.tables)
+    names = table_names(catalogue)
     schema = _Schema(catalogue, names, _telling_keys(catalogue), names.called(*_ACCOUNTS))
     found = []
     for table in catalogue.tables.values():
         for column in table.stored:
             if f"{table.name}.{column.name}" not in settled:
                 found += [*_of(schema, table, column)]
+    # Beside a link a second name is a copy: ``product_code`` of what was ordered then.
+    tied = {(edge.child, edge.parent) for edge in catalogue.edges}
+    tied |= {(one.child, one.parent) for one in found if not one.natural}
+    found = [one for one in found if not _is_copy(one) or (one.child, one.parent) not in tied]
     return tuple(sorted(found, key=lambda one: (one.child, one.column)))
+
+
+def _is_copy(one: Lookalike) -> bool:
+    return one.natural and not any(sure for _, sure in stems(one.column))
+
+
+def table_names(catalogue: Catalogue) -> TableNames:
+    """What the tables are called; one that only ties others together is not meant by the end of its name."""
+    tied: dict[str, list[tuple[str, ...]]] = {}
+    for edge in catalogue.edges:
+        tied.setdefault(edge.child, []).append(edge.child_columns)
+    joins = [
+        name
+        for name, keys in tied.items()
+        if len(keys) > 1
+        and {column.name for column in catalogue.tables[name].stored}
+        <= {one for key in keys for one in key} | set(catalogue.tables[name].key)
+    ]
+    return TableNames(catalogue.tables, joins)
 
 
 def family(column: TableColumn) -> Family:
@@ -147,9 +179,33 @@ def _plain(schema: _Schema, table: Table, column: TableColumn) -> Lookalike | No
         # ``contact_id`` where only a key is called ``contactid``; ``user_id`` as in a key that is declared.
         parent = keys.get("".join(words(column.name))) or _by_example(catalogue, column)
     there = identifier(catalogue.tables[parent], column) if parent else None
+    natural = None
+    if there is None:
+        parent, natural = _by_namesake(schema.names, catalogue, table, column, parent)
+    there = there or natural
     if parent is None or there is None or (parent, there.name) == (table.name, column.name):
         return None
-    return Lookalike(table.name, column.name, "plain", parent, there.name)
+    counts = len(words(column.name)) == 1 and words(column.name)[0] in _COUNTS and family(column) == "number"
+    return Lookalike(
+        table.name, column.name, "plain", parent, there.name, counts=counts, natural=natural is not None
+    )
+
+
+def _by_namesake(
+    names: TableNames, catalogue: Catalogue, table: Table, column: TableColumn, parent: str | None
+) -> tuple[str | None, TableColumn | None]:
+    """``customer_no`` and ``old_customer_no`` where customers have a ``customer_no`` beside their key."""
+    parts, _ = stem(column.name)
+    if parent is None and parts != words(column.name):
+        parent = names.meant(parts, table.name)
+    there = catalogue.tables[parent] if parent else None
+    for other in there.stored if there and there.key else ():
+        if there is None or other.name in there.key:
+            continue
+        same = column.name == other.name or column.name.endswith(f"_{other.name}")
+        if same and stem(other.name)[0] != words(other.name) and family(other) == family(column) != "other":
+            return parent, other
+    return None, None
 
 
 def _by_example(catalogue: Catalogue, column: TableColumn) -> str | None:

@@ -70,12 +70,16 @@ class TableNames:
     (``user_roles`` beside ``user``); the end of its last word (``cremeuser`` is a user).
     """
 
-    def __init__(self, tables: Iterable[str]) -> None:
+    def __init__(self, tables: Iterable[str], joins: Collection[str] = ()) -> None:
+        """``joins``: tables that only tie others together; nothing means one by the end of its name."""
         self._words = {table: words(table.rpartition(".")[2]) for table in tables}
+        self._joins = frozenset(joins)
         whole = set(self._words.values())
         self._tiers: tuple[dict[str, list[str]], ...] = ({}, {}, {})
         for table, parts in self._words.items():
             self._tiers[0].setdefault(joined(parts), []).append(table)
+            if table in self._joins:
+                continue
             goes_on = any(parts[:end] in whole for end in range(1, len(parts)))
             for start in range(1, len(parts)):
                 self._tiers[2 if goes_on else 1].setdefault(joined(parts[start:]), []).append(table)
@@ -131,7 +135,9 @@ class TableNames:
         return [
             table
             for table, parts in self._words.items()
-            if parts and singular(parts[-1]).endswith(singular(word)) and table not in self._extended
+            if parts
+            and singular(parts[-1]).endswith(singular(word))
+            and table not in self._extended | self._joins
         ]
 
     @property

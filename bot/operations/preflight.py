@@ -336,8 +336,16 @@ def _grow(session: Session, ground: Ground, edge: Edge, number: int) -> int:
     if ground.catalogue.tables[edge.child].key:
         return session.grow(edge, number)
     if session.pointing(edge):
-        raise CannotProve("operations.no-key", target=ground.target, table=edge.child)
+        raise _no_key(ground, edge)
     return 0
+
+
+def _no_key(ground: Ground, edge: Edge) -> CannotProve:
+    if edge.action == "soft":
+        return CannotProve(
+            "operations.no-key-declared", target=ground.target, table=edge.child, link=edge.label
+        )
+    return CannotProve("operations.no-key", target=ground.target, table=edge.child)
 
 
 def _refuse_blocked(session: Session, ground: Ground) -> None:
@@ -363,7 +371,7 @@ def _note(session: Session, ground: Ground, edge: Edge) -> int:
         return 0
     table = ground.catalogue.tables[edge.child]
     if not table.key:
-        raise CannotProve("operations.no-key", target=ground.target, table=edge.child)
+        raise _no_key(ground, edge)
     if edge in ground.reach.emptied and not can_be_emptied(table, edge):
         raise CannotProve("operations.cannot-empty", target=ground.target, link=edge.label, n=count)
     return session.note(edge)

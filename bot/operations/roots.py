@@ -47,6 +47,15 @@ _OWN = frozenset({
     "permission", "group", "login", "avatar", "cache", "search", "filter", "authtoken", "attribute", "config",
     "dashboard", "widget", "meta", "usermeta",
 })  # fmt: skip
+#: Logins, means of payment and what is wanted for oneself, by the end of a table's name: handed over, a login
+#: would let the one who left in as somebody else.
+_PERSONAL = (
+    "emailaddress", "useraddress", "customeraddress", "shippingaddress", "billingaddress", "addressbook",
+    "socialaccount", "socialauth", "externalaccount", "externallogin", "externalid", "linkedaccount",
+    "apikey", "sshkey", "gpgkey", "publickey", "signingkey", "passkey", "securitykey", "recoverycode",
+    "backupcode", "authenticator", "credential", "otp", "webauthn", "grant", "consent", "bankcard",
+    "creditcard", "paymentcard", "paymentmethod", "wishlist", "cart", "basket", "presence", "pusher",
+)  # fmt: skip
 _DOERS = frozenset({
     "user", "sender", "author", "owner", "creator", "editor", "assignee", "agent", "actor", "by", "member",
     "uploader", "reviewer", "approver", "poster", "account", "tagger",
@@ -64,6 +73,7 @@ class Root:
     label: str
     pointing: int
     links: Mapping[str, Policy] = field(default_factory=dict)
+    account: bool = False
 
 
 def human_columns(table: Table) -> tuple[str, ...]:
@@ -120,7 +130,10 @@ def roots(
             find_by=_find_by(catalogue.tables[table], humans[table], key=table not in numbered),
             label=_label(catalogue.tables[table], humans[table]),
             pointing=pointing[table],
-            links=_links(catalogue, edges, table, chosen) if _is_account(catalogue.tables[table]) else {},
+            links=_links(catalogue, edges, table, chosen)
+            if _is_account(catalogue.tables[table])
+            else _parts_of_others(catalogue, edges, table),
+            account=_is_account(catalogue.tables[table]),
         )
         for table in chosen
     )
@@ -172,6 +185,51 @@ def _links(
     return dict(sorted(found.items()))
 
 
+def _parts_of_others(catalogue: Catalogue, edges: Sequence[Edge], root: str) -> dict[str, Policy]:
+    """``order_line.product_id`` where a product goes: the line is a part of an order and stays with it."""
+    found: dict[str, Policy] = {}
+    reached, waiting = {root}, [root]
+    while waiting:
+        parent = waiting.pop()
+        for edge in edges:
+            if edge.parent != parent or default_policy(edge) != "follow":
+                continue
+            if _is_part_of_other(catalogue, edges, edge):
+                found[edge.label] = "nullify"
+            elif edge.child not in reached:
+                reached.add(edge.child)
+                waiting.append(edge.child)
+    return dict(sorted(found.items()))
+
+
+def _is_part_of_other(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge) -> bool:
+    """Called like a part of another table, to which a row always belongs, while this link may be empty."""
+    child = catalogue.tables[edge.child]
+    if edge.action == "cascade" or edge.where or edge.prefix or edge.path or not can_be_emptied(child, edge):
+        return False
+    alone = sum(one.label == edge.label for one in edges) == 1
+    wholes = {
+        one.parent
+        for one in edges
+        if one.child == edge.child and all(_is_filled(child, name) for name in one.child_columns)
+    }
+    wholes = {one for one in (*wholes, edge.parent) if one != edge.child}
+    named = {table for table in wholes if _names_part(table, edge.child)}
+    return alone and bool(named) and edge.parent not in named
+
+
+def _is_filled(table: Table, name: str) -> bool:
+    column = table.column(name)
+    return column is not None and column.not_null
+
+
+def _names_part(whole: str, part: str) -> bool:
+    """``orders`` and ``order_lines``; ``wishlists_wishlist`` and ``wishlists_line``."""
+    parts = [singular(word) for word in words(part.rpartition(".")[2])]
+    last = words(whole.rpartition(".")[2])[-1:]
+    return bool(last) and singular(last[0]) in parts[:-1]
+
+
 def _policy(catalogue: Catalogue, edge: Edge, chosen: Sequence[str], *, alone: bool) -> Policy:
     """What belongs to the account goes with it; what tells of deeds stays; the rest goes to somebody else."""
     child = catalogue.tables[edge.child]
@@ -198,7 +256,20 @@ def _is_own(child: Table, edge: Edge) -> bool:
     extends |= len(parts) > len(parent) and [*map(singular, parts[-len(parent) :])] == [
         *map(singular, parent)
     ]
-    return not doer and (bool(_OWN & said) or extends or bool(set(edge.child_columns) & set(child.key)))
+    extends |= _extends_in_one_word(parts, parent, edge.child_columns[0])
+    personal = "".join([*parts[:-1], singular(parts[-1])]).endswith(_PERSONAL) if parts else False
+    return not doer and (
+        bool(_OWN & said) or extends or personal or bool(set(edge.child_columns) & set(child.key))
+    )
+
+
+def _extends_in_one_word(parts: Sequence[str], parent: Sequence[str], column: str) -> bool:
+    """``analytics_userrecord.user_id`` for ``auth_user``."""
+    if not parts or not parent:
+        return False
+    own = singular(parent[-1])
+    longer = parts[-1].startswith(own) and singular(parts[-1]) != own
+    return longer and any(found == (own,) for found, _ in stems(column))
 
 
 def _is_doer(column: str) -> bool:

@@ -1,26 +1,29 @@
 """What the configuration of a target could say, found in its schema and in a few of its rows; read-only."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.config.record_types import SoftReference
 from bot.config.types import Target
 from bot.operations import evidence
 from bot.operations.evidence import Seen
-from bot.operations.lookalikes import Lookalike, lookalikes
-from bot.operations.names import TableNames
+from bot.operations.lookalikes import Lookalike, lookalikes, table_names
 from bot.operations.preflight import edge_of
 from bot.operations.roots import NAMED_BY, Root, candidates, human_columns, roots
-from bot.targets.base import Catalogue, RecordTarget
+from bot.targets.base import Catalogue, Edge, RecordTarget, Session
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """``links`` are to be declared. ``doubtful``: look like references, and the rows do not bear it out."""
+    """``links`` are to be declared. ``doubtful``: look like references, and the rows do not bear it out.
+
+    ``unkeyed``: as ``links``, of tables without a key: a deletion that reaches their rows is refused.
+    """
 
     roots: tuple[Root, ...]
     links: tuple[Seen, ...]
     doubtful: tuple[tuple[Lookalike, Seen | None], ...]
+    unkeyed: tuple[Seen, ...] = ()
 
 
 def settled_places(references: Iterable[SoftReference], ignored: Iterable[str]) -> frozenset[str]:
@@ -37,6 +40,14 @@ def own(catalogue: Catalogue, identity: Mapping[str, str]) -> Catalogue:
     return Catalogue(tables, edges)
 
 
+def _bears_out(session: Session, one: Lookalike, seen: evidence.Seen) -> bool:
+    """Whether the rows agree. What names rows beside their key needs values, and each must mean one row."""
+    unique = not one.natural or (
+        seen.found > 1 and evidence.tells_apart(session, one.parent, one.parent_column)
+    )
+    return seen.likely and unique
+
+
 def suggest(target: RecordTarget, spec: Target) -> Suggestion:
     """Look at the schema and at samples.
 
@@ -46,7 +57,7 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
     quote = "`" if target.identity["kind"] in ("mysql", "mariadb") else '"'
     with target.reading() as session:
         catalogue = own(session.catalogue(), target.identity)
-        names = TableNames(catalogue.tables)
+        names = table_names(catalogue)
         settled = settled_places(spec.soft_references, spec.ignored_references)
         links: list[Seen] = []
         doubtful: list[tuple[Lookalike, Seen | None]] = []
@@ -56,7 +67,7 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
                 if one.kind == "plain"
                 else [*evidence.of_pair(session, catalogue, names, one, quote)]
             )
-            good = [each for each in seen if each.likely]
+            good = [] if one.counts else [each for each in seen if _bears_out(session, one, each)]
             if not good and one.otherwise:
                 seen = [evidence.of_plain(session, one.otherwise)]
                 good = [each for each in seen if each.likely and each.found]
@@ -68,18 +79,24 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
         inside = [*evidence.of_texts(session, catalogue, names, known)]
         inside += evidence.of_json(session, catalogue, names, known)
         links += [one for one in inside if one.found and one.likely]
+        unkeyed = tuple(one for one in links if not catalogue.tables[one.edge.child].key)
+        links = [one for one in links if one not in unkeyed]
         edges = [*catalogue.edges, *map(edge_of, spec.soft_references), *(one.edge for one in links)]
-        humans = {
-            name: [
-                column
-                for column in human_columns(catalogue.tables[name])
-                if evidence.tells_apart(session, name, column)
-            ]
-            for name in candidates(catalogue, edges)
-        }
+        humans = _humans(session, catalogue, edges)
         numbered = {
             name
             for name, columns in humans.items()
             if any(evidence.reads_as_number(session, name, column) for column in columns[:NAMED_BY])
         }
-    return Suggestion(roots(catalogue, edges, humans, numbered), tuple(links), tuple(doubtful))
+    return Suggestion(roots(catalogue, edges, humans, numbered), tuple(links), tuple(doubtful), unkeyed)
+
+
+def _humans(session: Session, catalogue: Catalogue, edges: Sequence[Edge]) -> dict[str, Sequence[str]]:
+    """By which columns people may name the rows of the likeliest tables: what links mean comes first."""
+    found: dict[str, Sequence[str]] = {}
+    for name in candidates(catalogue, edges):
+        table = catalogue.tables[name]
+        meant = [edge.parent_columns[0] for edge in edges if edge.parent == name and edge.action == "soft"]
+        wanted = [column for column in (*meant, *human_columns(table)) if (column,) != table.key]
+        found[name] = [one for one in dict.fromkeys(wanted) if evidence.tells_apart(session, name, one)]
+    return found

@@ -197,17 +197,9 @@ class MysqlDeleting(MysqlSession):
             if edge.parent == table and written & set(edge.parent_columns)
         )
 
-    def _change(
-        self, statement: str, table: str, values: Sequence[Any] | None = None, columns: Iterable[str] = ()
-    ) -> int:
-        """Write to a real table; ``columns``: those that get another value, as far as keys may have them.
-
-        MariaDB counts each row of a partitioned one twice: as a whole and in its part. MySQL does so with a
-        row that gets another place: in another part, or by another key.
-        """
-        relation = self._relation(table)
-        keyed = self._flavour.sees_cascades and {*columns} & {name for key in relation.unique for name in key}
-        if not (relation.partitioned or keyed):
+    def _change(self, statement: str, table: str, values: Sequence[Any] | None = None) -> int:
+        """Write to a real table. MariaDB counts each row of a partitioned one twice: once in its part."""
+        if self._flavour.counts_parts_once or not self._relation(table).partitioned:
             return self._write(statement, table, values)
         before = self._written()
         count = self._write(statement, table, values)

@@ -33,7 +33,8 @@ class Flavour:
     the optimiser looks at it. ``shared``: locks rows against writers, with no right but SELECT. ``rowid``:
     what a work table has beside our columns. ``reopens``: a statement may read one work table twice.
     ``ends_writes``: it ends statements that take too long, also those that write. ``sequences``: some number
-    rows. ``sees_cascades``: what the engine changes by itself counts as written.
+    rows. ``sees_cascades``: what the engine changes by itself counts as written;
+    ``counts_parts_once``: and no row of a partitioned table counts twice.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Flavour:
     ends_writes: bool
     sequences: bool
     sees_cascades: bool
+    counts_parts_once: bool
 
     @property
     def oldest_text(self) -> str:
@@ -127,6 +129,7 @@ MARIADB = Flavour(
     ends_writes=True,
     sequences=True,
     sees_cascades=False,
+    counts_parts_once=False,
 )
 #: Below 8.0.23, locking what is only read asks for the right to write, and no column is invisible.
 MYSQL = Flavour(
@@ -147,6 +150,7 @@ MYSQL = Flavour(
     ends_writes=False,
     sequences=False,
     sees_cascades=True,
+    counts_parts_once=True,
 )
 FLAVOURS: Mapping[str, Flavour] = {one.kind: one for one in (MARIADB, MYSQL)}
 

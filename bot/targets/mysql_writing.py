@@ -41,7 +41,6 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {rows} JOIN {parent.path} p ON {where} SET {values}{self._still(edge.child)}",
             edge.child,
             bound,
-            columns,
         )
 
     def outrun(self, labels: Iterable[str]) -> tuple[str, ...]:
@@ -98,7 +97,7 @@ class MysqlWriting(MysqlDeleting):
         rows = f"{relation.path} t JOIN {stage.path} s ON {sql.matched('t', stage, 's')}"
         self._cascaded += self._carried(stage, columns if heir is not None else ())
         return self._change(
-            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir, columns
+            f"UPDATE {rows} SET {values}{self._still(stage.table)} WHERE {where}", stage.table, heir
         )
 
     def overwrite(self, label: str) -> int:
@@ -113,7 +112,6 @@ class MysqlWriting(MysqlDeleting):
             f"UPDATE {self._relation(stage.table).path} t JOIN {stage.path} s"
             f" ON {sql.matched('t', stage, 's')} SET {values}",
             stage.table,
-            columns=names,
         )
 
     def _carried(self, stage: WorkTable, columns: Iterable[str]) -> int:

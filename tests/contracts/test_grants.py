@@ -16,14 +16,14 @@ from bot.operations.gate import DeleteOrder, DeleteOutcome
 from bot.targets import open_target
 from bot.texts import say
 from tests.fakes.operations import HASH_KEY, Bench, new_backup_id
-from tests.fakes.servers import mysql_url
+from tests.fakes.servers import SERVERS
 from tests.unit.operations.link_bench import ENGINES
 
 SCHEMA = """
 CREATE TABLE staff (id INTEGER PRIMARY KEY, name VARCHAR(20));
 CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR(40) UNIQUE, keeper INTEGER REFERENCES staff (id), boss INTEGER REFERENCES customers (id));
-CREATE SEQUENCE numbers;
-CREATE TABLE orders (id INTEGER PRIMARY KEY DEFAULT nextval(%s), customer INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE);
+%s
+CREATE TABLE orders (id INTEGER PRIMARY KEY %s, customer INTEGER NOT NULL REFERENCES customers (id) ON DELETE CASCADE);
 CREATE TABLE visits (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customers (id) ON DELETE SET NULL);
 CREATE TABLE sites (id INTEGER PRIMARY KEY, customer INTEGER NOT NULL REFERENCES customers (id));
 CREATE TABLE audit (id INTEGER PRIMARY KEY, customer INTEGER REFERENCES customers (id));
@@ -37,7 +37,7 @@ INSERT INTO sites VALUES (1, 1), (2, 3);
 INSERT INTO notes VALUES (1, 1), (2, 3);
 INSERT INTO marks VALUES (1, 1), (2, 3);
 """
-NUMBERS = {"postgresql": "'numbers'", "mariadb": "numbers"}
+NUMBERED = {"postgresql": "DEFAULT nextval('numbers')", "mariadb": "DEFAULT nextval(numbers)", "mysql": ""}
 HOW: dict[str, Any] = {
     "table": "customers",
     "find_by": ["id", "email"],
@@ -99,7 +99,8 @@ class Place:
 @contextmanager
 def somebody(kind: str, folder: Path) -> Iterator[Place]:
     name = f"cs_{secrets.token_hex(4)}"
-    with ENGINES[kind](folder, SCHEMA % NUMBERS[kind], **HOW) as owner:
+    sequence = "CREATE SEQUENCE numbers;" if NUMBERED[kind] else ""
+    with ENGINES[kind](folder, SCHEMA % (sequence, NUMBERED[kind]), **HOW) as owner:
         database = owner.spec.database.url.rpartition("/")[2]
         if kind == "postgresql":
             owner.sql(f"CREATE ROLE {name} LOGIN; GRANT CONNECT ON DATABASE {database} TO {name}")
@@ -111,7 +112,7 @@ def somebody(kind: str, folder: Path) -> Iterator[Place]:
             owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
             # Without any right on a database nobody may even open it.
             owner.sql(f"GRANT SELECT ON {database}.staff TO '{name}'@'%'")
-            where = mysql_url().partition("@")[2].rpartition("/")[0]
+            where = SERVERS[kind]().partition("@")[2].rpartition("/")[0]
             url, whom = f"mysql://{name}:secret@{where}/{database}", f"'{name}'@'%'"
         limited = replace(owner, target=open_target("crm", url, owner.spec.max_lock))
         try:
@@ -122,7 +123,7 @@ def somebody(kind: str, folder: Path) -> Iterator[Place]:
             )
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=NUMBERED)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     with somebody(request.param, tmp_path) as made:
         yield made
@@ -210,29 +211,35 @@ def test_rights_may_come_through_roles(place: Place, through: str) -> None:
     granted, whole = place.allow(), place.owner.dump()
     inner, outer = f"cs_{secrets.token_hex(4)}", f"cs_{secrets.token_hex(4)}"
     public = through == "everybody"
+    everybody = outer if place.kind == "mysql" else "PUBLIC"
     for name in (inner, outer):
         place.owner.sql(f"CREATE ROLE {name}")
     try:
         for grant in granted:
             place.owner.sql(taken_away(grant))
             if not (public and "*.*" in grant):
-                place.owner.sql(grant.replace(place.whom, "PUBLIC" if public else inner))
+                place.owner.sql(grant.replace(place.whom, everybody if public else inner))
             else:
                 place.owner.sql(grant)
         place.owner.sql(f"GRANT {inner} TO {outer}")
+        if public and place.kind == "mysql":
+            place.owner.sql(f"SET GLOBAL mandatory_roles = '{outer}', activate_all_roles_on_login = ON")
         if not public:
             place.owner.sql(f"GRANT {outer} TO {place.whom}")
-            if place.kind == "mariadb":
+            if place.kind != "postgresql":
                 # Before it is set, it gives nothing.
                 assert place.named(place.plan)
-                place.owner.sql(f"SET DEFAULT ROLE {outer} FOR {place.whom}")
+                of = "FOR" if place.kind == "mariadb" else "TO"
+                place.owner.sql(f"SET DEFAULT ROLE {outer} {of} {place.whom}")
         assert place.named(place.plan) == []
         assert place.limited.restore(deleted(place)).problem is None
         assert place.owner.dump() == whole
     finally:
+        if place.kind == "mysql":
+            place.owner.sql("SET GLOBAL mandatory_roles = DEFAULT, activate_all_roles_on_login = DEFAULT")
         for grant in granted if public else ():
             place.owner.sql(
-                taken_away(grant).replace(place.whom, "PUBLIC" if "*.*" not in grant else place.whom)
+                taken_away(grant).replace(place.whom, everybody if "*.*" not in grant else place.whom)
             )
         for name in (outer, inner):
             place.owner.sql(

@@ -1,4 +1,4 @@
-"""What a user of a MariaDB server may not do is told as the statements that allow it, and those are enough."""
+"""What a user of a MariaDB or MySQL server may not do is told as the statements that allow it, and those are enough."""
 
 import secrets
 from collections.abc import Iterator
@@ -9,9 +9,10 @@ from urllib.parse import quote
 import pytest
 
 from bot.errors import CannotProve
-from tests.fakes.operations import MysqlBench, mysql_bench, open_bench
-from tests.fakes.servers import mysql_connect, mysql_url
+from tests.fakes.operations import MysqlBench, bench_on, open_bench
+from tests.fakes.servers import SERVERS, mysql_connect
 
+both = pytest.mark.parametrize("kind", SERVERS)
 SCHEMA = """
 CREATE TABLE customers (id INT PRIMARY KEY, email VARCHAR(40) UNIQUE);
 CREATE TABLE orders (id INT PRIMARY KEY, customer INT, FOREIGN KEY (customer) REFERENCES customers (id) ON DELETE CASCADE);
@@ -23,15 +24,15 @@ INSERT INTO notes VALUES (1, 1), (2, 2)
 
 
 @contextmanager
-def somebody(folder: Path) -> Iterator[tuple[MysqlBench, MysqlBench, str]]:
+def somebody(kind: str, folder: Path) -> Iterator[tuple[MysqlBench, MysqlBench, str]]:
     """The database as its owner, as somebody with no right but to log in, and that user."""
     name = f"cs_{secrets.token_hex(6)}"
-    with mysql_bench(folder, SCHEMA) as owner:
+    with bench_on(kind, folder, SCHEMA) as owner:
         database = owner.spec.database.url.rpartition("/")[2]
         owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
         owner.sql(f"GRANT SELECT ON {database}.customers TO '{name}'@'%'")
         try:
-            where = mysql_url().partition("@")[2].rpartition("/")[0]
+            where = SERVERS[kind]().partition("@")[2].rpartition("/")[0]
             url = f"mysql://{name}:secret@{where}/{database}"
             made = open_bench(folder, url=url, find_by=["email"])
             yield owner, MysqlBench(made.path, made.spec, made.target, made.vault, made.storage), name
@@ -57,8 +58,9 @@ def allow(owner: MysqlBench, bench: MysqlBench) -> list[str]:
     raise AssertionError(named)
 
 
-def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(tmp_path: Path) -> None:
-    with somebody(tmp_path) as (owner, bench, _):
+@both
+def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(kind: str, tmp_path: Path) -> None:
+    with somebody(kind, tmp_path) as (owner, bench, _):
         before = owner.dump()
         named = allow(owner, bench)
         assert any("PROCESS" in one for one in named)
@@ -71,9 +73,10 @@ def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(tmp_pa
         assert owner.dump() == before
 
 
-def test_a_user_and_a_password_may_hold_any_signs(tmp_path: Path) -> None:
+@both
+def test_a_user_and_a_password_may_hold_any_signs(kind: str, tmp_path: Path) -> None:
     name, word = f"wörker {secrets.token_hex(4)}@數", "pä$s %/:@數"
-    with mysql_bench(tmp_path, SCHEMA) as owner:
+    with bench_on(kind, tmp_path, SCHEMA) as owner:
         where, _, database = owner.spec.database.url.partition("@")[2].rpartition("/")
         owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY '{word}'")
         owner.sql(f"GRANT SELECT ON {database}.customers TO '{name}'@'%'")
@@ -88,7 +91,7 @@ def test_a_user_and_a_password_may_hold_any_signs(tmp_path: Path) -> None:
 
 
 def test_a_sequence_that_numbers_the_rows_is_asked_for_as_well(tmp_path: Path) -> None:
-    with somebody(tmp_path) as (owner, bench, _):
+    with somebody("mariadb", tmp_path) as (owner, bench, _):
         owner.sql("CREATE SEQUENCE `odd``one`")
         owner.sql("ALTER TABLE orders ALTER id SET DEFAULT (NEXT VALUE FOR `odd``one`)")
         named = allow(owner, bench)
@@ -100,15 +103,17 @@ def test_a_sequence_that_numbers_the_rows_is_asked_for_as_well(tmp_path: Path) -
         assert owner.ask("SELECT NEXT VALUE FOR `odd``one`") == [(2,)]
 
 
-def test_a_right_on_some_columns_is_none(tmp_path: Path) -> None:
-    with somebody(tmp_path) as (owner, bench, name):
+@both
+def test_a_right_on_some_columns_is_none(kind: str, tmp_path: Path) -> None:
+    with somebody(kind, tmp_path) as (owner, bench, name):
         owner.sql(f"GRANT SELECT (id) ON orders TO '{name}'@'%'")
         assert any("SELECT" in one and "orders" in one for one in allow(owner, bench))
 
 
-def test_a_key_of_a_database_that_cannot_be_seen_is_found(tmp_path: Path) -> None:
+@both
+def test_a_key_of_a_database_that_cannot_be_seen_is_found(kind: str, tmp_path: Path) -> None:
     """Its rows would go by the engine's own cascade, and be in no backup."""
-    with somebody(tmp_path) as (owner, bench, _):
+    with somebody(kind, tmp_path) as (owner, bench, _):
         allow(owner, bench)
         database = owner.spec.database.url.rpartition("/")[2]
         owner.sql(f"CREATE DATABASE {database}_beside")

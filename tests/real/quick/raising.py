@@ -44,9 +44,9 @@ def on_postgresql(*scripts: Path) -> Iterator[str]:
 
 
 @contextmanager
-def on_mariadb(*scripts: Path) -> Iterator[str]:
-    """The same on MariaDB, through its own client: the scripts have comments that only it understands."""
-    with mysql_database() as url:
+def on_mysql(server: str, *scripts: Path) -> Iterator[str]:
+    """The same on MariaDB or MySQL, through a client of theirs: the scripts have comments that only it knows."""
+    with mysql_database(server) as url:
         parts = urlsplit(url)
         command = ["mariadb", "--no-defaults", "--protocol=tcp", "--default-character-set=utf8mb4"]
         command += [f"--host={parts.hostname}", f"--port={parts.port or 3306}", f"--user={parts.username}"]

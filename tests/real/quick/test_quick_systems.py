@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.servers import SERVERS
 from tests.real.loop import Tried, content, looked, try_all
 from tests.real.quick import raising
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("quick-systems")]
 
-FILES = {"postgresql": "postgres", "mariadb": "mysql", "sqlite": "sqlite"}
+FILES = {"postgresql": "postgres", "mariadb": "mysql", "mysql": "mysql", "sqlite": "sqlite"}
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +27,8 @@ def roundcube(request: pytest.FixtureRequest, webmail: Path, tmp_path: Path) -> 
     match request.param:
         case "postgresql":
             raised = raising.on_postgresql(*scripts)
-        case "mariadb":
-            raised = raising.on_mariadb(*scripts)
+        case "mariadb" | "mysql":
+            raised = raising.on_mysql(SERVERS[request.param](), *scripts)
         case _:
             raised = raising.on_sqlite(tmp_path, *scripts)
     with raised as url:

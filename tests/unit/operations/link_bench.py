@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from bot.texts import say
 from tests.fakes.operations import (
     Bench,
     MysqlBench,
+    bench_on,
     make_bench,
-    mysql_bench,
     postgresql_bench,
 )
 
@@ -82,15 +83,17 @@ class OneLiners(MysqlBench):
 
 
 @contextmanager
-def mariadb(folder: Path, schema: str = SCHEMA, **how: Any) -> Iterator[Bench]:
-    with mysql_bench(folder, schema.replace("; ", ";\n"), **{**HOW, "policies": POLICIES, **how}) as made:
+def _on(server: str, folder: Path, schema: str = SCHEMA, **how: Any) -> Iterator[Bench]:
+    how = {**HOW, "policies": POLICIES, **how}
+    with bench_on(server, folder, schema.replace("; ", ";\n"), **how) as made:
         yield OneLiners(made.path, made.spec, made.target, made.vault, made.storage)
 
 
 ENGINES: Mapping[str, Callable[..., AbstractContextManager[Bench]]] = {
     "sqlite": sqlite,
     "postgresql": postgresql,
-    "mariadb": mariadb,
+    "mariadb": partial(_on, "mariadb"),
+    "mysql": partial(_on, "mysql"),
 }
 Make = Callable[..., Bench]
 

@@ -1,4 +1,4 @@
-"""What only MariaDB can do to a deletion: silent cascades, triggers, engines, collations, circles, writers, cut wires."""
+"""What only MariaDB and MySQL can do to a deletion: silent cascades, triggers, engines, collations, circles, writers, cut wires."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ from tests.fakes.operations import (
     Bench,
     MysqlBench,
     RecordingGate,
-    mysql_bench,
+    bench_on,
     new_backup_id,
     open_bench,
 )
-from tests.fakes.servers import mysql_connect, mysql_database, own_mariadb
+from tests.fakes.servers import SERVERS, MySQL, mysql_connect, mysql_database, own_mariadb
 
 CRM = """
 CREATE TABLE users (id INT PRIMARY KEY, name TEXT);
@@ -48,9 +48,15 @@ SOFT = [("notes.subject_id", "customers.id", "kind = 'customer'")]
 GONE = {"customers": 2, "contacts": 3, "deals": 2, "notes": 2}
 
 
+@pytest.fixture(params=SERVERS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[MysqlBench]:
-    with mysql_bench(tmp_path, CRM, find_by=["id", "email"], label="{name}", soft=SOFT, max_lock=5) as made:
+def bench(kind: str, tmp_path: Path) -> Iterator[MysqlBench]:
+    how: dict[str, Any] = {"find_by": ["id", "email"], "label": "{name}", "soft": SOFT, "max_lock": 5}
+    with bench_on(kind, tmp_path, CRM, **how) as made:
         yield made
 
 
@@ -94,7 +100,8 @@ TRIGGERS = {
         " INSERT INTO notes (kind, subject_id) VALUES ('customer', '1')"
     ),
     "takes a parent away while keys are not checked": (
-        "CREATE TRIGGER t AFTER DELETE ON deals FOR EACH ROW SET STATEMENT foreign_key_checks = 0 FOR DELETE FROM users"
+        "CREATE TRIGGER t AFTER DELETE ON deals FOR EACH ROW"
+        " BEGIN SET foreign_key_checks = 0; DELETE FROM users; SET foreign_key_checks = 1; END"
     ),
     "writes through an emptied link": (
         "CREATE TRIGGER t AFTER UPDATE ON invoices FOR EACH ROW INSERT INTO log (text) VALUES ('x')"
@@ -111,8 +118,8 @@ def test_what_a_trigger_does_elsewhere_is_noticed_and_undone(bench: MysqlBench, 
 
 
 def test_a_trigger_switches_the_checks_off_for_itself_only(bench: MysqlBench) -> None:
-    """InnoDB vouches for its keys while the session checks them: the server puts that back after each trigger."""
-    bench.sql("SET STATEMENT foreign_key_checks = 0 FOR INSERT INTO deals (id, customer_id) VALUES (99, 999)")
+    """InnoDB vouches for its keys while the session checks them: MariaDB puts that back after each trigger."""
+    bench.sql("SET foreign_key_checks = 0;\nINSERT INTO deals (id, customer_id) VALUES (99, 999)")
     bench.sql("CREATE TRIGGER t AFTER DELETE ON deals FOR EACH ROW SET foreign_key_checks = 0")
     before = bench.dump()
     outcome = bench.delete("ada@x")
@@ -135,14 +142,14 @@ def test_a_table_that_cannot_undo_is_refused_with_what_to_do(bench: MysqlBench) 
     assert "ALTER TABLE" in say(error.key, "en", **error.params)
 
 
-def test_a_partitioned_table_counts_each_row_once(tmp_path: Path) -> None:
+def test_a_partitioned_table_counts_each_row_once(kind: str, tmp_path: Path) -> None:
     schema = """
     CREATE TABLE customers (id INT PRIMARY KEY, name TEXT);
     CREATE TABLE events (id INT, at DATE, customer INT, PRIMARY KEY (id, at)) PARTITION BY HASH (YEAR(at)) PARTITIONS 4;
     INSERT INTO customers VALUES (1, 'a'), (2, 'b');
     INSERT INTO events VALUES (1, '2025-01-01', 1), (2, '2026-01-01', 1), (3, '2026-01-01', 2)
     """
-    with mysql_bench(tmp_path, schema, soft=[("events.customer", "customers.id", None)]) as bench:
+    with bench_on(kind, tmp_path, schema, soft=[("events.customer", "customers.id", None)]) as bench:
         before = bench.dump()
         outcome = bench.delete("1")
         assert outcome.rows == {"customers": 1, "events": 2}
@@ -150,12 +157,12 @@ def test_a_partitioned_table_counts_each_row_once(tmp_path: Path) -> None:
         assert bench.dump() == before
 
 
-def test_keys_that_differ_only_by_case_or_accent_are_found_exactly(tmp_path: Path) -> None:
+def test_keys_that_differ_only_by_case_or_accent_are_found_exactly(kind: str, tmp_path: Path) -> None:
     schema = """
     CREATE TABLE customers (id INT PRIMARY KEY, email VARCHAR(40) COLLATE utf8mb4_general_ci, name TEXT);
     INSERT INTO customers VALUES (1, 'Zoë@x', 'a'), (2, 'zoe@x', 'b'), (3, '%', 'c'), (4, 'a\\b''', 'd'), (5, '001', 'e')
     """
-    with mysql_bench(tmp_path, schema, find_by=["email"], label="{name}") as bench:
+    with bench_on(kind, tmp_path, schema, find_by=["email"], label="{name}") as bench:
         for value, name in (("Zoë@x", "a"), ("zoe@x", "b"), ("%", "c"), ("a\\b'", "d"), ("001", "e")):
             assert bench.plan(value)[1].label == name
         for value in ("ZOE@X", "zoe@x ", "_", "1", "1.0", "' OR '1'='1", "zoe@x\0", "z" * 300):
@@ -240,9 +247,9 @@ def test_of_two_in_each_others_way_one_is_told_so(bench: MysqlBench) -> None:
     assert bench.dump() == before
 
 
-def test_a_server_that_takes_no_changes_or_is_gone_is_told(tmp_path: Path) -> None:
+def test_a_server_that_takes_no_changes_or_is_gone_is_told(kind: str, tmp_path: Path) -> None:
     """A server of its own: others would be told so as well."""
-    server = own_mariadb().start()
+    server = (own_mariadb() if kind == "mariadb" else MySQL()).start()
     try:
         with mysql_database(server.url) as url:
             bench = open_bench(tmp_path, url=url, find_by=["email"], max_lock=5)
@@ -265,9 +272,9 @@ def test_a_server_that_takes_no_changes_or_is_gone_is_told(tmp_path: Path) -> No
         server.remove()
 
 
-def test_a_statement_that_takes_too_long_is_ended(bench: MysqlBench) -> None:
+def test_a_statement_that_takes_too_long_is_ended(kind: str, tmp_path: Path) -> None:
     soft = [("notes.subject_id", "customers.id", "SLEEP(3) = 0")]
-    with mysql_bench(bench.path.parent, CRM, find_by=["email"], soft=soft, max_lock=0.5) as slow:
+    with bench_on(kind, tmp_path, CRM, find_by=["email"], soft=soft, max_lock=0.5) as slow:
         with pytest.raises(TargetDown) as caught:
             slow.plan("ada@x")
         assert caught.value.key == "target.too-slow"

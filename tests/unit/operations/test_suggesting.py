@@ -9,7 +9,9 @@ import pytest
 
 from bot.cli import stanza
 from bot.config.load import load
+from bot.config.record_types import SoftReference
 from bot.config.types import Target
+from bot.errors import CannotProve
 from bot.operations.suggesting import Suggestion, suggest
 from tests.fakes.operations import Bench, make_bench, postgresql_bench
 
@@ -250,3 +252,117 @@ def test_what_an_account_did_is_not_deleted_with_it_because_a_type_stands_beside
     assert done.reassigned == {"messages.sender_id -> users.id": 1}
     told.restore(done)
     assert made.dump() == before
+
+
+SHOP = """
+CREATE TABLE shop_customer (id INTEGER PRIMARY KEY, customer_no VARCHAR(20) NOT NULL UNIQUE, name VARCHAR(20));
+CREATE TABLE orders (id INTEGER PRIMARY KEY, number VARCHAR(20) UNIQUE, customer_no VARCHAR(20) NOT NULL);
+CREATE TABLE shop_product (id INTEGER PRIMARY KEY, sku VARCHAR(20) UNIQUE, title VARCHAR(20));
+CREATE TABLE stock_record (id INTEGER PRIMARY KEY, product_id INTEGER NOT NULL REFERENCES shop_product, sku VARCHAR(20) UNIQUE);
+CREATE TABLE order_line (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders, product_id INTEGER REFERENCES shop_product,
+    stock_id INTEGER REFERENCES stock_record, product_sku VARCHAR(20));
+CREATE TABLE product_review (id INTEGER PRIMARY KEY, product_id INTEGER REFERENCES shop_product, body VARCHAR(20));
+CREATE TABLE choice (id INTEGER PRIMARY KEY, "order" INTEGER NOT NULL, title VARCHAR(20));
+CREATE TABLE conditional_offer (id INTEGER PRIMARY KEY, name VARCHAR(20));
+CREATE TABLE voucher (id INTEGER PRIMARY KEY, code VARCHAR(20));
+CREATE TABLE voucher_offers (id INTEGER PRIMARY KEY, voucher_id INTEGER NOT NULL REFERENCES voucher, offer_id INTEGER NOT NULL REFERENCES conditional_offer);
+CREATE TABLE discount (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL REFERENCES orders, offer_id INTEGER);
+CREATE TABLE remark (id INTEGER PRIMARY KEY, customer_no VARCHAR(20) NOT NULL);
+CREATE TABLE visit (at VARCHAR(20), customer_no VARCHAR(20));
+INSERT INTO shop_customer VALUES (1, 'C-1', 'Ada'), (2, 'C-2', 'Bea');
+INSERT INTO orders VALUES (1, 'O1', 'C-1'), (2, 'O2', 'C-2');
+INSERT INTO shop_product VALUES (1, 'S1', 'Cup'), (2, 'S2', 'Pot');
+INSERT INTO stock_record VALUES (1, 1, 'X1'), (2, 2, 'X2');
+INSERT INTO order_line VALUES (1, 1, 1, 1, 'S1'), (2, 2, 1, 1, 'S1'), (3, 2, 2, 2, 'S2');
+INSERT INTO product_review VALUES (1, 1, 'good');
+INSERT INTO choice VALUES (1, 1, 'Red'), (2, 2, 'Blue');
+INSERT INTO conditional_offer VALUES (1, 'Ten'), (2, 'Two');
+INSERT INTO voucher VALUES (1, 'V');
+INSERT INTO voucher_offers VALUES (1, 1, 1), (2, 1, 2);
+INSERT INTO remark VALUES (1, 'C-1'), (2, 'C-2');
+INSERT INTO visit VALUES ('now', 'C-1'), ('then', 'C-2');
+"""
+
+
+@contextmanager
+def _shop(folder: Path, engine: str, script: str = SHOP) -> Iterator[Bench]:
+    with (
+        postgresql_bench(folder, script)
+        if engine == "postgresql"
+        else nullcontext(make_bench(folder, script)) as one
+    ):
+        yield one
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_lines_of_orders_do_not_go_with_a_product(tmp_path: Path, engine: str) -> None:
+    """What is a part of something else stays and forgets; what is about the product goes."""
+    with _shop(tmp_path, engine) as made:
+        _, text, spec = written(made, tmp_path)
+        assert spec.records["product"].links == {
+            "order_line.product_id -> shop_product.id": "nullify",
+            "order_line.stock_id -> stock_record.id": "nullify",
+        }, text
+        told, before = replace(made, spec=spec), made.dump()
+        done = told.delete("Cup", record="product")
+        assert done.rows == {"shop_product": 1, "stock_record": 1, "product_review": 1}
+        assert sum(done.nullified.values()) == 4
+        told.restore(done)
+        assert made.dump() == before
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_place_in_a_line_is_no_order_and_a_table_that_ties_others_is_no_offer(
+    tmp_path: Path, engine: str
+) -> None:
+    with _shop(tmp_path, engine) as made:
+        _, text, spec = written(made, tmp_path)
+        links = {(one.from_, one.to) for one in spec.soft_references}
+        assert links == {
+            ("orders.customer_no", "shop_customer.customer_no"),
+            ("remark.customer_no", "shop_customer.customer_no"),
+            ("discount.offer_id", "conditional_offer.id"),
+        }
+        assert "#   - choice.order  # orders.id: its values could as well be places in a line" in text
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_link_whose_rows_have_no_key_is_told_and_not_declared(tmp_path: Path, engine: str) -> None:
+    """Declared, it would refuse every deletion; the refusal says which link to take out."""
+    with _shop(tmp_path, engine) as made:
+        found, text, spec = written(made, tmp_path)
+        assert "#   - {from: visit.customer_no, to: shop_customer.customer_no}" in text
+        assert [one.edge.child for one in found.unkeyed] == ["visit"]
+        assert stanza.as_data("crm", found)["unkeyed"]
+        told = replace(made, spec=spec)
+        gone = {"shop_customer": 1, "orders": 1, "order_line": 1, "remark": 1}
+        assert told.delete("C-1", record="customer").rows == gone
+        visit = SoftReference.model_validate({"from": "visit.customer_no", "to": "shop_customer.customer_no"})
+        all_of_it = spec.model_copy(update={"soft_references": (*spec.soft_references, visit)})
+        with pytest.raises(CannotProve) as refused:
+            replace(made, spec=all_of_it).order("C-2", record="customer")
+        assert refused.value.key == "operations.no-key-declared"
+        assert refused.value.params["link"] == "visit.customer_no -> shop_customer.customer_no"
+
+
+LOGINS = """
+CREATE TABLE auth_user (id INTEGER PRIMARY KEY, username VARCHAR(20), password VARCHAR(20));
+CREATE TABLE account_emailaddress (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user);
+CREATE TABLE socialaccount_socialaccount (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user);
+CREATE TABLE api_keys (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user);
+CREATE TABLE payment_bankcard (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user);
+CREATE TABLE analytics_userrecord (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user);
+CREATE TABLE basket_basket (id INTEGER PRIMARY KEY, owner_id INTEGER REFERENCES auth_user);
+CREATE TABLE agile_userstory (id INTEGER PRIMARY KEY, owner_id INTEGER NOT NULL REFERENCES auth_user);
+CREATE TABLE emails (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user);
+INSERT INTO auth_user VALUES (1, 'ann', 'x'), (2, 'bob', 'x');
+"""
+
+
+def test_nobody_takes_over_the_logins_and_cards_of_who_leaves(tmp_path: Path) -> None:
+    """Handed over, a login lets the one who left in as the one who took over."""
+    _, _, spec = written(make_bench(tmp_path, LOGINS), tmp_path)
+    assert dict(spec.records["user"].links) == {
+        "agile_userstory.owner_id -> auth_user.id": "reassign",
+        "emails.user_id -> auth_user.id": "reassign",
+    }
