@@ -119,11 +119,16 @@ class MysqlTarget:
         number = int(line.connection.thread_id())
         with opening(self._name, translated):
             reserve = self._connected()
-        watchdog = Watchdog(lambda: reserve.query(f"KILL QUERY {number}"), self._max_lock)
         try:
-            yield replace(line, watched=watchdog.watched)
+            self._line(reserve, self._max_lock)
+            watchdog = Watchdog(
+                lambda: reserve.query(f"KILL QUERY {number}"), lambda: reserve.ping(False), self._max_lock
+            )
+            try:
+                yield replace(line, watched=watchdog.watched, unwatch=watchdog.leave)
+            finally:
+                watchdog.leave()
         finally:
-            watchdog.leave()
             with suppress(pymysql.Error, OSError):
                 reserve.close()
 

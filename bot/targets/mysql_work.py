@@ -36,13 +36,14 @@ Connection = Any
 
 @dataclass(frozen=True)
 class Line:
-    """The way to a database. ``watched``: what each statement runs under."""
+    """The way to a database. ``watched``: what each statement runs under, until ``unwatch`` is called."""
 
     connection: Connection
     flavour: Flavour
     target: str
     database: str
     watched: Callable[[], AbstractContextManager[None]] = nullcontext
+    unwatch: Callable[[], object] = tuple
 
 
 _BATCH = 1000

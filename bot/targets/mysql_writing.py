@@ -179,6 +179,7 @@ class MysqlWriting(MysqlDeleting):
         """See ``Writing``."""
         # An interrupted COMMIT would leave it open whether it happened.
         self._run(f"SET SESSION {self._flavour.unlimited}", "")
+        self._line.unwatch()
         self._answered = time.monotonic()
 
     def commit(self) -> None:

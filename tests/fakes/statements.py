@@ -43,7 +43,9 @@ def counted(kind: str) -> Iterator[Statements]:
     """The statements of every target of this kind in this process."""
     statements = Statements()
     with pytest.MonkeyPatch.context() as patch:
-        {"sqlite": _sqlite, "postgresql": _postgresql, "mariadb": _mariadb}[kind](patch, statements)
+        {"sqlite": _sqlite, "postgresql": _postgresql, "mariadb": _mariadb, "mysql": _mariadb}[kind](
+            patch, statements
+        )
         yield statements
 
 

@@ -1,7 +1,7 @@
 """Random schemas for database servers, each in its own words, with rows; the closure is that of the files' suite."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hypothesis import strategies as st
@@ -84,7 +84,11 @@ POSTGRESQL = Dialect(
     ),
 )
 
-
+OF_MARIADB = (
+    ("uuid", ("'7d444840-9dc0-11d1-b245-5ffdce74fad2'",)),
+    ("inet6", ("'::1'", "'::ffff:10.0.0.1'")),
+    ("json", ('\'{"b": 1,  "b": 2}\'', "'null'")),
+)
 MARIADB = Dialect(
     names={
         "order": "`order`",
@@ -121,12 +125,28 @@ MARIADB = Dialect(
         ("date", ("'0000-00-00'", "'2026-02-31'")),
         ("time(2)", ("'-838:59:59'", "'00:00:00.01'")),
         ("year", ("2026", "0")),
-        ("uuid", ("'7d444840-9dc0-11d1-b245-5ffdce74fad2'",)),
-        ("inet6", ("'::1'", "'::ffff:10.0.0.1'")),
-        ("json", ('\'{"b": 1,  "b": 2}\'', "'null'")),
+        *OF_MARIADB,
         ("enum('sad', 'it''s ok', '')", ("'sad'", "'it''s ok'", "''")),
         ("set('a', 'b')", ("'a,b'", "''")),
         ("point", ("ST_GeomFromText('POINT(1.5 -0)')",)),
+    ),
+)
+
+MYSQL = replace(
+    MARIADB,
+    cells=(
+        *(cell for cell in MARIADB.cells if cell not in OF_MARIADB),
+        (
+            "json",
+            (
+                '\'{"b": [1, 1.0, -0.0, 1e300, "it\\\\u0027s\\\\n", null], "a": {}}\'',
+                "'null'",
+                "'18446744073709551615'",
+            ),
+        ),
+        ("vector(2)", ("STRING_TO_VECTOR('[1.5, -0]')",)),
+        ("geometry SRID 4326", ("ST_GeomFromText('LINESTRING(1 2, 3.5 4)', 4326)",)),
+        ("varchar(9) COLLATE utf8mb4_0900_ai_ci INVISIBLE", ("'Ä  '", "'a'")),
     ),
 )
 

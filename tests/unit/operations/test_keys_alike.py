@@ -3,13 +3,14 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bot.model.choices import RestoreChoice
 from bot.targets.sqlite_catalogue import collations
-from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import Bench, bench_on, make_bench, postgresql_bench
 
 SCHEMA = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR(40) NOT NULL);
@@ -37,15 +38,16 @@ def _postgresql(folder: Path) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, made + SCHEMA.format(ci=kind, bare=kind), soft=SOFT)
 
 
-def _mariadb(folder: Path) -> AbstractContextManager[Bench]:
+def _mysql(server: str, folder: Path) -> AbstractContextManager[Bench]:
     kind = "varchar(20) COLLATE utf8mb4_general_ci"
-    return mysql_bench(folder, SCHEMA.format(ci=kind, bare=kind).strip(), soft=SOFT)
+    return bench_on(server, folder, SCHEMA.format(ci=kind, bare=kind).strip(), soft=SOFT)
 
 
 ENGINES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
-    "mariadb": _mariadb,
+    "mariadb": partial(_mysql, "mariadb"),
+    "mysql": partial(_mysql, "mysql"),
 }
 
 

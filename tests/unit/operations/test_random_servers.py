@@ -13,12 +13,12 @@ from tests.fakes.operations import (
     Bench,
     MysqlBench,
     PostgresqlBench,
-    mysql_bench,
+    bench_on,
     open_bench,
     postgresql_bench,
 )
 from tests.fakes.servers import mysql_connect
-from tests.unit.operations.server_schemas import MARIADB, POSTGRESQL, ServerSchema, server_schemas
+from tests.unit.operations.server_schemas import MARIADB, MYSQL, POSTGRESQL, ServerSchema, server_schemas
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,13 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 @pytest.fixture(scope="module")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    with mysql_bench(tmp_path_factory.mktemp("servers"), "") as bench:
+    with bench_on("mariadb", tmp_path_factory.mktemp("servers"), "") as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    with bench_on("mysql", tmp_path_factory.mktemp("servers"), "") as bench:
         yield bench
 
 
@@ -87,6 +93,12 @@ def test_on_postgresql(postgresql: Bench, schema: ServerSchema, data: st.DataObj
 @given(server_schemas(MARIADB), st.data())
 def test_on_mariadb(mariadb: Bench, schema: ServerSchema, data: st.DataObject) -> None:
     exactly_the_closure_goes_and_comes_back(on_mariadb, mariadb, schema, data)
+
+
+@RANDOMLY
+@given(server_schemas(MYSQL), st.data())
+def test_on_mysql(mysql: Bench, schema: ServerSchema, data: st.DataObject) -> None:
+    exactly_the_closure_goes_and_comes_back(on_mariadb, mysql, schema, data)
 
 
 def exactly_the_closure_goes_and_comes_back(

@@ -20,6 +20,7 @@ from tests.fakes.operations import (
     RecordingGate,
     make_bench,
     mysql_bench,
+    oracle_bench,
     postgresql_bench,
 )
 from tests.unit.operations.test_postgresql_attacks import role
@@ -49,6 +50,7 @@ OPENED: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
     "sqlite": lambda folder: nullcontext(make_bench(folder, SCHEMA)),
     "postgresql": lambda folder: postgresql_bench(folder, SCHEMA),
     "mariadb": lambda folder: mysql_bench(folder, SCHEMA.strip()),
+    "mysql": lambda folder: oracle_bench(folder, SCHEMA.strip()),
 }
 
 

@@ -22,6 +22,7 @@ from tests.fakes.operations import (
     RecordingGate,
     make_bench,
     mysql_bench,
+    oracle_bench,
     postgresql_bench,
 )
 from tests.unit.operations.random_schemas import Schema, schemas
@@ -44,6 +45,7 @@ PLACES: dict[str, Place] = {
     "sqlite": lambda folder: nullcontext(make_bench(folder, SCHEMA)),
     "postgresql": lambda folder: postgresql_bench(folder, SCHEMA),
     "mariadb": lambda folder: mysql_bench(folder, SCHEMA),
+    "mysql": lambda folder: oracle_bench(folder, SCHEMA),
 }
 
 

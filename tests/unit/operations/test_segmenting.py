@@ -17,7 +17,15 @@ from bot.operations import delete_records
 from bot.operations.gate import DeleteOrder
 from bot.operations.segmenting import Found, cut, related
 from bot.operations.wishing import Asked
-from tests.fakes.operations import HASH_KEY, Bench, make_bench, mysql_bench, new_backup_id, postgresql_bench
+from tests.fakes.operations import (
+    HASH_KEY,
+    Bench,
+    make_bench,
+    mysql_bench,
+    new_backup_id,
+    oracle_bench,
+    postgresql_bench,
+)
 
 SCHEMA = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, email VARCHAR(40), name VARCHAR(40));
@@ -30,6 +38,7 @@ BENCHES: Mapping[str, Any] = {
     "sqlite": lambda folder: nullcontext(make_bench(folder, SCHEMA, label="{name}")),
     "postgresql": lambda folder: postgresql_bench(folder, SCHEMA, label="{name}"),
     "mariadb": lambda folder: mysql_bench(folder, SCHEMA, label="{name}"),
+    "mysql": lambda folder: oracle_bench(folder, SCHEMA, label="{name}"),
 }
 
 

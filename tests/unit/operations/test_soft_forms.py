@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from bot.config.record_types import SoftReference
 from bot.errors import CountersignError
-from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import Bench, bench_on, make_bench, postgresql_bench
 
 PREFIX = 'it\'s a \\ "party",'
 SCHEMA = """
@@ -42,14 +43,15 @@ def _postgresql(folder: Path, **how: Any) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, SCHEMA, **{**HOW, **how})
 
 
-def _mariadb(folder: Path, **how: Any) -> AbstractContextManager[Bench]:
-    return mysql_bench(folder, SCHEMA, **{**HOW, **how})
+def _mysql(server: str, folder: Path, **how: Any) -> AbstractContextManager[Bench]:
+    return bench_on(server, folder, SCHEMA, **{**HOW, **how})
 
 
 ENGINES: Mapping[str, Callable[..., AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
-    "mariadb": _mariadb,
+    "mariadb": partial(_mysql, "mariadb"),
+    "mysql": partial(_mysql, "mysql"),
 }
 Make = Callable[..., Bench]
 

@@ -17,7 +17,7 @@ from bot.operations import restore
 from bot.operations.gate import DeleteOutcome, RestoreOrder
 from bot.texts import say
 from tests.fakes.operations import HASH_KEY, Bench, RecordingGate, new_backup_id
-from tests.fakes.servers import mysql_connect, mysql_url
+from tests.fakes.servers import mysql_connect, mysql_url, oracle_url
 from tests.fakes.statements import Fault, Statements, counted
 from tests.unit.operations.link_bench import ENGINES, backups
 
@@ -58,9 +58,12 @@ def of_mariadb(number: int, *, undo: bool = False) -> Fault:
     return fault
 
 
-def killed_in_mariadb(connection: Any, run: Callable[[str], object]) -> None:
-    with closing(mysql_connect(mysql_url())) as admin, admin.cursor() as cursor, suppress(pymysql.Error):
-        cursor.execute(f"KILL CONNECTION {connection.thread_id()}")
+def killed_on(server: Callable[[], str]) -> Fault:
+    def fault(connection: Any, run: Callable[[str], object]) -> None:
+        with closing(mysql_connect(server())) as admin, admin.cursor() as cursor, suppress(pymysql.Error):
+            cursor.execute(f"KILL CONNECTION {connection.thread_id()}")
+
+    return fault
 
 
 def of_postgresql(code: str) -> Fault:
@@ -87,12 +90,21 @@ def of_sqlite(code: int, *, undo: bool = False) -> Fault:
 
 FAULTS: Mapping[str, Mapping[str, tuple[Fault, str]]] = {
     "mariadb": {
-        "the connection is killed": (killed_in_mariadb, "lost"),
+        "the connection is killed": (killed_on(mysql_url), "lost"),
         "the query is killed": (of_mariadb(1317), "cancelled"),
         "a lock is not given": (of_mariadb(1205), "locked"),
         "it loses a deadlock": (of_mariadb(1213, undo=True), "deadlock"),
         "somebody changed the row": (of_mariadb(1020, undo=True), "collided"),
         "it takes too long": (of_mariadb(1969), "too-slow"),
+        "the server only reads now": (of_mariadb(1290), "only-reads"),
+        "the disk is full": (of_mariadb(1114), "full"),
+    },
+    "mysql": {
+        "the connection is killed": (killed_on(oracle_url), "lost"),
+        "the query is killed": (of_mariadb(1317), "cancelled"),
+        "a lock is not given": (of_mariadb(1205), "locked"),
+        "it loses a deadlock": (of_mariadb(1213, undo=True), "deadlock"),
+        "it takes too long": (of_mariadb(3024), "too-slow"),
         "the server only reads now": (of_mariadb(1290), "only-reads"),
         "the disk is full": (of_mariadb(1114), "full"),
     },

@@ -71,7 +71,7 @@ class Crowd:
         """One writer, whose rows have a key that is ``number`` modulo the writers."""
         random, upcoming = Random(number), 1000
         with closing(self._connection()) as connection, closing(connection.cursor()) as cursor:
-            patience = "innodb_lock_wait_timeout = 2" if self.kind == "mariadb" else "lock_timeout = '2s'"
+            patience = "innodb_lock_wait_timeout = 2" if self.kind != "postgresql" else "lock_timeout = '2s'"
             cursor.execute(f"SET {patience}")
             while not self.over.is_set():
                 if not self.open.is_set():
@@ -116,7 +116,7 @@ class Crowd:
 
     def _connection(self) -> Any:
         url = self.bench.spec.database.url
-        return mysql_connect(url) if self.kind == "mariadb" else psycopg.connect(url, autocommit=True)
+        return mysql_connect(url) if self.kind != "postgresql" else psycopg.connect(url, autocommit=True)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -132,7 +132,7 @@ class Crowd:
                 assert self.outside.acquire(timeout=60)
 
 
-@pytest.fixture(params=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", "mariadb", "mysql"])
 def crowd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Crowd]:
     with ENGINES[request.param](tmp_path, SCHEMA, **HOW) as bench:
         made = Crowd(bench, request.param)
