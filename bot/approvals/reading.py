@@ -8,7 +8,7 @@ from bot.approvals import again, follow_ups, intents, workers
 from bot.approvals.ground import Ground, subject
 from bot.approvals.voting import verdict
 from bot.model.doors import Answer, KeptBackup, Personal, PlanFile, RequestView, Wish
-from bot.model.jobs import Backup, Canary, Job, Step
+from bot.model.jobs import Backup, Canary, Job, JobState, Step
 from bot.model.people import Actor
 from bot.model.requests import CLOSED, Operation, Request, State
 from bot.store.proofs import SECRET
@@ -106,7 +106,7 @@ class Reading:
         revision = work.requests.revision(request.id, request.revision)
         votes = work.votes.of(request.id, request.revision)
         proof = intents.wanted(self._ground.config, request, revision) if revision else None
-        job = work.jobs.latest(request.id)
+        job = _job(work, request)
         target = self._ground.config.targets.get(request.target)
         return RequestView(
             request=request,
@@ -137,6 +137,12 @@ def _backup(work: Work, request: Request) -> Backup | None:
     named = request.backup_id
     found = work.backups.get(named) if named else work.backups.of_request(request.id)
     return None if found is None else work.backups.summed(found)
+
+
+def _job(work: Work, request: Request) -> Job | None:
+    """The newest job; not one that only found its plan untrue, which says nothing about the new one."""
+    found = work.jobs.latest(request.id)
+    return None if found is None or found.state is JobState.DRIFTED else found
 
 
 def _steps(work: Work, request: Request, job: Job | None) -> tuple[Step, ...]:

@@ -228,7 +228,7 @@ class SystemCrew:
             if job.state is JobState.RUNNING:
                 work.jobs.save(job.id, job.state, state=move_job(job.state, "drift"), ended_at=now)
                 self.ground.change(work, request, "drift", now, starts_at=None)
-                self.ground.note(work, request, "note.drift", now)
+                self.ground.note(work, request, "note.drift-system", now)
                 for told in drifted.drift.differences:
                     self.ground.note(work, request, told.key, now, **told.params)
                 return
@@ -260,7 +260,9 @@ class SystemCrew:
             facts = {**job.facts, "halted": [why, dict(error.params)]}
             work.jobs.save(job.id, job.state, state=move_job(job.state, "halt"), facts=facts)
             self.ground.log(work, "job-halted", request, {"job": job.id, "why": why}, self.clock())
-            self.ground.note(work, request, "note.going-back", self.clock())
+            if job.kind is not JobKind.PURGE:
+                # One that ends a grace period has taken nothing from its place, and brings nothing back.
+                self.ground.note(work, request, "note.going-back", self.clock())
 
     def _go_back(self, ours: Job) -> None:
         """Undo; then the request ends as it must, or is held at the place that does not come back."""

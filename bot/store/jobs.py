@@ -209,11 +209,11 @@ class Jobs:
         self._connection.execute(delete(t.steps).where(t.steps.c.job_id == job_id))
 
     def steps_of(self, request_id: int) -> tuple[Step, ...]:
-        """The steps of all jobs of a request, job by job."""
+        """The steps of all jobs of a request, job by job, without those that only found their plan untrue."""
         query = (
             select(t.steps)
             .join(t.jobs, t.jobs.c.id == t.steps.c.job_id)
-            .where(t.jobs.c.request_id == request_id)
+            .where(t.jobs.c.request_id == request_id, t.jobs.c.state != JobState.DRIFTED)
             .order_by(func.length(t.jobs.c.id), t.jobs.c.id, t.steps.c.position)
         )
         return tuple(

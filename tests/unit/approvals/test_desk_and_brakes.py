@@ -9,7 +9,7 @@ import pytest
 from bot.errors import NotAllowed, NotFound, Refused, Stale
 from bot.jobs.permit import Gate
 from bot.model.doors import Answer
-from bot.model.jobs import JobState
+from bot.model.jobs import JobState, StepState
 from bot.model.requests import Operation, State
 from bot.store.unit_of_work import Work
 from tests.fakes.rooms import House, config, plan_of, planned, race, rules_with, snapshot
@@ -255,3 +255,15 @@ def test_a_stop_that_races_the_point_of_no_return_has_one_winner(house: House) -
         assert house.state(request_id) is (State.RUNNING if committed else State.STOPPED)
         with house.store.transact() as work:
             work.jobs.save(job, JobState.COMMITTING, state=JobState.DONE)
+
+
+def test_what_only_found_the_plan_untrue_says_nothing_about_the_new_plan(house: House) -> None:
+    request_id, job = house.running()
+    with house.store.transact() as work:
+        position = work.jobs.begin_step(job, "step.preflight", house.now)
+        work.jobs.end_step(job, position, StepState.FAILED, house.now)
+        assert work.jobs.steps_of(request_id)
+        work.jobs.save(job, JobState.RUNNING, state=JobState.DRIFTED, ended_at=house.now)
+        assert work.jobs.steps_of(request_id) == ()
+    shown = house.view(request_id)
+    assert (shown.job, shown.steps) == (None, ())

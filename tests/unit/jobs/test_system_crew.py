@@ -65,6 +65,7 @@ def test_what_replaces_it_must_answer_before_it_stops_and_before_it_goes(site: S
         assert not site.service.look().up
         site.house.wait(minutes=11)
     assert site.house.notes(request_id).count("note.still-aside") == 1
+    assert "note.going-back" not in site.house.notes(request_id), "nothing was taken back"
     # Nobody waters the approved condition down by taking it out of the configuration.
     del answers["crm-new: rows"]
     assert site.go() is State.SET_ASIDE
