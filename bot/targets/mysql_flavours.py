@@ -3,6 +3,7 @@
 Each difference is told once, here, as a value; the rest of the code asks the flavour of its server.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,10 +86,11 @@ class Flavour:
             "information_schema_stats_expiry": "0",
         }
 
-    @property
-    def unlimited(self) -> str:
-        """The setting under which no statement is ended for its time."""
-        return "max_statement_time = 0" if self.kind == "mariadb" else "max_execution_time = 0"
+    def limit(self, seconds: float) -> str:
+        """The setting under which the server ends what takes longer; 0: nothing is ended."""
+        if self.kind == "mariadb":
+            return f"max_statement_time = {seconds:.3f}"
+        return f"max_execution_time = {math.ceil(seconds * 1000)}"
 
     def bounded(self, query: str, seconds: float) -> str:
         """A SELECT that the server ends when it takes longer."""

@@ -178,7 +178,7 @@ class MysqlWriting(MysqlDeleting):
     def ready(self) -> None:
         """See ``Writing``."""
         # An interrupted COMMIT would leave it open whether it happened.
-        self._run(f"SET SESSION {self._flavour.unlimited}", "")
+        self._run(f"SET SESSION {self._flavour.limit(0)}", "")
         self._line.unwatch()
         self._answered = time.monotonic()
 

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.sandbox.slack.responses import shown_text
-from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import Bench, bench_on, make_bench, postgresql_bench
 from tests.stories.rig import PATIENCE, Rig
 from tests.unit.operations.test_attached_files import SCHEMA, tree, write
 
@@ -33,14 +34,15 @@ def _postgresql(folder: Path) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, SCHEMA)
 
 
-def _mariadb(folder: Path) -> AbstractContextManager[Bench]:
-    return mysql_bench(folder, SCHEMA.strip())
+def _mysql(server: str, folder: Path) -> AbstractContextManager[Bench]:
+    return bench_on(server, folder, SCHEMA.strip())
 
 
 ENGINES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
-    "mariadb": _mariadb,
+    "mariadb": partial(_mysql, "mariadb"),
+    "mysql": partial(_mysql, "mysql"),
 }
 
 

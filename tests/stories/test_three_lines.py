@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bot.sandbox.slack.responses import shown_text
-from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import Bench, bench_on, make_bench, postgresql_bench
 from tests.real.loop import content, counts
 from tests.stories.rig import Rig
 
@@ -53,16 +54,19 @@ def _postgresql(folder: Path) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, UNSEEN)
 
 
-def _mariadb(folder: Path) -> AbstractContextManager[Bench]:
-    """The same schema; MariaDB writes names and references in its own way."""
+def _mysql(server: str, folder: Path) -> AbstractContextManager[Bench]:
+    """The same schema; these servers write names and references in their own way."""
     script = UNSEEN.replace('"', "`").replace("REFERENCES `order` ON", "REFERENCES `order` (id) ON")
-    return mysql_bench(folder, script.replace("REFERENCES `Firm` ON", "REFERENCES `Firm` (`No`) ON").strip())
+    return bench_on(
+        server, folder, script.replace("REFERENCES `Firm` ON", "REFERENCES `Firm` (`No`) ON").strip()
+    )
 
 
 ENGINES: dict[str, Callable[[Path], AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
-    "mariadb": _mariadb,
+    "mariadb": partial(_mysql, "mariadb"),
+    "mysql": partial(_mysql, "mysql"),
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import CannotProve
 from bot.texts import say
-from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import Bench, make_bench, mysql_bench, oracle_bench, postgresql_bench
 from tests.unit.operations.test_widening import WIDER
 
 #: The edges of each type, as SQL writes them.
@@ -88,6 +88,7 @@ CHANGES_OF_MARIADB = "ALTER TABLE samples " + ", ".join(
 WIDENED = {
     "postgresql": (postgresql_bench, OF_POSTGRESQL, CHANGES_OF_POSTGRESQL, PAIRS_OF_POSTGRESQL),
     "mariadb": (mysql_bench, OF_MARIADB, CHANGES_OF_MARIADB, PAIRS_OF_MARIADB),
+    "mysql": (oracle_bench, OF_MARIADB, CHANGES_OF_MARIADB, PAIRS_OF_MARIADB),
 }
 
 
@@ -115,6 +116,7 @@ PLACES: dict[str, Place] = {
     "sqlite": lambda folder: nullcontext(make_bench(folder, SMALL)),
     "postgresql": lambda folder: postgresql_bench(folder, SMALL),
     "mariadb": lambda folder: mysql_bench(folder, SMALL),
+    "mysql": lambda folder: oracle_bench(folder, SMALL),
 }
 SMALL = """
 CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(20) NOT NULL);

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
+from tests.fakes.operations import Bench, bench_on, make_bench, postgresql_bench
 from tests.real.loop import content, looked, try_all
 
 # Everything cascades; a unique key that may hold NULL; composite keys; keys with names of their own.
@@ -61,14 +62,15 @@ def _postgresql(folder: Path, schema: str) -> AbstractContextManager[Bench]:
     return postgresql_bench(folder, schema)
 
 
-def _mariadb(folder: Path, schema: str) -> AbstractContextManager[Bench]:
-    return mysql_bench(folder, schema)
+def _mysql(server: str, folder: Path, schema: str) -> AbstractContextManager[Bench]:
+    return bench_on(server, folder, schema)
 
 
 ENGINES: dict[str, Callable[[Path, str], AbstractContextManager[Bench]]] = {
     "sqlite": _sqlite,
     "postgresql": _postgresql,
-    "mariadb": _mariadb,
+    "mariadb": partial(_mysql, "mariadb"),
+    "mysql": partial(_mysql, "mysql"),
 }
 #: By kind of record, the rows that go with the largest of them.
 SYSTEMS: dict[str, tuple[str, dict[str, int]]] = {

@@ -74,7 +74,9 @@ def test_links_to_what_stays_do_not_matter_and_a_text_link_is_served_by_no_index
     assert [one.key for one in told(Quiet(size=1000), {"orders": 1}, inside)] == ["told.no-index"]
 
 
-@pytest.mark.parametrize(("kind", "seconds"), [("postgresql", 200.0), ("sqlite", 0.2), ("mariadb", 0.2)])
+@pytest.mark.parametrize(
+    ("kind", "seconds"), [("postgresql", 200.0), ("sqlite", 0.2), ("mariadb", 0.2), ("mysql", 0.2)]
+)
 def test_only_postgresql_reads_all_children_once_per_row(kind: str, seconds: float) -> None:
     assert reading_seconds(kind, LINK, 1000, 2_000_000) == seconds
 
