@@ -260,6 +260,7 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
         if table not in self._keys:
             return iter(())
         self._require_fit(table)
+        self._require_plain(table)
         relation, keys = self._relation(table), self._keys[table]
         columns = sql.read("t", relation, [column.name for column in self._table(table).stored])
         return self._read(
@@ -305,6 +306,27 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
                 most=packet // _MEGABYTE,
                 needed=-(-needed // _MEGABYTE),
             )
+
+    def _require_plain(self, table: str) -> None:
+        """Every JSON of the key set is what its text says: a date inside would come back as a text.
+
+        Raises:
+            CannotProve: one is not, and what to do.
+        """
+        keys, relation = self._keys[table], self._relation(table)
+        for column in self._table(table).stored:
+            if relation.kinds[column.name] != "json":
+                continue
+            value = f"t.{quote(column.name)}"
+            parsed = f"CAST(CAST({value} AS CHAR) AS JSON)"
+            odd = self._number(
+                f"SELECT COUNT(*) FROM {keys.path} k JOIN {relation.path} t ON {sql.matched('t', keys, 'k')}"
+                f" WHERE NOT {sql.same('json', value, parsed)}{self._shared()}",
+                table,
+            )
+            if odd:
+                about = {"path": relation.path, "cell": quote(column.name)}
+                raise CannotProve("target.json", target=self._target, table=table, n=odd, **about)
 
     def _is(self, alias: str, table: str, key: Row) -> tuple[str, list[Any]]:
         """A row has this key: the condition, and what fills it."""

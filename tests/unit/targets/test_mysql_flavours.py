@@ -37,8 +37,8 @@ def test_a_server_is_known_by_its_version_and_that_of_its_engine(
     [
         (MARIADB, "10.4.34-MariaDB", "10.4.34"),
         (MARIADB, "10.5.0-MariaDB", ""),
-        (MYSQL, "8.0.22", "8.0.22"),
-        (MYSQL, "8.0.23-log", ""),
+        (MYSQL, "8.0.29", "8.0.29"),
+        (MYSQL, "8.0.30-log", ""),
         (MYSQL, "5.7.44-log", "5.7.44"),
         (MYSQL, "?", "0.0.0"),
     ],
