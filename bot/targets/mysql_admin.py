@@ -28,10 +28,6 @@ _UNKNOWN_VARIABLE = 1193
 _LOCKED = frozenset({1205, 1213, 1317})
 _NO_SUCH_THREAD = 1094
 _MAY_NOT = frozenset({1095, 1227})
-_SESSIONS = """
-SELECT CAST(ID AS CHAR), USER, SUBSTRING_INDEX(HOST, ':', 1) FROM information_schema.PROCESSLIST
- WHERE DB = %s AND ID <> CONNECTION_ID() AND COMMAND <> 'Daemon' ORDER BY ID
-"""
 
 
 def beside(database: str, suffix: str) -> str:
@@ -98,10 +94,20 @@ class Server:
 
     def sessions(self, database: str) -> list[User]:
         """Who is connected to a database, us left out."""
+        us = self.ask("SELECT CAST(CONNECTION_ID() AS CHAR)")[0][0]
         return [
-            User(int(number), user, "session", database, f"({origin})")
-            for number, user, origin in self.ask(_SESSIONS, (database,))
+            User(int(number), user, "session", database, f"({host.partition(':')[0]})")
+            for number, user, host, inside, command, *_ in self.processes()
+            if self.same(inside or "", database) and number != us and command != "Daemon"
         ]
+
+    def processes(self) -> list[Sequence[Any]]:
+        """Number, user, host, database, what it does, for how long, and its state.
+
+        Not from ``information_schema``: MySQL refuses that while anybody's statement has certain signs.
+        """
+        rows = self.ask("SHOW PROCESSLIST")
+        return sorted(rows, key=lambda row: int(row[0]))
 
     def end_sessions(self, database: str) -> None:
         """Throw out whoever is connected; whoever may not be thrown out is still there afterwards."""

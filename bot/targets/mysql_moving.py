@@ -239,9 +239,8 @@ def _rename_out(
 
 def _is_queued(server: Server, number: str, going: "Future[None]") -> bool:
     until = time.monotonic() + _QUEUED
-    query = "SELECT STATE FROM information_schema.PROCESSLIST WHERE ID = %s"
     while not going.done() and time.monotonic() < until:
-        if any("metadata lock" in str(text) for (text,) in server.ask(query, (number,))):
+        if any(one[0] == number and "metadata lock" in str(one[6]) for one in server.processes()):
             return True
         time.sleep(_TICK)
     return False

@@ -11,7 +11,7 @@ from bot.model.remains import Remain
 from bot.targets.mysql_roles import ServerAccounts
 from bot.targets.postgresql_roles import DatabaseRoles
 from bot.targets.remains import Roles
-from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.servers import SERVERS, mysql_connect, mysql_database, postgresql_database
 
 
 @dataclass
@@ -72,8 +72,9 @@ def on_postgresql() -> Iterator[Server]:
 
 
 @contextmanager
-def on_mariadb() -> Iterator[Server]:
-    with mysql_database() as url, mysql_database() as other:
+def on_mysql(on: str) -> Iterator[Server]:
+    where = SERVERS[on]()
+    with mysql_database(where) as url, mysql_database(where) as other:
         name, beside = (one.rpartition("/")[2] for one in (url, other))
         made = named(name)
 
@@ -104,9 +105,10 @@ def on_mariadb() -> Iterator[Server]:
             run(f"CREATE DATABASE IF NOT EXISTS {name}")
 
 
-@pytest.fixture(params=[on_postgresql, on_mariadb], ids=["postgresql", "mariadb"])
+@pytest.fixture(params=["postgresql", *SERVERS])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    opened: AbstractContextManager[Server] = request.param()
+    opened: AbstractContextManager[Server]
+    opened = on_postgresql() if request.param == "postgresql" else on_mysql(request.param)
     with opened as one:
         yield one
 
@@ -208,8 +210,9 @@ BESIDES = {
 }
 
 
-def test_whoever_has_to_do_with_anything_else_is_not_told() -> None:
-    with on_mariadb() as server:
+@pytest.mark.parametrize("kind", SERVERS)
+def test_whoever_has_to_do_with_anything_else_is_not_told(kind: str) -> None:
+    with on_mysql(kind) as server:
         end = server.names["named"][-8:]
         mine, other = (one.partition(".")[0] for one in (server.here, server.there))
         places = {"here": server.here, "there": server.there, "mine": mine, "other": other}
@@ -225,13 +228,19 @@ def test_whoever_has_to_do_with_anything_else_is_not_told() -> None:
                     server.run(one)
             found = {one.place: one.hand for one in server.ask([])([])[0]}
             wanted = {f"{names[besides]}@'10.%'" for besides, (_, is_told) in BESIDES.items() if is_told}
+            role = f"'{roles['a role of this database']}'"
+            if kind == "mysql":
+                # There, a role is an account like any other.
+                role = f"{role}@'%'"
+                wanted.add(role)
             assert {one for one, hand in found.items() if hand == "account" and end in one} - {
                 f"'{server.names['owner']}'@'%'"
             } == wanted
             # A role that only somebody has who goes too.
-            assert [one for one, hand in found.items() if hand == "mariadb-role"] == [
-                f"'{roles['a role of this database']}'"
-            ]
+            assert role in found
+            assert [one for one, hand in found.items() if hand == "mariadb-role"] == [role] * (
+                kind == "mariadb"
+            )
             for one, hand in found.items():
                 server.run(f"DROP {'USER' if hand == 'account' else 'ROLE'} {one}")
             server.run(f"CREATE USER {server.names['owner']}")
@@ -241,8 +250,9 @@ def test_whoever_has_to_do_with_anything_else_is_not_told() -> None:
                 server.run(f"DROP ROLE IF EXISTS {roles[besides]}")
 
 
-def test_a_worker_that_may_not_see_everything_says_so() -> None:
-    with on_mariadb() as server:
+@pytest.mark.parametrize("kind", SERVERS)
+def test_a_worker_that_may_not_see_everything_says_so(kind: str) -> None:
+    with on_mysql(kind) as server:
         worker = "worker" + server.names["named"][-8:]
         database = server.here.partition(".")[0]
         server.run(f"CREATE USER {worker} IDENTIFIED BY 'secret'")
@@ -254,7 +264,7 @@ def test_a_worker_that_may_not_see_everything_says_so() -> None:
             assert ask([]) == ((), "no-right")
             server.run(f"GRANT SELECT ON mysql.* TO {worker}")
             assert told(ask([])) == ({server.names["owner"]}, "definers")
-            server.run(f"GRANT SELECT, SHOW VIEW, TRIGGER ON *.* TO {worker}")
+            server.run(f"GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON *.* TO {worker}")
             assert told(ask([])) == ({server.names["owner"]}, "")
         finally:
             server.run(f"DROP USER {worker}")

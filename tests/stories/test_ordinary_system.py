@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -13,7 +14,7 @@ import pytest
 
 from bot.sandbox.slack.workspace import Message
 from tests.fakes.ports import free_port
-from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
+from tests.fakes.servers import SERVERS, mysql_connect, mysql_database, postgresql_database
 from tests.fakes.supervisor import supervisor
 from tests.stories.rig import Rig
 from tests.stories.town import thread
@@ -123,7 +124,7 @@ def on_postgresql() -> Iterator[tuple[str, str]]:
             connection.execute(f'DROP DATABASE IF EXISTS "{new.rpartition("/")[2]}" WITH (FORCE)'.encode())
 
 
-MARIADB = """
+MYSQL = """
 CREATE TABLE customers (id bigint AUTO_INCREMENT PRIMARY KEY, name varchar(80) NOT NULL)
 $$
 CREATE TABLE orders (id int AUTO_INCREMENT PRIMARY KEY, customer bigint NOT NULL, amount decimal(12, 2),
@@ -133,19 +134,21 @@ CREATE VIEW totals AS SELECT customer, sum(amount) AS total FROM orders GROUP BY
 $$
 CREATE TRIGGER rounded BEFORE INSERT ON orders FOR EACH ROW SET NEW.amount = round(NEW.amount, 1)
 $$
-INSERT INTO customers (name) SELECT concat('Customer ', seq) FROM seq_1_to_20
+INSERT INTO customers (name) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+    SELECT concat('Customer ', i) FROM n
 $$
-INSERT INTO orders (customer, amount) SELECT 1 + seq % 20, seq / 7 FROM seq_1_to_2000
+INSERT INTO orders (customer, amount) SELECT a.id, (100 * b.id + c.id) / 7 FROM customers a, customers b, customers c
+    WHERE c.id < 6
 """
 
 
 @contextmanager
-def on_mariadb() -> Iterator[tuple[str, str]]:
-    """The same on MariaDB."""
-    with mysql_database() as url:
+def on_mysql(kind: str) -> Iterator[tuple[str, str]]:
+    """The same on MariaDB or MySQL."""
+    with mysql_database(SERVERS[kind]()) as url:
         new = f"{url}_new"
         with mysql_connect(url) as connection, connection.cursor() as cursor:
-            for statement in MARIADB.split("$$"):
+            for statement in MYSQL.split("$$"):
                 cursor.execute(statement)
             connection.commit()
         yield url, new
@@ -154,7 +157,11 @@ def on_mariadb() -> Iterator[tuple[str, str]]:
 
 
 Databases = Callable[[], AbstractContextManager[tuple[str, str]]]
-ENGINES: Mapping[str, Databases] = {"PostgreSQL": on_postgresql, "MariaDB": on_mariadb}
+ENGINES: Mapping[str, Databases] = {
+    "PostgreSQL": on_postgresql,
+    "MariaDB": partial(on_mysql, "mariadb"),
+    "MySQL": partial(on_mysql, "mysql"),
+}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 
 import pymysql
@@ -230,6 +230,26 @@ def test_an_idle_reader_is_thrown_out_and_one_who_hides_keeps_everything_as_it_w
     assert rows(place) == before
 
 
+@BOTH
+def test_who_is_connected_is_told_whatever_anybodys_statement_says(place: Place) -> None:
+    def runs() -> None:
+        with closing(connect(place.at())) as busy, busy.cursor() as cursor, suppress(pymysql.Error):
+            cursor.execute("SELECT '😀', SLEEP(30)")
+
+    thread = threading.Thread(target=runs)
+    thread.start()
+    until = time.monotonic() + 20
+    try:
+        while not any("SLEEP" in str(row) for row in place.run("SHOW FULL PROCESSLIST")):
+            assert time.monotonic() < until
+        (who,) = place.one.users(OP).users
+        assert (who.name, who.how) == ("root", "session")
+    finally:
+        with Administration("crm", place.at()).connected() as server:
+            server.end_sessions(place.database)
+        thread.join()
+
+
 @contextmanager
 def written_to(place: Place) -> Iterator[list[int]]:
     """Three who write and come back at once; the numbers of what they have written."""
@@ -339,7 +359,7 @@ def test_grants_come_back_and_an_account_that_is_gone_is_named(place: Place) -> 
         place.run(
             f"GRANT SELECT ON {place.database}.* TO {name}",
             f"GRANT UPDATE (x) ON t TO {name}",
-            "CREATE FUNCTION one() RETURNS int RETURN 1",
+            "CREATE FUNCTION one() RETURNS int DETERMINISTIC RETURN 1",
             f"GRANT EXECUTE ON FUNCTION one TO {name}",
         )
         granted = f"SHOW GRANTS FOR {name}"
