@@ -242,6 +242,26 @@ def is_same(wanted: Entry, about: os.stat_result) -> bool:
     return (wanted.size, wanted.mtime_ns) == (about.st_size, about.st_mtime_ns)
 
 
+class Watch:
+    """Whether a folder is left alone while it is copied: all marks of its entries as one digest."""
+
+    def __init__(self) -> None:
+        self.newest = "."
+        self._total = hashlib.sha256()
+        self._time = -1
+
+    def add(self, entry: Entry) -> None:
+        """One more."""
+        self._total.update(repr(_marks(entry)).encode("utf-8", "surrogateescape"))
+        if entry.type == "file" and entry.mtime_ns > self._time:
+            self.newest, self._time = entry.path, entry.mtime_ns
+
+    @property
+    def seen(self) -> bytes:
+        """The digest over all of them."""
+        return self._total.digest()
+
+
 class Tally:
     """What the entries of a folder come to, taken one by one."""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from bot.errors import CannotProve, Stale, TargetDown
 from bot.targets import copies, ground, processes, removal, rights, tar
@@ -23,6 +23,13 @@ from bot.targets.whereabouts import require_one
 
 #: Seconds; longer than the kernel takes between two times that it writes down.
 _TICK = 0.02
+
+
+class _Takes(Protocol):
+    """Whoever is shown every entry on its way into the backup."""
+
+    def add(self, entry: Entry) -> None:
+        """One more."""
 
 
 class FolderHolding(NeedsNobody):
@@ -98,10 +105,12 @@ class FolderHolding(NeedsNobody):
             time.sleep(_TICK)
             report = report_of(sink)
             report.begin("reading")
-            tally = listing.Tally()
+            tally, watch = listing.Tally(), listing.Watch()
             with tar.Names() as names, ground.inner(parent, self._base, self._path) as opened:
                 with sink.blob(f"{self._name}.entries.jsonl") as out:
-                    found = _told(walk(parent, self._base, self._path, read=True), report, tally, names)
+                    found = _told(
+                        walk(parent, self._base, self._path, read=True), report, (tally, watch, names)
+                    )
                     for some in gathered(listing.dump(found)):
                         out.write(some)
                 with sink.blob(f"{self._name}.tar") as out:
@@ -111,6 +120,7 @@ class FolderHolding(NeedsNobody):
                     ground.require_no_mount(self._path)
                     if before != listing.moment(parent, self._base, self._path):
                         raise CannotProve("files.changing", path=self._path)
+                    self._require_still(parent, watch)
         return {"kind": "files", "entries": tally.entries, "items": tally.items, "size": tally.size}
 
     def rehearse(self, operation: str, source: Source) -> None:
@@ -252,6 +262,14 @@ class FolderHolding(NeedsNobody):
                 removal.clear(folder, scratch, self._path)
             copies.forget(folder, self._name)
 
+    def _require_still(self, parent: int, before: listing.Watch) -> None:
+        """Return when nobody wrote into a file meanwhile, which leaves no trace in its folder."""
+        now = listing.Watch()
+        for entry in self._walk(parent, self._base, self._path, read=False):
+            now.add(entry)
+        if now.seen != before.seen:
+            raise CannotProve("files.changing", path=f"{self._path}/{now.newest}")
+
     def _walk(self, parent: int, name: str, place: str, *, read: bool) -> Iterator[Entry]:
         return walk(parent, name, place, read=read)
 
@@ -341,11 +359,11 @@ _WHERE: Mapping[tuple[bool, bool], Whereabouts] = {
 }
 
 
-def _told(found: Iterator[Entry], report: Report, tally: listing.Tally, names: tar.Names) -> Iterator[Entry]:
+def _told(found: Iterator[Entry], report: Report, others: Sequence[_Takes]) -> Iterator[Entry]:
     for entry in counted(found, report, "files"):
         report.add("bytes", entry.size if entry.type == "file" else 0)
-        tally.add(entry)
-        names.add(entry)
+        for other in others:
+            other.add(entry)
         yield entry
 
 

@@ -121,16 +121,35 @@ def comes_up(former: ServiceFacts, look: Callable[[], ServiceFacts], seconds: fl
 
     def is_up() -> bool:
         facts[0] = look()
-        return facts[0].state in ("running", "failed") and (
-            facts[0].state == "failed" or wanted <= set(processes.listening().values())
-        )
+        if facts[0].state == "failed":
+            return True
+        heard = wanted <= set(processes.listening().values())
+        return facts[0].state == "running" and heard and not _taken(facts[0], wanted)
 
     if not wait(is_up, seconds) or facts[0].state != "running":
         silent = sorted(wanted - set(processes.listening().values()))
         if facts[0].state == "running" and silent:
             raise CannotProve("services.port-silent", service=former.name, port=silent[0])
+        for port in _taken(facts[0], wanted - set(silent)):
+            raise CannotProve("services.port-taken", service=former.name, port=port, who=_listener(port))
         raise CannotProve("services.not-up", service=former.name)
     return facts[0]
+
+
+def _taken(now: ServiceFacts, ports: Iterable[int]) -> list[int]:
+    """The ports on which somebody is seen to listen who was there first, and nobody of the service.
+
+    One that came after the service may listen for it, as the proxy of a container does.
+    """
+    own = {pid for pid, _ in now.processes}
+    began = min((started for _, started in now.processes), default=None)
+    found = []
+    for port in sorted(ports):
+        owners = processes.owners([port])
+        seen = [one for one in map(processes.one, owners) if one is not None]
+        if owners.isdisjoint(own) and any(began is None or one.started < began for one in seen):
+            found.append(port)
+    return found
 
 
 def _require_down(former: ServiceFacts, now: ServiceFacts) -> None:

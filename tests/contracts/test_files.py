@@ -5,6 +5,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetD
 from bot.targets.entries import Entry, same_content, walk
 from bot.targets.files import FolderHolding
 from bot.targets.ground import folder
-from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.backup_streams import HashedBytes, MemoryBackup
 from tests.fakes.systems import restored
 
 OP = "teardown-42"
@@ -274,6 +276,29 @@ def test_what_changed_after_the_backup_is_noticed_and_put_back(root: Path, case:
     assert one.whereabouts(OP) == "set-aside"
     one.put_back(OP)
     assert written(place) == now
+
+
+class WrittenMeanwhile(MemoryBackup):
+    """Somebody writes into a file after it was read and before it is packed; its folder does not change."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__()
+        self._file = file
+
+    @contextmanager
+    def blob(self, name: str) -> Iterator[HashedBytes]:
+        if name.endswith(".tar"):
+            with self._file.open("r+b") as opened:
+                opened.write(b"B")
+        with super().blob(name) as out:
+            yield out
+
+
+def test_a_file_that_is_written_while_it_is_copied_is_named_before_anything_is_sealed(root: Path) -> None:
+    file = planted(root) / "uploads" / "ada.txt"
+    with pytest.raises(CannotProve, match="changing") as no:
+        holding(root).copy(WrittenMeanwhile(file))
+    assert Path(str(no.value.params["path"])).samefile(file)
 
 
 def test_something_in_the_place_stops_putting_back(root: Path) -> None:

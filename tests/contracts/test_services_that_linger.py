@@ -87,3 +87,24 @@ def test_a_program_that_supervisor_is_still_stopping_is_started_once_it_is_gone(
         again = one.start(former)
         assert again.state == "running"
         assert set(again.processes).isdisjoint(former.processes), "it is about to be killed"
+
+
+@pytest.mark.parametrize("startsecs", [0, 1])
+def test_who_has_taken_its_port_is_named_when_it_does_not_start_again(tmp_path: Path, startsecs: int) -> None:
+    port = free_port()
+    (tmp_path / "deaf.py").write_text(DEAF)
+    line = f"command={sys.executable} {tmp_path}/deaf.py {port}\nstartretries=1\nstopwaitsecs=1"
+    with supervisor(tmp_path, {"crm": f"{line}\nautorestart=true"}, startsecs) as address:
+        one = SupervisorService("crm", address, "crm", [port], Patience(answer=5, stop=4, watch=0.3, start=3))
+        eventually(lambda: listens(port) and one.look().state == "running")
+        former = one.look()
+        one.stop(former)
+        with subprocess.Popen([sys.executable, str(tmp_path / "deaf.py"), str(port)]) as other:
+            eventually(lambda: listens(port))
+            # With 0 seconds supervisor calls it running from the first moment on, and the port answers.
+            try:
+                with pytest.raises(CannotProve, match="port-taken") as no:
+                    one.start(former)
+            finally:
+                other.kill()
+        assert str(other.pid) in say(no.value.key, **no.value.params)

@@ -14,10 +14,12 @@ QUICK = Patience(answer=5, stop=6, watch=0.5, start=10)
 
 
 @contextmanager
-def supervisor(folder: Path, programs: Mapping[str, str]) -> Iterator[str]:
+def supervisor(folder: Path, programs: Mapping[str, str], startsecs: int = 0) -> Iterator[str]:
     """Run it; gives the path of its socket."""
     address = folder / "s.sock"
-    sections = "".join(f"[program:{name}]\n{lines}\nstartsecs=0\n" for name, lines in programs.items())
+    sections = "".join(
+        f"[program:{name}]\n{lines}\nstartsecs={startsecs}\n" for name, lines in programs.items()
+    )
     config = folder / "supervisord.conf"
     config.write_text(
         f"[unix_http_server]\nfile={address}\n"
