@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from bot.errors import CannotProve
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_grants import Granted, like, read
 from bot.targets.mysql_sql import quote
@@ -81,7 +82,17 @@ def let_in(server: Server, database: str) -> list[str]:
     """Who gets into a database of this name by rights on all of them, or by a pattern."""
     found = {account(who) for (who,) in server.ask(_EVERYWHERE)}
     patterns = server.ask("SELECT DISTINCT GRANTEE, TABLE_SCHEMA FROM information_schema.SCHEMA_PRIVILEGES")
-    return sorted(found | {account(who) for who, pattern in patterns if like(pattern, database)})
+    found |= {account(who) for who, pattern in patterns if like(pattern, database)}
+    return sorted(found - server.kind.inner)
+
+
+def _holds(server: Server, test: str, database: str) -> bool:
+    try:
+        return bool(server.ask(f"SELECT {test.format(database=server.literal(database))}")[0][0] == "1")
+    except CannotProve as error:
+        if error.key != "target.no-right":
+            raise
+        return True
 
 
 def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
@@ -93,7 +104,7 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     who, _, host = server.ask("SELECT CURRENT_USER()")[0][0].rpartition("@")
     us = f"{quote(who)}@{quote(host)}"
     kind = server.kind
-    where = [right for test, right in kind.rights_where.items() if server.ask(f"SELECT {test}")[0][0] == "1"]
+    where = [right for test, right in kind.rights_where.items() if _holds(server, test, database)]
     found = [
         f"GRANT {right} ON *.* TO {us}"
         for right in (*kind.rights, *where)

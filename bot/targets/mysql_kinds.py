@@ -36,7 +36,8 @@ class Kind:
     that are off for us where somebody has turned them on. ``comments``: a database carries one.
 
     ``rights``: what our user needs on all of the server, as GRANT has it; ``rights_where``: by a condition
-    over the server's settings. ``enough``: the one right that stands for all of them. ``sees``: the rights
+    over its settings and the database; a condition that we may not look into counts as met. ``inner``:
+    accounts of the server itself. ``enough``: the one right that stands for all of them. ``sees``: the rights
     without which views, triggers and texts of other databases are hidden.
 
     Queries: ``made``: name, character set, collation, comment of a database, and what else is said of it
@@ -54,6 +55,7 @@ class Kind:
     comments: bool
     rights: Sequence[str]
     rights_where: Mapping[str, str]
+    inner: frozenset[str]
     enough: str
     sees: Sequence[str]
     made: str
@@ -96,6 +98,7 @@ MARIADB = Kind(
     comments=True,
     rights=("PROCESS", "CONNECTION ADMIN", "SET USER"),
     rights_where={},
+    inner=frozenset(),
     enough="SUPER",
     sees=("SELECT", "TRIGGER", "SHOW VIEW"),
     made="""
@@ -119,6 +122,14 @@ SELECT LOWER(type), db, name, CONCAT_WS(' ', param_list, returns, COALESCE(body_
     ),
 )
 
+_STRONG = """
+EXISTS (SELECT 1 FROM mysql.global_grants WHERE PRIV = 'SYSTEM_USER' AND CONCAT(USER, '@', HOST) IN (
+  SELECT DEFINER FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = {database}
+  UNION SELECT DEFINER FROM information_schema.VIEWS WHERE TABLE_SCHEMA = {database}
+  UNION SELECT DEFINER FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {database}
+  UNION SELECT DEFINER FROM information_schema.EVENTS WHERE EVENT_SCHEMA = {database}))
+"""
+
 MYSQL = Kind(
     flavour=MYSQL_FLAVOUR,
     oldest=(8, 4, 0),
@@ -132,22 +143,17 @@ MYSQL = Kind(
     loading=("sql_mode", "time_zone", "foreign_key_checks", "restrict_fk_on_non_standard_key"),
     restricted=("sql_require_primary_key", "sql_generate_invisible_primary_key"),
     comments=False,
-    # Without SYSTEM_USER neither somebody who has it can be thrown out nor anything be made in his name.
-    rights=(
-        "PROCESS",
-        "CONNECTION_ADMIN",
-        "SYSTEM_USER",
-        "SET_ANY_DEFINER",
-        "SHOW_ROUTINE",
-        "XA_RECOVER_ADMIN",
-    ),
+    rights=("PROCESS", "CONNECTION_ADMIN", "SET_ANY_DEFINER", "SHOW_ROUTINE", "XA_RECOVER_ADMIN"),
     rights_where={
+        # Nothing can be made in the name of somebody who has it by somebody who has not.
+        _STRONG: "SYSTEM_USER",
         "@@global.sql_require_primary_key OR @@global.sql_generate_invisible_primary_key": (
             "SESSION_VARIABLES_ADMIN"
         ),
         # A server that writes down what changes lets nobody else make triggers and functions.
         "@@global.log_bin AND NOT @@global.log_bin_trust_function_creators": "SUPER",
     },
+    inner=frozenset(f"mysql.{name}@localhost" for name in ("infoschema", "session", "sys")),
     enough="",
     sees=("SELECT", "TRIGGER", "SHOW VIEW", "EVENT"),
     made="""

@@ -1,7 +1,7 @@
 """What keeps a whole database from being set aside: looked at beforehand, nothing is changed."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
 from bot.errors import CannotProve, CountersignError, TargetDown
@@ -59,19 +59,19 @@ def _require_plain(server: Server, database: str) -> None:
 
 def foreign_keys(server: Server) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
     """Child and parent of each on the server, as database and table."""
+    there = {name for (name,) in server.ask("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")}
     for child, parent in server.ask(server.kind.keys):
-        yield from product(_places(server, child), _places(server, parent))
+        yield from product(_places(server, child, there), _places(server, parent, there))
 
 
-def _places(server: Server, path: str) -> Iterator[tuple[str, str]]:
-    """Database and table; a path in plain signs may hold more strokes than one, and mean any of them."""
+def _places(server: Server, path: str, there: Collection[str]) -> list[tuple[str, str]]:
+    """Database and table; a path in plain signs with several strokes may mean one of several ``there``."""
     if server.kind.flavour.encoded:
         schema, _, table = path.partition("/")
-        yield decoded(schema), decoded(table)
-        return
+        return [(decoded(schema), decoded(table))]
     parts = path.split("/")
-    for end in range(1, len(parts)):
-        yield "/".join(parts[:end]), "/".join(parts[end:])
+    found = [("/".join(parts[:end]), "/".join(parts[end:])) for end in range(1, len(parts))]
+    return [one for one in found if one[0] in there] or found
 
 
 def _require_fit(server: Server, database: str, only: Only) -> None:
