@@ -104,7 +104,13 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     who, _, host = server.ask("SELECT CURRENT_USER()")[0][0].rpartition("@")
     us = f"{quote(who)}@{quote(host)}"
     kind = server.kind
-    where = [right for test, right in kind.rights_where.items() if _holds(server, test, database)]
+    seen = granted.may("ALL PRIVILEGES", database)
+    where = [
+        right
+        for test, right in kind.rights_where.items()
+        # What is in a database is hidden from whoever has no rights on it.
+        if ("{database}" in test and not seen) or _holds(server, test, database)
+    ]
     found = [
         f"GRANT {right} ON *.* TO {us}"
         for right in (*kind.rights, *where)
@@ -112,7 +118,7 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     ]
     if not granted.may("SELECT", "mysql"):
         found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
-    if not granted.may("ALL PRIVILEGES", database):
+    if not seen:
         found.append(f"GRANT ALL PRIVILEGES ON {escaped(database)}.* TO {us} WITH GRANT OPTION")
     if not granted.may("ALL PRIVILEGES", aside + "t1"):
         found.append(f"GRANT ALL PRIVILEGES ON {escaped(aside)[:-1]}%`.* TO {us}")
