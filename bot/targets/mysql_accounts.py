@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from bot.errors import CannotProve
 from bot.targets.mysql_admin import Server
@@ -118,6 +119,11 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     ]
     if not granted.may("SELECT", "mysql"):
         found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
+    if server.ask(f"SELECT {kind.literal}")[0][0] == "1":
+        # No pattern means the databases that we make beside it.
+        everywhere = replace(granted, databases=()).may("ALL PRIVILEGES", aside + "t1")
+        more = [] if everywhere else [f"GRANT ALL PRIVILEGES ON *.* TO {us} WITH GRANT OPTION"]
+        return (*found, *more)
     if not seen:
         found.append(f"GRANT ALL PRIVILEGES ON {escaped(database)}.* TO {us} WITH GRANT OPTION")
     if not granted.may("ALL PRIVILEGES", aside + "t1"):

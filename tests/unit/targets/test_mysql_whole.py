@@ -179,6 +179,29 @@ def test_a_user_is_told_each_right_that_it_lacks_and_has_enough_with_all_of_them
         assert rows(place) == before
 
 
+@pytest.mark.parametrize("place", ["mysql"], indirect=True)
+def test_where_a_grant_knows_no_patterns_a_right_on_everything_is_asked_for(place: Place) -> None:
+    place.run("SET GLOBAL partial_revokes = ON", at="mysql")
+    try:
+        with user(place) as name:
+            place.run(
+                f"GRANT ALL PRIVILEGES ON `{place.database}`.* TO {name} WITH GRANT OPTION",
+                f"GRANT ALL PRIVILEGES ON `{place.database}\\_\\_countersign\\_%`.* TO {name}",
+                at="mysql",
+            )
+            one = MariadbHolding("database", "crm", place.at(user=name))
+            with pytest.raises(RightsMissing) as caught:
+                one.survey()
+            assert f"GRANT ALL PRIVILEGES ON *.* TO `{name}`@`%` WITH GRANT OPTION" in caught.value.grants
+            place.run(*caught.value.grants, at="mysql")
+            one.survey()
+            backup = MemoryBackup()
+            one.copy(backup)
+            one.rehearse(OP, backup.sealed())
+    finally:
+        place.run("SET GLOBAL partial_revokes = OFF", at="mysql")
+
+
 # what is noticed, and who is in the way
 
 EDITS = {
