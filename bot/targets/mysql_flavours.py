@@ -34,8 +34,8 @@ class Flavour:
     the optimiser looks at it. ``shared``: locks rows against writers, with no right but SELECT. ``rowid``:
     what a work table has beside our columns. ``reopens``: a statement may read one work table twice.
     ``ends_writes``: it ends statements that take too long, also those that write. ``sequences``: some number
-    rows. ``sees_cascades``: what the engine changes by itself counts as written;
-    ``counts_parts_once``: and no row of a partitioned table counts twice.
+    rows. ``literal``: whether a database in GRANT is a name and no pattern. ``sees_cascades``: what the engine
+    changes by itself counts as written; ``counts_parts_once``: and no row of a partitioned table counts twice.
     """
 
     kind: str
@@ -53,6 +53,7 @@ class Flavour:
     reopens: bool
     ends_writes: bool
     sequences: bool
+    literal: str
     sees_cascades: bool
     counts_parts_once: bool
 
@@ -131,6 +132,7 @@ MARIADB = Flavour(
     reopens=True,
     ends_writes=True,
     sequences=True,
+    literal="FALSE",
     sees_cascades=False,
     counts_parts_once=False,
 )
@@ -153,6 +155,7 @@ MYSQL = Flavour(
     reopens=False,
     ends_writes=False,
     sequences=False,
+    literal="@@global.partial_revokes",
     sees_cascades=True,
     counts_parts_once=True,
 )

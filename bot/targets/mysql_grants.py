@@ -34,13 +34,15 @@ _EACH = frozenset(
 class Granted:
     """What was granted: everywhere, by pattern of a database, by table.
 
-    ``revoked``: in which databases some of everywhere does not hold.
+    ``revoked``: in which databases some of everywhere does not hold. ``literal``: a database's name is no
+    pattern, as on a server where rights may be revoked like that.
     """
 
     everywhere: frozenset[str]
     databases: tuple[tuple[str, frozenset[str]], ...]
     tables: tuple[tuple[str, str, frozenset[str]], ...]
     revoked: tuple[tuple[str, frozenset[str]], ...] = ()
+    literal: bool = False
 
     @property
     def everything(self) -> bool:
@@ -53,12 +55,15 @@ class Granted:
         taken = any(schema in ("", one) and each & gone for one, gone in self.revoked)
         return (
             (not taken and bool(wanted & self.everywhere or each <= self.everywhere))
-            or any(wanted & rights and like(pattern, schema) for pattern, rights in self.databases)
+            or any(wanted & rights and self._means(pattern, schema) for pattern, rights in self.databases)
             or any(wanted & rights and (schema, table) == (one, two) for one, two, rights in self.tables)
         )
 
+    def _means(self, pattern: str, schema: str) -> bool:
+        return pattern == schema if self.literal else like(pattern, schema)
 
-def read(lines: Iterable[str]) -> Granted:
+
+def read(lines: Iterable[str], *, literal: bool = False) -> Granted:
     """The lines of SHOW GRANTS; those that give no right on tables are left out."""
     everywhere: set[str] = set()
     databases: list[tuple[str, frozenset[str]]] = []
@@ -84,7 +89,7 @@ def read(lines: Iterable[str]) -> Granted:
             databases.append((schema, rights))
         else:
             tables.append((schema, table, rights))
-    return Granted(frozenset(everywhere), tuple(databases), tuple(tables), tuple(revoked))
+    return Granted(frozenset(everywhere), tuple(databases), tuple(tables), tuple(revoked), literal)
 
 
 def _whole(rights: str) -> Iterable[str]:

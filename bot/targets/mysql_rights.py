@@ -25,7 +25,7 @@ def missing_rights(
     ``keys``: children and parents we know. ``sequences``: database and name of those that number a table.
     """
     user = whom(ask)
-    granted = _granted(ask)
+    granted = _granted(ask, flavour)
     found: list[str] = []
     if not granted.may("PROCESS", ""):
         # Without it, keys of other databases that point into ours are invisible, and cascade in silence.
@@ -35,7 +35,9 @@ def missing_rights(
         found += [] if granted.everything else _hidden(ask, flavour, going, keys)
     if not granted.may("CREATE TEMPORARY TABLES", database):
         # There, _ and % would stand for other databases as well.
-        pattern = re.sub(r"([\\_%])", r"\\\1", quote(database))
+        pattern = quote(database)
+        if not granted.literal:
+            pattern = re.sub(r"([\\_%])", r"\\\1", pattern)
         found.append(f"GRANT CREATE TEMPORARY TABLES ON {pattern}.* TO {user}")
     for need, relation in needs:
         missing = [
@@ -61,9 +63,9 @@ def whom(ask: Ask) -> str:
     return f"{_text(name)}@{_text(host)}"
 
 
-def to_see(ask: Ask, database: str) -> Callable[[str, bool], str] | None:
+def to_see(ask: Ask, flavour: Flavour, database: str) -> Callable[[str, bool], str] | None:
     """What lets our user see a table; None when it sees the whole database. See ``Catalogue``."""
-    granted, user = _granted(ask), whom(ask)
+    granted, user = _granted(ask, flavour), whom(ask)
     if granted.may("SELECT", database) and granted.may("UPDATE", database):
         return None
 
@@ -75,9 +77,10 @@ def to_see(ask: Ask, database: str) -> Callable[[str, bool], str] | None:
     return statement
 
 
-def _granted(ask: Ask) -> Granted:
+def _granted(ask: Ask, flavour: Flavour) -> Granted:
     """What comes through roles and from PUBLIC stands nowhere else for an ordinary user."""
-    return read(str(line) for (line,) in ask("SHOW GRANTS"))
+    ((literal,),) = ask(f"SELECT {flavour.literal}")
+    return read((str(line) for (line,) in ask("SHOW GRANTS")), literal=str(literal) == "1")
 
 
 def _hidden(

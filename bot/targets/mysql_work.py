@@ -112,7 +112,7 @@ class MysqlWork(ServerWork[Schema, Relation]):
         with translated(self._target):
             schema = read_schema(ask, self._database, self._flavour)
             # What our user has no right on, the server does not show.
-            seen_with = to_see(ask, self._database)
+            seen_with = to_see(ask, self._flavour, self._database)
         return replace(schema, catalogue=replace(schema.catalogue, seen_with=seen_with))
 
     def _load(self, work: WorkTable, rows: Iterable[Row], more: str = "", suffix: str = "") -> int:

@@ -3,13 +3,15 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from bot.errors import CountersignError, TargetDown
+from bot.targets import open_target
 from bot.texts import say
 from tests.fakes.operations import MysqlBench, RecordingGate, bench_on, new_backup_id, oracle_bench
 from tests.fakes.servers import SERVERS, mysql_connect
@@ -102,6 +104,29 @@ def test_somebody_who_keeps_the_servers_list_old_stops_it_and_is_told(bench: Mys
         for one in lookers:
             one.join(30)
     assert bench.run(replace(order, backup_id=new_backup_id())).problem is None
+
+
+def test_several_who_count_at_once_do_not_keep_each_other_from_it(tmp_path: Path) -> None:
+    told: list[object] = []
+
+    def count(url: str) -> None:
+        target = open_target("crm", url, timedelta(seconds=30))
+        with target.writing() as session:
+            session.prepare(["customers"], [])
+            session.seed("customers", [("1",)])
+            before = [session.changes() for _ in range(3)]
+            session.delete(["customers"])
+            told.append((len(set(before)), session.changes() - before[0]))
+
+    with ExitStack() as stack:
+        schema = "CREATE TABLE customers (id INT PRIMARY KEY);\nINSERT INTO customers VALUES (1)"
+        urls = [stack.enter_context(oracle_bench(tmp_path, schema)).spec.database.url for _ in range(3)]
+        threads = [threading.Thread(target=count, args=(url,)) for url in urls]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join(60)
+    assert told == [(1, 1)] * 3
 
 
 @contextmanager

@@ -39,6 +39,17 @@ def test_a_right_is_what_holds_for_the_whole_of_it(right: str, schema: str, tabl
     assert read(LINES).may(right, schema, table) is may
 
 
+def test_where_rights_are_revoked_in_part_a_name_is_no_pattern() -> None:
+    lines = ["GRANT SELECT ON *.* TO `cs`@`%`", "REVOKE SELECT ON `crm`.* FROM `cs`@`%`", LINES[4], LINES[3]]
+    granted = read(lines, literal=True)
+    assert granted.may("DELETE", "any_", "t")
+    assert not granted.may("DELETE", "anyx", "t")
+    assert not granted.may("CREATE TEMPORARY TABLES", "c_m")
+    assert granted.may("SELECT", "crn", "t")
+    assert not granted.may("SELECT", "crm", "t")
+    assert not granted.everything
+
+
 def test_who_may_do_everything_is_known() -> None:
     assert not read(LINES).everything
     assert read(["GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION"]).everything
