@@ -34,8 +34,9 @@ class Flavour:
     the optimiser looks at it. ``shared``: locks rows against writers, with no right but SELECT. ``rowid``:
     what a work table has beside our columns. ``reopens``: a statement may read one work table twice.
     ``ends_writes``: it ends statements that take too long, also those that write. ``sequences``: some number
-    rows. ``literal``: whether a database in GRANT is a name and no pattern. ``sees_cascades``: what the engine
-    changes by itself counts as written; ``counts_parts_once``: and no row of a partitioned table counts twice.
+    rows. ``literal``: whether a database in GRANT is a name and no pattern. ``sees_cascades``: what the
+    engine changes by itself counts as written; ``counts_parts_once``: no row of a partitioned table counts
+    twice.
     """
 
     kind: str

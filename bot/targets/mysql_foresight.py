@@ -5,8 +5,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import pymysql
+
 from bot.targets.base import Edge, Holder
 from bot.targets.mysql_grants import read
+from bot.targets.mysql_ledger import UNREADABLE
 from bot.targets.mysql_sql import PLACE, Relation, quote
 
 Ask = Callable[[str, Sequence[Any] | None], Iterable[Sequence[Any]]]
@@ -27,12 +30,17 @@ SELECT COALESCE(MAX(AVG_ROW_LENGTH), 0) FROM information_schema.TABLES
 
 
 def holders(ask: Ask, database: str) -> tuple[Holder, ...]:
-    """Other transactions that hold locks in this database; none when our user may not see them."""
+    """Other transactions that hold locks in this database; none when our user may not see them now."""
     if not read(str(line) for (line,) in ask("SHOW GRANTS", None)).may("PROCESS", ""):
         return ()
+    try:
+        rows = list(ask(_HOLDERS, [database]))
+    except pymysql.Error as error:
+        if error.args[0] != UNREADABLE:
+            raise
+        return ()
     found = [
-        Holder("", f"connection {number} ({command})", int(seconds))
-        for number, command, seconds in ask(_HOLDERS, [database])
+        Holder("", f"connection {number} ({command})", int(seconds)) for number, command, seconds in rows
     ]
     return tuple(sorted(found, key=lambda one: (-one.seconds, one.who)))
 

@@ -106,6 +106,28 @@ def test_somebody_who_keeps_the_servers_list_old_stops_it_and_is_told(bench: Mys
     assert bench.run(replace(order, backup_id=new_backup_id())).problem is None
 
 
+def test_a_statement_with_an_emoji_hides_the_list_for_a_while(bench: MysqlBench) -> None:
+    """The server cannot print it, and then prints nothing at all to anybody."""
+    running = threading.Event()
+
+    def shout() -> None:
+        with closing(mysql_connect(bench.spec.database.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("BEGIN")
+            cursor.execute("UPDATE log SET text = 'x'")
+            cursor.execute("SELECT COUNT(*) FROM customers WHERE id = 2 FOR UPDATE")
+            running.set()
+            cursor.execute("SELECT '😀', SLEEP(1.5), id FROM customers WHERE id = 2")
+
+    order, thread = bench.order("1"), threading.Thread(target=shout)
+    thread.start()
+    assert running.wait(10)
+    time.sleep(0.2)
+    with bench.target.reading() as session:
+        session.holders(["customers"])
+    assert bench.run(order).problem is None
+    thread.join(30)
+
+
 def test_several_who_count_at_once_do_not_keep_each_other_from_it(tmp_path: Path) -> None:
     told: list[object] = []
 
