@@ -325,8 +325,9 @@ class MysqlSession(MysqlNaming, MysqlNarrowing):
                 table,
             )
             if odd:
-                about = {"path": relation.path, "cell": quote(column.name)}
-                raise CannotProve("target.json", target=self._target, table=table, n=odd, **about)
+                cell = quote(column.name)
+                plain = f"UPDATE {relation.path} SET {cell} = CAST(CAST({cell} AS CHAR) AS JSON)"
+                raise CannotProve("target.json", target=self._target, table=table, n=odd, statement=plain)
 
     def _is(self, alias: str, table: str, key: Row) -> tuple[str, list[Any]]:
         """A row has this key: the condition, and what fills it."""
