@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from bot.errors import CannotProve
 from bot.targets.mysql_admin import Server
@@ -101,7 +100,8 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
 
     ``aside``: how the names of databases begin that we make beside it.
     """
-    granted: Granted = read(str(line) for (line,) in server.ask("SHOW GRANTS"))
+    literal = server.ask(f"SELECT {server.kind.flavour.literal}")[0][0] == "1"
+    granted: Granted = read((str(line) for (line,) in server.ask("SHOW GRANTS")), literal=literal)
     who, _, host = server.ask("SELECT CURRENT_USER()")[0][0].rpartition("@")
     us = f"{quote(who)}@{quote(host)}"
     kind = server.kind
@@ -119,13 +119,11 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     ]
     if not granted.may("SELECT", "mysql"):
         found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
-    if server.ask(f"SELECT {kind.literal}")[0][0] == "1":
-        # No pattern means the databases that we make beside it.
-        everywhere = replace(granted, databases=()).may("ALL PRIVILEGES", aside + "t1")
-        more = [] if everywhere else [f"GRANT ALL PRIVILEGES ON *.* TO {us} WITH GRANT OPTION"]
-        return (*found, *more)
+    spelled = quote(database) if granted.literal else escaped(database)
     if not seen:
-        found.append(f"GRANT ALL PRIVILEGES ON {escaped(database)}.* TO {us} WITH GRANT OPTION")
+        found.append(f"GRANT ALL PRIVILEGES ON {spelled}.* TO {us} WITH GRANT OPTION")
     if not granted.may("ALL PRIVILEGES", aside + "t1"):
-        found.append(f"GRANT ALL PRIVILEGES ON {escaped(aside)[:-1]}%`.* TO {us}")
+        # Where a name is no pattern, nothing less than all means the databases that we make beside it.
+        pattern = "*" if granted.literal else f"{escaped(aside)[:-1]}%`"
+        found.append(f"GRANT ALL PRIVILEGES ON {pattern}.* TO {us}")
     return tuple(found)

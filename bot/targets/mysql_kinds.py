@@ -37,9 +37,8 @@ class Kind:
 
     ``rights``: what our user needs on all of the server, as GRANT has it; ``rights_where``: by a condition
     over its settings and the database; a condition that we may not look into counts as met. ``inner``:
-    accounts of the server itself. ``literal``: the condition under which a database in GRANT is a name and no
-    pattern. ``enough``: the one right that stands for all of them. ``sees``: the rights without which views,
-    triggers and texts of other databases are hidden.
+    accounts of the server itself. ``enough``: the one right that stands for all of them. ``sees``: the rights
+    without which views, triggers and texts of other databases are hidden.
 
     Queries: ``made``: name, character set, collation, comment of a database, and what else is said of it
     that we do not make again. ``numbers``: of the engine, by table. ``texts``: kind, database, name and text
@@ -57,7 +56,6 @@ class Kind:
     rights: Sequence[str]
     rights_where: Mapping[str, str]
     inner: frozenset[str]
-    literal: str
     enough: str
     sees: Sequence[str]
     made: str
@@ -101,7 +99,6 @@ MARIADB = Kind(
     rights=("PROCESS", "CONNECTION ADMIN", "SET USER"),
     rights_where={},
     inner=frozenset(),
-    literal="0",
     enough="SUPER",
     sees=("SELECT", "TRIGGER", "SHOW VIEW"),
     made="""
@@ -157,8 +154,6 @@ MYSQL = Kind(
         "@@global.log_bin AND NOT @@global.log_bin_trust_function_creators": "SUPER",
     },
     inner=frozenset(f"mysql.{name}@localhost" for name in ("infoschema", "session", "sys")),
-    # Where rights may be revoked in part.
-    literal="@@global.partial_revokes",
     enough="",
     sees=("SELECT", "TRIGGER", "SHOW VIEW", "EVENT"),
     made="""

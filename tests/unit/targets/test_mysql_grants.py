@@ -54,3 +54,25 @@ def test_who_may_do_everything_is_known() -> None:
     assert not read(LINES).everything
     assert read(["GRANT ALL PRIVILEGES ON *.* TO `root`@`%` WITH GRANT OPTION"]).everything
     assert read(["GRANT DELETE, SELECT ON *.* TO `cs`@`%`"]).everything
+
+
+#: As MySQL writes it of somebody who may do everything.
+_EACH = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, FILE, REFERENCES, INDEX, ALTER, SUPER,"
+    " CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, EVENT, TRIGGER"
+)
+
+
+def test_a_right_that_mysql_writes_out_is_all_of_it_until_some_is_taken_away() -> None:
+    root = [f"GRANT {_EACH} ON *.* TO `root`@`%`", "GRANT CONNECTION_ADMIN,SHOW_ROUTINE ON *.* TO `root`@`%`"]
+    assert read(root).may("ALL PRIVILEGES", "crm")
+    assert all(read(root).may(right, "") for right in ("CONNECTION_ADMIN", "SHOW_ROUTINE", "PROCESS"))
+    assert not read([root[0].replace("TRIGGER", "X")]).may("ALL PRIVILEGES", "crm")
+    less = read([*root, "REVOKE DELETE ON `crm`.* FROM `root`@`%`"])
+    assert [less.may("ALL PRIVILEGES", name) for name in ("crm", "shop")] == [False, True]
+    assert (less.may("SELECT", "crm"), less.may("DELETE", "crm"), less.may("DELETE", "")) == (
+        True,
+        False,
+        False,
+    )
+    assert (less.everything, less.may("PROCESS", "")) == (False, True)
