@@ -12,6 +12,8 @@ _DOWN: dict[int, str] = {
     1213: "target.deadlock",
     1020: "target.collided",
     1412: "target.collided",
+    # MySQL: another server of the group was first.
+    3101: "target.collided",
     1684: "target.locked",
     1969: "target.too-slow",
     3024: "target.too-slow",

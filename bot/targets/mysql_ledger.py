@@ -116,7 +116,7 @@ class LedgerOfMysql(Ledger):
         Raises:
             TargetDown: somebody else looks at the list all the time, so that it never gets new.
         """
-        others = self._sent() - self._before - statements
+        others = abs(self._sent() - self._before - statements)
         return self._modified() + (others if others and self._uncounted() else 0)
 
     def _modified(self) -> int:

@@ -1,4 +1,4 @@
-"""A MariaDB server that is set up in another way than ours: names without case, transactions that only read."""
+"""A MariaDB or MySQL server that is set up in another way than ours: names without case, transactions that only read."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from bot.errors import BadInput, TargetDown
 from bot.operations import restore
 from tests.fakes.operations import MysqlBench, RecordingGate, open_bench
-from tests.fakes.servers import MariaDB, mysql_database, own_mariadb
+from tests.fakes.servers import SERVERS, MariaDB, MySQL, MysqlServer, mysql_database, own_mariadb
 
 SCHEMA = """
 CREATE TABLE Customers (id INT PRIMARY KEY, Email VARCHAR(40) UNIQUE);
@@ -22,9 +22,15 @@ INSERT INTO Notes VALUES (1, 1), (2, 2)
 """
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[MariaDB]:
-    made = own_mariadb()
+class OddMySQL(MySQL):
+    """The names of its own tables must have been made like that."""
+
+    options = (*MySQL.options, "--lower-case-table-names=1")
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Iterator[MysqlServer]:
+    made = own_mariadb() if request.param == "mariadb" else OddMySQL()
     try:
         yield made.start("--lower-case-table-names=1")
     finally:
@@ -37,7 +43,7 @@ def bench_at(folder: Path, url: str, table: str = "customers") -> MysqlBench:
     return MysqlBench(made.path, made.spec, made.target, made.vault, made.storage)
 
 
-def test_where_names_have_no_case_two_spellings_are_one_database(server: MariaDB, tmp_path: Path) -> None:
+def test_where_names_have_no_case_two_spellings_are_one_database(server: MysqlServer, tmp_path: Path) -> None:
     with mysql_database(server.url) as url:
         head, _, name = url.rpartition("/")
         plain, loud = bench_at(tmp_path, url), bench_at(tmp_path, f"{head}/{name.upper()}")
@@ -59,9 +65,9 @@ def test_where_names_have_no_case_two_spellings_are_one_database(server: MariaDB
         assert unknown.value.key == "operations.unknown-table"
 
 
-@pytest.mark.parametrize("name", ["tx_read_only", "read_only"])
+@pytest.mark.parametrize("name", ["transaction_read_only", "read_only"])
 def test_a_server_that_only_reads_is_told_at_the_plan_and_after_it(
-    server: MariaDB, tmp_path: Path, name: str
+    server: MysqlServer, tmp_path: Path, name: str
 ) -> None:
     with mysql_database(server.url) as url:
         bench = bench_at(tmp_path, url)
@@ -74,6 +80,8 @@ def test_a_server_that_only_reads_is_told_at_the_plan_and_after_it(
             lambda: bench.plan_restore(gone),
             lambda: restore.run(back, bench.target, bench.vault, RecordingGate()),
         ]
+        if isinstance(server, MariaDB) and name == "transaction_read_only":
+            name = "tx_read_only"
         bench.sql(f"SET GLOBAL {name} = 1")
         try:
             for act in acts:
