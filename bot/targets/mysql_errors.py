@@ -64,6 +64,8 @@ _NO_RIGHT = frozenset({1142, 1143, 1227, 1370, 1419})
 _CONSTRAINT = frozenset(
     {1048, 1062, 1169, 1216, 1217, 1451, 1452, 1557, 1586, 1644, 1761, 1762, 3008, 3819, 4025}
 )
+#: MySQL: no work table can be made inside a transaction.
+_BINARY_LOG = frozenset({1787, 3748})
 #: No answer from the other side: the driver has no number for these.
 _SILENT = frozenset({0})
 
@@ -99,6 +101,8 @@ def _ours(error: pymysql.Error, target: str, table: str) -> CountersignError:
         return TargetDown(key, target=target)
     if code in _NO_RIGHT:
         return CannotProve("target.no-right", target=target, table=table)
+    if code in _BINARY_LOG:
+        return CannotProve("target.binary-log", target=target)
     if code in _CONSTRAINT:
         return CannotProve("target.constraint", target=target, table=table)
     return CannotProve("target.refused", target=target, table=table, code=str(code or "-"))
