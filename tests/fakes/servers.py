@@ -185,7 +185,9 @@ class MariaDB(MysqlServer):
 class MySQL(MysqlServer):
     """See ``MysqlServer``; Oracle's, from Debian unstable: no stable release of Debian has it."""
 
-    options = (
+    #: Where the tables are kept that such a server makes for itself: others with other options.
+    kept = "data-of-a-new-server"
+    options: Sequence[str] = (
         "--mysqlx=0",
         "--secure-file-priv=",
         "--pid-file=pid",
@@ -198,7 +200,7 @@ class MySQL(MysqlServer):
 
     def _made_once(self) -> Path:
         """The server's own tables: to make them takes seconds, to copy them does not."""
-        made = unpacked_from_sid("mysql-server-core") / "data-of-a-new-server"
+        made = unpacked_from_sid("mysql-server-core") / self.kept
         with Path(f"{made}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not made.exists():

@@ -25,6 +25,7 @@ INSERT INTO Notes VALUES (1, 1), (2, 2)
 class OddMySQL(MySQL):
     """The names of its own tables must have been made like that."""
 
+    kept = "data-of-a-server-without-case"
     options = (*MySQL.options, "--lower-case-table-names=1")
 
 
