@@ -23,7 +23,7 @@ from bot.model.requests import Operation
 from bot.operations.gate import Drifted, Gate
 from bot.operations.measuring import by_backup
 from bot.operations.teardown import Host, require_here
-from bot.operations.timing import BRING_BACK, Weight, timed
+from bot.operations.timing import BRING_BACK, START, Steps, Weight, as_served, timed
 from bot.targets import kind_of, versions
 from bot.targets.reporting import WatchedSource
 from bot.targets.system import Holding, Service, ServiceFacts, System
@@ -98,7 +98,7 @@ def plan(spec: Target, system: System, host: Host, opened: OpenedBackup, sha256:
         roots="",
         fingerprint=_fingerprint(spec, system, host, into, sha256),
         warnings=_warnings(spec, extra, into),
-        steps=tuple(step[0] for step in STEPS),
+        steps=tuple(step[0] for step in _steps(services, into)),
         way_back="way-back.bring-back",
         backup=opened.manifest.backup_id,
         sha256=sha256,
@@ -147,12 +147,14 @@ def finish(order: BringBackOrder, system: System, vault: Vault, step: Step) -> T
         return None
     with vault.open(order.plan.backup or "", order.plan.sha256) as opened:
         former: Mapping[str, Any] = opened.manifest.extra.get("former") or {}
-    with step("step.start"):
-        for service in reversed(system.services):
-            try:
-                service.start(_wanted(service, former[service.name], order.elsewhere))
-            except CountersignError:
-                return Told("restore.not-started", {"name": service.name})
+    # A plan of an earlier release names the step for a system without services, too.
+    if system.services or START in order.plan.steps:
+        with step(START):
+            for service in reversed(system.services):
+                try:
+                    service.start(_wanted(service, former[service.name], order.elsewhere))
+                except CountersignError:
+                    return Told("restore.not-started", {"name": service.name})
     with step("step.answers"):
         for check in system.checks:
             if not check.probe().well:
@@ -206,8 +208,13 @@ def _shown(
         "neighbours": [],
         "rows": sum(int(one.get("rows") or 0) for one in kept.values()),
         "size": sum(one.size for one in weights),
-        "steps": timed(STEPS, weights, "restore"),
+        "steps": timed(_steps(services, into), weights, "restore"),
     }
+
+
+def _steps(services: Sequence[ServiceFacts], into: str) -> Steps:
+    """Into a new folder nothing is started, and nothing is asked."""
+    return STEPS[:3] if into else as_served(STEPS, served=bool(services))
 
 
 def _as_approved(order: BringBackOrder, system: System, opened: OpenedBackup) -> None:

@@ -19,7 +19,7 @@ from bot.model.remains import Remains
 from bot.model.requests import Operation
 from bot.operations.clearing import CLEARING, Leftover, to_data
 from bot.operations.copies import checklist_of
-from bot.operations.timing import Steps, Weight, timed, ways_back
+from bot.operations.timing import STOP, Steps, Weight, as_served, timed, ways_back
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check
@@ -29,7 +29,7 @@ from bot.targets.system import AUTOSTART, ServiceFacts, Survey, System, Users
 SET_ASIDE: Steps = (
     ("step.preflight", "owner.worker", 2, "undo.nothing"),
     ("step.announce", "owner.worker", 1, "undo.nothing"),
-    ("step.stop-services", "owner.supervisor", 15, "undo.start"),
+    (STOP, "owner.supervisor", 15, "undo.start"),
     ("step.close", "owner.worker", 2, "undo.start"),
     ("step.back-up", "owner.worker", 2, "undo.start"),
     ("step.rehearse", "owner.worker", 2, "undo.start"),
@@ -130,7 +130,8 @@ def steps_of(system: System, method: str) -> tuple[Steps, Steps]:
         return (SET_ASIDE[0], *SET_ASIDE[3:]), PURGE
     own = system.builtin if method == BUILTIN else None
     between = [*([EXPORT] if own and own.export else []), *([SUCCESSOR] if system.successors else [])]
-    return (*SET_ASIDE[:2], *between, *SET_ASIDE[2:]), BUILTIN_PURGE if own else PURGE
+    first = as_served((*SET_ASIDE[:2], *between, *SET_ASIDE[2:]), served=bool(system.services))
+    return first, BUILTIN_PURGE if own else PURGE
 
 
 def plan(
@@ -176,7 +177,7 @@ def plan(
         "tell": [] if parts else list(spec.tell),
         "size": size,
         "steps": [*timed(first, weights, "set-aside"), *timed(second, weights, "purge")],
-        "back": ways_back(weights),
+        "back": ways_back(weights, served=bool(services)),
     }
     made = Plan(
         operation=Operation.TEARDOWN,

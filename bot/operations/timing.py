@@ -7,13 +7,15 @@ from typing import Any
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order. No undo: for good.
 Steps = tuple[tuple[str, str, int, str | None], ...]
 
+#: What is done with the services; a plan about a system without any has neither.
+STOP, START = "step.stop-services", "step.start"
 #: The two ways back, as long as they take: within the grace period, and out of the backup.
 PUT_BACK: Steps = (("step.put-back", "owner.worker", 15, None), ("step.answers", "owner.worker", 5, None))
 BRING_BACK: Steps = (
     ("step.look", "owner.worker", 2, "undo.nothing"),
     ("step.prepare", "owner.worker", 2, "undo.clear"),
     ("step.appear", "owner.worker", 1, None),
-    ("step.start", "owner.supervisor", 15, None),
+    (START, "owner.supervisor", 15, None),
     ("step.answers", "owner.worker", 5, None),
 )
 
@@ -51,6 +53,17 @@ _PACE: Mapping[str, Pace] = {
 _MEASURED = "step.prepare"
 
 
+def as_served(steps: Steps, *, served: bool) -> Steps:
+    """The steps of a system; not ``served`` by any service, it has nothing to stop or to start."""
+    if served:
+        return steps
+    return tuple(
+        (key, owner, seconds, "undo.nothing" if undo == "undo.start" else undo)
+        for key, owner, seconds, undo in steps
+        if key not in (STOP, START)
+    )
+
+
 def timed(steps: Steps, parts: Sequence[Weight], phase: str) -> list[list[Any]]:
     """The steps as a plan shows them, each with the seconds it should take."""
     return [[key, owner, _seconds(key, least, parts), undo, phase] for key, owner, least, undo in steps]
@@ -65,9 +78,10 @@ def measured(system: Mapping[str, Any], seconds: float) -> Mapping[str, Any]:
     return {**system, "steps": steps, "measured": round(seconds, 1)}
 
 
-def ways_back(parts: Sequence[Weight]) -> Mapping[str, int]:
+def ways_back(parts: Sequence[Weight], *, served: bool) -> Mapping[str, int]:
     """Seconds that putting it back takes, and bringing it back out of the backup."""
-    return {"put-back": total(timed(PUT_BACK, parts, "")), "restore": total(timed(BRING_BACK, parts, ""))}
+    restore = as_served(BRING_BACK, served=served)
+    return {"put-back": total(timed(PUT_BACK, parts, "")), "restore": total(timed(restore, parts, ""))}
 
 
 def total(steps: Sequence[Sequence[Any]]) -> int:

@@ -176,6 +176,21 @@ def test_into_a_new_folder_no_service_starts(yard: Yard) -> None:
     assert not yard.service.look().up
 
 
+def test_a_plan_has_the_steps_that_are_taken_and_one_of_an_older_release_is_carried_out(yard: Yard) -> None:
+    assert "step.start" in yard.plan().steps
+    yard.system = System((), yard.holdings, (), ())
+    older = replace(yard.plan(), steps=tuple(step[0] for step in bring_back.STEPS))
+    for made, into in ((yard.plan(), ""), (older, ""), (yard.plan(into="again"), "again")):
+        gate = RecordingGate()
+        assert yard.run(gate, replace(yard.order(into), plan=made)) is None
+        assert [event for event in gate.events if event.startswith("step.")] == list(made.steps)
+        if made is not older:
+            assert [step[0] for step in (made.system or {})["steps"]] == list(made.steps)
+            assert "step.start" not in made.steps
+        for one in yard.holdings:
+            one.place = None
+
+
 def test_what_stands_there_by_the_time_it_runs_stops_it(yard: Yard) -> None:
     order = yard.order()
     yard.holdings[1].place = FakeHolding("x", b"somebody else's").place

@@ -135,3 +135,19 @@ def test_a_session_that_is_on_its_way_out_stops_nothing(tmp_path: Path) -> None:
     looks = iter([[], [AGAIN], [AGAIN]])
     database.on_look = lambda: database.holders.__setitem__(slice(None), next(looks, []))
     town.set_aside(RecordingGate())
+
+
+def test_a_system_without_services_has_none_to_stop_and_an_older_plan_of_it_goes_on(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    town.system = System((), town.holdings, (), ())
+    made, _ = teardown.plan(SPEC, town.system, HERE, "t1")
+    shown = [step for step in (made.system or {})["steps"] if step[-1] == "set-aside"]
+    assert [step[0] for step in shown] == [step for step in STOPS if step != "step.stop-services"]
+    assert {step[3] for step in shown} == {"undo.nothing", "undo.put-back"}
+    for named in (made, replace(made, steps=tuple(STOPS))):
+        town.order, town.journal = replace(town.order, plan=named), Journal()
+        gate = RecordingGate()
+        town.set_aside(gate)
+        planned = [step for step in named.steps if step in STOPS]
+        assert [event for event in gate.events if event.startswith("step.")] == planned
+        set_aside.undo("t1", town.system, town.journal)
