@@ -106,11 +106,14 @@ def of_texts(
 
 
 def of_json(
-    session: Session, catalogue: Catalogue, names: TableNames, settled: frozenset[str]
+    session: Session, catalogue: Catalogue, names: TableNames, settled: frozenset[str], *, in_texts: bool
 ) -> Iterator[Seen]:
-    """Places in JSON called like a reference: ``{"customer": {"id": 12}}``, ``{"customer_id": 12}``."""
+    """Places in JSON called like a reference: ``{"customer": {"id": 12}}``, ``{"customer_id": 12}``.
+
+    ``in_texts``: the database keeps JSON in ordinary texts, and reads it there.
+    """
     for table, column in _columns(catalogue, settled):
-        if column.type.lower() in ("json", "jsonb"):
+        if column.type.lower() in ("json", "jsonb") or (in_texts and family(column) == "text"):
             paths: dict[tuple[str, ...], list[str]] = {}
             for (text,) in session.sample(table.name, [column.name], _TEXTS):
                 for path, value in _leaves(_parsed(text), ()):

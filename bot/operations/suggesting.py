@@ -54,7 +54,8 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
     Raises:
         CountersignError: as ``Session``.
     """
-    quote = "`" if target.identity["kind"] in ("mysql", "mariadb") else '"'
+    kind = target.identity["kind"]
+    quote = "`" if kind in ("mysql", "mariadb") else '"'
     with target.reading() as session:
         catalogue = own(session.catalogue(), target.identity)
         names = table_names(catalogue)
@@ -77,7 +78,7 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
         known = settled | {f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns}
         known |= {f"{one.edge.child}.{one.edge.child_columns[0]}" for one in links}
         inside = [*evidence.of_texts(session, catalogue, names, known)]
-        inside += evidence.of_json(session, catalogue, names, known)
+        inside += evidence.of_json(session, catalogue, names, known, in_texts=kind != "postgresql")
         links += [one for one in inside if one.found and one.likely]
         unkeyed = tuple(one for one in links if not catalogue.tables[one.edge.child].key)
         links = [one for one in links if one not in unkeyed]

@@ -13,7 +13,7 @@ from bot.config.record_types import SoftReference
 from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.operations.suggesting import Suggestion, suggest
-from tests.fakes.operations import Bench, make_bench, postgresql_bench
+from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
 
 SCHEMA = """
 CREATE TABLE accounts_user (id INTEGER PRIMARY KEY, username VARCHAR(40) UNIQUE, password_hash VARCHAR(80), "First Name" VARCHAR(20));
@@ -366,3 +366,31 @@ def test_nobody_takes_over_the_logins_and_cards_of_who_leaves(tmp_path: Path) ->
         "agile_userstory.owner_id -> auth_user.id": "reassign",
         "emails.user_id -> auth_user.id": "reassign",
     }
+
+
+WRITTEN = """
+CREATE TABLE customer (id INTEGER PRIMARY KEY, name VARCHAR(20));
+CREATE TABLE task (id INTEGER PRIMARY KEY, data {0});
+CREATE TABLE task_queue (id INTEGER PRIMARY KEY, arguments TEXT);
+INSERT INTO customer VALUES (1, 'Ada'), (2, 'Bea');
+INSERT INTO task VALUES (1, '{{"customer_id": 1}}'), (2, '{{"customer_id": 2, "note": "see 1"}}'), (3, NULL);
+INSERT INTO task_queue VALUES (1, '{{"kwargs": {{"customer": {{"id": "2"}}}}}}'), (2, 'no JSON'), (3, '[1]')
+"""
+
+
+@pytest.mark.parametrize("engine", ["sqlite", "mariadb"])
+def test_json_is_seen_in_the_texts_that_hold_it(tmp_path: Path, engine: str) -> None:
+    """MariaDB's JSON is a text, and on SQLite nearly everybody's is."""
+    made = nullcontext(make_bench(tmp_path, WRITTEN.format("TEXT"))) if engine == "sqlite" else None
+    with made or mysql_bench(tmp_path, WRITTEN.format("JSON").strip()) as bench:
+        _, _, spec = written(bench, tmp_path)
+        assert {(one.from_, one.path) for one in spec.soft_references} == {
+            ("task.data", "customer_id"),
+            ("task_queue.arguments", "kwargs.customer.id"),
+        }
+        before = bench.dump()
+        told = replace(bench, spec=spec)
+        done = told.delete("Bea")
+        assert done.rows == {"customer": 1, "task": 1, "task_queue": 1}
+        told.restore(done)
+        assert bench.dump() == before
