@@ -101,19 +101,23 @@ def _is_copy(one: Lookalike) -> bool:
     return one.natural and not any(sure for _, sure in stems(one.column))
 
 
-def table_names(catalogue: Catalogue) -> TableNames:
-    """What the tables are called; one that only ties others together is not meant by the end of its name."""
+def joins(catalogue: Catalogue) -> frozenset[str]:
+    """Tables whose rows only tie rows of others together."""
     tied: dict[str, list[tuple[str, ...]]] = {}
     for edge in catalogue.edges:
         tied.setdefault(edge.child, []).append(edge.child_columns)
-    joins = [
+    return frozenset(
         name
         for name, keys in tied.items()
         if len(keys) > 1
         and {column.name for column in catalogue.tables[name].stored}
         <= {one for key in keys for one in key} | set(catalogue.tables[name].key)
-    ]
-    return TableNames(catalogue.tables, joins)
+    )
+
+
+def table_names(catalogue: Catalogue) -> TableNames:
+    """What the tables are called; one that only ties others together is not meant by the end of its name."""
+    return TableNames(catalogue.tables, joins(catalogue))
 
 
 def family(column: TableColumn) -> Family:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from bot.config.record_types import Policy
 from bot.operations.closure import default_policy
+from bot.operations.lookalikes import joins
 from bot.operations.names import singular, stems, words
 from bot.operations.policies import can_be_emptied, own_columns
 from bot.targets.base import Catalogue, Edge, Table
@@ -132,7 +133,7 @@ def roots(
             pointing=pointing[table],
             links=_links(catalogue, edges, table, chosen)
             if _is_account(catalogue.tables[table])
-            else _parts_of_others(catalogue, edges, table),
+            else _what_stays(catalogue, edges, table, chosen),
             account=_is_account(catalogue.tables[table]),
         )
         for table in chosen
@@ -185,8 +186,10 @@ def _links(
     return dict(sorted(found.items()))
 
 
-def _parts_of_others(catalogue: Catalogue, edges: Sequence[Edge], root: str) -> dict[str, Policy]:
-    """``order_line.product_id`` where a product goes: the line is a part of an order and stays with it."""
+def _what_stays(
+    catalogue: Catalogue, edges: Sequence[Edge], root: str, chosen: Collection[str]
+) -> dict[str, Policy]:
+    """What can do without the record, near or far, is not deleted with it."""
     found: dict[str, Policy] = {}
     reached, waiting = {root}, [root]
     while waiting:
@@ -194,7 +197,7 @@ def _parts_of_others(catalogue: Catalogue, edges: Sequence[Edge], root: str) -> 
         for edge in edges:
             if edge.parent != parent or default_policy(edge) != "follow":
                 continue
-            if _is_part_of_other(catalogue, edges, edge):
+            if _can_do_without(catalogue, edges, edge, chosen):
                 found[edge.label] = "nullify"
             elif edge.child not in reached:
                 reached.add(edge.child)
@@ -202,12 +205,24 @@ def _parts_of_others(catalogue: Catalogue, edges: Sequence[Edge], root: str) -> 
     return dict(sorted(found.items()))
 
 
-def _is_part_of_other(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge) -> bool:
-    """Called like a part of another table, to which a row always belongs, while this link may be empty."""
-    child = catalogue.tables[edge.child]
-    if edge.action == "cascade" or edge.where or edge.prefix or edge.path or not can_be_emptied(child, edge):
+def _can_do_without(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge, chosen: Collection[str]) -> bool:
+    """Lines of orders stay when a product goes, tickets when an article goes: the link may be empty.
+
+    What belongs to a person, a company or a case goes with it even so: a shop knows orders of nobody.
+    """
+    child, parent = catalogue.tables[edge.child], catalogue.tables[edge.parent]
+    plain = edge.action != "cascade" and not (edge.where or edge.prefix or edge.path)
+    if not plain or edge.child == edge.parent or not can_be_emptied(child, edge):
         return False
-    alone = sum(one.label == edge.label for one in edges) == 1
+    if sum(one.label == edge.label for one in edges) > 1:
+        return False
+    of_its_own = edge.child in chosen and not _is_subject(parent)
+    return of_its_own or _is_part_of_other(catalogue, edges, edge)
+
+
+def _is_part_of_other(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge) -> bool:
+    """Called like a part of another table, to which a row of it always belongs."""
+    child = catalogue.tables[edge.child]
     wholes = {
         one.parent
         for one in edges
@@ -215,7 +230,7 @@ def _is_part_of_other(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge) -
     }
     wholes = {one for one in (*wholes, edge.parent) if one != edge.child}
     named = {table for table in wholes if _names_part(table, edge.child)}
-    return alone and bool(named) and edge.parent not in named
+    return bool(named) and edge.parent not in named
 
 
 def _is_filled(table: Table, name: str) -> bool:
@@ -234,7 +249,12 @@ def _policy(catalogue: Catalogue, edge: Edge, chosen: Sequence[str], *, alone: b
     """What belongs to the account goes with it; what tells of deeds stays; the rest goes to somebody else."""
     child = catalogue.tables[edge.child]
     about = edge.where and not _is_doer(edge.child_columns[0])
-    if about or _is_own(child, edge) or (edge.action == "cascade" and edge.child not in chosen):
+    if (
+        about
+        or _is_own(child, edge)
+        or edge.child in joins(catalogue)
+        or (edge.action == "cascade" and edge.child not in chosen)
+    ):
         return "follow"
     if edge.child == edge.parent and not edge.path and can_be_emptied(child, edge):
         # Whoever takes over may have been made by the one who goes, and cannot point at itself.

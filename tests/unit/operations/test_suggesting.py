@@ -394,3 +394,47 @@ def test_json_is_seen_in_the_texts_that_hold_it(tmp_path: Path, engine: str) -> 
         assert done.rows == {"customer": 1, "task": 1, "task_queue": 1}
         told.restore(done)
         assert bench.dump() == before
+
+
+DESK = """
+CREATE TABLE auth_user (id INTEGER PRIMARY KEY, username VARCHAR(20), password VARCHAR(20));
+CREATE TABLE desk_customer (id INTEGER PRIMARY KEY, name VARCHAR(20));
+CREATE TABLE desk_article (id INTEGER PRIMARY KEY, title VARCHAR(20));
+CREATE TABLE desk_article_voted_by (id INTEGER PRIMARY KEY, article_id INTEGER NOT NULL REFERENCES desk_article, user_id INTEGER NOT NULL REFERENCES auth_user, UNIQUE (article_id, user_id));
+CREATE TABLE desk_ticket (id INTEGER PRIMARY KEY, title VARCHAR(20), article_id INTEGER REFERENCES desk_article, customer_id INTEGER REFERENCES desk_customer);
+CREATE TABLE follow_up (id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NULL REFERENCES desk_ticket, user_id INTEGER REFERENCES auth_user, body VARCHAR(9));
+CREATE TABLE file (id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NULL REFERENCES desk_ticket);
+CREATE TABLE call (id INTEGER PRIMARY KEY, customer_id INTEGER REFERENCES desk_customer);
+INSERT INTO auth_user VALUES (1, 'ann', 'x'), (2, 'bob', 'x');
+INSERT INTO desk_customer VALUES (1, 'Ada'), (2, 'Bea');
+INSERT INTO desk_article VALUES (1, 'How'), (2, 'Why');
+INSERT INTO desk_article_voted_by VALUES (1, 1, 1), (2, 1, 2), (3, 2, 2);
+INSERT INTO desk_ticket VALUES (1, 'Help', 1, 1), (2, 'Fire', 1, NULL);
+INSERT INTO follow_up VALUES (1, 1, 2, 'a'), (2, 2, 1, 'b');
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_record_of_its_own_goes_with_a_person_and_not_with_a_thing(tmp_path: Path, engine: str) -> None:
+    with _shop(tmp_path, engine, DESK) as made:
+        _, text, spec = written(made, tmp_path)
+        assert spec.records["article"].links == {"desk_ticket.article_id -> desk_article.id": "nullify"}, text
+        told, before = replace(made, spec=spec), made.dump()
+        done = told.delete("How", record="article")
+        assert (done.rows, sum(done.nullified.values())) == (
+            {"desk_article": 1, "desk_article_voted_by": 2},
+            2,
+        )
+        told.restore(done)
+        assert told.delete("Ada").rows == {"desk_customer": 1, "desk_ticket": 1, "follow_up": 1}
+        assert before != made.dump()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_nobody_takes_over_votes_and_memberships(tmp_path: Path, engine: str) -> None:
+    """A row that only ties an account to something is the account's; the one who takes over may have the same."""
+    with _shop(tmp_path, engine, DESK) as made:
+        _, _, spec = written(made, tmp_path)
+        assert spec.records["user"].links == {"follow_up.user_id -> auth_user.id": "reassign"}
+        done = replace(made, spec=spec).delete("bob", record="user", heir="ann")
+        assert done.rows == {"auth_user": 1, "desk_article_voted_by": 2}
