@@ -57,6 +57,8 @@ _PERSONAL = (
     "backupcode", "authenticator", "credential", "otp", "webauthn", "grant", "consent", "bankcard",
     "creditcard", "paymentcard", "paymentmethod", "wishlist", "cart", "basket", "presence", "pusher",
 )  # fmt: skip
+#: Below its parent a row is a part of it; beside what it was merged with it is one of its own.
+_TREE = frozenset({"parent", "root", "ancestor"})
 _DOERS = frozenset({
     "user", "sender", "author", "owner", "creator", "editor", "assignee", "agent", "actor", "by", "member",
     "uploader", "reviewer", "approver", "poster", "account", "tagger",
@@ -206,17 +208,18 @@ def _what_stays(
 
 
 def _can_do_without(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge, chosen: Collection[str]) -> bool:
-    """Lines of orders stay when a product goes, tickets when an article goes: the link may be empty.
+    """Lines of orders stay when a product goes, tickets when an article or a ticket merged with them goes.
 
     What belongs to a person, a company or a case goes with it even so: a shop knows orders of nobody.
     """
     child, parent = catalogue.tables[edge.child], catalogue.tables[edge.parent]
     plain = edge.action != "cascade" and not (edge.where or edge.prefix or edge.path)
-    if not plain or edge.child == edge.parent or not can_be_emptied(child, edge):
+    if not plain or not can_be_emptied(child, edge) or sum(one.label == edge.label for one in edges) > 1:
         return False
-    if sum(one.label == edge.label for one in edges) > 1:
-        return False
-    of_its_own = edge.child in chosen and not _is_subject(parent)
+    if edge.child == edge.parent:
+        return not _TREE & set(words(edge.child_columns[0]))
+    # Without declared keys nearly every column may be empty, and that tells nothing.
+    of_its_own = edge.action != "soft" and edge.child in chosen and not _is_subject(parent)
     return of_its_own or _is_part_of_other(catalogue, edges, edge)
 
 
