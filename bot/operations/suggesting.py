@@ -78,7 +78,7 @@ def suggest(target: RecordTarget, spec: Target) -> Suggestion:
         known = settled | {f"{edge.child}.{name}" for edge in catalogue.edges for name in edge.child_columns}
         known |= {f"{one.edge.child}.{one.edge.child_columns[0]}" for one in links}
         inside = [*evidence.of_texts(session, catalogue, names, known)]
-        inside += evidence.of_json(session, catalogue, names, known, in_texts=kind != "postgresql")
+        inside += evidence.of_json(session, catalogue, names, known, in_texts=kind in ("sqlite", "mariadb"))
         links += [one for one in inside if one.found and one.likely]
         unkeyed = tuple(one for one in links if not catalogue.tables[one.edge.child].key)
         links = [one for one in links if one not in unkeyed]
