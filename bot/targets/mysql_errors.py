@@ -66,6 +66,19 @@ _CONSTRAINT = frozenset(
 )
 #: MySQL: no work table can be made inside a transaction.
 _BINARY_LOG = frozenset({1787, 3748})
+#: The statement does not fit the table or a value of it; 1265 is also what an ENUM's error value gives.
+_UNFIT: dict[int, str] = {
+    1264: "target.out-of-range",
+    1265: "target.cut-value",
+    1406: "target.cut-value",
+    1067: "target.bad-default",
+    1101: "target.bad-default",
+    1118: "target.row-size",
+    1054: "target.no-column",
+    1146: "target.no-column",
+    1906: "target.generated",
+    3105: "target.generated",
+}
 #: No answer from the other side: the driver has no number for these.
 _SILENT = frozenset({0})
 
@@ -105,4 +118,6 @@ def _ours(error: pymysql.Error, target: str, table: str) -> CountersignError:
         return CannotProve("target.binary-log", target=target)
     if code in _CONSTRAINT:
         return CannotProve("target.constraint", target=target, table=table)
+    if code in _UNFIT and table:
+        return CannotProve(_UNFIT[code], target=target, table=table, code=str(code))
     return CannotProve("target.refused", target=target, table=table, code=str(code or "-"))

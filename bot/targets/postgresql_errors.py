@@ -38,6 +38,18 @@ _CATALOGUE_MOVED = ("cache lookup failed", "could not open relation with OID", "
 _FUNCTION = re.compile(r'^(?:PL/pgSQL|SQL) function ("[^"\n]+"|[^\s(]+)', re.MULTILINE)
 
 
+#: The statement does not fit the table or a value of it.
+_UNFIT: dict[str, str] = {
+    "22003": "target.out-of-range",
+    "22008": "target.out-of-range",
+    "22001": "target.cut-value",
+    "54000": "target.row-size",
+    "42703": "target.no-column",
+    "42P01": "target.no-column",
+    "428C9": "target.generated",
+}
+
+
 @contextmanager
 def translated(target: str, table: str = "") -> Iterator[None]:
     """Driver errors inside become ours.
@@ -76,7 +88,8 @@ def _refused(error: psycopg.Error, target: str, table: str, code: str) -> Cannot
     function = _FUNCTION.search(error.diag.context or "")
     if function is not None:
         return CannotProve(f"target.function{scope}", function=function[1].strip('"'), **about)
-    return CannotProve(f"target.refused{scope}", **about)
+    key = _UNFIT.get(code) if table else None
+    return CannotProve(key or f"target.refused{scope}", **about)
 
 
 def _down(code: str, text: str) -> str | None:
