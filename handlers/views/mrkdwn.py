@@ -72,14 +72,27 @@ def code(text: str, limit: int = 200) -> str:
     return f"`{escape(tame(text, limit).replace('`', _TICK)) or ' '}`"
 
 
+def statement(text: str, limit: int = 500) -> str:
+    """A statement that people paste: in a block where it holds backticks, which inside other code end it."""
+    if "`" not in text or "```" in text:
+        return code(text, limit)
+    return f"```{escape(tame(text, limit))}```"
+
+
 def plain(text: str) -> str:
     """What a text of ours says, for where Slack does not draw it: no marks, foreign text as it stood.
 
     Danger: it undoes ``safe`` and ``code``; what comes out must never go into a message.
     """
+    blocks = text.split("```")
+    blocks[::2] = [_without_code(part) for part in blocks[::2]]
+    return html.unescape("".join(blocks).replace("\u2060", ""))
+
+
+def _without_code(text: str) -> str:
     parts = text.split("`")
     parts[::2] = [_undrawn(part) for part in parts[::2]]
-    return html.unescape("".join(parts).replace("\u2060", ""))
+    return "".join(parts)
 
 
 def _undrawn(part: str) -> str:

@@ -3,6 +3,7 @@
 What fills a sentence is named by convention, the same in every catalogue: ``user``, ``by``, ``requester`` are
 Slack people, ``users`` several with commas, ``channel`` a channel, ``state`` a state's word, ``until`` and
 ``at`` are seconds since 1970; ``text``, ``value`` and ``reason`` are somebody's own words and shown as code;
+``statement``, ``statements`` and ``grant`` are for pasting and stand as code with every sign as it is;
 ``known``, ``roles``, ``names``, ``missing`` and ``left`` are lists with commas. ``why`` is the key of another
 sentence, filled by what is named ``why_…``, and stands in brackets. ``classes`` are tables with counts by
 class, as ``RestorePreview.told`` writes them, one a line.
@@ -20,6 +21,7 @@ from handlers.views import mrkdwn
 
 _PEOPLE = frozenset({"user", "by", "requester", "owner"})
 _WORDS = frozenset({"text", "value", "reason"})
+_STATEMENTS = frozenset({"statement", "statements", "grant"})
 _TIMES = frozenset({"until", "at"})
 _LISTS = frozenset({"users", "known", "roles", "names", "missing", "left"})
 _SHOWN_CLASSES = 20
@@ -54,7 +56,8 @@ def shown(name: str, value: str | int, language: str, limit: int = 500) -> str |
         return _OF_LANGUAGE[name](value, language)
     if name in _LISTS:
         return _list(name, value, language, limit)
-    return mrkdwn.code(value, limit) if name in _WORDS else mrkdwn.safe(value, limit)
+    drawn = mrkdwn.code if name in _WORDS else mrkdwn.safe
+    return (mrkdwn.statement if name in _STATEMENTS else drawn)(value, limit)
 
 
 def _classes(value: str, language: str) -> str:

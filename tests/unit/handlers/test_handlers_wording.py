@@ -3,6 +3,7 @@
 import pytest
 
 from bot.errors import Broken, because
+from handlers.views.mrkdwn import plain
 from handlers.views.wording import sentence, shown
 
 #: What a part that does not go back is told with, as the worker writes it down.
@@ -50,3 +51,12 @@ def test_a_sentence_that_names_another_one_says_it_in_words(
 )
 def test_a_list_stands_as_its_language_writes_lists(name: str, value: str, language: str, told: str) -> None:
     assert shown(name, value, language) == told
+
+
+def test_a_statement_arrives_as_it_has_to_be_pasted() -> None:
+    quoted = "ALTER TABLE `crm`.`line_items` ADD INDEX (`_order`) -- <@U1>"
+    said = shown("statement", quoted, "en")
+    assert said == "```ALTER TABLE `crm`.`line_items` ADD INDEX (`_order`) -- &lt;@U1&gt;```"
+    assert plain(f"Run {said}, *then* ask.") == f"Run {quoted}, then ask."
+    assert shown("grant", 'GRANT "_a" TO b', "en") == '`GRANT "_a" TO b`'
+    assert "``" not in str(shown("statement", "a ``` b", "en"))
