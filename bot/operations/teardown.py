@@ -8,6 +8,7 @@ made by ``name_of``.
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,7 @@ from bot.operations.timing import STOP, Steps, Weight, as_served, timed, ways_ba
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check
-from bot.targets.system import AUTOSTART, ServiceFacts, Survey, System, Users
+from bot.targets.system import AUTOSTART, Service, ServiceFacts, Survey, System, Users
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order. No undo: for good.
 SET_ASIDE: Steps = (
@@ -56,6 +57,9 @@ BUILTIN_PURGE: Steps = (
 )
 BY_STEPS, BUILTIN = "method.by-steps", "method.builtin"
 _SHOWN_USERS = 10
+#: Seconds: how long a service that is just starting is waited for, and between two looks.
+_SETTLING, _TICK = 10.0, 0.2
+_BLOCK, _MEGABYTE = 4096, 1_000_000
 #: A database is a holding here, and its own adapter says what its place is.
 _ADAPTERS = [versions.SYSTEM, versions.SQLITE]
 
@@ -203,18 +207,29 @@ def _looked_at(system: System) -> list[ServiceFacts]:
         CannotProve: one says that it runs and does not do what it is declared to: it could be neither known
             to be stopped nor brought back to how it was.
     """
-    found = [service.look() for service in system.services]
+    found = [_settled(service) for service in system.services]
     for one in found:
         require_well(one)
     return found
+
+
+def _settled(service: Service) -> ServiceFacts:
+    """A service as it is; one that is just starting is waited for a while."""
+    until = time.monotonic() + _SETTLING
+    while (now := service.look()).state == "starting" and time.monotonic() < until:
+        time.sleep(_TICK)
+    return now
 
 
 def require_well(one: ServiceFacts) -> None:
     """Return when a service does what it says.
 
     Raises:
-        CannotProve: it says that it runs, and a port that it is declared to listen on is silent.
+        CannotProve: it says that it runs, and a port that it is declared to listen on is silent; or it goes
+            on starting, and could be brought back to nothing else.
     """
+    if one.state == "starting":
+        raise CannotProve("services.starting", service=one.name)
     if one.state == "running" and one.silent:
         raise CannotProve("services.silent", service=one.name, port=one.silent[0])
 
@@ -306,12 +321,32 @@ def _warnings(surveys: Sequence[Survey], data: Mapping[str, Any]) -> list[Told]:
     if data["hidden"]:
         found.append(Told("told.hidden", {"n": data["hidden"]}))
     found += [Told("told.neighbour-ill", {"name": name}) for name, well in data["neighbours"] if not well]
+    found += [_tight(survey) for survey in surveys if _needs(survey) > survey.free and _tells_room(survey)]
     silent = [name for name, well in data.get("successors", ()) if not well]
     if silent:
         found.append(Told("told.successor-silent", {"names": ", ".join(silent), "n": len(silent)}))
     if not data["checks"] and "parts" not in data:
         found.append(Told("told.no-checks"))
     return found
+
+
+def _needs(survey: Survey) -> int:
+    """Bytes that a test restore takes where the part lies; files with holes take less."""
+    return survey.size + (survey.items * _BLOCK if survey.kind == "files" else 0)
+
+
+def _tells_room(survey: Survey) -> bool:
+    """Whether it is known how much is free there; of a server's disks nothing is."""
+    return survey.kind == "files" or survey.free > 0
+
+
+def _tight(survey: Survey) -> Told:
+    params: dict[str, str | int] = {
+        "name": survey.name,
+        "n": _needs(survey) // _MEGABYTE + 1,
+        "free": survey.free // _MEGABYTE,
+    }
+    return Told("told.little-room", params)
 
 
 def _starters(system: System, services: Sequence[ServiceFacts]) -> list[Told]:

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from bot.config.types import Database, Target
 from bot.errors import CannotProve
+from bot.operations import teardown
+from bot.operations.teardown import Host
 from bot.targets.services import SupervisorService
 from bot.targets.services_commands import Commands, CommandService
 from bot.targets.stopping import Patience
-from bot.targets.system import ServiceFacts
+from bot.targets.system import ServiceFacts, System
 from bot.texts import say
 from tests.contracts.test_services import eventually, free_port, listens
 from tests.fakes.supervisor import supervisor
@@ -108,3 +111,15 @@ def test_who_has_taken_its_port_is_named_when_it_does_not_start_again(tmp_path: 
             finally:
                 other.kill()
         assert str(other.pid) in say(no.value.key, **no.value.params)
+
+
+def test_what_goes_on_starting_is_refused_while_planning(tmp_path: Path) -> None:
+    line = "command=sh -c 'sleep 0.2; exit 3'\nautorestart=true\nstartretries=1000"
+    with supervisor(tmp_path, {"crm": line}, 1) as address:
+        one = SupervisorService("crm", address, "crm", [], Patience())
+        spec = Target(
+            name="crm", host="here", roots=("/srv",), database=Database(url="sqlite:////srv/crm.db")
+        )
+        with pytest.raises(CannotProve, match="starting") as no:
+            teardown.plan(spec, System((one,), (), (), ()), Host("here", "m"), "t1")
+        assert say(no.value.key, **no.value.params)
