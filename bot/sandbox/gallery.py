@@ -370,7 +370,7 @@ def _sentences(language: str) -> Iterator[Exhibit]:
 def _filled(key: str) -> dict[str, str | int]:
     strings = catalogue("en")[0][key].string
     texts = strings if isinstance(strings, list | tuple) else [strings]
-    names = {name for text in texts for _, name, _, _ in Formatter().parse(text or "") if name}
+    names = {name: form for text in texts for _, name, form, _ in Formatter().parse(text or "") if name}
     if len(texts) > 1:
-        names.add("n")
-    return {name: _SAMPLE.get(name, f"({name})") for name in names}
+        names["n"] = ","
+    return {name: _SAMPLE.get(name, 12 if form else f"({name})") for name, form in names.items()}

@@ -24,7 +24,10 @@ def unpacked_from_sid(*packages: str) -> Path:
     with Path(f"{place}.lock").open("w") as lock:
         # Another process of tests may be at it.
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not place.exists():
+        if place.exists():
+            # Everybody may make a folder there, and its programs are run.
+            assert place.stat().st_uid == os.geteuid(), f"{place} belongs to somebody else: remove it"
+        else:
             making = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
             try:
                 _fetch(making, packages)
