@@ -264,6 +264,10 @@ def _policy(catalogue: Catalogue, edge: Edge, chosen: Sequence[str], *, alone: b
         return "nullify"
     if _RECORDS & {singular(word) for word in words(child.name)}:
         return "block"
+    if any(set(key) <= set(edge.child_columns) for key in child.unique):
+        # One at most for each account: whoever takes over may have one already. A record of its own is more
+        # than a part of the account.
+        return "block" if edge.child in chosen else "follow"
     plain = alone and not edge.prefix and not edge.path and edge.sound
     if plain and own_columns(catalogue, edge):
         return "reassign"

@@ -228,6 +228,11 @@ def _table(found: _Found, place: _Place, name: str) -> Table:
         key=_key(found, place, columns),
         definition="\n".join(sorted(found.texts[place])),
         triggers=tuple(sorted(set(found.triggers[place]))),
+        unique=tuple(
+            tuple(column for column in one.columns if column)
+            for one in found.indexes[place].values()
+            if one.unique and None not in one.columns
+        ),
     )
 
 

@@ -286,6 +286,9 @@ def _table(found: _Found, oid: str, name: str) -> Table:
         key=_key(found, oid, columns),
         definition="\n".join(sorted(found.definitions[oid])),
         triggers=tuple(sorted(set(found.triggers[oid]))),
+        unique=tuple(
+            tuple(one[4]) for one in found.indexes[oid] if one[1] == one[2] == "t" and None not in one[4]
+        ),
     )
 
 

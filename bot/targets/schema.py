@@ -37,6 +37,7 @@ class Table:
 
     ``key`` identifies a row: the primary key, else a unique key; empty when there is none.
     ``definition`` is everything about the schema whose change must be noticed; ``triggers`` are their names.
+    ``unique``: the columns of each unique key that covers whole values of all rows.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Table:
     key: tuple[str, ...]
     definition: str
     triggers: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...] = ()
 
     @property
     def stored(self) -> tuple[TableColumn, ...]:

@@ -132,6 +132,11 @@ def _table(connection: sqlite3.Connection, name: str) -> Table:
         key=primary_key(connection, name) or _unique_key(connection, name, columns),
         definition="\n".join(sorted(row[2] for row in schema)),
         triggers=tuple(sorted(row[1] for row in schema if row[0] == "trigger")),
+        unique=tuple(
+            tuple(column for column in one.columns if column)
+            for one in indexes(connection, name)
+            if one.unique and not one.partial and None not in one.columns
+        ),
     )
 
 

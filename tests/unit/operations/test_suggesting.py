@@ -11,7 +11,7 @@ from bot.cli import stanza
 from bot.config.load import load
 from bot.config.record_types import SoftReference
 from bot.config.types import Target
-from bot.errors import CannotProve
+from bot.errors import CannotProve, NotAllowed
 from bot.operations.suggesting import Suggestion, suggest
 from tests.fakes.operations import Bench, make_bench, mysql_bench, postgresql_bench
 
@@ -286,10 +286,9 @@ INSERT INTO visit VALUES ('now', 'C-1'), ('then', 'C-2');
 
 @contextmanager
 def _shop(folder: Path, engine: str, script: str = SHOP) -> Iterator[Bench]:
+    served = {"postgresql": postgresql_bench, "mariadb": mysql_bench}
     with (
-        postgresql_bench(folder, script)
-        if engine == "postgresql"
-        else nullcontext(make_bench(folder, script)) as one
+        served[engine](folder, script) if engine in served else nullcontext(make_bench(folder, script)) as one
     ):
         yield one
 
@@ -439,3 +438,37 @@ def test_nobody_takes_over_votes_and_memberships(tmp_path: Path, engine: str) ->
         assert spec.records["user"].links == {"follow_up.user_id -> auth_user.id": "reassign"}
         done = replace(made, spec=spec).delete("bob", record="user", heir="ann")
         assert done.rows == {"auth_user": 1, "desk_article_voted_by": 2}
+
+
+ONE_EACH = """
+CREATE TABLE auth_user (id INTEGER PRIMARY KEY, username VARCHAR(20), password VARCHAR(20));
+CREATE TABLE shop_customer (id INTEGER PRIMARY KEY, email VARCHAR(20) UNIQUE, user_id INTEGER UNIQUE REFERENCES auth_user (id));
+CREATE TABLE sales (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES shop_customer (id));
+CREATE TABLE calls (id INTEGER PRIMARY KEY, customer_id INTEGER NOT NULL REFERENCES shop_customer (id));
+CREATE TABLE seats (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL UNIQUE REFERENCES auth_user (id), desk VARCHAR(9));
+CREATE TABLE trips (id INTEGER PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES auth_user (id));
+INSERT INTO auth_user VALUES (1, 'ann', 'x'), (2, 'bob', 'x'), (3, 'cy', 'x');
+INSERT INTO shop_customer VALUES (1, 'bob@x', 2), (2, 'dee@x', NULL);
+INSERT INTO sales VALUES (1, 1);
+INSERT INTO seats VALUES (1, 1, 'A1'), (2, 2, 'A2'), (3, 3, 'A3');
+INSERT INTO trips VALUES (1, 1), (2, 3);
+"""
+
+
+@pytest.mark.parametrize("engine", [*ENGINES, "mariadb"])
+def test_of_what_an_account_has_at_most_one_nobody_takes_over_a_second(tmp_path: Path, engine: str) -> None:
+    """The heir has one already: it would be refused whoever is named."""
+    with _shop(tmp_path, engine, ONE_EACH) as made:
+        _, text, spec = written(made, tmp_path)
+        assert spec.records["user"].links == {
+            "shop_customer.user_id -> auth_user.id": "block",
+            "trips.user_id -> auth_user.id": "reassign",
+        }, text
+        told, before = replace(made, spec=spec), made.dump()
+        done = told.delete("cy", record="user", heir="ann")
+        assert done.rows == {"auth_user": 1, "seats": 1}
+        told.restore(done)
+        assert made.dump() == before
+        with pytest.raises(NotAllowed) as refused:
+            told.order("bob", record="user", heir="ann")
+        assert "shop_customer.user_id -> auth_user.id" in str(refused.value.params["links"])
