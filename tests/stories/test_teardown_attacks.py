@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,7 @@ finally:
 """
 
 
-def test_a_watchdog_outside_of_supervisor_that_starts_it_again_is_noticed_and_all_is_put_back(
+def test_a_watchdog_outside_of_supervisor_that_starts_it_again_is_noticed_and_holds_until_it_is_gone(
     tmp_path: Path,
 ) -> None:
     with town(tmp_path) as (rig, page):
@@ -129,14 +130,20 @@ def test_a_watchdog_outside_of_supervisor_that_starts_it_again_is_noticed_and_al
         try:
             ballot = ask(rig)
             rig.approve(ballot)
-            assert rig.wait_state(1, "failed", "set-aside", "held") == "failed", thread(rig, ballot)
-            rig.wait(lambda: "stop that" in thread(rig, ballot), "the thread says why")
+            assert rig.wait_state(1, "failed", "set-aside", "held") == "held", thread(rig, ballot)
+            # What answers is the watchdog's, and supervisor's cannot take the port from it.
+            rig.wait(lambda: "listens on its port" in thread(rig, ballot), "the card says who has it")
+            os.killpg(dog.pid, signal.SIGKILL)
+            dog.wait()
+            press(rig, ballot, "U0ERIN", "put-back")
+            assert rig.wait_state(1, "failed", "stopped", patience=60) in ("failed", "stopped")
             assert rig.wait(page, "the page answers") == before
             assert rig.contents() == rows
             assert not (rig.crm.parent / ".countersign-quarantine").exists()
             assert rig.row("SELECT count(*) FROM backups")[0] == 0
         finally:
-            os.killpg(dog.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(dog.pid, signal.SIGKILL)
             dog.wait()
 
 
