@@ -8,7 +8,6 @@ made by ``name_of``.
 
 import hashlib
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +23,8 @@ from bot.operations.timing import STOP, Steps, Weight, as_served, timed, ways_ba
 from bot.targets import versions
 from bot.targets.builtin import Builtin
 from bot.targets.ports import Check
-from bot.targets.system import AUTOSTART, Service, ServiceFacts, Survey, System, Users
+from bot.targets.stopping import settled
+from bot.targets.system import AUTOSTART, ServiceFacts, Survey, System, Users
 
 #: (step, who does it, seconds expected or how they grow, how it is undone), in order. No undo: for good.
 SET_ASIDE: Steps = (
@@ -57,8 +57,8 @@ BUILTIN_PURGE: Steps = (
 )
 BY_STEPS, BUILTIN = "method.by-steps", "method.builtin"
 _SHOWN_USERS = 10
-#: Seconds: how long a service that is just starting is waited for, and between two looks.
-_SETTLING, _TICK = 10.0, 0.2
+#: Seconds: how long a service that is just starting is waited for.
+_SETTLING = 10.0
 _BLOCK, _MEGABYTE = 4096, 1_000_000
 #: A database is a holding here, and its own adapter says what its place is.
 _ADAPTERS = [versions.SYSTEM, versions.SQLITE]
@@ -207,18 +207,10 @@ def _looked_at(system: System) -> list[ServiceFacts]:
         CannotProve: one says that it runs and does not do what it is declared to: it could be neither known
             to be stopped nor brought back to how it was.
     """
-    found = [_settled(service) for service in system.services]
+    found = [settled(service.look, _SETTLING) for service in system.services]
     for one in found:
         require_well(one)
     return found
-
-
-def _settled(service: Service) -> ServiceFacts:
-    """A service as it is; one that is just starting is waited for a while."""
-    until = time.monotonic() + _SETTLING
-    while (now := service.look()).state == "starting" and time.monotonic() < until:
-        time.sleep(_TICK)
-    return now
 
 
 def require_well(one: ServiceFacts) -> None:

@@ -95,6 +95,19 @@ def wait(happened: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
+def settled(look: Callable[[], ServiceFacts], seconds: float) -> ServiceFacts:
+    """A service as it is; one that is just starting is waited for, up to that time."""
+    facts = [look()]
+
+    def has_started() -> bool:
+        if facts[0].state == "starting":
+            facts[0] = look()
+        return facts[0].state != "starting"
+
+    wait(has_started, seconds)
+    return facts[0]
+
+
 def stays_down(former: ServiceFacts, look: Callable[[], ServiceFacts], seconds: float) -> ServiceFacts:
     """Watch for that time; what it was at the end.
 

@@ -66,17 +66,6 @@ def test_a_customer_goes_and_comes_back_by_reference(tmp_path: Path, lock: str) 
         assert rig.contents() == before
 
 
-def test_a_system_goes_and_is_put_into_the_bucket(tmp_path: Path) -> None:
-    pail = Pail("kept/")
-    with town(tmp_path, change=lambda text: into(pail, text), secrets=SECRETS) as (rig, page):
-        ballot = ask(rig)
-        rig.approve(ballot)
-        assert rig.wait_state(1, "set-aside", "failed", "held") == "set-aside", thread(rig, ballot)
-        assert page() is None
-        (backup,) = rig.row("SELECT id FROM backups WHERE state = 'kept'")
-        assert f"kept/{backup}.age" in kept(pail)
-
-
 def test_a_deletion_in_parts_comes_back_and_is_undone_out_of_the_bucket(tmp_path: Path) -> None:
     pail = Pail("kept/")
 
@@ -126,12 +115,17 @@ def test_a_system_goes_for_good_and_comes_back_elsewhere_out_of_the_bucket(tmp_p
         assert (around.new / "uploads/2026/offer.pdf").read_bytes() == bytes(range(256))
 
 
-def test_while_the_bucket_is_silent_a_worker_starts_and_puts_a_system_back(tmp_path: Path) -> None:
+def test_a_system_goes_into_the_bucket_and_while_that_is_silent_a_worker_starts_and_puts_it_back(
+    tmp_path: Path,
+) -> None:
     pail = Pail("kept/")
     with town(tmp_path, change=lambda text: into(pail, text), secrets=SECRETS) as (rig, page):
         ballot = ask(rig)
         rig.approve(ballot)
         assert rig.wait_state(1, "set-aside", "failed", "held") == "set-aside", thread(rig, ballot)
+        assert page() is None
+        (backup,) = rig.row("SELECT id FROM backups WHERE state = 'kept'")
+        assert f"kept/{backup}.age" in kept(pail)
         rig.kill("worker")
         with faults({"method": "*", "contains": pail.name, "status": 503}):
             rig.start_worker()
