@@ -46,6 +46,29 @@ class Apart(Rig):
         )
         return len(ended)
 
+    def freeze(self, name: str) -> None:
+        """Stop a process between two transactions: inside one, it would keep its peers from their work."""
+        process = self.processes[name]
+
+        def frozen_outside() -> bool:
+            os.kill(process.pid, signal.SIGSTOP)
+            self.wait(lambda: _is_stopped(process.pid), f"{name} should stand still")
+            if not self._unfinished():
+                return True
+            os.kill(process.pid, signal.SIGCONT)
+            return False
+
+        self.wait(frozen_outside, f"{name} never stood still between two transactions")
+
+    def _unfinished(self) -> bool:
+        """Whether some session is inside a transaction and goes on being."""
+        query = (
+            "SELECT pid, xact_start FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+        )
+        before = set(self.rows(query))
+        return bool(before and before & set(self.rows(query)))
+
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Apart]:
@@ -168,10 +191,10 @@ def test_a_job_waits_for_no_restart_when_a_peer_is_alive(rig: Apart) -> None:
     rig.ready(1)
     rig.start_bot()
     ballot = rig.ask_to_delete()
-    os.kill(rig.processes["worker"].pid, signal.SIGSTOP)
+    rig.freeze("worker")
     rig.start_worker(name="worker-2")
     rig.ready(2)
-    os.kill(rig.processes["worker-2"].pid, signal.SIGSTOP)
+    rig.freeze("worker-2")
     os.kill(rig.processes["worker"].pid, signal.SIGCONT)
     rig.approve(ballot)
     killed = rig.processes["worker"]
