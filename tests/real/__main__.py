@@ -32,12 +32,11 @@ def main() -> None:
     chosen.work.mkdir(parents=True, exist_ok=True)
     variables = systems.servers(chosen.work)
     try:
-        runs = [*_all(_pairs(chosen.only, chosen.engines), variables, chosen)]
+        # What was measured stays, whatever comes after: a single system can be tried again.
+        for run in _all(_pairs(chosen.only, chosen.engines), variables, chosen):
+            (chosen.work / f"{run.name}-{run.engine}.run").write_bytes(pickle.dumps(run))
     finally:
         systems.stop(chosen.work)
-    # What was measured before stays: a single system can be tried again.
-    for run in runs:
-        (chosen.work / f"{run.name}-{run.engine}.run").write_bytes(pickle.dumps(run))
     kept = (
         chosen.work / f"{name}-{engine}.run"
         for name, engines in systems.ENGINES.items()
@@ -64,6 +63,8 @@ def _all(
             _one(run, variables, chosen)
         except subprocess.CalledProcessError:
             run.failed = "its own script could not raise it here"
+        except checks.NotAskedError as error:
+            run.failed = f"its own programs could not be asked here: {error}"
         typer.echo(page.line(run))
         yield run
 

@@ -35,6 +35,10 @@ class Said:
 Ask = Callable[[], Said]
 
 
+class NotAskedError(Exception):
+    """An application's own program did not work here; its last words."""
+
+
 def of(system: System, variables: Mapping[str, str]) -> Ask | None:
     """How to ask; None where the application has nothing to ask with on this machine."""
     env = {**os.environ, **variables}
@@ -73,7 +77,7 @@ def _read(command: list[str | Path], env: Mapping[str, str], folder: Path) -> Sa
     lines = done.stdout.splitlines()
     read = [int(line.split()[1]) for line in lines if re.fullmatch(r"read \d+", line)]
     if not read:
-        raise RuntimeError(done.stdout[-2000:])
+        raise NotAskedError(done.stdout.strip()[-200:])
     return Said(frozenset(line[2:] for line in lines if line.startswith("! ")), read[0])
 
 
@@ -140,7 +144,7 @@ def _started(system: System, env: Mapping[str, str]) -> Said:
             os.killpg(server.pid, signal.SIGKILL)
         server.wait()
     if _STARTED not in said:
-        raise RuntimeError(said[-2000:])
+        raise NotAskedError(said.strip()[-200:])
     return Said(frozenset(_COMPLAINT.findall(said)))
 
 
