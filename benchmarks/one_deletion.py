@@ -17,8 +17,9 @@ from bot.backups.ids import backup_id
 from bot.backups.keys import load_or_create
 from bot.backups.storage import open_store
 from bot.backups.vault import Vault
+from bot.config.database_types import Database
 from bot.config.record_types import Record
-from bot.config.types import Database, Target
+from bot.config.types import Target
 from bot.model.meter import Stage, Unit
 from bot.operations import delete_records
 from bot.operations.gate import DeleteOrder

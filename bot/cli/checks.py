@@ -16,7 +16,7 @@ from bot.cli.system_probes import of_system
 from bot.config.check import advice, findings, shown_person
 from bot.config.problems import ConfigInvalid, ConfigProblem
 from bot.config.types import Config
-from bot.errors import BadInput
+from bot.errors import BadInput, NotFound
 from bot.model.people import RosterFacts
 from bot.operations import suggesting
 from bot.schedules.clock import now
@@ -63,6 +63,8 @@ def _suggest(known: Settings, name: str, *, json: bool) -> None:
     spec = config.targets.get(name)
     if spec is None:
         raise BadInput("cli.serve.target", name=name, known=", ".join(sorted(config.targets)))
+    if spec.database is None:
+        raise NotFound("target.no-rows", target=name)
     found = suggesting.suggest(open_target(name, spec.database.url, spec.max_lock), spec)
     if json:
         as_json(stanza.as_data(name, found))

@@ -64,6 +64,8 @@ def attempt(probe: Callable[[], Iterator[Item]]) -> Iterator[Item]:
 
 def of_target(name: str, target: Target, source: Source | None = None) -> Iterator[Item]:
     """Open one system read-only and look for what the configuration names; ``source``: where it stands."""
+    if target.database is None:
+        return
     opened = open_target(name, target.database.url, target.max_lock)
     with opened.reading() as session:
         catalogue = session.catalogue()

@@ -45,6 +45,8 @@ def advice(config: Config, roster: RosterFacts | None) -> tuple[Finding, ...]:
 def _database_findings(config: Config) -> Iterator[Finding]:
     seen: dict[str, list[str]] = {}
     for name, target in config.targets.items():
+        if target.database is None:
+            continue
         place = ("targets", name, "database", "url")
         if name in config.source.clear_passwords:
             yield config.source.finding(place, "finding.password-in-clear", target=name)
@@ -56,4 +58,4 @@ def _database_findings(config: Config) -> Iterator[Finding]:
 
 def _are_apart(one: Target, other: Target) -> bool:
     """Parts of one database, and records are deleted in one of them at most: links may cross."""
-    return one.database.is_apart(other.database) and not (one.records and other.records)
+    return one.is_apart(other) and not (one.records and other.records)

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bot.config import leftovers, record_types, rule_types, system_types, times, types
+from bot.config import database_types, leftovers, record_types, rule_types, system_types, times, types
 from bot.config.lines import Sheet
 from bot.config.problems import Place, spoken
 from bot.config.values import nearest, short
@@ -15,7 +15,7 @@ SHAPES: Mapping[Place, type[BaseModel]] = {
     (): types.Config,
     ("roles", "*"): types.Role,
     ("targets", "*"): types.Target,
-    ("targets", "*", "database"): types.Database,
+    ("targets", "*", "database"): database_types.Database,
     ("targets", "*", "records", "*"): record_types.Record,
     ("targets", "*", "records", "*", "residue"): leftovers.Residue,
     ("targets", "*", "soft_references", "*"): record_types.SoftReference,

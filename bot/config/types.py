@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from bot.config import store_values, values
+from bot.config.database_types import Database
 from bot.config.kinds import (
     Channel,
     Command,
@@ -33,9 +34,7 @@ from bot.config.kinds import (
     Name,
     Port,
     PositiveDuration,
-    Schema,
     Table,
-    TablePath,
     Text,
     User,
     Workspace,
@@ -66,63 +65,6 @@ class Role(Frozen):
         """Everybody who holds the role. A user group that is not in ``groups`` is unknown: nobody."""
         members = groups.get(self.usergroup, ()) if self.usergroup is not None else ()
         return frozenset(self.users) | frozenset(members)
-
-
-class Database(Frozen):
-    """Where a target's rows are. Holds a secret once it is resolved, so it is never printed.
-
-    ``schemas``: which schemas of a PostgreSQL database are the system's, when it is not all of it; or
-    ``tables``: which tables. ``csv``: the backup of a teardown holds its tables as CSV, too.
-    """
-
-    url: Annotated[str, Field(repr=False), AfterValidator(values.text)]
-    schemas: Annotated[tuple[Schema, ...], Field(min_length=1)] | None = None
-    tables: Annotated[tuple[TablePath, ...], Field(min_length=1)] | None = None
-    csv: StrictBool = False
-
-    @model_validator(mode="after")
-    def _part(self) -> Self:
-        if twice := next((one for one in self.schemas or () if (self.schemas or ()).count(one) > 1), ""):
-            raise PydanticCustomError("config.schema-twice", "config.schema-twice", {"value": twice})
-        # What is still a variable is looked at once it is known.
-        if self.schemas is not None and self.url.startswith(("sqlite:", "mysql:", "mariadb:")):
-            raise PydanticCustomError("config.schemas-kind", "config.schemas-kind")
-        if self.tables is not None:
-            self._only_tables(self.tables)
-        return self
-
-    def _only_tables(self, tables: tuple[str, ...]) -> None:
-        if self.schemas is not None:
-            raise PydanticCustomError("config.schemas-and-tables", "config.schemas-and-tables")
-        if self.url.startswith("sqlite:"):
-            raise PydanticCustomError("config.tables-kind", "config.tables-kind")
-        paths = [self._path(one) for one in tables]
-        if twice := next((one for one in tables if paths.count(self._path(one)) > 1), ""):
-            raise PydanticCustomError("config.table-twice", "config.table-twice", {"value": twice})
-
-    @property
-    def is_whole(self) -> bool:
-        """All of it is the system's."""
-        return self.schemas is None and self.tables is None
-
-    @property
-    def table_paths(self) -> frozenset[str]:
-        """Its tables where only those are the system's, each with its schema."""
-        return frozenset(self._path(one) for one in self.tables or ())
-
-    def is_apart(self, other: Self) -> bool:
-        """Whether both own parts only, and none is in both."""
-        mine, theirs = set(self.schemas or ()), set(other.schemas or ())
-        if self.is_whole or other.is_whole or mine & theirs or self.table_paths & other.table_paths:
-            return False
-        pairs = ((self.table_paths, theirs), (other.table_paths, mine))
-        return not any(one.startswith(f"{name}.") for held, names in pairs for one in held for name in names)
-
-    def _path(self, table: str) -> str:
-        # MariaDB has no schemas, and many a server there takes names that differ in case only for the same.
-        if self.url.startswith(("mysql:", "mariadb:")):
-            return table.rpartition(".")[2].lower()
-        return table if "." in table else f"public.{table}"
 
 
 class Commands(Frozen):
@@ -223,9 +165,9 @@ class Target(Frozen):
     """A configured system. ``name`` is its key in ``targets``, filled in by ``Config``.
 
     What a teardown is about: the ``host`` it lives on, its ``services`` and ``files`` (only under ``roots``),
-    its database, ``checks`` of its own, of its ``neighbours`` and of what it is ``replaced_by``, whom to
-    ``tell``, and for how long everything stays set aside (``grace``). ``method``: how, in the order in which
-    it is tried. ``residue``: what else is looked for, before and after.
+    its database if it has one, ``checks`` of its own, of its ``neighbours`` and of what it is
+    ``replaced_by``, whom to ``tell``, and for how long everything stays set aside (``grace``). ``method``:
+    how, in the order in which it is tried. ``residue``: what else is looked for, before and after.
     """
 
     name: str = ""
@@ -233,7 +175,7 @@ class Target(Frozen):
     support: Text | None = None
     channel: Channel | None = None
     max_lock: PositiveDuration = timedelta(seconds=30)
-    database: Database
+    database: Database | None = None
     records: Table[Record] = Field(default_factory=lambda: MappingProxyType({}))
     soft_references: tuple[SoftReference, ...] = ()
     segments: Segments = Segments()
@@ -264,6 +206,32 @@ class Target(Frozen):
         """Whether it can be torn down: it says where it lives and what belongs to it."""
         return self.host is not None and bool(self.services or self.files)
 
+    @property
+    def address(self) -> str:
+        """The URL of its database; empty when it has none."""
+        return self.database.url if self.database is not None else ""
+
+    def is_apart(self, other: Self) -> bool:
+        """Whether each is sure to have a database, or its own part of one, that the other has not."""
+        if self.database is None or other.database is None:
+            return True
+        return self.database.is_apart(other.database)
+
+    @model_validator(mode="after")
+    def _rows(self) -> Self:
+        """Without a database there must be files, and nothing may be said about rows."""
+        if self.database is not None:
+            return self
+        if not self.files:
+            # A service that is stopped is nothing to back up, nor to remove.
+            raise PydanticCustomError("config.no-database", "config.no-database")
+        rows = ("records", "soft_references", "ignored_references", "attachments", "segments")
+        said = next((key for key in rows if key in self.model_fields_set), "")
+        if said or own(self.checks) or (self.residue is not None and self.residue.accounts == "clear"):
+            said = said or ("checks" if own(self.checks) else "accounts")
+            raise PydanticCustomError("config.needs-database", "config.needs-database", {"value": said})
+        return self
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if own(self.neighbours) or own(self.replaced_by):
@@ -283,6 +251,8 @@ class Target(Frozen):
 
     @model_validator(mode="after")
     def _replicas(self) -> Self:
+        if self.database is None:
+            return self
         scheme = self.database.url.partition("://")[0].lower()  # A variable is looked at once it is known.
         if self.segments.lag is not None and scheme in ("mysql", "mariadb", "sqlite"):
             raise PydanticCustomError("config.lag-unknown", "config.lag-unknown")
@@ -309,7 +279,8 @@ class Target(Frozen):
             raise PydanticCustomError("config.method-builtin", "config.method-builtin")
         if self.builtin is None:
             return self
-        unknown = set(self.builtin.leaves) - {"database", *(part.name for part in self.files)}
+        parts = {part.name for part in self.files} | ({"database"} if self.database is not None else set())
+        unknown = set(self.builtin.leaves) - parts
         unknown |= set(self.builtin.requires.checks) - {check.name for check in self.checks}
         if unknown:
             raise PydanticCustomError("config.builtin-part", "config.builtin-part", {"value": min(unknown)})

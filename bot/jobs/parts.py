@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from bot.config import types
+from bot.config.database_types import Database
 from bot.config.system_types import Check as CheckSpec
 from bot.config.types import Target
 from bot.errors import CannotProve
@@ -118,7 +119,7 @@ def _leftovers(
 
     def holding(one: Leftover) -> Holding:
         if one.role:
-            return RoleHolding(one.name, spec.name, spec.database.url, one.role, ours)
+            return RoleHolding(one.name, spec.name, spec.address, one.role, ours)
         beside = [*taken, *(path for path in paths if path != one.path)]
         return (FolderHolding if one.folder else FileHolding)(one.name, one.path, spec.roots, beside)
 
@@ -133,7 +134,7 @@ def _leftovers(
 
 def _users(targets: Iterable[Target]) -> frozenset[str]:
     """As what roles of PostgreSQL servers we work."""
-    urls = [(one.name, one.database.url) for one in targets if one.database.url.startswith(_SERVER)]
+    urls = [(one.name, one.address) for one in targets if one.address.startswith(_SERVER)]
     return frozenset(str(parts_of(name, url).get("user", "")) for name, url in urls)
 
 
@@ -182,30 +183,43 @@ def _service(one: types.Service) -> Service:
 def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...]:
     strangers = [place for other in targets.values() if other.name != spec.name for place in _places(other)]
     places = {one.name: one.path for one in spec.files}
-    url, schemas = spec.database.url, spec.database.schemas
-    if schemas is not None and not url.startswith(_SERVER):
-        raise CannotProve("teardown.schemas-kind", target=spec.name)
-    if spec.database.tables is not None and not url.startswith((_SERVER, *_MARIADB)):
-        raise CannotProve("teardown.tables-kind", target=spec.name)
-    if url.startswith(_FILE):
-        places["database"] = "/" + url.removeprefix(_FILE).lstrip("/")
-        database: _Database = SqliteHolding("database", places["database"], spec.roots, strangers)
-    else:
-        database = _database(spec, targets)
-    if spec.database.csv:
-        database.with_csv()
-    made: list[Holding] = [database]
+    made: list[Holding] = []
+    if spec.database is not None:
+        if spec.database.url.startswith(_FILE):
+            places["database"] = _file_of(spec.database)
+        made.append(_database(spec, spec.database, targets, strangers))
     for one in spec.files:
         beside = [place for name, place in places.items() if name != one.name]
         made.append(FolderHolding(one.name, one.path, spec.roots, [*beside, *strangers]))
     return tuple(made)
 
 
-def _database(spec: Target, targets: Mapping[str, Target]) -> _Database:
+def _database(
+    spec: Target, own: Database, targets: Mapping[str, Target], strangers: Sequence[str]
+) -> Holding:
+    """The database, or the part of it that is the system's."""
+    if own.schemas is not None and not own.url.startswith(_SERVER):
+        raise CannotProve("teardown.schemas-kind", target=spec.name)
+    if own.tables is not None and not own.url.startswith((_SERVER, *_MARIADB)):
+        raise CannotProve("teardown.tables-kind", target=spec.name)
+    if own.url.startswith(_FILE):
+        made: _Database = SqliteHolding("database", _file_of(own), spec.roots, strangers)
+    else:
+        made = _on_server(spec, own, targets)
+    if own.csv:
+        made.with_csv()
+    return made
+
+
+def _file_of(database: Database) -> str:
+    return "/" + database.url.removeprefix(_FILE).lstrip("/")
+
+
+def _on_server(spec: Target, own: Database, targets: Mapping[str, Target]) -> _Database:
     """The whole database of a server, or part of it."""
-    url, schemas = spec.database.url, spec.database.schemas
+    url, schemas, tables = own.url, own.schemas, own.tables
     if url.startswith(_MARIADB):
-        others, tables = _servers(spec, targets, _MARIADB), spec.database.tables
+        others = _servers(spec, targets, _MARIADB)
         if tables is not None:
             return TablesHolding("database", spec.name, url, tables, spec.roots, others)
         return MariadbHolding("database", spec.name, url, spec.roots, others)
@@ -214,24 +228,22 @@ def _database(spec: Target, targets: Mapping[str, Target]) -> _Database:
     others = _servers(spec, targets, (_SERVER,))
     if schemas is not None:
         return SchemasHolding("database", spec.name, url, schemas, spec.roots, others)
-    if spec.database.tables is not None:
-        paths = sorted(spec.database.table_paths)
+    if tables is not None:
+        paths = sorted(own.table_paths)
         return PostgresqlTablesHolding("database", spec.name, url, paths, spec.roots, others)
     return PostgresqlHolding("database", spec.name, url, spec.roots, others)
 
 
 def _servers(spec: Target, targets: Mapping[str, Target], kind: tuple[str, ...]) -> Mapping[str, str]:
     """The addresses of other systems that begin like one of these and cannot share one with this."""
-    others = (
-        one for one in targets.values() if one.name != spec.name and not spec.database.is_apart(one.database)
-    )
-    return {one.name: one.database.url for one in others if one.database.url.startswith(kind)}
+    others = (one for one in targets.values() if one.name != spec.name and not spec.is_apart(one))
+    return {one.name: one.address for one in others if one.address.startswith(kind)}
 
 
 def _places(target: Target) -> list[str]:
     found = [one.path for one in target.files]
-    if target.database.url.startswith(_FILE):
-        found.append(str(PurePosixPath("/" + target.database.url.removeprefix(_FILE).lstrip("/"))))
+    if target.database is not None and target.database.url.startswith(_FILE):
+        found.append(str(PurePosixPath(_file_of(target.database))))
     return found
 
 
@@ -244,7 +256,7 @@ def _beside(spec: Target, targets: Mapping[str, Target]) -> Iterator[Check]:
 
 
 def _own_checks(spec: Target) -> Iterator[Check]:
-    return (_check(one, spec.database.url) for one in spec.checks)
+    return (_check(one, spec.address) for one in spec.checks)
 
 
 def _successors(spec: Target, targets: Mapping[str, Target]) -> Iterator[Check]:
@@ -261,7 +273,7 @@ def _successors(spec: Target, targets: Mapping[str, Target]) -> Iterator[Check]:
         else:
             for check in other.checks:
                 called = check.model_copy(update={"name": f"{other.name}: {check.name}"})
-                yield _check(called, other.database.url)
+                yield _check(called, other.address)
 
 
 def _check(one: CheckSpec, database: str = "") -> Check:

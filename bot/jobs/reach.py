@@ -65,13 +65,15 @@ class Reach:
         """The configured database of that name.
 
         Raises:
-            NotFound: it is not configured any more.
+            NotFound: it is not configured any more, or has none.
         """
         spec = self.ground.config.targets.get(name)
         if spec is None:
             raise NotFound(
                 "filing.unknown-target", target=name, known=", ".join(sorted(self.ground.config.targets))
             )
+        if spec.database is None:
+            raise NotFound("target.no-rows", target=name)
         return open_target(name, spec.database.url, spec.max_lock)
 
     def is_behind(self, name: str, lag: timedelta) -> bool:

@@ -64,23 +64,23 @@ def _by_hand(ground: Ground) -> Callable[[str], str]:
 
 
 def _may(spec: Target) -> Callable[[], None]:
-    return lambda: require_rights(Administration(spec.name, spec.database.url))
+    return lambda: require_rights(Administration(spec.name, spec.address))
 
 
 def _roles(spec: Target, names: Sequence[str], parts: Collection[str]) -> Roles | None:
-    kind = kind_of(spec.database.url)
-    if kind == "sqlite":
+    kind = kind_of(spec.address)
+    if spec.database is None or kind == "sqlite":
         return None
     if not spec.database.is_whole:
         # A role that has to do with nothing but the database may be another system's in it.
         return lambda _: ((), "schemas")
     if kind == "postgresql":
         clear = spec.residue is not None and spec.residue.accounts == "clear"
-        ask = DatabaseRoles(spec.name, spec.database.url, names, clear=clear)
+        ask = DatabaseRoles(spec.name, spec.address, names, clear=clear)
 
         def but(known: Sequence[str]) -> tuple[Sequence[Remain], str]:
             found, why = ask(known)
             return [one for one in found if one.place not in parts], why
 
         return but
-    return ServerAccounts(spec.name, spec.database.url, names)
+    return ServerAccounts(spec.name, spec.address, names)

@@ -178,7 +178,7 @@ class Restores:
         extra = extra_of(manifest)
         spec = self.reach.ground.config.targets.get(extra.target)
         # Backups of earlier releases do not say; the system they are of may still be configured.
-        kind = extra.engine or (kind_of(spec.database.url) if spec else "")
+        kind = extra.engine or (kind_of(spec.address) if spec else "")
         names = {"target": target.name, "origin": extra.target}
         if not kind:
             raise CannotProve("restore.kind-unknown", **names)

@@ -82,7 +82,7 @@ class SystemHands:
             raise BadInput("clearing.elsewhere", target=origin)
         if target != origin:
             left = self.ground.config.targets.get(origin)
-            bring_back.require_kind(spec, opened.manifest, kind_of(left.database.url) if left else "")
+            bring_back.require_kind(spec, opened.manifest, kind_of(left.address) if left else "")
         if not into:
             self._require_gone(target, opened.manifest.backup_id)
         system = self._system(spec, parts)

@@ -255,7 +255,7 @@ def _owned(spec: Target, names: Container[str]) -> Mapping[str, set[str]]:
 
     None where no database is among the parts, or all of it is the system's.
     """
-    if "database" not in names:
+    if "database" not in names or spec.database is None:
         return {"schemas": set(), "only": set()}
     return {"schemas": set(spec.database.schemas or ()), "only": set(spec.database.table_paths)}
 
@@ -302,7 +302,9 @@ def require_kind(spec: Target, manifest: Manifest, known: str) -> None:
     Raises:
         CannotProve: from another kind, or nobody knows from which.
     """
-    kind, here = str(manifest.extra.get("engine") or known), kind_of(spec.database.url)
+    if "database" not in manifest.extra["holdings"]:
+        return
+    kind, here = str(manifest.extra.get("engine") or known), kind_of(spec.address)
     names = {"target": spec.name, "origin": str(manifest.extra["target"])}
     if not kind:
         raise CannotProve("restore.kind-unknown", **names)

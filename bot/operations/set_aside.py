@@ -293,7 +293,7 @@ def _back_up(
                 "operation": "teardown",
                 "format": 1,
                 "target": order.plan.target,
-                "engine": kind_of(order.spec.database.url),
+                "engine": kind_of(order.spec.address),
                 "name": order.operation,
                 "former": journal.get("former"),
                 "holdings": kept,

@@ -101,13 +101,13 @@ def somebody(kind: str, folder: Path) -> Iterator[Place]:
     name = f"cs_{secrets.token_hex(4)}"
     sequence = "CREATE SEQUENCE numbers;" if NUMBERED[kind] else ""
     with ENGINES[kind](folder, SCHEMA % (sequence, NUMBERED[kind]), **HOW) as owner:
-        database = owner.spec.database.url.rpartition("/")[2]
+        database = owner.spec.address.rpartition("/")[2]
         if kind == "postgresql":
             owner.sql(f"CREATE ROLE {name} LOGIN; GRANT CONNECT ON DATABASE {database} TO {name}")
             owner.sql(
                 f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC; REVOKE USAGE ON SCHEMA public FROM PUBLIC"
             )
-            url, whom = owner.spec.database.url.replace("postgres@", f"{name}@"), f'"{name}"'
+            url, whom = owner.spec.address.replace("postgres@", f"{name}@"), f'"{name}"'
         else:
             owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
             # Without any right on a database nobody may even open it.

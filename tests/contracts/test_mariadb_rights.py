@@ -28,7 +28,7 @@ def somebody(kind: str, folder: Path) -> Iterator[tuple[MysqlBench, MysqlBench, 
     """The database as its owner, as somebody with no right but to log in, and that user."""
     name = f"cs_{secrets.token_hex(6)}"
     with bench_on(kind, folder, SCHEMA) as owner:
-        database = owner.spec.database.url.rpartition("/")[2]
+        database = owner.spec.address.rpartition("/")[2]
         owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY 'secret'")
         owner.sql(f"GRANT SELECT ON {database}.customers TO '{name}'@'%'")
         try:
@@ -50,7 +50,7 @@ def allow(owner: MysqlBench, bench: MysqlBench) -> list[str]:
             assert refusal.key == "operations.missing-rights"
             grants = [one for one in str(refusal.params["grants"]).split("; ") if one]
             named += grants
-            with closing(mysql_connect(owner.spec.database.url)) as connection, connection.cursor() as cursor:
+            with closing(mysql_connect(owner.spec.address)) as connection, connection.cursor() as cursor:
                 for grant in grants:
                     cursor.execute(grant.removesuffix(";"))
         else:
@@ -77,7 +77,7 @@ def test_the_statements_that_are_named_are_enough_and_no_more_than_needed(kind: 
 def test_a_user_and_a_password_may_hold_any_signs(kind: str, tmp_path: Path) -> None:
     name, word = f"wörker {secrets.token_hex(4)}@數", "pä$s %/:@數"
     with bench_on(kind, tmp_path, SCHEMA) as owner:
-        where, _, database = owner.spec.database.url.partition("@")[2].rpartition("/")
+        where, _, database = owner.spec.address.partition("@")[2].rpartition("/")
         owner.sql(f"CREATE USER '{name}'@'%' IDENTIFIED BY '{word}'")
         owner.sql(f"GRANT SELECT ON {database}.customers TO '{name}'@'%'")
         try:
@@ -115,7 +115,7 @@ def test_a_key_of_a_database_that_cannot_be_seen_is_found(kind: str, tmp_path: P
     """Its rows would go by the engine's own cascade, and be in no backup."""
     with somebody(kind, tmp_path) as (owner, bench, _):
         allow(owner, bench)
-        database = owner.spec.database.url.rpartition("/")[2]
+        database = owner.spec.address.rpartition("/")[2]
         owner.sql(f"CREATE DATABASE {database}_beside")
         try:
             owner.sql(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bot.config.types import Database, Target
+from bot.config.database_types import Database
+from bot.config.types import Target
 from bot.errors import CannotProve
 from bot.operations import teardown
 from bot.operations.teardown import Host

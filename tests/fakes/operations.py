@@ -14,8 +14,9 @@ import psycopg
 from bot.backups.ids import backup_id
 from bot.backups.storage.local import LocalStorage
 from bot.backups.vault import Vault
+from bot.config.database_types import Database
 from bot.config.record_types import Attachment, Record, SoftReference
-from bot.config.types import Database, Target
+from bot.config.types import Target
 from bot.errors import Halted
 from bot.model.backups import SealedBackup
 from bot.model.choices import EVERYTHING, RestoreChoice, RestorePreview
@@ -235,7 +236,7 @@ class PostgresqlBench(Bench):
 
     @property
     def database(self) -> str:
-        return self.spec.database.url.rpartition("/")[2]
+        return self.spec.address.rpartition("/")[2]
 
     @property
     def user(self) -> str:
@@ -244,15 +245,15 @@ class PostgresqlBench(Bench):
         return str(self.target._parts["user"])
 
     def sql(self, script: str) -> None:
-        with psycopg.connect(self.spec.database.url) as connection:
+        with psycopg.connect(self.spec.address) as connection:
             connection.execute(script.encode())
 
     def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with psycopg.connect(self.spec.database.url) as connection:
+        with psycopg.connect(self.spec.address) as connection:
             return connection.execute(query.encode(), values or None).fetchall()
 
     def dump(self) -> dict[str, list[str]]:
-        with psycopg.connect(self.spec.database.url) as connection:
+        with psycopg.connect(self.spec.address) as connection:
             connection.execute(
                 "SET TimeZone = 'UTC'; SET extra_float_digits = 3; SET search_path = pg_catalog"
             )
@@ -283,18 +284,18 @@ class MysqlBench(Bench):
     """The same on a MariaDB or MySQL database of its own; ``path`` only says where the backups lie beside."""
 
     def sql(self, script: str) -> None:
-        with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
+        with closing(mysql_connect(self.spec.address)) as connection, connection.cursor() as cursor:
             cursor.execute("SET sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')")
             for statement in filter(str.strip, script.split(";\n")):
                 cursor.execute(statement)
 
     def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(mysql_connect(self.spec.database.url)) as connection, connection.cursor() as cursor:
+        with closing(mysql_connect(self.spec.address)) as connection, connection.cursor() as cursor:
             cursor.execute(query, values or None)
             return list(cursor.fetchall())
 
     def dump(self) -> dict[str, list[str]]:
-        return mysql_dump(self.spec.database.url)
+        return mysql_dump(self.spec.address)
 
 
 def mysql_dump(url: str) -> dict[str, list[str]]:

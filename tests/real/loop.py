@@ -17,9 +17,10 @@ import psycopg
 from bot.backups.storage.local import LocalStorage
 from bot.backups.vault import Vault
 from bot.cli import stanza
+from bot.config.database_types import Database
 from bot.config.load import load
 from bot.config.record_types import Record
-from bot.config.types import Database, Target
+from bot.config.types import Target
 from bot.errors import CountersignError
 from bot.operations.gate import DeleteOutcome
 from bot.operations.lookalikes import lookalikes

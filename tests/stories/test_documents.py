@@ -63,7 +63,7 @@ def rig_of(folder: Path, root: Path, bench: Bench) -> Rig:
     rig = Rig(
         folder, lambda text: re.sub(r"    records:\n.*?rules:\n", lambda _: records, text, flags=re.DOTALL)
     )
-    rig.secrets["CRM_DATABASE_URL"] = bench.spec.database.url
+    rig.secrets["CRM_DATABASE_URL"] = bench.spec.address
     return rig
 
 

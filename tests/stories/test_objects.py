@@ -41,7 +41,7 @@ def rig_of(folder: Path, pail: Pail, bench: Bench) -> Rig:
     rig = Rig(
         folder, lambda text: re.sub(r"    records:\n.*?rules:\n", lambda _: records, text, flags=re.DOTALL)
     )
-    rig.secrets["CRM_DATABASE_URL"] = bench.spec.database.url
+    rig.secrets["CRM_DATABASE_URL"] = bench.spec.address
     rig.secrets |= {"CRM_S3_KEY_ID": KEY_ID, "CRM_S3_SECRET": SECRET, "BUCKETS": endpoint()}
     return rig
 

@@ -78,7 +78,7 @@ def _three_lines(text: str) -> str:
 def test_a_customer_goes_with_everything_and_comes_back(tmp_path: Path, engine: str) -> None:
     (tmp_path / "unseen").mkdir()
     with ENGINES[engine](tmp_path / "unseen") as bench:
-        url = bench.spec.database.url
+        url = bench.spec.address
         rig = Rig(tmp_path, _three_lines)
         rig.secrets["CRM_DATABASE_URL"] = url
         before, rows = content(url), counts(url)

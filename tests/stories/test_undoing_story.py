@@ -96,7 +96,7 @@ def firms(tmp_path: Path) -> Iterator[tuple[Rig, Bench]]:
 
     with postgresql_bench(folder, FIRMS, table="firms") as bench:
         rig = Rig(tmp_path, change)
-        rig.secrets["CRM_DATABASE_URL"] = bench.spec.database.url
+        rig.secrets["CRM_DATABASE_URL"] = bench.spec.address
         with rig:
             yield rig, bench
 

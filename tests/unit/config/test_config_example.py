@@ -54,7 +54,7 @@ def test_the_example_loads_for_the_bot_and_for_the_worker() -> None:
     secrets["SHOP_DATABASE_URL"] = "mysql://worker@/shop"
     secrets["NEWSLETTER_DATABASE_URL"] = "postgresql://worker@/shared"
     assert variables(EXAMPLE) == {"CRM_ADMIN_TOKEN", "CRM_DATABASE_URL", *secrets}
-    assert load(EXAMPLE, None).targets["crm"].database.url == "${CRM_DATABASE_URL}"
+    assert load(EXAMPLE, None).targets["crm"].address == "${CRM_DATABASE_URL}"
     resolved = load(EXAMPLE, {"CRM_DATABASE_URL": "postgresql://worker@/crm", **secrets})
     assert resolved.backups.keep == timedelta(days=30)
     assert not variables(EXAMPLE) & set(BOT_VARIABLES)

@@ -32,6 +32,10 @@ rules:
 
 SYSTEM = "host: crm-1\n    roots: [/srv/crm]\n    services: [{}]"
 OWN = "builtin: {{uninstall: {{command: [/x]}}{}}}"
+FILES = "host: crm-1\n    roots: [/srv/crm]\n    files: [{name: pages, path: /srv/crm/pages}]"
+RECORDS = """database: {url: "sqlite:///crm.db"}
+    records:
+      customer: {table: customers, find_by: [id, email], label: "{name}"}"""
 COMMANDS = "commands: {start: [/x], stop: [/x], status: [/x]}"
 CASES = [
     ("a top-level key with a slip", "channel:", "chanel:", 2, "config.unknown-key-meant"),
@@ -64,7 +68,21 @@ CASES = [
     ("an unknown key inside a record", "label:", "zzz:", 11, "config.unknown-key"),
     ("a key of a later version", "records:", "holds: night\n    records:", 10, "config.later-key"),
     ("a target that names itself", "environment: production", "name: crm", 8, "config.unknown-key"),
-    ("a missing required key", 'database: {url: "sqlite:///crm.db"}', "max_lock: 5s", 7, "config.missing"),
+    ("a missing required key", 'database: {url: "sqlite:///crm.db"}', "database: {csv: true}", 9, "config.missing"),
+    ("a system that has neither a database nor files", 'database: {url: "sqlite:///crm.db"}', "max_lock: 5s", 7, "config.no-database"),
+    ("a system that is a service alone", 'database: {url: "sqlite:///crm.db"}', SYSTEM.format("{name: web, supervisor: /s, program: w}"), 7, "config.no-database"),
+    ("records in a system without a database", 'database: {url: "sqlite:///crm.db"}', FILES, 7, "config.needs-database"),
+    *[
+        (f"{key} in a system without a database", RECORDS, f"{FILES}\n    {key}: {value}", 7, "config.needs-database")
+        for key, value in (
+            ("soft_references", "[{from: a.b, to: c.d}]"),
+            ("ignored_references", "[a.b]"),
+            ("attachments", "[{column: a.b, file: /srv/x}]"),
+            ("segments", "{above: 5}"),
+            ("checks", '[{name: rows, sql: "SELECT 1"}]'),
+            ("residue", "{accounts: clear}"),
+        )
+    ],
     ("a missing top-level key", "workspace: T0ACME\n", "", 1, "config.missing-top"),
     ("a service that nobody keeps running", "environment: production", SYSTEM.format("{name: web}"), 10, "config.service-kind"),
     ("a service with a supervisor and no program", "environment: production", SYSTEM.format("{name: web, supervisor: /s}"), 10, "config.service-kind"),
@@ -360,16 +378,16 @@ def test_words_that_other_yaml_reads_as_booleans_are_names(tmp_path: Path) -> No
 def test_variables_stay_as_they_are_for_the_process_that_may_not_know_them(tmp_path: Path) -> None:
     file = tmp_path / "c.yml"
     file.write_text(GOOD.replace("sqlite:///crm.db", "${CRM_URL}"))
-    assert load(file, None).targets["crm"].database.url == "${CRM_URL}"
+    assert load(file, None).targets["crm"].address == "${CRM_URL}"
     assert variables(file) == {"CRM_URL"}
-    assert load(file, {"CRM_URL": "sqlite:////x.db"}).targets["crm"].database.url == "sqlite:////x.db"
+    assert load(file, {"CRM_URL": "sqlite:////x.db"}).targets["crm"].address == "sqlite:////x.db"
 
 
 def test_a_value_is_filled_in_once_and_never_read_as_yaml(tmp_path: Path) -> None:
     file = tmp_path / "c.yml"
     file.write_text(GOOD.replace("crm.db", "${NAME}"))
     config = load(file, {"NAME": "${OTHER}: [", "OTHER": "secret"})
-    assert config.targets["crm"].database.url == "sqlite:///${OTHER}: ["
+    assert config.targets["crm"].address == "sqlite:///${OTHER}: ["
 
 
 def test_paths_start_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +397,7 @@ def test_paths_start_at_the_folder_of_the_file(tmp_path: Path, monkeypatch: pyte
     (folder / "c.yml").write_text(text)
     monkeypatch.chdir(tmp_path)
     config = load(Path("etc/c.yml"), {})
-    assert config.targets["crm"].database.url == f"sqlite:///{folder / 'crm.db'}"
+    assert config.targets["crm"].address == f"sqlite:///{folder / 'crm.db'}"
     assert config.backups.folder == str(folder / "kept")
     (folder / "c.yml").write_text(text.replace("./kept", "///srv/kept"))
     assert load(Path("etc/c.yml"), {}).backups.folder == "/srv/kept"

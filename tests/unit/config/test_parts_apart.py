@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.config.types import Database
+from bot.config.database_types import Database
 
 WHOLE = {"url": "${SHARED}"}
 CRM = {"url": "${SHARED}", "schemas": ("crm",)}

@@ -83,7 +83,7 @@ def both_of(house: House, here: Bench, there: Bench, above: int, place: dict[str
     for name, bench in (("crm", here), ("shop", there)):
         targets[name] = {
             **targets[name],
-            "database": {"url": bench.spec.database.url},
+            "database": {"url": bench.spec.address},
             **named,
         }
     targets["crm"] = {**targets["crm"], "segments": {"above": above}}

@@ -340,4 +340,4 @@ def test_the_second_of_two_at_once_waits_and_is_told(fresh: Bench) -> None:
 
 
 def quick(bench: Bench) -> RecordTarget:
-    return open_target("crm", bench.spec.database.url, timedelta(seconds=0.3))
+    return open_target("crm", bench.spec.address, timedelta(seconds=0.3))

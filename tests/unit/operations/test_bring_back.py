@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from bot.backups.vault import OpenedBackup, Vault
-from bot.config.types import Database, Target
+from bot.config.database_types import Database
+from bot.config.types import Target
 from bot.errors import CannotProve, CountersignError, Halted, NotFound, NotOurs
 from bot.model.backups import SealedBackup
 from bot.model.plans import Plan

@@ -292,7 +292,7 @@ def test_the_lock_is_given_back_before_the_delete_when_it_took_too_long(tmp_path
 
 
 def make_bench_like(bench: Bench, max_lock: float) -> Bench:
-    target = open_target("crm", bench.spec.database.url, timedelta(seconds=max_lock))
+    target = open_target("crm", bench.spec.address, timedelta(seconds=max_lock))
     return replace(bench, target=target)
 
 

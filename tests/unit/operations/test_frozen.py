@@ -46,12 +46,12 @@ def statements(kind: str) -> Iterator[Statements]:
 
 
 def sleepy(bench: Bench) -> Bench:
-    return replace(bench, target=open_target("crm", bench.spec.database.url, timedelta(seconds=2)))
+    return replace(bench, target=open_target("crm", bench.spec.address, timedelta(seconds=2)))
 
 
 def until_the_server_gave_up(bench: Bench, kind: str) -> None:
     """Nobody of ours is connected any more."""
-    query = _SESSIONS[kind].format(bench.spec.database.url.rpartition("/")[2])
+    query = _SESSIONS[kind].format(bench.spec.address.rpartition("/")[2])
     deadline = time.monotonic() + 60
     while bench.ask(query)[0][0]:
         assert time.monotonic() < deadline

@@ -179,7 +179,7 @@ def test_the_rights_that_are_missing_are_named_and_hidden_rows_are_refused(tmp_p
         bench.sql(f"CREATE ROLE {name} LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {name}")
         try:
             assert isinstance(bench, PostgresqlBench)
-            url = bench.spec.database.url.replace(f"//{bench.user}", f"//{name}")
+            url = bench.spec.address.replace(f"//{bench.user}", f"//{name}")
             other = replace(bench, target=_opened(url, bench))
             error = refused(other, lambda: other.plan("bob@x", heir="ann@x"), "operations.missing-rights")
             grants = str(error.params["grants"])

@@ -26,7 +26,7 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         step = self._number * 10**6
-        with psycopg.connect(self._bench.spec.database.url, autocommit=True) as connection:
+        with psycopg.connect(self._bench.spec.address, autocommit=True) as connection:
             while not self._stop_it.is_set():
                 step += 1
                 self._act(connection, step)

@@ -74,7 +74,7 @@ def refused(bench: Bench, act: Callable[[], object], key: str) -> CountersignErr
 
 @contextmanager
 def stranger(bench: MysqlBench) -> Iterator[Any]:
-    with closing(mysql_connect(bench.spec.database.url)) as connection, connection.cursor() as cursor:
+    with closing(mysql_connect(bench.spec.address)) as connection, connection.cursor() as cursor:
         cursor.execute("SET innodb_lock_wait_timeout = 1, lock_wait_timeout = 1")
         yield cursor
 
@@ -220,7 +220,7 @@ def test_of_two_in_each_others_way_one_is_told_so(bench: MysqlBench) -> None:
     before, waiting = bench.dump(), threading.Event()
 
     def other() -> None:
-        with closing(mysql_connect(bench.spec.database.url)) as connection, connection.cursor() as cursor:
+        with closing(mysql_connect(bench.spec.address)) as connection, connection.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("UPDATE invoices SET email = NULL WHERE id = 1")
             waiting.set()
@@ -282,7 +282,7 @@ def test_a_statement_that_takes_too_long_is_ended(kind: str, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("heard", [False, True], ids=["the message is lost", "the answer is lost"])
 def test_a_wire_that_is_cut_leaves_all_or_nothing(bench: MysqlBench, heard: bool) -> None:
-    url = bench.spec.database.url
+    url = bench.spec.address
     port = int(url.partition("@")[2].partition("/")[0].partition(":")[2] or 3306)
     with Cutter(port) as wire:
         far_url = f"mysql://root@127.0.0.1:{wire.port}/{url.rpartition('/')[2]}"

@@ -90,7 +90,7 @@ def test_somebody_who_keeps_the_servers_list_old_stops_it_and_is_told(bench: Mys
     over, order = threading.Event(), bench.order("1")
 
     def look() -> None:
-        with closing(mysql_connect(bench.spec.database.url)) as connection, connection.cursor() as cursor:
+        with closing(mysql_connect(bench.spec.address)) as connection, connection.cursor() as cursor:
             while not over.wait(0.01):
                 cursor.execute("SELECT COUNT(*) FROM information_schema.INNODB_TRX")
 
@@ -111,7 +111,7 @@ def test_a_statement_with_an_emoji_hides_the_list_for_a_while(bench: MysqlBench)
     running = threading.Event()
 
     def shout() -> None:
-        with closing(mysql_connect(bench.spec.database.url)) as connection, connection.cursor() as cursor:
+        with closing(mysql_connect(bench.spec.address)) as connection, connection.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("UPDATE log SET text = 'x'")
             cursor.execute("SELECT COUNT(*) FROM customers WHERE id = 2 FOR UPDATE")
@@ -142,7 +142,7 @@ def test_several_who_count_at_once_do_not_keep_each_other_from_it(tmp_path: Path
 
     with ExitStack() as stack:
         schema = "CREATE TABLE customers (id INT PRIMARY KEY);\nINSERT INTO customers VALUES (1)"
-        urls = [stack.enter_context(oracle_bench(tmp_path, schema)).spec.database.url for _ in range(3)]
+        urls = [stack.enter_context(oracle_bench(tmp_path, schema)).spec.address for _ in range(3)]
         threads = [threading.Thread(target=count, args=(url,)) for url in urls]
         for one in threads:
             one.start()

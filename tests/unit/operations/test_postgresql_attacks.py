@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from bot.cli.probes import Level, of_target
-from bot.config.types import Database
+from bot.config.database_types import Database
 from bot.errors import CountersignError, TargetDown
 from bot.operations.gate import Drifted
 from bot.targets import open_target
@@ -66,7 +66,7 @@ def refused(bench: Bench, act: Callable[[], object], key: str) -> CountersignErr
 
 @contextmanager
 def stranger(bench: Bench) -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
-    with psycopg.connect(bench.spec.database.url, autocommit=True) as connection:
+    with psycopg.connect(bench.spec.address, autocommit=True) as connection:
         connection.execute("SET lock_timeout = '200ms'")
         yield connection
 
@@ -240,7 +240,7 @@ def test_nobody_slips_between_the_lock_and_the_commit(
 def test_a_child_that_somebody_is_just_adding_is_waited_for_and_seen(bench: Bench) -> None:
     """Not yet committed when we come, so that no look shows it; committed while we wait for its parent."""
     order = bench.order("1")
-    with psycopg.connect(bench.spec.database.url) as other:
+    with psycopg.connect(bench.spec.address) as other:
         other.execute("INSERT INTO deals VALUES (77, 1, 1)")
         timer = threading.Timer(0.3, other.commit)
         timer.start()
@@ -252,13 +252,13 @@ def test_a_child_that_somebody_is_just_adding_is_waited_for_and_seen(bench: Benc
 
 
 def patient(bench: Bench, max_lock: float) -> Bench:
-    target = open_target("crm", bench.spec.database.url, timedelta(seconds=max_lock))
+    target = open_target("crm", bench.spec.address, timedelta(seconds=max_lock))
     return replace(bench, target=target)
 
 
 def test_a_row_that_somebody_holds_is_waited_for_a_bounded_time(bench: Bench) -> None:
     order = bench.order("1")
-    with psycopg.connect(bench.spec.database.url) as other:
+    with psycopg.connect(bench.spec.address) as other:
         other.execute("UPDATE deals SET owner = owner WHERE id = 11")
         error = refused(bench, lambda: patient(bench, 0.5).run(order), "target.locked")
     assert isinstance(error, TargetDown)
@@ -269,7 +269,7 @@ def test_a_deadlock_ends_one_of_two_and_we_say_so_or_win(bench: Bench) -> None:
     order = bench.order("1")
 
     def cross() -> None:
-        with psycopg.connect(bench.spec.database.url) as other:
+        with psycopg.connect(bench.spec.address) as other:
             other.execute("SET deadlock_timeout = '10s'")
             other.execute("SELECT FROM deals WHERE id = 11 FOR UPDATE")
             ready.set()
@@ -358,7 +358,7 @@ def role(bench: PostgresqlBench, *grants: str) -> Iterator[PostgresqlBench]:
     )
     for grant in ("TEMPORARY ON DATABASE " + bench.database, *grants):
         bench.sql(f"GRANT {grant} TO {name}")
-    url = bench.spec.database.url.replace("postgres@", f"{name}@")
+    url = bench.spec.address.replace("postgres@", f"{name}@")
     try:
         yield replace(bench, target=open_target("crm", url, timedelta(seconds=5)))
     finally:
@@ -405,7 +405,7 @@ def test_what_numbers_the_rows_must_be_able_to_go_on_past_them(bench: Postgresql
 
 def test_the_check_on_the_command_line_prints_the_grants(bench: PostgresqlBench) -> None:
     with role(bench, "SELECT ON ALL TABLES IN SCHEMA public") as limited:
-        url = bench.spec.database.url.replace("postgres@", f"{limited.user}@")
+        url = bench.spec.address.replace("postgres@", f"{limited.user}@")
         spec = bench.spec.model_copy(update={"database": Database(url=url)})
         texts = [one.text for one in of_target("crm", spec) if one.level is Level.ERROR]
         assert any(
@@ -446,7 +446,7 @@ def test_a_server_that_is_not_there_is_said_without_its_address(url: str, key: s
 
 
 def test_a_database_or_user_that_is_not_there_is_said(bench: PostgresqlBench) -> None:
-    url = bench.spec.database.url
+    url = bench.spec.address
     for other in (url + "x", url.replace("postgres@", "nobody-of-that-name@")):
         with pytest.raises(TargetDown) as caught, open_target("crm", other, timedelta(seconds=1)).reading():
             pass
@@ -469,7 +469,7 @@ ODD = "(id int PRIMARY KEY, x int DEFAULT 3 CHECK (x > 0))"
 
 def test_a_temporary_table_that_somebody_is_dropping_is_no_business_of_ours(bench: Bench) -> None:
     """The server drops those of a killed worker in the same way, while its successor reads the catalogue."""
-    with psycopg.connect(bench.spec.database.url) as other:
+    with psycopg.connect(bench.spec.address) as other:
         other.execute(f"CREATE TEMP TABLE odd {ODD}".encode())
         other.commit()
         other.execute("DROP TABLE odd")

@@ -59,7 +59,7 @@ def bench(tmp_path: Path) -> Iterator[PostgresqlBench]:
 
 @pytest.fixture
 def wire(bench: PostgresqlBench) -> Iterator[Cutter]:
-    port = int(psycopg.conninfo.conninfo_to_dict(bench.spec.database.url).get("port") or 5432)
+    port = int(psycopg.conninfo.conninfo_to_dict(bench.spec.address).get("port") or 5432)
     with Cutter(port) as cutter:
         yield cutter
 

@@ -292,9 +292,9 @@ def test_every_value_of_every_type_comes_back_to_the_last_bit(tmp_path: Path) ->
         marks = ", ".join(f"%s::{kind}" for kind in VALUES)
         for row in range(rows):
             cells = [values[row] if row < len(values) else None for values in VALUES.values()]
-            with psycopg.connect(bench.spec.database.url) as connection:
+            with psycopg.connect(bench.spec.address) as connection:
                 connection.execute(f"INSERT INTO many ({names}) VALUES ({marks})".encode(), cells)
-        with psycopg.connect(bench.spec.database.url, autocommit=True) as connection:
+        with psycopg.connect(bench.spec.address, autocommit=True) as connection:
             database = connection.info.dbname
             for setting in (
                 "DateStyle = 'SQL, DMY'",
@@ -312,7 +312,7 @@ def test_every_value_of_every_type_comes_back_to_the_last_bit(tmp_path: Path) ->
                 connection.execute(f'ALTER DATABASE "{database}" SET {setting}'.encode())
         first = bench.delete("1")
         assert first.rows == {"customers": 1, "many": rows}
-        with psycopg.connect(bench.spec.database.url, autocommit=True) as connection:
+        with psycopg.connect(bench.spec.address, autocommit=True) as connection:
             connection.execute(f'ALTER DATABASE "{database}" RESET ALL'.encode())
         assert bench.restore(first).problem is None
         second = bench.delete("1")

@@ -41,18 +41,18 @@ def mysql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 def on_postgresql(ground: Bench, schema: ServerSchema, table: str) -> Bench:
     """The one database with this schema and nothing else."""
-    with psycopg.connect(ground.spec.database.url) as connection:
+    with psycopg.connect(ground.spec.address) as connection:
         connection.execute('DROP SCHEMA IF EXISTS public, "Sales" CASCADE')
         connection.execute("CREATE SCHEMA public")
         for statement in schema.statements:
             connection.execute(statement.encode())
-    fresh = open_bench(ground.path.parent, url=ground.spec.database.url, table=table, find_by=["u"])
+    fresh = open_bench(ground.path.parent, url=ground.spec.address, table=table, find_by=["u"])
     return PostgresqlBench(fresh.path, fresh.spec, fresh.target, fresh.vault, fresh.storage)
 
 
 def on_mariadb(ground: Bench, schema: ServerSchema, table: str) -> Bench:
     """The one database with this schema and nothing else."""
-    with closing(mysql_connect(ground.spec.database.url)) as connection, connection.cursor() as cursor:
+    with closing(mysql_connect(ground.spec.address)) as connection, connection.cursor() as cursor:
         cursor.execute("SET foreign_key_checks = 0")
         cursor.execute("SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()")
         for (name,) in cursor.fetchall():
@@ -60,7 +60,7 @@ def on_mariadb(ground: Bench, schema: ServerSchema, table: str) -> Bench:
         cursor.execute("SET foreign_key_checks = 1, sql_mode = 'STRICT_ALL_TABLES,ALLOW_INVALID_DATES'")
         for statement in schema.statements:
             cursor.execute(statement)
-    fresh = open_bench(ground.path.parent, url=ground.spec.database.url, table=table, find_by=["u"])
+    fresh = open_bench(ground.path.parent, url=ground.spec.address, table=table, find_by=["u"])
     return MysqlBench(fresh.path, fresh.spec, fresh.target, fresh.vault, fresh.storage)
 
 

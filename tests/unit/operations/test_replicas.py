@@ -112,7 +112,7 @@ def somebody(bench: PostgresqlBench, tmp_path: Path) -> Iterator[PostgresqlBench
     """The same database for somebody who may delete there and nothing else."""
     name = f"worker_{new_backup_id()[1:9]}_{tmp_path.name[-4:]}".replace("-", "_")
     bench.sql(f"CREATE ROLE {name} LOGIN; GRANT SELECT, DELETE, UPDATE, INSERT ON customers TO {name}")
-    url = bench.spec.database.url.replace(f"//{bench.user}", f"//{name}")
+    url = bench.spec.address.replace(f"//{bench.user}", f"//{name}")
     try:
         yield replace(bench, target=open_target("crm", url, bench.spec.max_lock))
     finally:

@@ -419,4 +419,4 @@ def invoices_of(bench: Bench) -> str:
 
 def text(bench: Bench, value: str) -> object:
     """As ``ask`` gives it back; SQLite's bench reads bytes."""
-    return value.encode() if bench.spec.database.url.startswith("sqlite") else value
+    return value.encode() if bench.spec.address.startswith("sqlite") else value

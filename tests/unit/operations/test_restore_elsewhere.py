@@ -71,7 +71,7 @@ class Elsewhere:
 
 
 def beside(origin: Bench, there: Bench, name: str = "crm-copy") -> Elsewhere:
-    target = open_target(name, there.spec.database.url, there.spec.max_lock)
+    target = open_target(name, there.spec.address, there.spec.max_lock)
     return Elsewhere(origin, replace(there, target=target))
 
 

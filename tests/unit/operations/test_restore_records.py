@@ -315,7 +315,7 @@ def test_the_backup_of_another_target_is_refused(bench: Bench, gone: DeleteOutco
 
     from bot.targets import open_target
 
-    other = open_target("erp", bench.spec.database.url, timedelta(seconds=30))
+    other = open_target("erp", bench.spec.address, timedelta(seconds=30))
     refused(
         replace(bench, target=other),
         lambda: replace(bench, target=other).plan_restore(gone),

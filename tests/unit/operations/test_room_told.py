@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from bot.config.types import Database, Target
+from bot.config.database_types import Database
+from bot.config.types import Target
 from bot.operations import teardown
 from bot.operations.teardown import Host
 from bot.targets.system import Survey, System, Users

@@ -85,7 +85,7 @@ def test_every_kind_of_record_goes_and_comes_back_to_the_byte(
     tmp_path: Path, engine: str, schema: str, largest: dict[str, int]
 ) -> None:
     with ENGINES[engine](tmp_path, schema) as bench:
-        url = bench.spec.database.url
+        url = bench.spec.address
         before = content(url)
         _, spec, target, _ = looked(url, tmp_path)
         found = [*try_all(spec, target, url, 9)]

@@ -70,9 +70,7 @@ def written(bench: Bench, folder: Path) -> tuple[Suggestion, str, Target]:
     found = suggest(bench.target, bare)
     text = stanza.as_yaml("crm", found)
     file = folder / "countersign.yml"
-    file.write_text(
-        AROUND.replace("STANZA\n", text).replace("URL", bench.spec.database.url), encoding="utf-8"
-    )
+    file.write_text(AROUND.replace("STANZA\n", text).replace("URL", bench.spec.address), encoding="utf-8")
     return found, text, load(file, None).targets["crm"]
 
 

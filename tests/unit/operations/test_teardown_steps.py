@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bot.backups.vault import Vault
-from bot.config.types import Database, Target
+from bot.config.database_types import Database
+from bot.config.types import Target
 from bot.errors import CannotProve, Halted
 from bot.operations import purge, set_aside, teardown
 from bot.operations.purge import PurgeOrder

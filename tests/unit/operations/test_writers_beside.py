@@ -115,7 +115,7 @@ class Crowd:
         return where, (*row[:2], n), f"UPDATE {table} SET n = {n} WHERE id = {where[1]}"
 
     def _connection(self) -> Any:
-        url = self.bench.spec.database.url
+        url = self.bench.spec.address
         return mysql_connect(url) if self.kind != "postgresql" else psycopg.connect(url, autocommit=True)
 
     @contextmanager
