@@ -87,17 +87,20 @@ def after(target: RecordTarget, places: Sequence[str], texts: Sequence[str]) -> 
 def offers(spec: Target, found: Sequence[Found], texts: Sequence[str]) -> tuple[Offer, ...]:
     """Which rows a follow-up may ask for: of kinds of records that are found by the key of their table.
 
-    A key that holds what identifies the person is not kept.
+    One for each kind, whatever column they were found by. A key that holds what identifies the person is not
+    kept.
     """
-    made = []
+    made: dict[str, Offer] = {}
     for number, one in enumerate(found):
         table = one.part.place.rpartition(".")[0]
         kinds = [name for name, kind in spec.records.items() if _names(kind, table, one.key)]
         plain = [text for row in one.keys for text in (_text(row[0]) if len(row) == 1 else "",)]
         values = [text for text in plain if text and not _told(text, texts)]
         if kinds and values:
-            made.append(Offer(number, kinds[0], tuple(values[:OFFERED])))
-    return tuple(made)
+            before = made.get(kinds[0], Offer(number, kinds[0], ()))
+            known = tuple(dict.fromkeys((*before.values, *values)))
+            made[kinds[0]] = Offer(before.number, before.record, known[:OFFERED])
+    return tuple(made.values())
 
 
 def _look(session: Session, place: str, texts: Sequence[str], until: float) -> Found:

@@ -259,7 +259,11 @@ def named_elsewhere() -> Revision:
 
 def left_over() -> RequestView:
     """The same, done: what was found again, and a follow-up to some of it."""
-    done = view(State.SUCCEEDED, revision=named_elsewhere(), follow_ups=(FollowUp(0, "lead", 3),))
+    done = view(
+        State.SUCCEEDED,
+        revision=named_elsewhere(),
+        follow_ups=(FollowUp(0, "lead", 3), FollowUp(2, "letter", 1)),
+    )
     assert done.job is not None
     left = [["leads.mail", 5, "counted", ""], *(list(one) for one in RESIDUE[1:])]
     return replace(done, job=replace(done.job, facts={"residue": left}))

@@ -12,6 +12,7 @@ from handlers.views.mrkdwn import safe
 
 _SHOWN = 20
 _STATEMENT = 300
+_BUTTONS = 10
 
 
 def announced(plan: Mapping[str, Any], ink: Ink) -> str | None:
@@ -47,16 +48,21 @@ def found(view: RequestView, language: str) -> list[Block | None]:
         lines.append(f"• {ink.code(part.place, 120)}  {said}")
     if len(parts) > _SHOWN:
         lines.append(say("plan.more", language, n=len(parts) - _SHOWN))
+    # Each in a row of its own: Slack refuses a message with two buttons of one name in a row, all of it.
     buttons = [
-        button(
-            "follow-up",
-            say("receipt.follow-up", language, n=one.count, record=safe(one.record, 40)),
-            f"{view.request.id}.{one.number}",
+        actions(
+            [
+                button(
+                    "follow-up",
+                    say("receipt.follow-up", language, n=one.count, record=safe(one.record, 40)),
+                    f"{view.request.id}.{one.number}",
+                )
+            ]
         )
-        for one in view.follow_ups[:_SHOWN]
+        for one in view.follow_ups[:_BUTTONS]
     ]
     hint = context(say("receipt.follow-up-hint", language)) if buttons else None
-    return [section("\n".join(lines)), actions(buttons), hint]
+    return [section("\n".join(lines)), *buttons, hint]
 
 
 def _counted(part: ResiduePart, language: str) -> str:
