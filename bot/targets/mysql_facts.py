@@ -16,7 +16,7 @@ from bot.targets.mysql_accounts import Grant, grants
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_catalogue import decoded
 from bot.targets.mysql_definitions import Definition, Only, definitions, triggers_of
-from bot.targets.mysql_rows import total
+from bot.targets.mysql_rows import Sums
 from bot.targets.mysql_sql import quote
 from bot.targets.reporting import SILENT, Report
 
@@ -114,14 +114,14 @@ class DatabaseFacts:
 
 
 def facts(
-    server: Server, database: str, seed: str, frame: Frame, report: Report = SILENT, only: Only = None
+    server: Server, database: str, sums: Sums, frame: Frame, report: Report = SILENT, only: Only = None
 ) -> DatabaseFacts:
     """Everything but our own book, or ``only`` these; the connection decides what moment its rows are of."""
     server.use(database)
     kinds = {name: kind for name, kind in server.tables(database).items() if is_in(name, only)}
     tables = {}
     for name in sorted(name for name, kind in kinds.items() if kind == "BASE TABLE"):
-        rows, summed = total(server, database, name, seed)
+        rows, summed = sums.of(server, database, name)
         tables[name] = (rows, summed, _definition(server, name))
         report.add("tables")
         report.add("rows", rows)
@@ -130,7 +130,7 @@ def facts(
         for name, kind in sorted(kinds.items())
         if kind == "SEQUENCE"
     }
-    return DatabaseFacts(seed, tables, sequences, frame, size(server, database, only))
+    return DatabaseFacts(sums.seed, tables, sequences, frame, size(server, database, only))
 
 
 def numbers(server: Server, database: str, only: Only = None) -> Mapping[str, str]:

@@ -1,32 +1,25 @@
-"""The rows of a table of MariaDB or MySQL as text that the server itself writes, and what they add up to.
-
-Not by ``mariadb-dump``: it writes a float with six digits. Texts of ASCII signs in one line are in quotes;
-other texts and bytes are in hexadecimal signs, as they lie in the table, whatever their character set.
-"""
+"""What the rows of a table of MariaDB or MySQL add up to, and how they are read and loaded in bulk."""
 # ruff: noqa: S608 - every name goes through quote()
 
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
-
-from pymysql.cursors import SSCursor
 
 from bot.errors import CannotProve
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_errors import translated
 from bot.targets.mysql_sql import KINDS, quote
-from bot.targets.ports import Reader, Writer
+from bot.targets.mysql_wire import Column, Incoming
+from bot.targets.ports import Reader
 from bot.targets.streams import lines
 
-#: Bytes of one INSERT, unless one row is longer.
-_LONGEST = 500_000
-#: How a seed begins of sums for which each row is hashed once.
+#: How a seed begins of sums for which each row is hashed once, and of those for which, besides, no value is
+#: copied only to be measured.
 _ONCE = "2:"
+PLAIN = "3:"
 #: More than any sum of hashes: what a row adds that is too long to be hashed, so that it never goes unseen.
 _UNSEEN = 10**40
-_JSON = "json"
-_NUMBERED = frozenset({"enum", "set"})
-#: Character sets of which a text with as many bytes as signs is one of ASCII.
-_ASCII_INSIDE = frozenset({"utf8mb4", "utf8mb3", "utf8"})
+JSON = "json"
+COMMA = ", ',', "
+NUMBERED = frozenset({"enum", "set"})
 _COLUMNS = """
 SELECT COLUMN_NAME, DATA_TYPE, COALESCE(CHARACTER_SET_NAME, '') FROM information_schema.COLUMNS
  WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s AND NOT ({generated}) ORDER BY ORDINAL_POSITION
@@ -47,16 +40,6 @@ def columns(server: Server, database: str, table: str) -> Sequence[tuple[str, st
     return found
 
 
-def row(kept: Sequence[tuple[str, str, str]]) -> str:
-    """The expression that writes a row as VALUES takes it; NULL when it is longer than a packet. Pure."""
-    return _in_brackets(_written(*one) for one in kept)
-
-
-def new_seed() -> str:
-    """Of sums that are made from now on."""
-    return f"{_ONCE}{secrets.token_hex(16)}"
-
-
 def total(server: Server, database: str, table: str, seed: str) -> tuple[int, str]:
     """How many rows a table has, and what they add up to in any order.
 
@@ -66,15 +49,14 @@ def total(server: Server, database: str, table: str, seed: str) -> tuple[int, st
         CannotProve: a row is longer than the server hands over.
     """
     kept = columns(server, database, table)
-    if not seed.startswith(_ONCE):
-        text = _in_brackets(_literal(name, kind) for name, kind, _ in kept)
+    if not seed.startswith((_ONCE, PLAIN)):
+        text = _in_brackets(literal(name, kind) for name, kind, _ in kept)
         return _total_of_texts(server, f"{quote(database)}.{quote(table)}", seed, text, table)
-    hashed = f"SHA2(CONCAT('{seed}', {', '.join(_hashed(name, kind) for name, kind, _ in kept)}), 256)"
-    number = f"CAST(CONV(LEFT({hashed}, 16), 16, 10) AS UNSIGNED)"
+    number = f"CAST(CONV({hash_of(kept, seed)}, 16, 10) AS UNSIGNED)"
     summed = f"COALESCE(SUM(COALESCE({number}, {_UNSEEN})), 0)"
     rows, adding = server.ask(f"SELECT COUNT(*), {summed} FROM {quote(database)}.{quote(table)}")[0]
     if int(adding) >= _UNSEEN:
-        raise _too_large(database, table)
+        raise too_large(database, table)
     return int(rows), str(adding)
 
 
@@ -87,59 +69,94 @@ def _total_of_texts(server: Server, relation: str, seed: str, text: str, table: 
     )
     rows, seen, one, other = server.ask(query)[0]
     if rows != seen:
-        raise _too_large(relation.partition(".")[0].strip("`"), table)
+        raise too_large(relation.partition(".")[0].strip("`"), table)
     return int(rows), f"{one} {other}"
 
 
-def write(server: Server, database: str, table: str, out: Writer) -> None:
-    """All rows of a table, as lines with one INSERT each."""
-    kept = columns(server, database, table)
-    head = f"INSERT INTO {quote(table)} ({', '.join(quote(name) for name, *_ in kept)}) VALUES ".encode()
-    batch: list[bytes] = []
-    length = 0
-    for (text,) in values(server, database, table, [row(kept)]):
-        if batch and length + len(text) > _LONGEST:
-            out.write(head + b",".join(batch) + b";\n")
-            batch, length = [], 0
-        batch.append(text)
-        length += len(text)
-    if batch:
-        out.write(head + b",".join(batch) + b";\n")
+class Sums:
+    """What tables add up to, with one seed."""
+
+    def __init__(self, seed: str) -> None:
+        self.seed = seed
+
+    def of(self, server: Server, database: str, table: str) -> tuple[int, str]:
+        """See ``total``."""
+        return total(server, database, table, self.seed)
+
+
+def batches(server: Server, database: str, table: str, expressions: Sequence[str]) -> Iterator[list[Column]]:
+    """What expressions say of each row, some rows at a time and column by column."""
+    with translated(server.target):
+        server.connection.query(
+            f"SELECT {', '.join(expressions)} FROM {quote(database)}.{quote(table)}", unbuffered=True
+        )
+        incoming = Incoming(server.connection)
+        try:
+            while batch := incoming.batch():
+                yield batch
+        finally:
+            incoming.close()
 
 
 def values(
     server: Server, database: str, table: str, expressions: Sequence[str]
-) -> Iterator[tuple[bytes, ...]]:
+) -> Iterator[Sequence[bytes]]:
     """What expressions, of which one is NULL when it is longer than a packet, say of each row.
 
     Raises:
         CannotProve: a row is longer than the server hands over.
     """
-    query = f"SELECT {', '.join(expressions)} FROM {quote(database)}.{quote(table)}"
-    with translated(server.target), server.connection.cursor(SSCursor) as cursor:
-        cursor.execute(query)
-        while found := cursor.fetchmany(1000):
-            for row in found:
-                if None in row:
-                    raise _too_large(database, table)
-                yield tuple(one if isinstance(one, bytes) else one.encode() for one in row)
+    for columns in batches(server, database, table, expressions):
+        for row in zip(*columns, strict=True):
+            found = [one for one in row if one is not None]
+            if len(found) < len(row):
+                raise too_large(database, table)
+            yield found
 
 
 def load(server: Server, database: str, source: Reader) -> None:
-    """What ``write`` wrote, into tables of the same names that are empty."""
+    """What ``Written`` wrote, into tables of the same names that are empty."""
     server.use(database)
     for line in lines(source):
         server.run(line)
 
 
-def _hashed(name: str, kind: str) -> str:
-    """The expression of one value for the hash of its row: its length and its bytes. Pure."""
+def hash_of(kept: Sequence[tuple[str, str, str]], seed: str) -> str:
+    """The expression of the first 64 bits of a row's hash; NULL when it is longer than a packet. Pure."""
+    if seed.startswith(_ONCE):
+        inside = f"'{seed}', {', '.join(_hashed(name, kind) for name, kind, _ in kept)}"
+    else:
+        # Bytes first, so that all of it is bytes, whatever the character sets.
+        parts = COMMA.join(_told(name, kind) for name, kind, _ in sorted(kept))
+        inside = f"CAST('{seed}' AS BINARY), {parts}"
+    return f"LEFT(SHA2(CONCAT({inside}), 256), 16)"
+
+
+def _told(name: str, kind: str) -> str:
+    """The expression of one value for the hash of its row; with a length where it may hold any. Pure."""
     value, how = quote(name), KINDS[kind]
-    if kind in _NUMBERED or how == "bits":
+    text = f"CONCAT({value})"
+    if kind in NUMBERED or how == "bits":
+        text = f"CONCAT(CAST({value} AS UNSIGNED))"
+    elif how == "float":
+        text = f"CONCAT(CAST({value} AS DOUBLE))"
+    elif how == "json":
+        text = f"CONCAT(LENGTH(CAST({value} AS CHAR)), ':', CAST({value} AS CHAR))"
+    elif how == "bytes" and not kind.endswith(("binary", "blob")):
+        text = f"HEX({value})"
+    elif how in ("text", "bytes"):
+        text = f"CONCAT(LENGTH({value}), ':', {value})"
+    return f"IF({value} IS NULL, 'N', {text})"
+
+
+def _hashed(name: str, kind: str) -> str:
+    """As before: the expression of one value for the hash of its row, its length and its bytes. Pure."""
+    value, how = quote(name), KINDS[kind]
+    if kind in NUMBERED or how == "bits":
         shown = f"CAST({value} AS UNSIGNED)"
     elif how == "float":
         shown = f"CAST({value} AS DOUBLE)"
-    elif kind == _JSON:
+    elif kind == JSON:
         shown = f"CAST(CAST({value} AS CHAR) AS BINARY)"
     elif how == "text":
         shown = f"CAST({value} AS BINARY)"
@@ -151,28 +168,17 @@ def _hashed(name: str, kind: str) -> str:
 
 
 def _in_brackets(values: Iterable[str]) -> str:
-    inside = ", ',', ".join(values)
+    inside = COMMA.join(values)
     return f"CONCAT('(', {inside}, ')')"
 
 
-def _written(name: str, kind: str, charset: str) -> str:
-    """The expression of one value as INSERT takes it. Pure."""
-    plainly = _literal(name, kind)
-    if charset not in _ASCII_INSIDE or kind in _NUMBERED:
-        return plainly
-    value = quote(name)
-    # As bytes: columns of several collations could not be put together otherwise. A text with a line break
-    # would break the line; to replace each one the server moves the rest of the text.
-    plain = f"LENGTH({value}) = CHAR_LENGTH({value}) AND LOCATE(0x0A, CAST({value} AS BINARY)) = 0"
-    return f"IF({plain}, CAST(QUOTE({value}) AS BINARY), {plainly})"
-
-
-def _literal(name: str, kind: str) -> str:
+def literal(name: str, kind: str) -> str:
+    """The expression that writes a value as INSERT takes it; older sums are of it. Pure."""
     value, how = quote(name), KINDS[kind]
-    if kind in _NUMBERED or how == "bits":
+    if kind in NUMBERED or how == "bits":
         # A value that is none of the list's is number 0.
         text = f"CAST({value} AS UNSIGNED)"
-    elif kind == _JSON:
+    elif kind == JSON:
         # Of bytes the server makes none.
         text = f"CONCAT('CONVERT(X''', HEX({value}), ''' USING utf8mb4)')"
     elif how in ("text", "bytes"):
@@ -185,5 +191,6 @@ def _literal(name: str, kind: str) -> str:
     return f"IF({value} IS NULL, 'NULL', {text})"
 
 
-def _too_large(database: str, table: str) -> CannotProve:
+def too_large(database: str, table: str) -> CannotProve:
+    """A row is longer than the server hands over."""
     return CannotProve("whole.too-large", database=database, table=table)

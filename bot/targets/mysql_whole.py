@@ -24,9 +24,10 @@ from bot.targets.mysql_definitions import Only, make, script
 from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, numbers, size
 from bot.targets.mysql_kinds import Kind
 from bot.targets.mysql_survey import require_free_to_move, require_unshared
+from bot.targets.mysql_written import Written
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Adding, Counting, chunks
+from bot.targets.streams import Adding, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import database_of, require_one
 
@@ -115,14 +116,11 @@ class MariadbHolding(csv_members.MayHoldCsv):
             self._require_there(server)
             frame = Frame.read(server, self._database, self._only)
             server.run(_SNAPSHOT)
-            known = facts(server, self._database, rows.new_seed(), frame, only=self._only)
             with sink.blob(f"{self._name}.rows.sql") as out:
-                hashing = Counting(out)
-                for table in known.tables:
-                    rows.write(server, self._database, table, hashing)
+                known = facts(server, self._database, Written(out), frame, only=self._only)
+                known = replace(known, sha256=out.sha256)
             every = tables(server, self._database, self._only)
             listed = csv_members.write(sink, self._name, every) if self._csv else []
-            known = replace(known, sha256=hashing.digest.hexdigest())
         for name, text in _for_people(known, server.kind).items():
             with sink.blob(f"{self._name}.{name}.sql") as out:
                 out.write(text.encode())
@@ -355,7 +353,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         make(server, database, wanted.frame.still.definitions, wanted.frame.made[1])
         report = report_of(source)
         report.begin("comparing")
-        came = facts(server, database, wanted.seed, Frame.read(server, database).still, report)
+        came = facts(server, database, rows.Sums(wanted.seed), Frame.read(server, database).still, report)
         if not came.is_same_content(replace(wanted, frame=wanted.frame.still)):
             raise CannotProve("files.not-the-same", path=self._place)
 
@@ -373,7 +371,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         frame = Frame.of(self._book(server, aside)["frame"])
         server.run(_SNAPSHOT)
         try:
-            return facts(server, aside, seed, frame, report)
+            return facts(server, aside, rows.Sums(seed), frame, report)
         finally:
             server.run("COMMIT")
 

@@ -17,6 +17,7 @@ from bot.errors import CannotProve, CountersignError, Stale, TargetDown
 from bot.targets import mysql_moving as moving
 from bot.targets.mysql_admin import Administration, Server, beside
 from bot.targets.mysql_facts import DatabaseFacts, Frame, facts
+from bot.targets.mysql_rows import Sums
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.system import RightsMissing
 from bot.texts import say
@@ -471,12 +472,13 @@ def test_every_sign_comes_back_in_every_character_set_and_no_text_breaks_a_line(
     assert place.run(look) == before
 
 
-def test_a_backup_of_before_is_compared_as_it_was_made(place: Place) -> None:
+@pytest.mark.parametrize("seed", ["ab" * 16, "2:" + "ab" * 16])
+def test_a_backup_of_before_is_compared_as_it_was_made(place: Place, seed: str) -> None:
     backup = MemoryBackup()
     place.one.copy(backup)
     known = DatabaseFacts.of(backup.streams["database.database.json"])
     with Administration("crm", place.at()).connected() as server:
-        old = facts(server, place.database, "ab" * 16, known.frame)
+        old = facts(server, place.database, Sums(seed), known.frame)
     assert old.tables["t"][1] != known.tables["t"][1]
     backup.streams["database.database.json"] = replace(old, sha256=known.sha256).dump()
     place.one.rehearse(OP, backup)
