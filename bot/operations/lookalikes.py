@@ -148,8 +148,10 @@ def identifier(table: Table, like: TableColumn | None = None) -> TableColumn | N
 def type_column(table: Table, column: TableColumn) -> TableColumn | None:
     """The column beside this one that says of which kind it is: ``ObjectType`` beside ``ObjectId``."""
     for base, sure in stems(column.name):
+        # ``owner_ref`` alone may be anything; beside ``owner_kind`` it is a row of that kind.
+        names = sure or (*base, "ref") == words(column.name)
         # Beside a model, a module says where the row came from.
-        for other in sorted(table.stored, key=lambda one: "module" in words(one.name)) if sure else ():
+        for other in sorted(table.stored, key=lambda one: "module" in words(one.name)) if names else ():
             parts = words(other.name)
             glued = "".join(parts)
             pair = parts[:-1] == base and parts[-1] in _TYPES
@@ -166,7 +168,9 @@ def _of(schema: _Schema, table: Table, column: TableColumn) -> Iterator[Lookalik
     plain = _plain(schema, table, column)
     kind = type_column(table, column) if table.key != (column.name,) else None
     if kind is not None:
-        yield Lookalike(table.name, column.name, "pair", type_column=kind.name, otherwise=plain)
+        # A kind beside a customer may be the kind of customer; beside an owner it says whose number this is.
+        named = plain if plain and not _only_did_something(schema, table, column) else None
+        yield Lookalike(table.name, column.name, "pair", type_column=kind.name, otherwise=named)
     elif plain is not None:
         yield plain
 
@@ -285,6 +289,12 @@ def _meant(names: TableNames, accounts: str | None, table: Table, column: TableC
         if parts[-2:] == ("reports", "to"):
             return table.name
     return accounts if number and _did_something(column.name) else None
+
+
+def _only_did_something(schema: _Schema, table: Table, column: TableColumn) -> bool:
+    """It means accounts because of what was done, and not by their name."""
+    meant = (schema.names.meant(parts, table.name) for parts, sure in stems(column.name) if parts and sure)
+    return _did_something(column.name) and not any(meant)
 
 
 def _did_something(column: str) -> bool:

@@ -59,6 +59,11 @@ _PERSONAL = (
 )  # fmt: skip
 #: Below its parent a row is a part of it; beside what it was merged with it is one of its own.
 _TREE = frozenset({"parent", "root", "ancestor"})
+#: One of many that belong to the row: the last post of a thread, the default address of a customer.
+_PICKED = frozenset({
+    "last", "latest", "newest", "first", "default", "primary", "main", "current", "preferred", "featured",
+    "favorite", "favourite", "best", "accepted", "solution", "chosen", "selected", "cover", "pinned",
+})  # fmt: skip
 _DOERS = frozenset({
     "user", "sender", "author", "owner", "creator", "editor", "assignee", "agent", "actor", "by", "member",
     "uploader", "reviewer", "approver", "poster", "account", "tagger",
@@ -218,9 +223,17 @@ def _can_do_without(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge, cho
         return False
     if edge.child == edge.parent:
         return not _TREE & set(words(edge.child_columns[0]))
+    if _is_pick(edges, edge):
+        return True
     # Without declared keys nearly every column may be empty, and that tells nothing.
     of_its_own = edge.action != "soft" and edge.child in chosen and not _is_subject(parent)
     return of_its_own or _is_part_of_other(catalogue, edges, edge)
+
+
+def _is_pick(edges: Sequence[Edge], edge: Edge) -> bool:
+    """``threads.last_post_id``, where posts belong to a thread: the thread is more than its last post."""
+    picked = bool(_PICKED & {*words(edge.child_columns[0])})
+    return picked and any(one.child == edge.parent and one.parent == edge.child for one in edges)
 
 
 def _is_part_of_other(catalogue: Catalogue, edges: Sequence[Edge], edge: Edge) -> bool:

@@ -58,6 +58,8 @@ LIKE: dict[str, tuple[tuple[Table, ...], str, str]] = {
     "an item, and a module's name": ((CUSTOMERS, table("tracker", "id", "item_id", "module_name text")), "tracker.item_id", "(module_name)"),
     "anything, and a number for its kind": ((CUSTOMERS, table("tagged", "id", "object_id", "content_type_id")), "tagged.object_id", "(content_type_id)"),
     "the same in other words": ((CUSTOMERS, table("remark", "id", "target_id", "target_ct_id")), "remark.target_id", "(target_ct_id)"),
+    "a pair of a kind and a reference": ((USERS, table("notes", "id", "owner_kind text", "owner_ref")), "notes.owner_ref", "(owner_kind)"),
+    "a pair of anything": ((USERS, table("notes", "id", "target_kind text", "target_ref text")), "notes.target_ref", "(target_kind)"),
     "an audit of a table": ((CUSTOMERS, table("customers_audit", "id", "parent_id")), "customers_audit.parent_id", "customers.id"),
     "more columns of a table": ((CUSTOMERS, table("customers_cstm", "id_c", key=("id_c",))), "customers_cstm.id_c", "customers.id"),
     "to whom somebody reports": ((table("contacts", "id", "reports_to_id"),), "contacts.reports_to_id", "contacts.id"),

@@ -470,3 +470,37 @@ def test_of_what_an_account_has_at_most_one_nobody_takes_over_a_second(tmp_path:
         with pytest.raises(NotAllowed) as refused:
             told.order("bob", record="user", heir="ann")
         assert "shop_customer.user_id -> auth_user.id" in str(refused.value.params["links"])
+
+
+FORUM = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(40), encrypted_password VARCHAR(20));
+CREATE TABLE members (id INTEGER PRIMARY KEY, email VARCHAR(40) UNIQUE, default_address_id INTEGER);
+CREATE TABLE addresses (id INTEGER PRIMARY KEY, member_id INTEGER NOT NULL, city VARCHAR(9));
+CREATE TABLE threads (id INTEGER PRIMARY KEY, title VARCHAR(9), member_id INTEGER, last_post_id INTEGER, accepted_post_id INTEGER);
+CREATE TABLE posts (id INTEGER PRIMARY KEY, thread_id INTEGER NOT NULL, member_id INTEGER NOT NULL, body VARCHAR(9));
+CREATE TABLE notes (id INTEGER PRIMARY KEY, owner_kind VARCHAR(9), owner_ref INTEGER, body VARCHAR(9));
+CREATE TABLE marks (id INTEGER PRIMARY KEY, owner_type VARCHAR(9), owner_id INTEGER, body VARCHAR(9));
+INSERT INTO users VALUES (1, 'ann@x', 'x'), (2, 'bob@x', 'x');
+INSERT INTO members VALUES (1, 'eve@x', 1), (2, 'fay@x', 2);
+INSERT INTO addresses VALUES (1, 1, 'a'), (2, 2, 'b');
+INSERT INTO threads VALUES (1, 'eve asks', 1, 2, 2), (2, 'fay asks', 2, 3, NULL);
+INSERT INTO posts VALUES (1, 1, 1, 'a'), (2, 1, 2, 'b'), (3, 2, 2, 'c');
+INSERT INTO notes VALUES (1, 'member', 1, 'a'), (2, 'thread', 1, 'b'), (3, 'thread', 2, 'c');
+INSERT INTO marks VALUES (1, 'G', 1, 'a'), (2, 'U', 2, 'b');
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_thread_stays_when_its_last_post_goes_and_notes_of_another_kind_stay(
+    tmp_path: Path, engine: str
+) -> None:
+    with _shop(tmp_path, engine, FORUM) as made:
+        _, text, spec = written(made, tmp_path)
+        # A kind that nobody knows makes no account of an owner.
+        assert "users.id" not in text
+        told, before = replace(made, spec=spec), made.dump()
+        done = told.delete("2", record="member")
+        assert done.rows == {"members": 1, "addresses": 1, "threads": 1, "posts": 2, "notes": 1}, text
+        assert sum(done.nullified.values()) == 2
+        told.restore(done)
+        assert made.dump() == before
