@@ -2,24 +2,29 @@
 
 A start from here costs what the start itself costs, not the second that Python needs to read its modules. The
 children are processes like any other; they die with the nursery. As a program it takes one JSON object per
-line and answers each with one.
+line and answers each with one. That the product starts by its own command is for the tests of that command.
 """
 
+import atexit
 import ctypes
 import json
 import os
+import runpy
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from io import TextIOWrapper
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, Protocol, cast
 
 from bot import compose, worker
+from bot.cli import entry
 from bot.errors import Broken
 from bot.settings import PLAIN_VARIABLES, read_environment
 from handlers.pace import Pace
@@ -52,6 +57,12 @@ class Nursery:
         """Start a ``worker`` or a ``bot``; its process id."""
         return int(self._ask(do="start", part=part, env=dict(environment), fates=str(fates), log=str(log)))
 
+    def run(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> "Child":
+        """Start ``countersign WORDS``, or a program in Python where the first word is its path."""
+        return Child(
+            self, self._ask(do="start", part="", words=[*words], env=dict(environment), log=str(log))
+        )
+
     def ended(self, pid: int, seconds: float) -> int | None:
         """How a child ended, negative for a signal; None when it still lives after so long."""
         status = self._ask(do="ended", pid=pid, seconds=seconds)
@@ -76,6 +87,58 @@ class Nursery:
         if not answer:
             raise RuntimeError("the nursery is gone")
         return json.loads(answer)["answer"]
+
+
+class Process(Protocol):
+    """What is asked of a process, wherever it was born."""
+
+    pid: int
+    returncode: int | None
+
+    def poll(self) -> int | None: ...
+    def wait(self, seconds: float, /) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
+class Child:
+    """A process that was born there, spoken to like one of ``subprocess``."""
+
+    def __init__(self, nursery: Nursery, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._nursery = nursery
+
+    def poll(self) -> int | None:
+        """How it ended, negative for a signal; None while it lives."""
+        if self.returncode is None:
+            self.returncode = self._nursery.ended(self.pid, 0)
+        return self.returncode
+
+    def wait(self, seconds: float) -> int:
+        """How it ended; TimeoutExpired when it lives on."""
+        if self.returncode is None:
+            self.returncode = self._nursery.ended(self.pid, seconds)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(str(self.pid), seconds)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Nothing is sent to who has ended: its number may be another's."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Without a word."""
+        self.send_signal(signal.SIGKILL)
+
+
+@cache
+def shared() -> Nursery:
+    """One for all tests of this process; it ends with it."""
+    made = Nursery(Path(tempfile.mkstemp(prefix="countersign-nursery-")[1]))
+    atexit.register(made.close)
+    return made
 
 
 def _serve(questions: IO[str], answers: IO[str]) -> None:
@@ -118,14 +181,29 @@ def _child(question: Mapping[str, Any]) -> None:
         os.dup2(log, 1)
         os.dup2(log, 2)
         cast("TextIOWrapper", sys.stdout).reconfigure(line_buffering=True)
-        run = _worker if question["part"] == "worker" else _bot
-        code = run(question["env"], Path(question["fates"]))
+        code = _run(question)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 70
     except BaseException:  # noqa: BLE001 - whatever it was, the child must not become a second nursery
         traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _run(question: Mapping[str, Any]) -> int:
+    if question["part"]:
+        run = _worker if question["part"] == "worker" else _bot
+        return run(question["env"], Path(question["fates"]))
+    os.environ.clear()
+    os.environ.update(question["env"])
+    words: list[str] = question["words"]
+    if not words[0].endswith(".py"):
+        return entry.run(words)
+    sys.argv = words
+    runpy.run_path(words[0], run_name="__main__")
+    return 0
 
 
 def _worker(environment: Mapping[str, str], fates: Path) -> int:

@@ -4,7 +4,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -20,6 +19,7 @@ from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Message
 from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
 from tests.fakes.ports import free_port
+from tests.stories.nursery import Process, shared
 
 ROOT = Path(__file__).resolve().parents[2]
 KILLER = Path(__file__).with_name("killed_worker.py")
@@ -61,7 +61,7 @@ class Rig:
         if http:
             dials["deliver_to"] = f"http://{self._http}/slack/events"
         self.slack = Slack(core, **dials)
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, Process] = {}
         #: Variables that the configuration names and only the worker gets.
         self.secrets: dict[str, str] = {}
 
@@ -111,15 +111,14 @@ class Rig:
             part, read_environment(self.environment), frozenset({"CRM_DATABASE_URL", *self.secrets})
         )
 
-    def start_worker(self, *script: str, name: str = "worker", targets: str = "") -> subprocess.Popen[bytes]:
+    def start_worker(self, *script: str, name: str = "worker", targets: str = "") -> Process:
         """The real worker, or one that kills itself as ``script`` says."""
         chosen = ["--targets", targets] if targets else []
-        command = [sys.executable, str(KILLER), *script] if script else [*_part("worker"), *chosen]
-        return self._start(name, command)
+        return self.start(name, [str(KILLER), *script] if script else ["serve-part", "worker", *chosen])
 
     def start_bot(self, name: str = "bot") -> None:
         before = self.slack.links.count
-        self._start(name, _part("bot"))
+        self.start(name, ["serve-part", "bot"])
 
         def arrived() -> bool:
             return self.slack.reaches_app() if self.slack.endpoint else self.slack.links.count >= before + 2
@@ -127,18 +126,11 @@ class Rig:
         self.slack.wait_for(lambda: self._died(name) or arrived(), PATIENCE)
         assert not self._died(name), self.log(name)
 
-    def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        with (self.folder / f"{name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**self._environment_of(name.partition("-")[0]), "PYTHONPATH": str(ROOT)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self.processes[name] = process
-        return process
+    def start(self, name: str, words: Sequence[str]) -> Process:
+        """A process that runs ``countersign WORDS``; its name up to a ``-`` says what it may know."""
+        environment = {**self._environment_of(name.partition("-")[0]), "PYTHONPATH": str(ROOT)}
+        self.processes[name] = shared().run(words, environment, self.folder / f"{name}.log")
+        return self.processes[name]
 
     def _died(self, name: str) -> bool:
         return self.processes[name].poll() is not None
@@ -286,7 +278,3 @@ class Rig:
 
     def ada_is_there(self) -> bool:
         return any(row[1] == crm.ADA_EMAIL for row in self.contents()["customers"])
-
-
-def _part(name: str) -> list[str]:
-    return [sys.executable, "-m", "bot", "serve-part", name]

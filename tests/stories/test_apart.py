@@ -129,7 +129,7 @@ def test_two_bots_and_two_workers_carry_one_story_and_nothing_is_pickled(rig: Ap
 
 
 def test_a_bot_waits_for_the_first_worker_and_works_on_with_the_next(rig: Apart) -> None:
-    rig._start("bot", [sys.executable, "-m", "bot", "serve-part", "bot"])
+    rig.start("bot", ["serve-part", "bot"])
     rig.start_worker()
     rig.slack.wait_for(lambda: rig.slack.links.count >= 2, PATIENCE)
     rig.stop("worker")
@@ -306,7 +306,7 @@ def test_serve_outlives_a_restart_of_the_database(tmp_path: Path) -> None:
     server = own_postgresql().start()
     try:
         with Apart(tmp_path, database=server.url) as rig:
-            rig._start("serve", [sys.executable, "-m", "bot", "serve"])
+            rig.start("serve", ["serve"])
             rig.slack.wait_for(lambda: rig.slack.links.count >= 2, 60)
             ballot = rig.ask_to_delete()
             server.stop()

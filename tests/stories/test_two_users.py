@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stories.nursery import Process
 from tests.stories.rig import ROOT, Rig
 
 GROUP, BOT, WORKER = 10001, 10002, 10003
@@ -58,10 +59,10 @@ class TwoUsers(Rig):
             os.chown(path, WORKER, WORKER)
             path.chmod(0o600 if path.is_file() else 0o700)
 
-    def _start(self, name: str, command: Sequence[str]) -> subprocess.Popen[bytes]:
+    def start(self, name: str, words: Sequence[str]) -> Process:
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "bot", *words],
                 cwd=ROOT,
                 env={**self._environment_of(name), "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"},
                 user=USERS[name],
