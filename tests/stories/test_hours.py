@@ -161,7 +161,7 @@ def under(rig: Rig, change: Callable[[str], str]) -> Iterator[str]:
 def test_another_count_than_expected_is_refused_with_both_numbers(small: Rig) -> None:
     since = small.command("U0ALICE", "/delete-records", f"crm customer {crm.ADA_EMAIL} expect 3 -- GDPR")
     told = small.told("U0ALICE", since, "expected")
-    found = re.search(r"You expected 3 rows; the plan found ([0-9,]+)\.", told)
+    found = re.search(r"you expected 3, the plan found ([0-9,]+)\.", told)
     assert found
     rows = int(found[1].replace(",", ""))
     ballot = small.ballot(

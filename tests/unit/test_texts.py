@@ -218,3 +218,22 @@ def _is_shell_command(words: list[str]) -> bool:
         if command is None or not hasattr(command, "commands"):
             break
     return command is not None
+
+
+#: Where the number is never one, or is one of how many and not what the verb is about.
+NEVER_ONE = re.compile(
+    r"cli\.|page\.|story\.|clearing\.too-many|taken-back\.too-many|file\.(many|columns)|files\.(too-|in-use)"
+    r"|told\.(segments|one-piece|nobody-in-slack)|receipt\.parts|residue\.more|worker\.too-many|list\.rule\."
+    r"|restore\.only-many|card\.segments|receipt\.part-way"
+)
+OF_MANY = re.compile(r"(?<!more than )(?<!Value )\{n(:,)?\} [a-z]+s\b")
+
+
+def test_a_sentence_about_a_number_of_things_can_speak_of_one() -> None:
+    entries, _ = catalogue("en")
+    wrong = {
+        key
+        for key, one in entries.items()
+        if isinstance(one.string, str) and OF_MANY.search(one.string) and not NEVER_ONE.match(key)
+    }
+    assert not wrong
