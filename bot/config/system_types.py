@@ -71,7 +71,8 @@ class SystemResidue(Frozen):
     """What is looked for where, besides the parts: what bears one of the ``names`` (default: the target's).
 
     ``look_in``: folders that are looked through. ``files``: paths with ``*``, wherever they are.
-    ``accounts``: whether a request may clear away roles of the database server that are this system's alone.
+    ``accounts``: whether a request may clear away roles and accounts of the database server that are this
+    system's alone.
     """
 
     names: tuple[Name, ...] = ()
@@ -82,9 +83,8 @@ class SystemResidue(Frozen):
 
 def require_roles(residue: SystemResidue | None, scheme: str, *, whole: bool) -> None:
     """Return when roles are not to be cleared away, or may be; of a variable nobody knows the kind yet."""
-    # Of a database that several systems share nobody can tell whose a role is.
-    known = whole and scheme not in ("mysql", "mariadb", "sqlite")
-    if residue is not None and residue.accounts == "clear" and not known:
+    # Of a database that several systems share nobody can tell whose a role is; a file has none.
+    if residue is not None and residue.accounts == "clear" and not (whole and scheme != "sqlite"):
         raise PydanticCustomError("config.accounts", "config.accounts")
 
 

@@ -20,7 +20,9 @@ from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
+from bot.targets.mysql import parts_of as mysql_parts_of
 from bot.targets.mysql_part import TablesHolding
+from bot.targets.mysql_users import UserHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.ports import Check
 from bot.targets.postgresql import parts_of
@@ -115,11 +117,11 @@ def _leftovers(
     """A system that has neither services nor pages."""
     paths = [one.path for one in parts if not one.role]
     taken = [place for other in targets.values() for place in _places(other)] + [*around.ours]
-    ours = _users(targets.values())
+    accounts = [one.role for one in parts if one.role]
 
     def holding(one: Leftover) -> Holding:
         if one.role:
-            return RoleHolding(one.name, spec.name, spec.address, one.role, ours)
+            return _account(one, spec, targets, accounts)
         beside = [*taken, *(path for path in paths if path != one.path)]
         return (FolderHolding if one.folder else FileHolding)(one.name, one.path, spec.roots, beside)
 
@@ -132,10 +134,27 @@ def _leftovers(
     )
 
 
-def _users(targets: Iterable[Target]) -> frozenset[str]:
-    """As what roles of PostgreSQL servers we work."""
-    urls = [(one.name, one.address) for one in targets if one.address.startswith(_SERVER)]
-    return frozenset(str(parts_of(name, url).get("user", "")) for name, url in urls)
+def _account(
+    one: Leftover, spec: Target, targets: Mapping[str, Target], accounts: Sequence[str]
+) -> RoleHolding | UserHolding:
+    """A role or an account of the server; ``accounts``: all that go with it."""
+    url = spec.address
+    if url.startswith(_SERVER):
+        return RoleHolding(one.name, spec.name, url, one.role, _users(targets.values(), (_SERVER,)))
+    ours = _users(targets.values(), _MARIADB)
+    return UserHolding(one.name, spec.name, url, one.role, ours, accounts)
+
+
+def _users(targets: Iterable[Target], kind: tuple[str, ...]) -> frozenset[str]:
+    """As what accounts of servers we work; ``kind``: how the addresses begin."""
+    read = parts_of if kind == (_SERVER,) else mysql_parts_of
+    found = [
+        (one.name, url)
+        for one in targets
+        for url in (one.address, *(check.database for check in (*one.checks, *one.neighbours)))
+        if url is not None and url.startswith(kind)
+    ]
+    return frozenset(str(read(name, url).get("user", "")) for name, url in found)
 
 
 def _residue(
@@ -185,7 +204,7 @@ def _holdings(spec: Target, targets: Mapping[str, Target]) -> tuple[Holding, ...
     places = {one.name: one.path for one in spec.files}
     made: list[Holding] = []
     if spec.database is not None:
-        if spec.database.url.startswith(_FILE):
+        if spec.address.startswith(_FILE):
             places["database"] = _file_of(spec.database)
         made.append(_database(spec, spec.database, targets, strangers))
     for one in spec.files:

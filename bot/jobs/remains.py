@@ -7,7 +7,9 @@ from bot.errors import CannotProve, NotAllowed
 from bot.model.remains import Remain
 from bot.targets import kind_of
 from bot.targets.ground import Ground
+from bot.targets.mysql_admin import Administration as MysqlAdministration
 from bot.targets.mysql_roles import ServerAccounts
+from bot.targets.mysql_users import require_rights as require_rights_to_accounts
 from bot.targets.postgresql_account_moves import require_rights
 from bot.targets.postgresql_admin import Administration
 from bot.targets.postgresql_roles import DatabaseRoles
@@ -64,7 +66,9 @@ def _by_hand(ground: Ground) -> Callable[[str], str]:
 
 
 def _may(spec: Target) -> Callable[[], None]:
-    return lambda: require_rights(Administration(spec.name, spec.address))
+    if kind_of(spec.address) == "postgresql":
+        return lambda: require_rights(Administration(spec.name, spec.address))
+    return lambda: require_rights_to_accounts(MysqlAdministration(spec.name, spec.address))
 
 
 def _roles(spec: Target, names: Sequence[str], parts: Collection[str]) -> Roles | None:
@@ -74,13 +78,12 @@ def _roles(spec: Target, names: Sequence[str], parts: Collection[str]) -> Roles 
     if not spec.database.is_whole:
         # A role that has to do with nothing but the database may be another system's in it.
         return lambda _: ((), "schemas")
-    if kind == "postgresql":
-        clear = spec.residue is not None and spec.residue.accounts == "clear"
-        ask = DatabaseRoles(spec.name, spec.address, names, clear=clear)
+    clear = spec.residue is not None and spec.residue.accounts == "clear"
+    look = DatabaseRoles if kind == "postgresql" else ServerAccounts
+    ask: Roles = look(spec.name, spec.address, names, clear=clear)
 
-        def but(known: Sequence[str]) -> tuple[Sequence[Remain], str]:
-            found, why = ask(known)
-            return [one for one in found if one.place not in parts], why
+    def but(known: Sequence[str]) -> tuple[Sequence[Remain], str]:
+        found, why = ask(known)
+        return [one for one in found if one.place not in parts], why
 
-        return but
-    return ServerAccounts(spec.name, spec.address, names)
+    return but

@@ -152,13 +152,14 @@ class SystemHands:
             source = work.requests.by_number(request.undoes or 0)
             job = work.jobs.latest(source.id) if source else None
         told: dict[str, str | int] = {"number": request.undoes or 0, "target": request.target}
-        residue = self._system(self._spec(request), ()).residue
+        spec = self._spec(request)
+        residue = self._system(spec, ()).residue
         if residue is None or job is None:
             raise CannotProve("clearing.not-looked-for", **told)
         remains = Remains.from_data(job.facts.get("remains") or {})
         paths = outermost(expanded(residue, remains.paths))
         there = leftovers((path, folder) for path in paths if (folder := is_folder(path)) is not None)
-        there += roles(roles_there(residue, remains.roles))
+        there += roles(roles_there(residue, remains.roles), kind_of(spec.database.url))
         if not there:
             raise CannotProve("clearing.nothing", **told)
         if len(there) > MOST:

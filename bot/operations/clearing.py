@@ -17,8 +17,8 @@ _LONGEST = 60
 class Leftover:
     """One file, folder or role that is to go.
 
-    ``name``: what it is called in the backup and in the quarantine. ``role``: of the database server; empty:
-    it is a file or a folder.
+    ``name``: what it is called in the backup and in the quarantine. ``role``: a role or an account of the
+    database server; empty: it is a file or a folder.
     """
 
     name: str
@@ -32,9 +32,10 @@ def leftovers(found: Iterable[tuple[str, bool]]) -> tuple[Leftover, ...]:
     return tuple(Leftover(_name_of(path), path, folder) for path, folder in found)
 
 
-def roles(names: Iterable[str]) -> tuple[Leftover, ...]:
-    """Of roles of a PostgreSQL server."""
-    return tuple(Leftover(_name_of(f"role-{one}"), f"PostgreSQL role {one}", False, one) for one in names)
+def roles(names: Iterable[str], kind: str = "postgresql") -> tuple[Leftover, ...]:
+    """Of roles of a PostgreSQL server, or of accounts of another ``kind`` as its statements take them."""
+    called = "PostgreSQL role" if kind == "postgresql" else "database account"
+    return tuple(Leftover(_name_of(f"role-{one}"), f"{called} {one}", False, one) for one in names)
 
 
 def to_data(parts: Sequence[Leftover]) -> list[list[Any]]:

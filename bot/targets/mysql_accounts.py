@@ -95,15 +95,38 @@ def _holds(server: Server, test: str, database: str) -> bool:
         return True
 
 
+def _ours(server: Server) -> tuple[Granted, str]:
+    """What our own user may, and its name as a statement has it."""
+    literal = server.ask(f"SELECT {server.kind.flavour.literal}")[0][0] == "1"
+    granted = read((str(line) for (line,) in server.ask("SHOW GRANTS")), literal=literal)
+    return granted, named(server.ask("SELECT CURRENT_USER()")[0][0])
+
+
+def lacking_to_clear(server: Server, database: str) -> tuple[str, ...]:
+    """What our own user may not do and must to set accounts aside and make them again, as statements.
+
+    Rights on the database must be given again although it is gone.
+    """
+    granted, us = _ours(server)
+    found = [f"GRANT {right} ON *.* TO {us}" for right in server.kind.clears if not granted.may(right, "")]
+    if not granted.may("SELECT", "mysql"):
+        found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
+    if not granted.may("ALL PRIVILEGES", database):
+        found.append(_all_of(granted, us, database))
+    return tuple(found)
+
+
+def _all_of(granted: Granted, us: str, database: str) -> str:
+    spelled = quote(database) if granted.literal else escaped(database)
+    return f"GRANT ALL PRIVILEGES ON {spelled}.* TO {us} WITH GRANT OPTION"
+
+
 def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     """What our own user may not do and must, as the statements that allow it.
 
     ``aside``: how the names of databases begin that we make beside it.
     """
-    literal = server.ask(f"SELECT {server.kind.flavour.literal}")[0][0] == "1"
-    granted: Granted = read((str(line) for (line,) in server.ask("SHOW GRANTS")), literal=literal)
-    who, _, host = server.ask("SELECT CURRENT_USER()")[0][0].rpartition("@")
-    us = f"{quote(who)}@{quote(host)}"
+    granted, us = _ours(server)
     kind = server.kind
     seen = granted.may("ALL PRIVILEGES", database)
     where = [
@@ -119,9 +142,8 @@ def lacking(server: Server, database: str, aside: str) -> tuple[str, ...]:
     ]
     if not granted.may("SELECT", "mysql"):
         found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
-    spelled = quote(database) if granted.literal else escaped(database)
     if not seen:
-        found.append(f"GRANT ALL PRIVILEGES ON {spelled}.* TO {us} WITH GRANT OPTION")
+        found.append(_all_of(granted, us, database))
     if not granted.may("ALL PRIVILEGES", aside + "t1"):
         # Where a name is no pattern, nothing less than all means the databases that we make beside it.
         pattern = "*" if granted.literal else f"{escaped(aside)[:-1]}%`"

@@ -44,7 +44,12 @@ class Kind:
     that we do not make again. ``numbers``: of the engine, by table. ``texts``: kind, database, name and text
     of what is run. ``unwritable``: what of a database cannot be written down. ``accounts``: user, host and
     whether they reach everything. ``runs``: definer and database. ``roles``: user, host and role; ``us``: our
-    own accounts, and those that everybody has.
+    own accounts, and those that everybody has. ``account``: of one, by user and host, whether it is locked,
+    when its password was set, the rest without secrets, what tells it from another one of its name, and
+    whether the server's own statements would not bring all of it back.
+
+    ``clears``: what our user needs on all of the server to set accounts aside. ``says_unlocked``: of one
+    that is not locked it writes just that.
     """
 
     flavour: Flavour
@@ -66,6 +71,9 @@ class Kind:
     runs: str
     roles: str
     us: Sequence[str]
+    account: str
+    clears: Sequence[str]
+    says_unlocked: bool
 
     def place_of(self, database: str) -> str:
         """As people know it."""
@@ -81,6 +89,25 @@ _DEFINERS = """
 SELECT DEFINER, TRIGGER_SCHEMA FROM information_schema.TRIGGERS
 UNION SELECT DEFINER, TABLE_SCHEMA FROM information_schema.VIEWS
 """
+
+_SEES = ("SELECT", "TRIGGER", "SHOW VIEW")
+#: What MariaDB keeps of an account: how it logs in; what changes without anybody changing the account; what
+#: SHOW CREATE USER writes. Anything else is of a later version, or a default role.
+_SECRET = ("plugin", "authentication_string", "auth_or")
+_PASSING = ("account_locked", "password_last_changed", "version_id")
+_WRITTEN = (
+    *("access", "ssl_type", "ssl_cipher", "x509_issuer", "x509_subject", "max_questions", "max_updates"),
+    *("max_connections", "max_user_connections", "max_statement_time", "password_lifetime"),
+)
+
+
+def _paths(*names: str) -> str:
+    return ", ".join(f"'$.{name}'" for name in names)
+
+
+def _values(*names: str) -> str:
+    return ", ".join(f"JSON_EXTRACT(Priv, '$.{name}')" for name in names)
+
 
 MARIADB = Kind(
     flavour=MARIADB_FLAVOUR,
@@ -100,7 +127,7 @@ MARIADB = Kind(
     rights_where={},
     inner=frozenset(),
     enough="SUPER",
-    sees=("SELECT", "TRIGGER", "SHOW VIEW"),
+    sees=_SEES,
     made="""
 SELECT SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, SCHEMA_COMMENT, ''
   FROM information_schema.SCHEMATA WHERE LOWER(SCHEMA_NAME) = LOWER(%s)
@@ -120,6 +147,15 @@ SELECT LOWER(type), db, name, CONCAT_WS(' ', param_list, returns, COALESCE(body_
         "SELECT CONCAT(COALESCE(CURRENT_ROLE(), ''), '@')",
         "SELECT 'PUBLIC@'",
     ),
+    account=f"""
+SELECT COALESCE(JSON_VALUE(Priv, '$.account_locked'), 0), JSON_VALUE(Priv, '$.password_last_changed'),
+       JSON_REMOVE(Priv, {_paths(*_SECRET, *_PASSING)}),
+       SHA2(CONCAT_WS(' ', {_values(*_SECRET, "password_last_changed")}), 256),
+       JSON_LENGTH(JSON_REMOVE(Priv, {_paths(*_SECRET, *_PASSING, *_WRITTEN)})) > 0
+  FROM mysql.global_priv WHERE User = %s AND Host = %s
+""",
+    clears=("CREATE USER", "PROCESS", "CONNECTION ADMIN", *_SEES),
+    says_unlocked=False,
 )
 
 _STRONG = """
@@ -139,6 +175,8 @@ MYSQL = Kind(
         "information_schema_stats_expiry": "0",
         "show_gipk_in_create_table_and_information_schema": "1",
         "restrict_fk_on_non_standard_key": "0",
+        # What a password becomes is no text.
+        "print_identified_with_as_hex": "1",
     },
     loading=("sql_mode", "time_zone", "foreign_key_checks", "restrict_fk_on_non_standard_key"),
     restricted=("sql_require_primary_key", "sql_generate_invisible_primary_key"),
@@ -155,7 +193,7 @@ MYSQL = Kind(
     },
     inner=frozenset(f"mysql.{name}@localhost" for name in ("infoschema", "session", "sys")),
     enough="",
-    sees=("SELECT", "TRIGGER", "SHOW VIEW", "EVENT"),
+    sees=(*_SEES, "EVENT"),
     made="""
 SELECT s.SCHEMA_NAME, DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME, '',
        CONCAT(IF(DEFAULT_ENCRYPTION = 'NO', '', 'DEFAULT ENCRYPTION '), COALESCE(OPTIONS, ''))
@@ -192,6 +230,22 @@ SELECT CONCAT(ROLE_NAME, '@', ROLE_HOST) FROM information_schema.ENABLED_ROLES W
 SELECT CONCAT(ROLE_NAME, '@', ROLE_HOST) FROM information_schema.APPLICABLE_ROLES WHERE IS_MANDATORY = 'YES'
 """,
     ),
+    # A second password is in no statement, nor is what a text that is not escaped may say.
+    account="""
+SELECT account_locked <> 'N', password_last_changed,
+       JSON_OBJECT('tls', ssl_type, 'cipher', HEX(ssl_cipher), 'issuer', HEX(x509_issuer),
+         'subject', HEX(x509_subject), 'questions', max_questions, 'updates', max_updates,
+         'connections', max_connections, 'users', max_user_connections, 'plugin', plugin,
+         'expired', password_expired, 'lifetime', password_lifetime, 'history', Password_reuse_history,
+         'reuse', Password_reuse_time, 'current', Password_require_current,
+         'said', CAST(JSON_EXTRACT(User_attributes, '$.metadata', '$.Password_locking') AS CHAR)),
+       SHA2(CONCAT_WS(' ', plugin, authentication_string, password_last_changed), 256),
+       JSON_LENGTH(JSON_REMOVE(COALESCE(User_attributes, '{}'), '$.metadata', '$.Password_locking')) > 0
+       OR CONCAT(ssl_cipher, x509_issuer, x509_subject) REGEXP '[''\\]'
+  FROM mysql.user WHERE User = %s AND Host = %s
+""",
+    clears=("CREATE USER", "PROCESS", "CONNECTION_ADMIN", *_SEES, "EVENT"),
+    says_unlocked=True,
 )
 #: Since then a database may hold code in other languages that routines share.
 _LIBRARIES = (9, 2, 0)

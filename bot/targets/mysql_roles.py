@@ -10,15 +10,14 @@ from dataclasses import dataclass
 
 from bot.errors import CountersignError
 from bot.model.remains import Remain
-from bot.targets.mysql_accounts import escaped
+from bot.targets.mysql_account_facts import PROXIES, Who, facts, here, others, outside
 from bot.targets.mysql_admin import Administration, Server
-from bot.targets.mysql_grants import like, read
+from bot.targets.mysql_grants import read
 
 _RIGHTS = """
 SELECT User, Host, Db FROM mysql.db UNION SELECT User, Host, Db FROM mysql.tables_priv
 UNION SELECT User, Host, Db FROM mysql.columns_priv UNION SELECT User, Host, Db FROM mysql.procs_priv
 """
-_PROXIES = "SELECT User, Host, Proxied_user, Proxied_host FROM mysql.proxies_priv"
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,11 @@ class ServerAccounts:
         url: the database's address.
         names: of users, whatever their host, and of roles that may be the system's although they have nothing
             to do with the database any more.
+        clear: a request may clear them away, where all of one can be brought back.
     """
 
-    def __init__(self, target: str, url: str, names: Sequence[str]) -> None:
-        self._target, self._url, self._names = target, url, tuple(names)
+    def __init__(self, target: str, url: str, names: Sequence[str], *, clear: bool = False) -> None:
+        self._target, self._url, self._names, self._clear = target, url, tuple(names), clear
 
     def __call__(self, known: Sequence[str]) -> tuple[Sequence[Remain], str]:
         """Those, of the ones ``known`` before too, and why they cannot be told; never raises."""
@@ -94,17 +94,32 @@ class ServerAccounts:
                     return (), "no-right"
                 accounts = _accounts(server)
                 wanted = {one for one in accounts.reach if self._is_named(one) or _typed(one) in known}
-                here = _here(server, admin.database, accounts.places)
-                found = sorted(accounts.own(here, wanted) - _never(server))
+                meant = here(server, admin.database, accounts.places)
+                found = sorted(accounts.own(meant, wanted) - _never(server))
                 # Without these, views and triggers elsewhere are hidden that may run in somebody's name.
                 sees = all(granted.may(right, "") for right in server.kind.sees)
+                hands = self._hands(server, admin.database, found)
         except CountersignError:
             return (), "no-answer"
-        told = [
-            Remain("role", _typed(one), 1, "mariadb-role" if one.endswith("@") else "account")
-            for one in found
-        ]
+        told = [Remain("role", _typed(one), 1, hands[one]) for one in found]
         return told, "" if sees or not found else "definers"
+
+    def _hands(self, server: Server, database: str, found: Sequence[str]) -> Mapping[str, str]:
+        """Why each is cleared away by hand; empty: a request can."""
+        hands = {one: "mariadb-role" if one.endswith("@") else "account" for one in found}
+        if not self._clear:
+            return hands
+        users = {one: Who.of(_typed(one)) for one, hand in hands.items() if hand == "account"}
+        for one, who in users.items():
+            about, more = facts(server, who), outside(server, database, who)
+            why = more[0][0] if more else "" if about is not None and about.kept else "unkept"
+            hands[one] = f"account.{why}" if why else ""
+        # Of several under one name all go, or none.
+        going = {who.typed for one, who in users.items() if not hands[one]}
+        hands |= {
+            one: "account.twin" for one, who in users.items() if not hands[one] and others(server, who, going)
+        }
+        return hands
 
     def _is_named(self, account: str) -> bool:
         return account in self._names or account.rpartition("@")[0] in self._names
@@ -118,7 +133,7 @@ def _accounts(server: Server) -> Accounts:
         reach.setdefault(f"{user}@{host}", set()).add(database)
     for definer, database in server.ask(server.kind.runs):
         reach.setdefault(_whole(definer), set()).add(database)
-    for row in server.ask(_PROXIES):
+    for row in server.ask(PROXIES):
         for user, host in (row[:2], row[2:]):
             reach.setdefault(f"{user}@{host}", set()).add("*")
     roles: defaultdict[str, set[str]] = defaultdict(set)
@@ -135,23 +150,11 @@ def _whole(definer: str) -> str:
     return definer if "@" in definer else f"{definer}@"
 
 
-def _here(server: Server, database: str, spelled: Iterable[str]) -> frozenset[str]:
-    """Which of these mean this database, and no other one that is there."""
-    written = escaped(database)[1:-1].replace("``", "`")
-    there = [name for (name,) in server.ask("SELECT SCHEMA_NAME FROM information_schema.SCHEMATA")]
-    alone = not any(like(database, one) for one in there if not server.same(one, database))
-    return frozenset(
-        one for one in spelled if server.same(one, written) or (alone and server.same(one, database))
-    )
-
-
 def _never(server: Server) -> frozenset[str]:
     """We ourselves, and everybody."""
     return frozenset(one for query in server.kind.us for (one,) in server.ask(query))
 
 
 def _typed(account: str) -> str:
-    """As a statement takes it."""
     user, _, host = account.rpartition("@")
-    parts = [user, host] if host else [user]
-    return "@".join("'" + one.replace("\\", "\\\\").replace("'", "''") + "'" for one in parts)
+    return Who(user, host).typed

@@ -98,6 +98,16 @@ class RoleFacts:
         seen = [self.role.plain(), sorted(self.settings), self.comment]
         return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def known_by(self) -> str:
+        """See ``Account``."""
+        return str(self.number)
+
+    @property
+    def seen(self) -> Mapping[str, str]:
+        """See ``Account``."""
+        return {"number": str(self.number), "what": self.mark}
+
     def dump(self) -> bytes:
         """For a backup: its hash on a line, and what makes it again."""
         body = {

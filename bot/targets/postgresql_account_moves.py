@@ -82,7 +82,7 @@ def require_alone(connection: Connection, role: str, number: int) -> None:
     found = outside(connection, number)
     if found:
         what, who = found[0]
-        raise CannotProve(f"accounts.{what}", role=role, who=who, n=len(found))
+        raise CannotProve(f"accounts.{what}", role=role_place(role), who=who, n=len(found))
 
 
 def sessions(connection: Connection, role: str, number: int) -> Sequence[User]:
@@ -141,7 +141,7 @@ def rename(connection: Connection, role: str, into: str, *, login: bool) -> None
     finally:
         connection.remove_notice_handler(hear)
     if said and not readable:
-        raise CannotProve("accounts.old-password", role=role)
+        raise CannotProve("accounts.old-password", role=role_place(role))
     for statement in _dressed(into, password if said else None, login=login):
         connection.execute(statement.encode())
 

@@ -265,12 +265,15 @@ def roles_there(residue: Residue, names: Sequence[str]) -> tuple[str, ...]:
 
     Raises:
         TargetDown: the server does not answer.
+        CannotProve: our user may not see all that they have to do with.
     """
     if not names or residue.roles is None:
         return ()
     found, why = residue.roles(names)
-    if why:
+    if why == "no-answer":
         raise TargetDown("accounts.no-answer", n=len(names))
+    if why:
+        raise CannotProve("accounts.hidden", n=len(names))
     return tuple(one.place for one in found if not one.hand and one.place in names)
 
 

@@ -87,7 +87,7 @@ def _by_hand(found: Sequence[Remain], ink: Ink) -> list[str]:
             places = [_place(one, ink) for one in ink.shown(same, _SHOWN)]
             line = f"• {say(f'remains.kind.{kind}', ink.language)}: {', '.join([*places, *_more(same, ink)])}"
             # What to type, or that others are in the file as well, says why by itself.
-            plain = kind in (*_TYPED, "mention")
+            plain = kind in (*_TYPED, "mention") and "." not in reason
             lines.append(line if plain else f"{line}; {say(f'remains.hand.{reason}', ink.language)}")
     return lines
 
@@ -96,7 +96,8 @@ def _place(one: Remain, ink: Ink) -> str:
     if one.kind in _TYPED and one.hand:
         # Names of MariaDB come as its statements take them.
         name = one.place.replace('"', '""') if one.kind == one.hand else one.place
-        return ink.code(say(f"remains.typed.{one.hand}", ink.language, name=name), _PATH)
+        typed = f"remains.typed.{one.hand.partition('.')[0]}"
+        return ink.code(say(typed, ink.language, name=name), _PATH)
     word = "remains.lines" if one.kind == "mention" else "remains.files"
     counted = f" ({say(word, ink.language, n=one.n)})" if one.n > 1 else ""
     return ink.code(one.place, _PATH) + counted

@@ -10,11 +10,16 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
+import pymysql
 
 from bot.targets.files import FolderHolding
+from bot.targets.mysql_account_facts import Who
+from bot.targets.mysql_accounts import escaped
 from bot.targets.mysql_part import TablesHolding
+from bot.targets.mysql_users import UserHolding
 from bot.targets.mysql_whole import MariadbHolding
 from bot.targets.postgresql_accounts import RoleHolding
 from bot.targets.postgresql_part import SchemasHolding
@@ -377,6 +382,59 @@ def a_thing_in_memory(_: Path) -> Held:
     )
 
 
+def a_mariadb_account(root: Path) -> Held:
+    return _of_mysql(root, "'app {end}'@'127.0.0.%'")
+
+
+def a_mysql_account(root: Path) -> Held:
+    return _of_mysql(root, "'o''b {end}'@'127.0.0.1'")
+
+
+def _of_mysql(root: Path, called: str) -> Held:
+    url = root.parent.joinpath("url").read_text()
+    end, where = url[-8:], urlsplit(url)
+    account = called.format(end=end)
+    database = url.rpartition("/")[2]
+    run = partial(places.run_on_mysql, url)
+    one = UserHolding("part", "crm", url, account)
+
+    def lies(operation: str) -> Who:
+        found = [
+            user for (user,) in run(f"SELECT User FROM mysql.user WHERE User LIKE 'countersign_{operation}%'")
+        ]
+        return Who(str(found[0]), Who.of(account).host) if operation else Who.of(account)
+
+    @contextmanager
+    def occupy(operation: str) -> Iterator[int]:
+        who = lies(operation)
+        run(f"ALTER USER {who.quoted} ACCOUNT UNLOCK")
+        with closing(
+            pymysql.connect(host="127.0.0.1", port=where.port or 0, user=who.user, password="secret")
+        ) as inside:
+            if operation:
+                run(f"ALTER USER {who.quoted} ACCOUNT LOCK")
+            with inside.cursor() as cursor:
+                cursor.execute("SELECT CONNECTION_ID()")
+                (number,) = cursor.fetchone() or (0,)
+                yield int(number)
+        eventually(lambda: not [row for row in run("SHOW PROCESSLIST") if row[1] == who.user])
+
+    run(
+        f"CREATE USER {account} IDENTIFIED BY 'secret' WITH MAX_USER_CONNECTIONS 7 PASSWORD EXPIRE INTERVAL 90 DAY",
+        f"GRANT SELECT, INSERT ON {database}.* TO {account} WITH GRANT OPTION",
+        f"GRANT ALL ON {escaped(database)}.* TO {account}",
+    )
+    return Held(
+        one,
+        lambda: [run(f"SHOW CREATE USER {account}"), run(f"SHOW GRANTS FOR {account}")],
+        lambda operation: run(f"GRANT UPDATE ON {database}.* TO {lies(operation).quoted}"),
+        occupy,
+        lambda: run(f"CREATE USER {account}"),
+        lambda: run(f"DROP USER {account}"),
+        lambda: run(f"DROP USER {account}"),
+    )
+
+
 HOLDINGS = [
     a_folder,
     a_file,
@@ -385,6 +443,8 @@ HOLDINGS = [
     some_schemas,
     some_tables,
     a_postgresql_role,
+    a_mariadb_account,
+    a_mysql_account,
     a_mariadb_database,
     some_mariadb_tables,
     a_mysql_database,
@@ -396,6 +456,8 @@ SERVERS: dict[object, Callable[[], AbstractContextManager[str]]] = {
     some_schemas: postgresql_database,
     some_tables: postgresql_database,
     a_postgresql_role: postgresql_database,
+    a_mariadb_account: mysql_database,
+    a_mysql_account: lambda: mysql_database(oracle_url()),
     a_mariadb_database: mysql_database,
     some_mariadb_tables: mysql_database,
     a_mysql_database: lambda: mysql_database(oracle_url()),

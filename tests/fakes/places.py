@@ -1,11 +1,13 @@
 """A PostgreSQL database that a holding is about, and a superuser's hands in it."""
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import psycopg
 
 from bot.targets.postgresql_part import SchemasHolding
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.servers import mysql_connect
 
 
 def run(url: str, *statements: str) -> list[tuple[object, ...]]:
@@ -14,6 +16,15 @@ def run(url: str, *statements: str) -> list[tuple[object, ...]]:
         for statement in statements:
             found = connection.execute(statement.encode())
         return found.fetchall() if found.description else []
+
+
+def run_on_mysql(url: str, *statements: str) -> list[tuple[object, ...]]:
+    """As ``run``, on the server of a MariaDB or MySQL database that need not be there."""
+    at = f"{url.rpartition('/')[0]}/mysql"
+    with closing(mysql_connect(at)) as connection, connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return list(cursor.fetchall())
 
 
 @dataclass(frozen=True)
