@@ -15,7 +15,7 @@ _LONGEST = 60
 
 @dataclass(frozen=True)
 class Leftover:
-    """One file, folder or role that is to go.
+    """One file, folder or account that is to go.
 
     ``name``: what it is called in the backup and in the quarantine. ``role``: a role or an account of the
     database server; empty: it is a file or a folder.

@@ -100,6 +100,12 @@ class AccountFacts:
         return tuple(before.removeprefix("GRANT ").removesuffix(" TO ") for before, _ in self.grants)
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """The databases that they are about, as the server spells them: each may be a pattern."""
+        found = (_RIGHT.fullmatch(before + after) for before, after in self.grants)
+        return tuple(dict.fromkeys(one[2][1:-3].replace("``", "`") for one in found if one))
+
+    @property
     def words(self) -> tuple[str, ...]:
         """How it logs in, where that is anything special."""
         plain = "".join(re.sub(_QUOTED, "''", after) for _, after in self.made)

@@ -102,10 +102,11 @@ def _ours(server: Server) -> tuple[Granted, str]:
     return granted, named(server.ask("SELECT CURRENT_USER()")[0][0])
 
 
-def lacking_to_clear(server: Server, database: str) -> tuple[str, ...]:
+def lacking_to_clear(server: Server, database: str, places: Iterable[str]) -> tuple[str, ...]:
     """What our own user may not do and must to set accounts aside and make them again, as statements.
 
-    Rights on the database must be given again although it is gone.
+    ``places``: how rights spell the database, which must be given again although it is gone. Nobody gives a
+    right on a pattern who has it on less.
     """
     granted, us = _ours(server)
     found = [f"GRANT {right} ON *.* TO {us}" for right in server.kind.clears if not granted.may(right, "")]
@@ -113,6 +114,12 @@ def lacking_to_clear(server: Server, database: str) -> tuple[str, ...]:
         found.append(f"GRANT SELECT ON `mysql`.* TO {us}")
     if not granted.may("ALL PRIVILEGES", database):
         found.append(_all_of(granted, us, database))
+    has = {pattern for pattern, rights in granted.databases if "ALL PRIVILEGES" in rights}
+    for place in places:
+        wild = not granted.literal and re.search(r"(?<!\\)[_%]", place) is not None
+        # In no database but by everything everywhere.
+        if wild and place not in has and not granted.may("ALL PRIVILEGES", ""):
+            found.append(f"GRANT ALL PRIVILEGES ON {quote(place)}.* TO {us} WITH GRANT OPTION")
     return tuple(found)
 
 

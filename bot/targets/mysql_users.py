@@ -8,7 +8,7 @@ it could log in.
 
 import hashlib
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -48,10 +48,10 @@ def require_rights(admin: Administration) -> None:
         _require_rights(server, admin.database)
 
 
-def _require_rights(server: Server, database: str) -> None:
+def _require_rights(server: Server, database: str, places: Iterable[str] = ()) -> None:
     if server.ask("SELECT @@global.read_only <> 0 OR @@innodb_read_only <> 0")[0][0] != "0":
         raise TargetDown("target.read-only", target=server.target)
-    grants = lacking_to_clear(server, database)
+    grants = lacking_to_clear(server, database, places)
     if grants:
         raise RightsMissing(database, grants, "accounts.no-right")
 
@@ -125,7 +125,7 @@ class UserHolding(AccountHolding[Server, AccountFacts]):
         mine = connection.ask("SELECT CURRENT_USER()")[0][0]
         if self._who.is_at(mine) or self._who.user in {*_OWN, *self._ours} or not self._who.host:
             raise CannotProve("accounts.ours", role=self._place)
-        self._require_rights(connection)
+        _require_rights(connection, self._admin.database, found.places)
         self._require_alone(connection, self._role, found.known_by)
         if not found.kept:
             raise CannotProve("accounts.unkept", role=self._place)

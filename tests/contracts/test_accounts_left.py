@@ -149,6 +149,31 @@ def test_where_the_configuration_says_so_a_request_may_clear_roles_but_none_that
         server.drop()
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_of_accounts_a_request_clears_those_that_a_backup_brings_back_and_the_rest_is_told_with_the_reason(
+    kind: str,
+) -> None:
+    with on_mysql(kind) as server:
+        name, names = server.here.partition(".")[0], server.names
+        server.run(f"GRANT SELECT ON {server.here} TO {names['reader']}")
+        server.run(f"GRANT SELECT ON {name}.* TO {names['both']}")
+        server.run(f"GRANT SELECT ON {name}.* TO {names['named']}")
+        server.run(f"CREATE DEFINER={names['named']} VIEW {name}.v AS SELECT 1")
+        server.run(f"CREATE USER {names['both']}@localhost")
+        try:
+            ask = ServerAccounts("crm", server.url, [], clear=True)
+            hands = {"owner": "", "reader": "account.parts", "both": "account.twin", "named": "account.runs"}
+            told = {one.place: one.hand for one in ask([])[0]}
+            assert told == {f"'{names[one]}'@'%'": hand for one, hand in hands.items()}
+            # Of two of one name, both may go.
+            server.run(f"GRANT SELECT ON {name}.* TO {names['both']}@localhost")
+            told = {one.place: one.hand for one in ask([])[0]}
+            assert [told[f"'{names['both']}'@'{host}'"] for host in ("%", "localhost")] == ["", ""]
+            assert {one.hand for one in server.ask([])([])[0]} == {"account"}
+        finally:
+            server.run(f"DROP USER {names['both']}@localhost")
+
+
 def test_that_our_own_user_is_a_member_keeps_no_role_from_being_told() -> None:
     with on_postgresql() as server:
         worker, lent = f"worker_{server.url[-8:]}", server.names["lent"]

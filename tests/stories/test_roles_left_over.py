@@ -73,7 +73,7 @@ def test_a_role_is_cleared_away_and_logs_in_again_once_it_is_restored(tmp_path: 
             for said in (
                 f'The role "{role}" may log in',
                 "a setting of its own: work_mem",
-                "1 file, folder or role",
+                "1 file, folder or account",
             ):
                 assert said in plan
             assert "9MB" not in plan

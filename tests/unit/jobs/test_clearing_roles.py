@@ -1,4 +1,4 @@
-"""The role that a torn down PostgreSQL database leaves: cleared away by a process that may be killed, or kept."""
+"""The role or account that a torn down database leaves: cleared away by a process that may be killed, or kept."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,10 +11,11 @@ from bot.config.types import Target
 from bot.jobs.parts import Surroundings, open_system
 from bot.model.requests import Operation, State
 from bot.operations.clearing import Leftover, leftovers, parts_in, roles, to_data
+from bot.targets import kind_of
 from bot.targets.system import System
-from tests.fakes.places import run
+from tests.fakes.places import run, run_on_mysql
 from tests.fakes.rooms import SETTINGS, House, config
-from tests.fakes.servers import postgresql_database
+from tests.fakes.servers import SERVERS, mysql_database, postgresql_database
 from tests.fakes.site import RULES, Site, house_says
 from tests.unit.jobs.test_put_back_killed import killed
 
@@ -23,7 +24,7 @@ READ = """SELECT rolcanlogin, rolconnlimit, rolpassword FROM pg_authid WHERE rol
 
 @dataclass
 class WithRole(Site):
-    """Its database is PostgreSQL's, with an owner that has nothing else."""
+    """Its database is on a server, with an owner that has nothing else."""
 
     url: str = ""
     accounts: str = "clear"
@@ -48,11 +49,32 @@ class WithRole(Site):
     def role(self) -> str:
         return f"app_{self.url[-8:]}"
 
+    @property
+    def typed(self) -> str:
+        return self.role
+
     def sql(self, *statements: str) -> list[tuple[object, ...]]:
         return run(f"{self.url.rpartition('/')[0]}/postgres", *statements)
 
     def read(self) -> list[tuple[object, ...]]:
         return self.sql(READ.format(role=self.role))
+
+    def begin(self) -> None:
+        self.sql(f"CREATE ROLE {self.role} LOGIN CONNECTION LIMIT 5 PASSWORD 'secret'")
+        run(self.url, "CREATE TABLE t (id int)", f"ALTER TABLE t OWNER TO {self.role}")
+
+    def end(self) -> None:
+        self.sql("DROP TABLE IF EXISTS cs_role_test")
+        for (name,) in self.sql(f"SELECT rolname FROM pg_roles WHERE rolname LIKE '{self.role}%'"):
+            self.sql(f"DROP ROLE {name}")
+
+    def owns(self) -> object:
+        return self.sql(
+            "CREATE TABLE cs_role_test (id int)", f"ALTER TABLE cs_role_test OWNER TO {self.role}"
+        )
+
+    def may_more(self) -> object:
+        return self.sql(f"ALTER ROLE {self.role} CREATEDB")
 
     def clearing(self) -> int:
         """The system is gone, and the request that clears up after it has all its approvals."""
@@ -67,21 +89,58 @@ class WithRole(Site):
         return asked
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[WithRole]:
-    with postgresql_database() as url:
-        one = WithRole.build(House(tmp_path), tmp_path)
+@dataclass
+class WithAccount(WithRole):
+    """Its database is of MariaDB or MySQL."""
+
+    @property
+    def typed(self) -> str:
+        return f"'{self.role}'@'127.0.0.%'"
+
+    def sql(self, *statements: str) -> list[tuple[object, ...]]:
+        return run_on_mysql(self.url, *statements)
+
+    def read(self) -> list[tuple[object, ...]]:
+        if not self.sql(f"SELECT User FROM mysql.user WHERE User = '{self.role}'"):
+            return []
+        return self.sql(f"SHOW CREATE USER {self.typed}") + self.sql(f"SHOW GRANTS FOR {self.typed}")
+
+    def begin(self) -> None:
+        database = self.url.rpartition("/")[2]
+        self.sql(
+            f"CREATE TABLE {database}.t (id INT PRIMARY KEY)",
+            f"CREATE USER {self.typed} IDENTIFIED BY 'secret' WITH MAX_USER_CONNECTIONS 5",
+            f"GRANT ALL ON {database}.* TO {self.typed}",
+        )
+
+    def end(self) -> None:
+        self.sql(f"DROP USER IF EXISTS {self.typed}", "DROP DATABASE IF EXISTS cs_role_test")
+        assert self.sql("SELECT User FROM mysql.user WHERE User LIKE 'countersign%'") == []
+
+    def owns(self) -> object:
+        return self.sql("CREATE DATABASE cs_role_test", f"GRANT SELECT ON cs_role_test.* TO {self.typed}")
+
+    def may_more(self) -> object:
+        return self.sql(f"ALTER USER {self.typed} WITH MAX_USER_CONNECTIONS 6")
+
+
+@pytest.fixture(params=["postgresql", *SERVERS])
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WithRole]:
+    where, kind = (
+        (postgresql_database(), WithRole)
+        if request.param == "postgresql"
+        else (mysql_database(SERVERS[request.param]()), WithAccount)
+    )
+    with where as url:
+        one = kind.build(House(tmp_path), tmp_path)
         assert isinstance(one, WithRole)
         one.url = url
         one.configure()
-        one.sql(f"CREATE ROLE {one.role} LOGIN CONNECTION LIMIT 5 PASSWORD 'secret'")
-        run(url, "CREATE TABLE t (id int)", f"ALTER TABLE t OWNER TO {one.role}")
+        one.begin()
         one.before = one.read()
         yield one
         one.house.close()
-        one.sql("DROP TABLE IF EXISTS cs_role_test")
-        for (name,) in one.sql(f"SELECT rolname FROM pg_roles WHERE rolname LIKE '{one.role}%'"):
-            one.sql(f"DROP ROLE {name}")
+        one.end()
 
 
 MOMENTS = (
@@ -99,7 +158,7 @@ MOMENTS = (
 )
 def test_killed_at_any_moment_the_role_goes_and_comes_back(site: WithRole, moment: str, state: State) -> None:
     request_id = site.clearing()
-    (part,) = roles([site.role])
+    (part,) = roles([site.typed], kind_of(site.url))
     if state is State.SUCCEEDED:
         assert site.go() is State.SET_ASIDE, house_says(site.house, request_id)
         site.grace_is_over()
@@ -121,10 +180,8 @@ def no_more(site: WithRole) -> None:
 
 MEANWHILE: dict[str, Callable[[WithRole], object]] = {
     "the configuration lets nobody any more": no_more,
-    "it owns something": lambda site: site.sql(
-        "CREATE TABLE cs_role_test (id int)", f"ALTER TABLE cs_role_test OWNER TO {site.role}"
-    ),
-    "it may more than the plan says": lambda site: site.sql(f"ALTER ROLE {site.role} CREATEDB"),
+    "it owns something": lambda site: site.owns(),
+    "it may more than the plan says": lambda site: site.may_more(),
 }
 
 
@@ -132,14 +189,16 @@ MEANWHILE: dict[str, Callable[[WithRole], object]] = {
 def test_what_happened_since_the_vote_keeps_the_role(site: WithRole, meanwhile: str) -> None:
     request_id = site.clearing()
     MEANWHILE[meanwhile](site)
+    now = site.read()
     assert site.go() in (State.FAILED, State.PENDING, State.PLANNING), house_says(site.house, request_id)
-    assert site.read() == site.before
+    assert site.read() == now
 
 
 def test_files_and_roles_are_told_apart_in_plans_and_backups_of_any_release() -> None:
-    both = (*leftovers([("/etc/cron.d/crm", False)]), *roles(["crm", "crm "]))
+    accounts = roles(["'crm'@'%'", "'crm'@'localhost'"], "mariadb")
+    both = (*leftovers([("/etc/cron.d/crm", False)]), *roles(["crm", "crm "]), *accounts)
     assert parts_in({"parts": to_data(both)}) == both
-    assert len({one.name for one in both}) == 3
+    assert len({one.name for one in both}) == 5
     # What was written before there were roles.
     assert parts_in({"parts": [["cron", "/etc/cron.d/crm", False]]}) == (
         Leftover("cron", "/etc/cron.d/crm", False),
