@@ -34,7 +34,7 @@ rules:
     approve: [1 of dba]
 """
 WORD = "For a teardown of old the worker lacks a right"
-ROLES = "To clear roles of old away the worker lacks a right"
+ROLES = "To clear roles and accounts of old away the worker lacks a right"
 FINE = "A teardown of old would find every right"
 
 
@@ -154,16 +154,28 @@ def test_each_missing_right_is_a_line_and_all_of_them_are_enough(
         assert [text for text in said(answer, "ok") if text.startswith(FINE)]
 
 
+@pytest.mark.parametrize(
+    ("server", "first"),
+    [
+        (postgresql, ("CREATEROLE", "pg_signal_backend")),
+        (partial(on_mysql, "mariadb"), ("CREATE USER", "CONNECTION ADMIN")),
+        (partial(on_mysql, "mysql"), ("CREATE USER", "CONNECTION_ADMIN")),
+    ],
+    ids=["postgresql", *SERVERS],
+)
 def test_what_clearing_roles_away_needs_is_asked_for_only_where_it_is_wanted(
-    installation: Installation, root: Path
+    installation: Installation,
+    root: Path,
+    server: Callable[[str], AbstractContextManager[Server]],
+    first: tuple[str, ...],
 ) -> None:
-    with postgresql("") as one:
+    with server("") as one:
         database = f'{{url: "{one.address}"}}'
         assert ROLES not in str(said(configure(installation, database, root), "error"))
         answer = configure(installation, database, root, "    residue: {accounts: clear}")
         lines = [text for text in said(answer, "error") if text.startswith(ROLES)]
         grants = [text.partition("must run: ")[2].removesuffix(";") for text in lines]
-        assert ["CREATEROLE" in grants[0], "pg_signal_backend" in grants[1]] == [True, True]
+        assert all(any(word in grant for grant in grants) for word in first)
         one.admin(grants)
         assert ROLES not in str(said(installation.command("check", "--json"), "error"))
 

@@ -141,6 +141,7 @@ CASES = [
     ("no schema at all", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: []}', 9, "config.empty-list"),
     ("roles cleared away that a file does not have", "environment: production", "residue: {accounts: clear}", 7, "config.accounts"),
     ("roles cleared away of a database of several systems", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: [crm]}\n    residue: {accounts: clear}', 7, "config.accounts"),
+    ("accounts cleared away of some tables", '{url: "sqlite:///crm.db"}', '{url: "mysql://h/crm", tables: [a]}\n    residue: {accounts: clear}', 7, "config.accounts"),
     ("roles that are to be dropped", "environment: production", "residue: {accounts: drop}", 8, "config.wrong"),
     ("tables of a file", '{url: "sqlite:///crm.db"}', '{url: "sqlite:///crm.db", tables: [a]}', 9, "config.tables-kind"),
     ("tables beside schemas", '{url: "sqlite:///crm.db"}', '{url: "postgresql://h/crm", schemas: [crm], tables: [a]}', 9, "config.schemas-and-tables"),
