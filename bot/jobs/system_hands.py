@@ -159,7 +159,7 @@ class SystemHands:
         remains = Remains.from_data(job.facts.get("remains") or {})
         paths = outermost(expanded(residue, remains.paths))
         there = leftovers((path, folder) for path in paths if (folder := is_folder(path)) is not None)
-        there += roles(roles_there(residue, remains.roles), kind_of(spec.database.url))
+        there += roles(roles_there(residue, remains.roles), kind_of(spec.address))
         if not there:
             raise CannotProve("clearing.nothing", **told)
         if len(there) > MOST:
