@@ -58,8 +58,8 @@ class Incoming:
         return [found[nth :: self._columns] for nth in range(self._columns)] if found else []
 
     def close(self) -> None:
-        """Read what is left, and no more."""
-        while self.batch():
+        """Read what is left, and no more; of a closed connection nothing is left."""
+        while self._connection.open and self.batch():
             pass
 
     def _more(self) -> bytes:
@@ -67,6 +67,8 @@ class Incoming:
         if len(self._rest) >= 4:
             missing = (_HEAD(self._rest, 0)[0] & _LENGTH) + 4 - len(self._rest)
         stream = self._connection._rfile  # noqa: SLF001 - as above
+        if stream is None:
+            raise self._lost()
         try:
             data: bytes = stream.read(missing) if missing > _CHUNK else stream.read1(_CHUNK)
         except BaseException as error:

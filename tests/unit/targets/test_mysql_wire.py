@@ -71,6 +71,7 @@ def a_connection(data: bytes, sizes: Sequence[int], columns: int, number: int = 
     """The driver in the middle of an unbuffered result, with these bytes to come."""
     connection: Any = pymysql.connect(defer_connect=True, ssl_disabled=True)
     connection._current_timeout = connection._read_timeout
+    connection._sock = object()
     connection._rfile = io.BufferedReader(Slow(data, sizes))
     connection._next_seq_id = number
     result: Any = MySQLResult(connection)
@@ -217,3 +218,14 @@ def test_a_session_that_is_ended_in_the_middle_is_lost_and_not_over(place: Place
         with pytest.raises(pymysql.Error):
             incoming.close()
         assert incoming.batch() == []
+
+
+def test_of_a_closed_connection_nothing_is_left_and_nothing_is_read(place: Place) -> None:
+    with Administration("crm", place.at()).connected() as server:
+        server.connection.query(f"{MANY} SELECT i, REPEAT('x', 2000) FROM n", unbuffered=True)
+        incoming, other = Incoming(server.connection), server.connection
+        assert incoming.batch()
+    assert not other.open
+    incoming.close()
+    with pytest.raises(pymysql.OperationalError):
+        incoming.batch()
