@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from bot.errors import NotOurs
+from bot.targets.accounts import opened, sealed
 from bot.targets.mysql_accounts import escaped, named
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_grants import like
@@ -119,8 +120,7 @@ class AccountFacts:
 
     def dump(self) -> bytes:
         """For a backup: its hash on a line, and what makes it again."""
-        raw = json.dumps(asdict(self), sort_keys=True).encode()
-        return hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw + b"\n"
+        return sealed(asdict(self))
 
     @classmethod
     def of(cls, raw: bytes) -> Self:
@@ -129,11 +129,8 @@ class AccountFacts:
         Raises:
             NotOurs: it is not what was written.
         """
-        total, _, text = raw.partition(b"\n")
-        if hashlib.sha256(text.removesuffix(b"\n")).hexdigest().encode() != total or text[-1:] != b"\n":
-            raise NotOurs("backups.damaged")
         try:
-            body = json.loads(text)
+            body = opened(raw)
             for name in ("made", "grants"):
                 body[name] = tuple((str(before), str(after)) for before, after in body[name])
             return cls(**body)

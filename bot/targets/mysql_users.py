@@ -138,6 +138,8 @@ class UserHolding(AccountHolding[Server, AccountFacts]):
             raise CannotProve("accounts.twin", role=self._place, who=beside[0], n=len(beside))
 
     def _require_alone(self, connection: Server, name: str, mark: str) -> None:  # noqa: ARG002 - by its name
+        # What is hidden from us is not nothing.
+        self._require_rights(connection)
         found = outside(connection, self._admin.database, Who.of(name))
         if found:
             what, who = found[0]
@@ -164,6 +166,7 @@ class UserHolding(AccountHolding[Server, AccountFacts]):
         return self._working(connection, names)
 
     def _working(self, connection: Server, names: Collection[str]) -> list[User]:
+        self._require_rights(connection)
         us = connection.ask("SELECT CAST(CONNECTION_ID() AS CHAR)")[0][0]
         return [
             User(int(number), user, "session", self._place, f"({host.rpartition(':')[0] or host})")

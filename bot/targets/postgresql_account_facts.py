@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import NotOurs
+from bot.targets.accounts import opened, sealed
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_facts import assigned
 from bot.targets.postgresql_people import OPTIONS, Role, statements
@@ -119,8 +120,7 @@ class RoleFacts:
             "readable": self.readable,
             "lent": self.lent,
         }
-        raw = json.dumps(body, sort_keys=True).encode()
-        return hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw + b"\n"
+        return sealed(body)
 
     @classmethod
     def of(cls, raw: bytes) -> Self:
@@ -129,11 +129,8 @@ class RoleFacts:
         Raises:
             NotOurs: it is not what was written.
         """
-        total, _, text = raw.partition(b"\n")
-        if hashlib.sha256(text.removesuffix(b"\n")).hexdigest().encode() != total or text[-1:] != b"\n":
-            raise NotOurs("backups.damaged")
         try:
-            body = json.loads(text)
+            body = opened(raw)
             body["role"] = Role.of(body["role"])
             body["settings"] = tuple(map(str, body["settings"]))
             body["lent"] = None if body["lent"] is None else tuple(body["lent"])

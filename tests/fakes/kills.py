@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from bot.targets.ports import Source
+from bot.targets.system import Holding
+
 #: Not before each of them but before every fourth, unless ``make kill-matrix`` asks for all.
 STRIDE = 1 if os.environ.get("KILL_MATRIX") == "all" else 4
 
@@ -54,3 +57,45 @@ def is_killed(work: Callable[[], object], nth: int, statement: str = "Connection
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code in (0, -signal.SIGKILL), f"the work itself failed before its statement {nth}"
     return code == -signal.SIGKILL
+
+
+def killed_everywhere(
+    one: Holding, copied: Callable[[], Source], step: str, statement: str, whole: Callable[[], object]
+) -> None:
+    """A step of a holding dies before any of its statements; it is taken up again, and all of it comes back.
+
+    ``whole``: asserts that all is in its place.
+    """
+    backup, nth = copied(), 1
+
+    def again() -> None:
+        if one.whereabouts("t7") == "gone":
+            one.prepare("r8", backup)
+            one.appear("r8")
+
+    work: dict[str, Callable[[], object]] = {
+        "rehearsed": lambda: one.rehearse("t7", backup),
+        "set aside": lambda: one.set_aside("t7", backup),
+        "put back": lambda: one.put_back("t7"),
+        "removed": lambda: one.remove("t7", backup),
+        "restored": again,
+    }
+    order = list(work)
+    while True:
+        backup = copied()
+        for former in order[: order.index(step)]:
+            if former != "put back":
+                work[former]()
+        if not is_killed(work[step], nth, statement):
+            break
+        assert one.whereabouts("t7") != "both"
+        work[step]()
+        if step == "set aside":
+            one.verify("t7", backup)
+        # Whatever it was: from here all of it comes back.
+        if one.whereabouts("t7") == "gone":
+            again()
+        one.put_back("t7")
+        whole()
+        nth += STRIDE
+    assert nth > STRIDE

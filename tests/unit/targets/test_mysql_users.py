@@ -1,7 +1,7 @@
 """An account of MariaDB and of MySQL, attacked: whose else it may be, what must be noticed, what must come back."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,12 +11,13 @@ import pytest
 
 from bot.errors import CannotProve, CountersignError, NotOurs, Stale
 from bot.targets.mysql_account_facts import Who
+from bot.targets.mysql_accounts import escaped
 from bot.targets.mysql_users import UserHolding
 from bot.targets.system import RightsMissing
 from bot.texts import say
 from tests.fakes import places
 from tests.fakes.backup_streams import MemoryBackup
-from tests.fakes.kills import STRIDE, is_killed
+from tests.fakes.kills import killed_everywhere
 from tests.fakes.servers import SERVERS, mysql_database
 from tests.fakes.systems import restored
 
@@ -349,45 +350,42 @@ def test_a_worker_says_what_it_lacks_and_needs_no_more_than_that(place: Place) -
     assert place.read() == before
 
 
+@pytest.mark.parametrize("right", ["PROCESS", "SHOW VIEW", "CREATE USER"])
+def test_a_worker_that_lost_a_right_since_calls_nothing_alone_or_free(place: Place, right: str) -> None:
+    sees = "EVENT, " if place.kind == "mysql" else ""
+    ends = "CONNECTION_ADMIN" if place.kind == "mysql" else "CONNECTION ADMIN"
+    place.run(
+        "CREATE USER worker_END IDENTIFIED BY 'secret'",
+        f"GRANT CREATE USER, PROCESS, SELECT, TRIGGER, {sees}SHOW VIEW ON *.* TO worker_END",
+        f"GRANT {ends} ON *.* TO worker_END",
+        "GRANT ALL PRIVILEGES ON GONE.* TO worker_END WITH GRANT OPTION",
+        f"GRANT ALL PRIVILEGES ON {escaped(place.database)}.* TO worker_END WITH GRANT OPTION",
+    )
+    worker = UserHolding("part", "crm", place.by(f"worker{place.end}"), place.who.typed)
+    backup = place.copied(worker)
+    worker.set_aside(OP, backup)
+    place.run(f"REVOKE {right} ON *.* FROM worker_END")
+    for attempt in (worker.verify, worker.remove):
+        with pytest.raises(RightsMissing):
+            attempt(OP, backup)
+    with pytest.raises(RightsMissing):
+        worker.users(OP)
+    assert place.one.whereabouts(OP) == "set-aside"
+
+
 # kill -9 before each statement
 
 
 @pytest.mark.parametrize("step", ["rehearsed", "set aside", "put back", "removed", "restored"])
 def test_every_step_may_die_before_any_statement(place: Place, step: str) -> None:
-    one, backup, before, nth = place.one, place.copied(), place.read(), 1
+    before = place.read()
 
-    def again() -> None:
-        if one.whereabouts(OP) == "gone":
-            one.prepare("r8", backup)
-            one.appear("r8")
-
-    work: dict[str, Callable[[], object]] = {
-        "rehearsed": lambda: one.rehearse(OP, backup),
-        "set aside": lambda: one.set_aside(OP, backup),
-        "put back": lambda: one.put_back(OP),
-        "removed": lambda: one.remove(OP, backup),
-        "restored": again,
-    }
-    order = list(work)
-    while True:
-        backup = place.copied()
-        for former in order[: order.index(step)]:
-            if former != "put back":
-                work[former]()
-        if not is_killed(work[step], nth, "Cursor.execute"):
-            break
-        assert one.whereabouts(OP) != "both"
-        work[step]()
-        if step == "set aside":
-            one.verify(OP, backup)
-        if one.whereabouts(OP) == "gone":
-            again()
-        one.put_back(OP)
+    def whole() -> None:
         assert place.read() == before
         place.enter().close()
         assert place.run("SELECT User FROM mysql.user WHERE User LIKE 'countersign%'") == []
-        nth += STRIDE
-    assert nth > STRIDE
+
+    killed_everywhere(place.one, place.copied, step, "Cursor.execute", whole)
 
 
 def test_nothing_is_looked_up_where_nobody_answers() -> None:

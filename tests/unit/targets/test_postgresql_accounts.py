@@ -17,7 +17,7 @@ from bot.targets.system import RightsMissing
 from bot.texts import say
 from tests.fakes import places
 from tests.fakes.backup_streams import MemoryBackup
-from tests.fakes.kills import STRIDE, is_killed
+from tests.fakes.kills import killed_everywhere
 from tests.fakes.servers import postgresql_database
 from tests.fakes.systems import restored
 
@@ -280,40 +280,14 @@ def test_a_password_that_the_server_would_forget_and_nobody_of_us_can_read_keeps
 # kill -9 before each statement
 
 
-@pytest.mark.parametrize("step", ["set aside", "put back", "removed", "restored"])
+@pytest.mark.parametrize("step", ["rehearsed", "set aside", "put back", "removed", "restored"])
 def test_every_step_may_die_before_any_statement(place: Place, step: str) -> None:
-    one, backup, before, nth = place.one, place.copied(), place.read(), 1
+    before = place.read()
 
-    def again() -> None:
-        if one.whereabouts(OP) == "gone":
-            one.prepare("r8", backup)
-            one.appear("r8")
-
-    work: dict[str, Callable[[], object]] = {
-        "set aside": lambda: one.set_aside(OP, backup),
-        "put back": lambda: one.put_back(OP),
-        "removed": lambda: one.remove(OP, backup),
-        "restored": again,
-    }
-    order = list(work)
-    while True:
-        backup = place.copied()
-        for former in order[: order.index(step)]:
-            if former != "put back":
-                work[former]()
-        if not is_killed(work[step], nth):
-            break
-        assert one.whereabouts(OP) != "both"
-        work[step]()
-        if step == "set aside":
-            one.verify(OP, backup)
-        # Whatever it was: from here all of it comes back.
-        if one.whereabouts(OP) == "gone":
-            again()
-        one.put_back(OP)
+    def whole() -> None:
         assert place.read() == before
-        nth += STRIDE
-    assert nth > STRIDE
+
+    killed_everywhere(place.one, place.copied, step, "Connection.execute", whole)
     left = f"SELECT count(*) FROM pg_roles WHERE rolname LIKE '{place.role}\\_\\_%\\_new%'"
     assert place.run(left) == [(0,)]
 
