@@ -69,6 +69,8 @@ _BINARY_LOG = frozenset({1787, 3748})
 #: The statement does not fit the table or a value of it; 1265 is also what an ENUM's error value gives.
 _UNFIT: dict[int, str] = {
     1264: "target.out-of-range",
+    1292: "target.out-of-range",
+    1366: "target.out-of-range",
     1265: "target.cut-value",
     1406: "target.cut-value",
     1067: "target.bad-default",

@@ -41,6 +41,8 @@ _FUNCTION = re.compile(r'^(?:PL/pgSQL|SQL) function ("[^"\n]+"|[^\s(]+)', re.MUL
 #: The statement does not fit the table or a value of it.
 _UNFIT: dict[str, str] = {
     "22003": "target.out-of-range",
+    "22007": "target.out-of-range",
+    "22P02": "target.out-of-range",
     "22008": "target.out-of-range",
     "22001": "target.cut-value",
     "54000": "target.row-size",

@@ -20,6 +20,11 @@ _DOWN: dict[int, str] = {
     sqlite3.SQLITE_SCHEMA: "target.locked",
     sqlite3.SQLITE_NOMEM: "target.full",
 }
+#: A value does not fit its column.
+_UNFIT = {
+    sqlite3.SQLITE_TOOBIG: "target.cut-value",
+    sqlite3.SQLITE_MISMATCH: "target.out-of-range",
+}
 
 
 @contextmanager
@@ -45,7 +50,7 @@ def _ours(error: sqlite3.Error, target: str, table: str) -> CountersignError:
     if code == sqlite3.SQLITE_CONSTRAINT:
         return CannotProve("target.constraint", target=target, table=table)
     name = getattr(error, "sqlite_errorname", "SQLITE_ERROR")
-    return CannotProve("target.refused", target=target, table=table, code=name)
+    return CannotProve(_UNFIT.get(code, "target.refused"), target=target, table=table, code=name)
 
 
 def past(deadline: Callable[[], float], clock: Callable[[], float]) -> Callable[[], int]:

@@ -1,19 +1,23 @@
 """What a server refuses because a value or a table does not fit: said in words, with the table, without values."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 
 import psycopg
 import pymysql
 import pytest
 
 from bot.errors import CannotProve
-from bot.targets import mysql_errors, postgresql_errors
+from bot.targets import mysql_errors, postgresql_errors, sqlite_errors
 from bot.texts import languages, say
 from tests.fakes.servers import mysql_connect, mysql_database, postgresql_database
 
 TABLE = "CREATE TABLE deals (id INT PRIMARY KEY, short VARCHAR(3), {more})"
 MARIADB = {
     "INSERT INTO deals (id) VALUES (99999999999)": "target.out-of-range",
+    "INSERT INTO deals (id) VALUES ('secret')": "target.out-of-range",
+    "INSERT INTO deals (id, day) VALUES (1, 'secret')": "target.out-of-range",
     "INSERT INTO deals (id, kind) VALUES (1, 'secret')": "target.cut-value",
     "INSERT INTO deals (id, short) VALUES (1, 'secret')": "target.cut-value",
     "ALTER TABLE deals ADD bad INT DEFAULT 'secret'": "target.bad-default",
@@ -22,6 +26,8 @@ MARIADB = {
 }
 POSTGRESQL = {
     "INSERT INTO deals (id) VALUES (99999999999)": "target.out-of-range",
+    "INSERT INTO deals (id) VALUES ('secret')": "target.out-of-range",
+    "INSERT INTO deals (id, day) VALUES (1, 'secret')": "target.out-of-range",
     "INSERT INTO deals (id, short) VALUES (1, 'secret')": "target.cut-value",
     "SELECT secret FROM deals": "target.no-column",
     "SELECT 1 FROM secret": "target.no-column",
@@ -44,7 +50,7 @@ def test_mariadb_says_what_does_not_fit() -> None:
     with mysql_database() as url, mysql_connect(url) as connection, connection.cursor() as cursor:
         assert isinstance(connection, pymysql.Connection)
         cursor.execute("SET sql_mode = 'STRICT_ALL_TABLES'")
-        cursor.execute(TABLE.format(more="kind ENUM('a', 'b')"))
+        cursor.execute(TABLE.format(more="day DATE, kind ENUM('a', 'b')"))
         for statement, key in MARIADB.items():
 
             def run(statement: str = statement) -> None:
@@ -55,7 +61,7 @@ def test_mariadb_says_what_does_not_fit() -> None:
 
 
 def test_postgresql_says_what_does_not_fit() -> None:
-    more = "twice INT GENERATED ALWAYS AS (id * 2) STORED"
+    more = "day DATE, twice INT GENERATED ALWAYS AS (id * 2) STORED"
     with postgresql_database() as url, psycopg.connect(url, autocommit=True) as connection:
         connection.execute(TABLE.format(more=more).encode())
         for statement, key in POSTGRESQL.items():
@@ -63,5 +69,22 @@ def test_postgresql_says_what_does_not_fit() -> None:
             def run(statement: str = statement) -> None:
                 with postgresql_errors.translated("crm", "deals"):
                     connection.execute(statement.encode())
+
+            assert told(run) == key, statement
+
+
+def test_sqlite_says_what_does_not_fit() -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE deals (id INTEGER PRIMARY KEY, short TEXT)")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 100)
+        long = "secret" * 100
+        for statement, values, key in (
+            ("INSERT INTO deals (id) VALUES (?)", ("secret",), "target.out-of-range"),
+            ("INSERT INTO deals (short) VALUES (?)", (long,), "target.cut-value"),
+        ):
+
+            def run(statement: str = statement, values: tuple[str] = values) -> None:
+                with sqlite_errors.translated("crm", "deals"):
+                    connection.execute(statement, values)
 
             assert told(run) == key, statement
