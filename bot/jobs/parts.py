@@ -1,7 +1,7 @@
 """From the configuration of a target to the parts of its system."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -145,13 +145,14 @@ def _account(
     return UserHolding(one.name, spec.name, url, one.role, ours, accounts)
 
 
-def _users(targets: Iterable[Target], kind: tuple[str, ...]) -> frozenset[str]:
+def _users(targets: Collection[Target], kind: tuple[str, ...]) -> frozenset[str]:
     """As what accounts of servers we work; ``kind``: how the addresses begin."""
     read = parts_of if kind == (_SERVER,) else mysql_parts_of
+    asked = {one.name: (*one.checks, *one.neighbours, *one.replaced_by) for one in targets}
     found = [
         (one.name, url)
         for one in targets
-        for url in (one.address, *(check.database for check in (*one.checks, *one.neighbours)))
+        for url in (one.address, *(check.database for check in asked[one.name]))
         if url is not None and url.startswith(kind)
     ]
     return frozenset(str(read(name, url).get("user", "")) for name, url in found)

@@ -28,6 +28,7 @@ class WithRole(Site):
 
     url: str = ""
     accounts: str = "clear"
+    neighbours: list[dict[str, str]] = field(default_factory=list)
     before: list[tuple[object, ...]] = field(default_factory=list)
 
     def configure(self, grace: str = "7d") -> None:
@@ -39,6 +40,7 @@ class WithRole(Site):
             "database": {"url": self.url or "${CRM_DATABASE_URL}"},
             "files": [{"name": "uploads", "path": f"{self.srv}/uploads"}],
             "residue": {"look_in": [f"{self.srv}/etc"], "accounts": self.accounts},
+            "neighbours": self.neighbours,
         }
         self.house.configure(config(targets={**SETTINGS["targets"], "crm": crm}, rules=RULES))
 
@@ -178,8 +180,16 @@ def no_more(site: WithRole) -> None:
     site.configure()
 
 
+def asks_as_it(site: WithRole) -> None:
+    kind, at = site.url.partition("://")[0], site.url.rpartition("@")[2]
+    check = {"name": "shop", "sql": "SELECT 1", "database": f"{kind}://{site.role}:secret@{at}"}
+    site.neighbours = [check]
+    site.configure()
+
+
 MEANWHILE: dict[str, Callable[[WithRole], object]] = {
     "the configuration lets nobody any more": no_more,
+    "we ask another system as it": asks_as_it,
     "it owns something": lambda site: site.owns(),
     "it may more than the plan says": lambda site: site.may_more(),
 }
