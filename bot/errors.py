@@ -29,7 +29,10 @@ class CountersignError(Exception):
     def __init__(self, key: str, **params: str | int) -> None:
         super().__init__(key)
         self.key = key
-        self.params: Mapping[str, str | int] = params
+        # A driver gives what it likes: what our books cannot hold would have the same step go again for ever.
+        self.params: Mapping[str, str | int] = {
+            name: value if isinstance(value, str | int) else str(value) for name, value in params.items()
+        }
 
 
 def because(error: CountersignError) -> dict[str, str | int]:

@@ -15,6 +15,7 @@ from bot.errors import CannotProve
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_sql import quote
 
+_ENABLED = re.compile(r"^.*? ON COMPLETION (?:NOT )?PRESERVE ENABLE\b", re.DOTALL)
 #: In this order they are made: what comes later may use what comes before.
 ORDER = ("package", "package body", "function", "procedure", "view", "trigger", "event")
 #: Names of tables; None: all of a database.
@@ -74,6 +75,25 @@ def definitions(server: Server, database: str, *, views: bool = True) -> tuple[D
         *_events(server, database),
     ]
     return tuple(sorted(found, key=lambda one: ORDER.index(one.kind)))
+
+
+def running(server: Server, database: str) -> list[str]:
+    """The events of a database that the server runs by itself."""
+    server.use(database)
+    return _running(server, tuple(_events(server, database)))
+
+
+def changed(server: Server, place: str, known: Iterable[Definition]) -> CannotProve:
+    """Why a database is not what was backed up, as far as that can be said; ``known``: what was in it."""
+    names = _running(server, known)
+    if names:
+        return CannotProve("whole.events-wrote", path=place, name=names[0], n=len(names))
+    return CannotProve("files.changed-since", path=place)
+
+
+def _running(server: Server, known: Iterable[Definition]) -> list[str]:
+    enabled = [one.name for one in known if one.kind == "event" and _ENABLED.search(one.create)]
+    return enabled if server.ask("SELECT @@global.event_scheduler")[0][0] == "ON" else []
 
 
 def triggers_of(server: Server, database: str, only: Only = None) -> list[Definition]:

@@ -15,6 +15,8 @@ from bot.targets.system import RightsMissing
 _SYSTEM = frozenset({"mysql", "sys", "information_schema", "performance_schema"})
 #: The tables in which we keep our own books.
 _OURS = frozenset({"audit_log", "permits", "outbox", "alembic_version"})
+#: What the names of databases hold in which something is set aside.
+_ASIDE = "__countersign_"
 _MOVING = frozenset({"BASE TABLE", "SEQUENCE", "SYSTEM VERSIONED"})
 _SEQUENCE_IN_DEFAULT = re.compile(r"(?:next|last|set)val\(`", re.IGNORECASE)
 _ENGINES = """
@@ -42,13 +44,23 @@ def require_free_to_move(server: Server, database: str, aside: str, only: Only =
         raise RightsMissing(database, grants)
     prepared = server.ask("XA RECOVER")
     if prepared:
-        raise CannotProve("whole.xa", database=database, name=prepared[0][3], n=len(prepared))
+        raise CannotProve("whole.xa", database=database, name=_spoken(prepared[0][3]), n=len(prepared))
     _require_plain(server, database)
     _require_fit(server, database, only)
     if only is None:
         for (schema, table), (other, _) in foreign_keys(server):
             if server.same(other, database) and not server.same(schema, database):
-                raise CannotProve("whole.foreign-key", database=database, name=f"{schema}.{table}")
+                raise CannotProve(
+                    # What is set aside must stay as it is.
+                    "whole.foreign-key-aside" if _ASIDE in schema else "whole.foreign-key",
+                    database=database,
+                    name=f"{schema}.{table}",
+                )
+
+
+def _spoken(name: str | bytes) -> str:
+    """The name of a transaction, which may be any bytes."""
+    return name.decode(errors="backslashreplace") if isinstance(name, bytes) else name
 
 
 def _require_plain(server: Server, database: str) -> None:

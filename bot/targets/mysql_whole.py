@@ -20,7 +20,7 @@ from bot.targets import mysql_rows as rows
 from bot.targets.ground import Ground
 from bot.targets.mysql_admin import Administration, Server, beside
 from bot.targets.mysql_csv import tables
-from bot.targets.mysql_definitions import Only, make, script
+from bot.targets.mysql_definitions import Only, changed, make, running, script
 from bot.targets.mysql_facts import DatabaseFacts, Frame, count, facts, furnishing, numbers, size
 from bot.targets.mysql_kinds import Kind
 from bot.targets.mysql_survey import require_free_to_move, require_unshared
@@ -150,7 +150,7 @@ class MariadbHolding(csv_members.MayHoldCsv):
         with self._admin.connected() as server:
             moving.take(self._admin, server, self._database, aside, self._only)
             if not self._look(server, aside, wanted.seed, report_of(source)).is_same_content(wanted):
-                raise CannotProve("files.changed-since", path=self._place)
+                raise changed(server, self._place, wanted.frame.definitions)
 
     def put_back(self, operation: str) -> None:
         """See ``Holding``."""
@@ -305,7 +305,13 @@ class MariadbHolding(csv_members.MayHoldCsv):
             found.append(("told.sessions-end", {"database": self._database, "n": len(users)}))
         still = accounts.let_in(server, self._aside("t1"))
         if still:
-            found.append(("told.still-let-in", {"names": ", ".join(still[:5]), "n": len(still)}))
+            names = ", ".join(still[:5]) + (", …" if len(still) > 5 else "")
+            found.append(("told.still-let-in", {"names": names, "n": len(still)}))
+        events = running(server, self._database) if self._only is None else []
+        if events:
+            found.append(
+                ("told.events-run", {"database": self._database, "name": events[0], "n": len(events)})
+            )
         return found
 
     def _require_there(self, server: Server) -> None:

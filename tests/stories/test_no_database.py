@@ -60,8 +60,8 @@ def ends(rig: Rig, number: int) -> str:
 
 
 def heard(rig: Rig) -> str:
-    """Everything that anybody was told by now."""
-    told = [shown_text(one) for one in rig.room()]
+    """Everything that anybody was told by now, and what buttons ask when they are pressed."""
+    told = [f"{shown_text(one)}\n{one.blocks}" for one in rig.room()]
     told += [
         shown_text(one) for who in ("U0ALICE", "U0ERIN", "U0BOB") for one in rig.slack.as_user(who).private()
     ]
@@ -117,7 +117,7 @@ def test_a_worker_that_is_killed_finishes_it_and_it_comes_back_to_the_byte(
         for place in (uploads, uploads.parent / "again" / "uploads"):
             assert {one.name: one.lstat().st_mtime_ns for one in place.iterdir()} == before
         assert page() == "an offer"
-        assert not re.search("database", heard(rig), re.IGNORECASE), heard(rig)
+        assert not re.search("database|service", heard(rig), re.IGNORECASE), heard(rig)
 
 
 def test_what_comes_back_as_a_system_with_a_database_is_refused_by_name(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_it_comes_back_into_a_new_folder_without_a_service_and_by_its_reference(
         reference = rig.row("SELECT reference FROM backups")[0]
         again = rig.crm.parent / "again"
         ballot = wanted(rig, f"{reference} into {again}")
-        assert "no service is started" in thread(rig, ballot)
+        assert "nothing is started" in thread(rig, ballot)
         rig.approve(ballot, "U0BOB")
         assert rig.wait_state(2, "succeeded", "held", "failed") == "succeeded", thread(rig, ballot)
         assert looks(again / "uploads") == files
