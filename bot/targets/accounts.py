@@ -5,58 +5,18 @@ transactions for that, each statement alone leaves something that the next call 
 where an account is, and one that ends with ``_l`` could log in.
 """
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from bot.errors import CannotProve, NotAllowed, NotOurs
+from bot.errors import CannotProve, NotAllowed
+from bot.targets.account_form import Account
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report, report_of
 from bot.targets.streams import chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
 from bot.targets.whereabouts import require_one
-
-
-def sealed(body: Mapping[str, Any]) -> bytes:
-    """What a backup holds of an account: its hash on a line, and what makes it again."""
-    raw = json.dumps(body, sort_keys=True).encode()
-    return hashlib.sha256(raw).hexdigest().encode() + b"\n" + raw + b"\n"
-
-
-def opened(raw: bytes) -> dict[str, Any]:
-    """What ``sealed`` wrote.
-
-    Raises:
-        NotOurs: it is not what was written.
-        ValueError: it is no JSON.
-    """
-    total, _, text = raw.partition(b"\n")
-    if hashlib.sha256(text.removesuffix(b"\n")).hexdigest().encode() != total or text[-1:] != b"\n":
-        raise NotOurs("backups.damaged")
-    return dict(json.loads(text))
-
-
-class Account(Protocol):
-    """All that makes an account again."""
-
-    @property
-    def login(self) -> bool:
-        """Whether it may log in."""
-
-    @property
-    def known_by(self) -> str:
-        """What another account of the same name does not have; as secret as the backup."""
-
-    @property
-    def seen(self) -> Mapping[str, str]:
-        """What a plan says of which one it is, and how it is; no secret, not even in a hash."""
-
-    def dump(self) -> bytes:
-        """For a backup."""
-
 
 C = TypeVar("C")
 F = TypeVar("F", bound=Account)

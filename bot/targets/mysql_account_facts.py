@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from bot.errors import NotOurs
-from bot.targets.accounts import opened, sealed
+from bot.targets.account_form import opened, sealed
 from bot.targets.mysql_accounts import escaped, named
 from bot.targets.mysql_admin import Server
 from bot.targets.mysql_grants import like

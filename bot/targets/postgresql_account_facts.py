@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from bot.errors import NotOurs
-from bot.targets.accounts import opened, sealed
+from bot.targets.account_form import opened, sealed
 from bot.targets.postgresql_admin import Connection
 from bot.targets.postgresql_facts import assigned
 from bot.targets.postgresql_people import OPTIONS, Role, statements
