@@ -179,7 +179,7 @@ class Drain:
     def _call(
         self, method: str, rendered: Rendered, subject: str, now: datetime, **arguments: Any
     ) -> Mapping[str, Any]:
-        """Post or update; without blocks when Slack does not take ours."""
+        """Post or update; in words when Slack does not take our blocks: a receipt must tell its reference."""
         channel = str(arguments["channel"])
         try:
             try:
@@ -189,7 +189,7 @@ class Drain:
                 if no.code not in _BAD_BLOCKS:
                     raise
                 _log.critical("slack.blocks-refused", code=no.code)
-                return self._front.slack.call(method, text=rendered.text, **arguments)
+                return self._front.slack.call(method, text=rendered.in_words, **arguments)
         except SlackIsBusy as busy:
             self._pace.rest(method, channel, busy.seconds, now)
             raise

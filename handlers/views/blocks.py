@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.views.mrkdwn import cut, cut_lines
+from handlers.views.mrkdwn import cut, cut_lines, escape
 
 Block = dict[str, Any]
 
@@ -15,6 +15,7 @@ MAX_SECTION = 2900
 MAX_HEADER = 150
 MAX_BLOCKS = 48
 MAX_TOTAL = 12_500
+MAX_TEXT = 3900
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,12 @@ class Rendered:
         return [
             {**block, "block_id": f"{subject}/{mark}/{number}"} for number, block in enumerate(self.blocks)
         ]
+
+    @property
+    def in_words(self) -> str:
+        """All that the blocks say, without a button, for a Slack that does not take them."""
+        said = [line for block in self.blocks for line in _said(block)]
+        return cut_lines("\n".join(said), MAX_TEXT) if said else self.text
 
     @property
     def fingerprint(self) -> str:
@@ -114,6 +121,12 @@ def _fitting(blocks: list[Block]) -> tuple[Block, ...]:
 def _weight(block: Block) -> int:
     """How many characters a block shows, confirmations included."""
     return sum(len(text) for text in _texts(block))
+
+
+def _said(block: Block) -> list[str]:
+    parts = block["elements"] if block["type"] == "context" else [block.get("text", {})]
+    kept = [part for part in parts if "text" in part]
+    return [escape(part["text"]) if part["type"] == "plain_text" else part["text"] for part in kept]
 
 
 def _texts(node: Any) -> list[str]:

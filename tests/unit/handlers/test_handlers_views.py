@@ -286,6 +286,17 @@ def test_the_receipt_tells_everything_that_a_restore_needs() -> None:
     assert '"action_id": "restore"' in shown
 
 
+def test_a_receipt_without_blocks_still_tells_how_everything_comes_back() -> None:
+    shown = receipt.render(views.view(State.SUCCEEDED), "en").in_words
+    for needed in (
+        f"`{views.REFERENCE}`",
+        "b" * 64,
+        "12 rows in 3 tables",
+        f"/restore {views.REFERENCE} -- ",
+    ):
+        assert needed in shown
+
+
 PROBLEMS = {
     "rows that are still there": (
         Operation.DELETE_RECORDS,

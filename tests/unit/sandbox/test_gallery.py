@@ -17,9 +17,10 @@ from jsonschema import Draft7Validator
 
 from bot.sandbox import gallery
 from bot.sandbox.gallery import Exhibit
-from bot.sandbox.slack.limits import check_message, check_view
+from bot.sandbox.slack.limits import UPDATE_TEXT, check_message, check_view
 from bot.texts import languages
 from handlers import views as drawers
+from handlers.views.blocks import Rendered
 
 TYPES = Path(__file__).resolve().parents[2] / "contracts" / "slack_types" / "schema.json"
 VIEWS = tuple(import_module(f"{drawers.__name__}.{one.name}") for one in iter_modules(drawers.__path__))
@@ -68,6 +69,7 @@ def test_slack_takes_all_of_it(shown: list[Exhibit]) -> None:
     for one in shown:
         if one.view is None:
             check_message([{**block, "block_id": f"x/{n}"} for n, block in enumerate(one.blocks)], one.text)
+            check_message(None, Rendered(one.text, one.blocks).in_words, text_most=UPDATE_TEXT)
         else:
             check_view(one.view)
 
