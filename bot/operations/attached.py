@@ -19,6 +19,7 @@ from bot.model.backups import Manifest, SealedBackup
 from bot.model.plans import FilesPart, Told, hash_marks, marks
 from bot.operations.archived import Extra
 from bot.operations.attachment_stores import store_of
+from bot.operations.file_spellings import named_otherwise
 from bot.operations.gate import Wanted
 from bot.operations.preflight import Closure, Ground, find_table
 from bot.targets.attachment_store import Attached, AttachmentStore, Kept
@@ -105,6 +106,10 @@ def _of_root(
     others = [edge for edge in edges if (edge.parent, edge.parent_columns[0]) in places]
     shared = wanted & {value for edge in others for value in _shared(session, found, edge)}
     store = store_of(here[0], hash_key)
+    if here[0].file is not None:
+        plain = {name.removeprefix(prefix) for name in wanted - shared}
+        otherwise = named_otherwise(session, found, others, here[0].root, prefix, plain)
+        shared |= {prefix + name for name in otherwise}
     seen = store.look(name.removeprefix(prefix) for name in wanted - shared)
     return Attached(
         store,

@@ -100,13 +100,16 @@ class Session(Protocol):
         Only some tens of thousands of rows are looked at, which differ from database to database.
         """
 
-    def naming(self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float) -> Named:
+    def naming(
+        self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float, *, only: bool = False
+    ) -> Named:
         """Rows outside the table's key set, at most ``limit``, whose column names one of the texts.
 
         A column of a bounded type names what it holds, compared as text. One for long texts, documents or
         bytes names every text of six characters or more that stands somewhere in it, also as JSON writes it.
         Wildcards are characters; the case of the letters A to Z does not count in a text with ``@``, that
-        of others may not.
+        of others may not. ``only``: a column names nothing but what it holds as a whole, to the letter, and
+        a writing session sees what others have committed by now.
 
         Raises:
             TargetDown: ``target.too-slow`` after ``seconds``; the session can be used on.

@@ -8,8 +8,8 @@ from bot.targets import naming
 from bot.targets.base import Named
 from bot.targets.mysql_catalogue import searchable
 from bot.targets.mysql_errors import translated
+from bot.targets.mysql_meeting import MysqlMeeting
 from bot.targets.mysql_sql import PLACE, Bound, Relation, quote
-from bot.targets.mysql_work import MysqlWork
 
 _COLLATION = (
     "SELECT COLLATION_NAME FROM information_schema.COLUMNS"
@@ -17,22 +17,27 @@ _COLLATION = (
 )
 
 
-class MysqlNaming(MysqlWork):
+class MysqlNaming(MysqlMeeting):
     """See ``bot.targets.base.Session``."""
 
-    def naming(self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float) -> Named:
+    def naming(
+        self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float, *, only: bool = False
+    ) -> Named:
         """See ``Session``."""
         self._look()
         relation, about = self._relation(table), self._table(table)
         found = about.column(column)
-        long = naming.is_long(found.type if found else "")
+        long = not only and naming.is_long(found.type if found else "")
         folds = self._folds(relation, column)
         tests: list[str] = []
         values: list[Bound] = []
         for text in texts:
             inside = long and len(text) >= naming.SHORTEST
             for one in naming.spellings(text, inside=inside):
-                test = _test(relation, column, one, inside=inside, folds=folds)
+                if only:
+                    test = sql.typed(relation.kinds[column], f"t.{quote(column)}", one)
+                else:
+                    test = _test(relation, column, one, inside=inside, folds=folds)
                 if test is not None:
                     tests.append(f"({test[0]})")
                     values += test[1]
@@ -44,7 +49,9 @@ class MysqlNaming(MysqlWork):
         if own is not None:
             same = sql.matched("t", own, "x")
             query += f" AND NOT EXISTS (SELECT 1 FROM {own.path} x WHERE {same})"
-        bounded = self._flavour.bounded(f"{query} LIMIT {int(limit)}", seconds)
+        bounded = self._flavour.bounded(
+            f"{query} LIMIT {int(limit)}{self._locked() if only else ''}", seconds
+        )
         with translated(self._target, table):
             keys = self._execute(bounded, values).fetchall()
         return Named(tuple(map(tuple, keys)), _missing(relation, column, texts, long=long, folds=folds))

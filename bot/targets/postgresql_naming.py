@@ -18,12 +18,14 @@ _DOCUMENTS = ("text", "json", "jsonb", "xml", "bytea", "citext", "hstore")
 class PostgresqlNaming(PostgresqlWork):
     """See ``bot.targets.base.Session``."""
 
-    def naming(self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float) -> Named:
+    def naming(
+        self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float, *, only: bool = False
+    ) -> Named:
         """See ``Session``; whatever goes wrong, the transaction can go on."""
         self._look()
         relation, about = self._relation(table), self._table(table)
         found = about.column(column)
-        tests, values = _tests(relation, column, found.type if found else "", texts)
+        tests, values = _tests(relation, column, found.type if found else "", texts, only=only)
         if not tests:
             return Named(())
         rows = f"FROM {relation.rows} t WHERE ({' OR '.join(tests)})"
@@ -61,17 +63,24 @@ class PostgresqlNaming(PostgresqlWork):
 
 
 def _tests(
-    relation: Relation, column: str, declared: str, texts: Sequence[str]
+    relation: Relation, column: str, declared: str, texts: Sequence[str], *, only: bool
 ) -> tuple[list[str], list[str]]:
     """One condition for each way a text may stand there, and what fills its place."""
     kind = relation.kinds[column]
     tests: list[str] = []
     values: list[str] = []
-    long = naming.is_long(declared) or (kind in _DOCUMENTS and "(" not in declared)
+    document = naming.is_long(declared) or (kind in _DOCUMENTS and "(" not in declared)
+    long = document and not only
     for text in texts:
         inside = long and len(text) >= naming.SHORTEST
         for one in naming.spellings(text, inside=inside):
-            test = None if "\0" in one else _test(relation, column, one, len(values) + 1, inside=inside)
+            if "\0" in one:
+                continue
+            place = len(values) + 1
+            if only:
+                test = sql.typed(relation, column, one, place)
+            else:
+                test = _test(relation, column, one, place, inside=inside)
             if test is not None:
                 tests.append(test)
                 values.append(one)

@@ -11,23 +11,27 @@ from bot.targets.base import Named, Table
 from bot.targets.sqlite_sql import quote
 
 
-def named(
+def named(  # noqa: PLR0913 - a question has this many parts
     connection: sqlite3.Connection,
     table: Table,
     own: str | None,
     column: str,
     texts: Sequence[str],
     limit: int,
+    *,
+    only: bool = False,
 ) -> Named:
     """The rows outside the key set ``own``, and the index that is missing."""
     found = table.column(column)
-    long = naming.is_long(found.type if found else "")
+    long = not only and naming.is_long(found.type if found else "")
     tests: list[str] = []
     values: list[Value] = []
     for text in texts:
         inside = long and len(text) >= naming.SHORTEST
         for one in naming.spellings(text, inside=inside):
-            tests.append(_test(f"t.{quote(column)}", one, inside=inside))
+            tests.append(
+                _test(f"t.{quote(column)}", inside=inside, folds=not only and naming.ignores_case(one))
+            )
             values += [one] * tests[-1].count("?")
     where = " OR ".join(tests)
     rows = f"FROM main.{quote(table.name)} t WHERE ({where})"
@@ -47,13 +51,13 @@ def named(
     return Named(keys, f"CREATE INDEX {name} ON {quote(table.name)} ({quote(column)}{folded})")
 
 
-def _test(name: str, text: str, *, inside: bool) -> str:
+def _test(name: str, *, inside: bool, folds: bool) -> str:
     """Looked at byte by byte: no collation, no wildcard and no NUL decides anything."""
     here, there = f"CAST({name} AS TEXT)", "?"
-    if naming.ignores_case(text):
+    if folds:
         here, there = f"lower({here})", "lower(?)"
     if inside:
         return f"instr(CAST({here} AS BLOB), CAST({there} AS BLOB)) > 0"
-    folded = " COLLATE NOCASE" if naming.ignores_case(text) else ""
+    folded = " COLLATE NOCASE" if folds else ""
     # Once for the index, and once to be exact.
     return f"({name} = ?{folded} AND CAST({here} AS BLOB) = CAST({there} AS BLOB))"

@@ -49,10 +49,9 @@ class SqliteSession(Deadline):
             with translated(self._target, edge.child):
                 self._connection.execute(f"SELECT 1 FROM {sql.children(edge, ())} c LIMIT 0").fetchall()
                 self._connection.execute(f"SELECT {self._sides(edge)} LIMIT 0").fetchall()
-                indexed = self._indexed(edge)
+                return replace(edge, indexed=self._indexed(edge))
         except CannotProve:
             raise BadInput("operations.bad-condition", target=self._target, link=edge.label) from None
-        return replace(edge, indexed=indexed)
 
     def _sides(self, edge: Edge) -> str:
         """The two sides of a link, compared with nothing: whether this SQLite knows JSON shows here."""
@@ -117,11 +116,13 @@ class SqliteSession(Deadline):
         )
         return list(self._read(query, table))
 
-    def naming(self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float) -> Named:
+    def naming(
+        self, table: str, column: str, texts: Sequence[str], limit: int, seconds: float, *, only: bool = False
+    ) -> Named:
         """See ``Session``."""
         with self._within(seconds), translated(self._target, table):
             own = self._keys.get(table)
-            return named(self._connection, self._table(table), own, column, texts, limit)
+            return named(self._connection, self._table(table), own, column, texts, limit, only=only)
 
     def seed(self, table: str, keys: Iterable[Row]) -> int:
         """See ``Session``."""
@@ -340,9 +341,8 @@ class SqliteSession(Deadline):
         own = self._keys.get(edge.child)
         if own is None or not key:
             return source
-        return (
-            f"{source} WHERE NOT EXISTS (SELECT 1 FROM temp.{own} x WHERE {sql.matched('c', key, 'x', 'k')})"
-        )
+        match = sql.matched("c", key, "x", "k")
+        return f"{source} WHERE NOT EXISTS (SELECT 1 FROM temp.{own} x WHERE {match})"
 
     def _key_set(self, table: str) -> str:
         if table not in self._keys:
