@@ -9,7 +9,7 @@ from bot.targets.base import Edge, Session
 
 #: Texts in one question; SQLite takes no deeper one. A column without an index is read once for each.
 _AT_ONCE = 400
-_MOST = 10_000
+_MOST = 1000
 _SECONDS = 60.0
 
 
@@ -38,7 +38,7 @@ def named_otherwise(
     """Those of the names that rows which stay spell in another way.
 
     Raises:
-        CannotProve: such a row cannot be identified, or there are too many.
+        CannotProve: such a row cannot be identified.
         TargetDown: the database takes too long.
     """
     columns = sorted({(edge.child, edge.child_columns[0]) for edge in edges})
@@ -56,10 +56,16 @@ def _held(session: Session, found: Closure, column: tuple[str, str], texts: list
     """What rows that stay hold in a column, of these texts."""
     table = found.ground.catalogue.tables[column[0]]
     keys = session.naming(*column, texts, _MOST, _SECONDS, only=True).keys
-    if keys and (not table.key or len(keys) == _MOST):
+    if len(keys) == _MOST and len(texts) > 1:
+        # Very many rows name some of these files, and hide the others.
+        half = len(texts) // 2
+        yield from _held(session, found, column, texts[:half])
+        yield from _held(session, found, column, texts[half:])
+        return
+    if keys and not table.key:
         raise CannotProve("operations.no-key", target=found.ground.target, table=table.name)
     place = [known.name for known in table.stored].index(column[1])
-    for key in keys:
+    for key in keys if len(texts) > 1 else keys[:1]:
         row = session.one(table.name, key)
         if row is not None and isinstance(row[place], str):
             yield str(row[place])

@@ -96,3 +96,9 @@ def test_more_files_than_one_question_asks_for(bench: Bench, root: Path) -> None
     bench.sql(f"INSERT INTO documents VALUES {rows}")
     bench.sql("INSERT INTO logos VALUES (1, './many/0'), (2, '/many/21'), (3, 'many//39')")
     assert warned(bench.plan("1")[0]) == {"told.files-shared": 3}
+
+
+def test_a_file_that_very_many_rows_name_hides_no_other(bench: Bench) -> None:
+    rows = ", ".join(f"({n}, './a/photo.jpg')" for n in range(1100))
+    bench.sql(f"INSERT INTO logos VALUES {rows}, (5000, '/a/contract.pdf')")
+    assert warned(bench.plan("1")[0]) == {"told.files-shared": 2}
