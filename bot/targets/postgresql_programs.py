@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from bot.errors import CannotProve, TargetDown
-from bot.targets.pipes import finish
+from bot.targets.pipes import finish, pieces, widen
 from bot.targets.ports import Reader, Writer
 
 COPY = 1024 * 1024
@@ -67,8 +67,7 @@ def dump(
     command = ["pg_dump", *options, f"--snapshot={snapshot}", f"--dbname={address}"]
 
     def pump(process: "subprocess.Popen[bytes]") -> None:
-        assert process.stdout is not None
-        while data := process.stdout.read(COPY):
+        for data in pieces(process):
             out.write(data)
 
     _run(command, secrets, pump, database)
@@ -115,6 +114,7 @@ def _run(
             )
         except FileNotFoundError:
             raise TargetDown("whole.no-program", program=command[0]) from None
+        widen(process)
         try:
             pump(process)
         except BaseException:

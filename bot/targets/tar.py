@@ -11,7 +11,7 @@ from typing import Self
 
 from bot.errors import CannotProve, TargetDown
 from bot.targets.entries import Entry
-from bot.targets.pipes import finish
+from bot.targets.pipes import finish, pieces, widen
 from bot.targets.ports import Reader, Writer
 
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin:/usr/local/bin"}
@@ -63,9 +63,9 @@ def pack(folder: int, names: Names, out: Writer, path: str) -> None:
         process = _start(
             command, folder, complaints.fileno(), stdin=names.from_the_first(), stdout=subprocess.PIPE
         )
-        assert process.stdout is not None
+        widen(process)
         try:
-            while data := process.stdout.read(_COPY):
+            for data in pieces(process):
                 out.write(data)
         finally:
             finish(process)
