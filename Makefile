@@ -9,7 +9,7 @@ PY := $(VENV)/bin/python
 PYTHON ?= python3.13 python3.12 python3.11 python3 python3.14
 ARGS ?=
 # Tests wait for processes and servers of their own for much of their time; a server of PostgreSQL has 100 connections for all.
-WORKERS ?= $(shell $(PY) -c 'import os; print(min(6, len(os.sched_getaffinity(0)) + 1))' 2>/dev/null || echo 3)
+WORKERS ?= $(shell $(PY) -c 'import os; print(min(6, len(os.sched_getaffinity(0)) + 2))' 2>/dev/null || echo 3)
 
 # Another environment's settings must not leak into ours.
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
