@@ -8,7 +8,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PYTHON ?= python3.13 python3.12 python3.11 python3 python3.14
 ARGS ?=
-# Tests wait for processes and servers of their own for much of their time; a server of PostgreSQL has 100 connections for all.
+# Tests wait for processes and servers of their own for much of their time.
 WORKERS ?= $(shell $(PY) -c 'import os; print(min(6, len(os.sched_getaffinity(0)) + 2))' 2>/dev/null || echo 3)
 
 # Another environment's settings must not leak into ours.
