@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import accumulate, takewhile
 
 from bot.config.record_types import Record
 from bot.config.types import Target
@@ -16,6 +17,7 @@ LONGEST = 1000
 _MANY = 20
 #: So many rows of a file are told.
 _FEW = 5
+#: Signs of a label; the card shows all of it.
 _SHOWN = 200
 _SLACK_ID = re.compile(r"[UW][A-Z0-9]{2,30}")
 _COLUMN = re.compile(r"\{([^{}]+)\}")
@@ -103,13 +105,24 @@ def _resolve_file(
 def label_of(record: Record, table: Table, rows: Sequence[Row], values: Sequence[str]) -> str:
     """The rows as people know them, by the record's template; what was typed when there is none."""
     if record.label is None:
-        return ", ".join(values)[:_SHOWN]
+        return together(values)
     places = {column.name: place for place, column in enumerate(table.stored)}
     labels = []
     for row in rows:
         texts = {name: _shown(row[place]) for name, place in places.items()}
         labels.append(_COLUMN.sub(lambda found, texts=texts: texts.get(found[1], ""), record.label))  # type: ignore[misc]  # mypy cannot type a default in a lambda
-    return ", ".join(labels)[:_SHOWN]
+    return together(labels)
+
+
+def together(names: Sequence[str]) -> str:
+    """Whole names as far as they fit into a label, then how many more; of a single one its start. Pure."""
+    text = ", ".join(names)
+    if len(names) < 2 or len(text) <= _SHOWN:
+        return text[:_SHOWN]
+    room = _SHOWN - len(f", … (+{len(names)})")
+    ends = accumulate(len(name) + 2 for name in names)
+    kept = max(1, sum(1 for _ in takewhile(lambda end: end - 2 <= room, ends)))
+    return f"{', '.join(names[:kept])[:room]}, … (+{len(names) - kept})"
 
 
 def people_of(record: Record, table: Table, rows: Sequence[Row]) -> tuple[str, ...] | None:

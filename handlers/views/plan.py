@@ -112,7 +112,7 @@ def _what(view: RequestView, ink: Ink) -> str | None:
     if not view.personal.label:
         return None
     return say(
-        request_card.what_key(view.request.operation), ink.language, what=ink.code(view.personal.label, 150)
+        request_card.what_key(view.request.operation), ink.language, what=ink.code(view.personal.label)
     )
 
 

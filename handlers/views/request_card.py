@@ -131,7 +131,7 @@ def who_and_what(view: RequestView, ink: Ink) -> str:
     lines += heir(view, ink)
     if view.environment:
         lines.append(say("card.environment", language, environment=ink.safe(view.environment)))
-    what = [ink.code(personal.label, 150)] if personal.label else []
+    what = [ink.code(personal.label)] if personal.label else []
     if personal.values and request.operation in (Operation.DELETE_RECORDS, Operation.RESTORE):
         shown = ", ".join(ink.code(value, 80) for value in ink.shown(personal.values, SHOWN_VALUES))
         more = ink.left(personal.values, SHOWN_VALUES)

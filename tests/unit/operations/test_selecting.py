@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.errors import BadInput, CountersignError, NotFound
+from bot.operations.selecting import together
 from bot.texts import say
 from tests.fakes.operations import Bench, make_bench
 
@@ -115,6 +118,19 @@ def test_a_label_is_cut_and_a_template_is_not_executed(tmp_path: Path) -> None:
     label = bench.plan("1")[1].label
     assert label.startswith("{id} {name.__class__} xxx")
     assert len(label) == 200
+
+
+@given(st.lists(st.text("ab ", min_size=1, max_size=250), min_size=1, max_size=60))
+def test_a_label_of_many_tells_whole_names_and_how_many_more(names: list[str]) -> None:
+    label = together(names)
+    assert len(label) <= 200
+    shown, mark, more = label.partition(", … (+")
+    if mark:
+        kept = len(names) - int(more.removesuffix(")"))
+        assert len(", ".join(names)) > 200
+        assert shown == ", ".join(names[:kept]) or (kept == 1 and names[0].startswith(shown))
+    else:
+        assert label == ", ".join(names) or len(names) == 1
 
 
 def test_without_a_template_the_label_is_what_was_typed(tmp_path: Path) -> None:
