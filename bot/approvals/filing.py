@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from bot.approvals import quorum, undoing, workers
+from bot.approvals.aside import require_there
 from bot.approvals.ground import Ground, subject
 from bot.config.types import Config
 from bot.errors import BadInput, NotAllowed, NotFound
@@ -55,7 +56,7 @@ def file(ground: Ground, work: Work, wish: Wish, actor: Actor, channel: str, now
     _check_number(ground.config, wish, target)
     _check_freeze(work, wish, target)
     _check_served(ground.config, work, wish, target, now)
-    _check_there(work, wish, target, backup_id)
+    require_there(work, wish.operation, target, backup_id)
     request_id = work.requests.add(
         operation=wish.operation,
         target=target,
@@ -216,17 +217,6 @@ def role_refusal(refusal: rules.Refusal, asker: str) -> NotAllowed:
     if not owners:
         return NotAllowed("filing.no-role-no-owner", roles=", ".join(refusal.roles))
     return NotAllowed("filing.no-role", roles=", ".join(refusal.roles), users=",".join(owners))
-
-
-def _check_there(work: Work, wish: Wish, target: str, backup_id: str | None) -> None:
-    """Nothing can be done to the rows of a system that is set aside: its database is not in its place."""
-    backup = work.backups.get(backup_id) if backup_id else None
-    back = backup is not None and backup.record is not None
-    if wish.operation is not Operation.DELETE_RECORDS and not back:
-        return
-    for one in work.requests.in_states([State.SET_ASIDE]):
-        if one.target == target and one.undoes is None:
-            raise NotAllowed("restore.put-back-instead", target=target, number=one.number or 0)
 
 
 def _check_served(config: Config, work: Work, wish: Wish, target: str, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.approvals import bounds, execution, quorum, revisions, standing, starting
-from bot.approvals.aside import what_waits
+from bot.approvals.aside import require_there, what_waits
 from bot.approvals.ground import Ground
 from bot.approvals.states import move_job
 from bot.approvals.voting import back_to_pending, is_late
@@ -144,6 +144,7 @@ def _ask_everything(ground: Ground, work: Work, case: _Case, frozen: Freeze | No
     try:
         rule = _rule(ground, request, plan, roster)
         if job.kind is JobKind.RUN:
+            require_there(work, request.operation, request.target, request.backup_id)
             bounds.check_limits(work, request, plan.rows, (revision.rule, rule), now)
     except Refused as refusal:
         _cancel(ground, work, request, refusal, now)

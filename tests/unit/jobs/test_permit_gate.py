@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from bot.jobs.permit import Gate
 from bot.model.jobs import JobState
-from bot.model.requests import Choice, Proof, State, Vote
+from bot.model.requests import Choice, Operation, Proof, State, Vote
 from bot.store import tables as t
 from bot.texts import say
 from tests.fakes.rooms import SETTINGS, House, config, plan_of, race, rules_with, snapshot
@@ -63,6 +63,11 @@ def another_job(target: str, state: JobState) -> Callable[[House, int], Any]:
             work.jobs.save("job-other", JobState.QUEUED, state=state)
 
     return act
+
+
+def set_aside(house: House, _: int) -> None:
+    """A teardown that was approved before came first."""
+    write(house, t.requests, house.approved(), operation=Operation.TEARDOWN, state=State.SET_ASIDE)
 
 
 def no_question(house: House, request_id: int) -> None:
@@ -222,6 +227,12 @@ NO: dict[str, tuple[Prepare, Gate, str, State]] = {
         Gate.ASK_AGAIN,
         "busy",
         State.APPROVED,
+    ),
+    "the system is set aside": (
+        enqueue_then(set_aside),
+        Gate.NO,
+        "restore.put-back-instead",
+        State.CANCELLED,
     ),
     "nobody was asked who is who": (
         enqueue_then(no_question),
