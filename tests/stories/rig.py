@@ -117,11 +117,14 @@ class Rig:
         return self.start(name, [str(KILLER), *script] if script else ["serve-part", "worker", *chosen])
 
     def start_bot(self, name: str = "bot") -> None:
-        before = self.slack.links.count
+        # By name and not by number: those of a bot that was just killed may still be counted.
+        before = self.slack.links.open
         self.start(name, ["serve-part", "bot"])
 
         def arrived() -> bool:
-            return self.slack.reaches_app() if self.slack.endpoint else self.slack.links.count >= before + 2
+            if self.slack.endpoint:
+                return self.slack.reaches_app()
+            return len({*self.slack.links.open} - {*before}) >= 2
 
         self.slack.wait_for(lambda: self._died(name) or arrived(), PATIENCE)
         assert not self._died(name), self.log(name)
