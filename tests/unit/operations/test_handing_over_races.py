@@ -32,7 +32,7 @@ class Writer(threading.Thread):
                 self._act(connection, step)
 
     def _act(self, connection: "psycopg.Connection[tuple[object, ...]]", fresh: int) -> None:
-        owner = LEAVER if self._dice.random() < 0.02 else self._dice.choice([HEIR, 3, 4])
+        owner = LEAVER if self._dice.random() < 0.004 else self._dice.choice([HEIR, 3, 4])
         some = "(SELECT id FROM orders WHERE owner_id <> 2 ORDER BY random() LIMIT 1)"
         kind = self._dice.choice(["insert", "insert", "hand on", "delete"])
         try:
