@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 _WIDE = 1024 * 1024
+#: What is hashed and then compressed should still be near the processor the second time.
+_PIECE = 128 * 1024
 
 
 def widen(process: "subprocess.Popen[bytes]") -> None:
@@ -21,7 +23,7 @@ def widen(process: "subprocess.Popen[bytes]") -> None:
 def pieces(process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
     """All that a program writes, as it comes: nobody waits until a piece is full."""
     assert process.stdout is not None
-    while data := os.read(process.stdout.fileno(), _WIDE):
+    while data := os.read(process.stdout.fileno(), _PIECE):
         yield data
 
 

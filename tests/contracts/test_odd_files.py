@@ -200,8 +200,11 @@ def attributes_of(place: Path) -> dict[str, dict[str, bytes]]:
 
 
 def marked(place: Path, mark: int) -> None:
+    """With this mark of immutable (0x10) and growing only (0x20), or none. The others are the file system's own:
+    without *extents* ext4 would write the file anew, which it cannot always do."""
     opened = os.open(place, os.O_RDONLY)
-    fcntl.ioctl(opened, 0x40086602, mark.to_bytes(8, "little"))
+    others = int.from_bytes(fcntl.ioctl(opened, 0x80086601, bytes(8)), "little") & ~0x30
+    fcntl.ioctl(opened, 0x40086602, (others | mark).to_bytes(8, "little"))
     os.close(opened)
 
 
