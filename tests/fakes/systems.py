@@ -233,6 +233,18 @@ def restored(one: Holding, operation: str, source: Source, into: str = "") -> No
         one.discard(operation, into)
 
 
+def there_and_back(one: Holding, operation: str, backup: Source, read: Callable[[], object]) -> None:
+    """Set aside and put back, then removed and restored: each time it reads as before."""
+    before = read()
+    one.set_aside(operation, backup)
+    one.put_back(operation)
+    assert read() == before
+    one.set_aside(operation, backup)
+    one.remove(operation, backup)
+    restored(one, "r8", backup)
+    assert read() == before
+
+
 class FakeCheck:
     """Answers while ``up`` says so."""
 

@@ -19,7 +19,7 @@ from tests.fakes import places
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.kills import killed_everywhere
 from tests.fakes.servers import SERVERS, mysql_database
-from tests.fakes.systems import restored
+from tests.fakes.systems import restored, there_and_back
 
 OP = "t7"
 
@@ -206,14 +206,7 @@ def test_whoever_works_as_it_is_thrown_out_and_nobody_comes_in(place: Place) -> 
 
 def test_a_locked_account_is_locked_when_it_is_back(place: Place) -> None:
     place.run("ALTER USER WHO ACCOUNT LOCK")
-    before, backup = place.read(), place.copied()
-    place.one.set_aside(OP, backup)
-    place.one.put_back(OP)
-    assert place.read() == before
-    place.one.set_aside(OP, backup)
-    place.one.remove(OP, backup)
-    restored(place.one, "r8", backup)
-    assert place.read() == before
+    there_and_back(place.one, OP, place.copied(), place.read)
 
 
 def test_accounts_of_one_name_go_together_or_not_at_all(place: Place) -> None:

@@ -19,7 +19,7 @@ from tests.fakes import places
 from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.kills import killed_everywhere
 from tests.fakes.servers import postgresql_database
-from tests.fakes.systems import restored
+from tests.fakes.systems import restored, there_and_back
 
 OP = "t7"
 READ = """SELECT to_jsonb(a) - 'oid', r.rolconfig, shobj_description(a.oid, 'pg_authid')
@@ -189,17 +189,10 @@ def test_odd_names_settings_and_passwords_of_the_old_kind_come_back() -> None:
             "ALTER ROLE ROLE_X SET \"crm.tenant\" TO E'it''s \\\\ x'",
             "COMMENT ON ROLE ROLE_X IS E'a \\\\ \\'comment\\''",
         )
-        before = place.read()
-        assert "'rolpassword': 'md5" in str(before)
+        assert "'rolpassword': 'md5" in str(place.read())
         backup = place.copied()
         place.one.rehearse(OP, backup)
-        place.one.set_aside(OP, backup)
-        place.one.put_back(OP)
-        assert place.read() == before
-        place.one.set_aside(OP, backup)
-        place.one.remove(OP, backup)
-        restored(place.one, "r8", backup)
-        assert place.read() == before
+        there_and_back(place.one, OP, backup, place.read)
 
 
 def test_what_it_was_a_member_of_must_be_there_for_a_restore(place: Place) -> None:
