@@ -24,8 +24,8 @@ def of_system(settings: Settings, config: Config, target: str) -> Iterator[Item]
     system = parts_of(settings, config, target)
     found = [one for service in system.services for one in attempt(partial(_service, service))]
     found += [one for holding in system.holdings for one in attempt(partial(_holding, target, holding))]
-    if system.residue is not None and system.residue.may is not None:
-        found += attempt(partial(_accounts, target, system.residue.may))
+    for may in system.residue.may if system.residue is not None else ():
+        found += attempt(partial(_accounts, target, may))
     yield from found
     if not found:
         parts = len(system.services) + len(system.holdings)

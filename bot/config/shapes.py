@@ -80,6 +80,7 @@ EXAMPLES: Mapping[str, str] = {
     "residue: {names: [crm]} in a target",
     "names": "names: [crm, crm-mailer]",
     "accounts": "accounts: clear",
+    "machine_accounts": "machine_accounts: clear",
     "identifiers": "identifiers: [email, phone]",
     "look_in": "look_in: [orders.billing_email, audit.payload] in a record, look_in: [/etc] in a target",
     "soft_references": "soft_references: [{from: notes.subject_id, to: customers.id}]",

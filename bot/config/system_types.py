@@ -72,13 +72,21 @@ class SystemResidue(Frozen):
 
     ``look_in``: folders that are looked through. ``files``: paths with ``*``, wherever they are.
     ``accounts``: whether a request may clear away roles and accounts of the database server that are this
-    system's alone.
+    system's alone. ``machine_accounts``: the same of users and groups of the machine, in the ``etc`` of
+    ``look_in``.
     """
 
     names: tuple[Name, ...] = ()
     look_in: Annotated[tuple[File, ...], Field(min_length=1)] = USUAL
     files: tuple[File, ...] = ()
     accounts: Literal["by-hand", "clear"] = "by-hand"
+    machine_accounts: Literal["by-hand", "clear"] = "by-hand"
+
+    @property
+    def root(self) -> str:
+        """Above the ``etc`` whose users and groups are meant: the machine's own where it is among them."""
+        etc = [path for path in self.look_in if path.endswith("/etc")]
+        return "/" if "/etc" in etc or not etc else etc[0].removesuffix("/etc")
 
 
 def require_roles(residue: SystemResidue | None, scheme: str, *, whole: bool) -> None:

@@ -20,6 +20,8 @@ from bot.targets.calls import CommandCall, Credential, HttpCall, no_program
 from bot.targets.checks import AbsentCheck, HttpCheck, PlaceCheck, PortCheck
 from bot.targets.export import KeptExport
 from bot.targets.files import FolderHolding
+from bot.targets.machine_holdings import holding_of
+from bot.targets.machine_people import Machine
 from bot.targets.mysql import parts_of as mysql_parts_of
 from bot.targets.mysql_part import TablesHolding
 from bot.targets.mysql_users import UserHolding
@@ -117,9 +119,12 @@ def _leftovers(
     """A system that has neither services nor pages."""
     paths = [one.path for one in parts if not one.role]
     taken = [place for other in targets.values() for place in _places(other)] + [*around.ours]
-    accounts = [one.role for one in parts if one.role]
+    accounts = [one.role for one in parts if one.role and not one.kind]
+    machine = _machine(spec, parts, around)
 
     def holding(one: Leftover) -> Holding:
+        if one.kind:
+            return holding_of("user" if one.kind == "user" else "group", one.name, machine, one.role)
         if one.role:
             return _account(one, spec, targets, accounts)
         beside = [*taken, *(path for path in paths if path != one.path)]
@@ -131,6 +136,17 @@ def _leftovers(
         checks=(),
         neighbours=tuple(map(_check, spec.neighbours)),
         residue=_residue(spec, targets, around, parts),
+    )
+
+
+def _machine(spec: Target, parts: Sequence[Leftover], around: Surroundings) -> Machine:
+    """Where its users and groups are; ``parts``: all that goes with them."""
+    return Machine(
+        Path(spec.residue.root if spec.residue is not None else "/"),
+        around.ours,
+        frozenset(one.role for one in parts if one.kind == "user"),
+        frozenset(one.role for one in parts if one.kind == "group"),
+        frozenset(one.path for one in parts if not one.role),
     )
 
 
@@ -164,8 +180,7 @@ def _residue(
     others = [other for other in targets.values() if other.name != spec.name]
     strangers = [place for other in others for place in _places(other)]
     paths = [one.path for one in parts if not one.role]
-    roles = [one.role for one in parts if one.role]
-    return residue_of(spec, _places(spec), strangers, others, [*around.ours, *paths], roles)
+    return residue_of(spec, _places(spec), strangers, others, [*around.ours, *paths], parts)
 
 
 def _builtin(one: types.Builtin, spec: Target, around: Surroundings) -> Builtin:

@@ -1,12 +1,16 @@
 """From the configuration of a target to what is looked for besides its parts."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
 
+from bot.config.system_types import SystemResidue
 from bot.config.types import Target
 from bot.errors import CannotProve, NotAllowed
 from bot.model.remains import Remain
+from bot.operations.clearing import Leftover
 from bot.targets import kind_of
 from bot.targets.ground import Ground
+from bot.targets.machine_people import Machine, MachinePeople
 from bot.targets.mysql_admin import Administration as MysqlAdministration
 from bot.targets.mysql_roles import ServerAccounts
 from bot.targets.mysql_users import require_rights as require_rights_to_accounts
@@ -23,7 +27,7 @@ def residue_of(
     strangers: Sequence[str],
     others: Sequence[Target],
     ours: Sequence[str],
-    roles: Sequence[str] = (),
+    parts: Sequence[Leftover] = (),
 ) -> Residue | None:
     """What is looked for; None when nothing is declared.
 
@@ -33,7 +37,7 @@ def residue_of(
         strangers: the places of other systems.
         others: those systems.
         ours: files and folders of our own.
-        roles: of the database server, that are parts now and no residue.
+        parts: what a request clears away now, which is no residue.
     """
     if spec.residue is None:
         return None
@@ -47,9 +51,17 @@ def residue_of(
         patterns=spec.residue.files,
         skip=tuple(dict.fromkeys([*own, *strangers, *ours])),
         by_hand=_by_hand(Ground(spec.roots, [*own, *strangers, *ours])),
-        roles=_roles(spec, names, frozenset(roles)),
-        may=_may(spec) if spec.residue.accounts == "clear" else None,
+        roles=_roles(spec, names, frozenset(one.role for one in parts if one.role and not one.kind)),
+        people=_people(spec.residue, ours, parts),
+        may=tuple(_may(spec, spec.residue)),
     )
+
+
+def _people(wanted: SystemResidue, ours: Sequence[str], parts: Sequence[Leftover]) -> MachinePeople | None:
+    if wanted.machine_accounts != "clear":
+        return None
+    now = [(one.kind, one.role) for one in parts if one.kind]
+    return MachinePeople(Path(wanted.root), ours, now)
 
 
 def _by_hand(ground: Ground) -> Callable[[str], str]:
@@ -65,10 +77,13 @@ def _by_hand(ground: Ground) -> Callable[[str], str]:
     return why
 
 
-def _may(spec: Target) -> Callable[[], None]:
-    if kind_of(spec.address) == "postgresql":
-        return lambda: require_rights(Administration(spec.name, spec.address))
-    return lambda: require_rights_to_accounts(MysqlAdministration(spec.name, spec.address))
+def _may(spec: Target, wanted: SystemResidue) -> Iterator[Callable[[], None]]:
+    if wanted.accounts == "clear" and kind_of(spec.address) == "postgresql":
+        yield lambda: require_rights(Administration(spec.name, spec.address))
+    elif wanted.accounts == "clear":
+        yield lambda: require_rights_to_accounts(MysqlAdministration(spec.name, spec.address))
+    if wanted.machine_accounts == "clear":
+        yield Machine(Path(wanted.root)).may
 
 
 def _roles(spec: Target, names: Sequence[str], parts: Collection[str]) -> Roles | None:

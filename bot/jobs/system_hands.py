@@ -24,7 +24,7 @@ from bot.model.remains import Remains
 from bot.model.requests import Operation, Request, State
 from bot.operations import bring_back, teardown, timing
 from bot.operations.bring_back import BringBackOrder
-from bot.operations.clearing import MOST, Leftover, leftovers, parts_in, roles, to_data
+from bot.operations.clearing import MOST, Leftover, leftovers, parts_in, people, roles, to_data
 from bot.operations.gate import Gate
 from bot.operations.purge import PurgeOrder
 from bot.operations.set_aside import TeardownOrder
@@ -32,7 +32,7 @@ from bot.operations.teardown import Host
 from bot.operations.uninstall import UninstallOrder
 from bot.store.unit_of_work import Store
 from bot.targets import kind_of
-from bot.targets.remains import expanded, roles_there
+from bot.targets.remains import expanded, people_there, roles_there
 from bot.targets.remains_kinds import outermost
 from bot.targets.single import is_folder
 from bot.targets.system import System
@@ -160,6 +160,7 @@ class SystemHands:
         paths = outermost(expanded(residue, remains.paths))
         there = leftovers((path, folder) for path in paths if (folder := is_folder(path)) is not None)
         there += roles(roles_there(residue, remains.roles), kind_of(spec.address))
+        there += people(people_there(residue, remains.people, [one.path for one in there if not one.role]))
         if not there:
             raise CannotProve("clearing.nothing", **told)
         if len(there) > MOST:
@@ -167,15 +168,17 @@ class SystemHands:
         return there
 
     def _require_allowed(self, request: Request, plan: Plan) -> None:
-        """Return when no role is to go, or the configuration still lets a request clear roles away.
+        """Return when no account is to go, or the configuration still lets a request clear such ones away.
 
         Raises:
             CannotProve: it does not.
         """
         spec = self._spec(request)
-        allowed = spec.residue is not None and spec.residue.accounts == "clear"
-        if not allowed and any(one.role for one in parts_in(plan.system)):
+        parts, said = [one for one in parts_in(plan.system) if one.role], spec.residue
+        if any(not one.kind for one in parts) and (said is None or said.accounts != "clear"):
             raise CannotProve("accounts.not-allowed", target=request.target)
+        if any(one.kind for one in parts) and (said is None or said.machine_accounts != "clear"):
+            raise CannotProve("machine.not-allowed", target=request.target)
 
     def _require_away(self, request: Request) -> None:
         """Return when the system itself is gone: what it has left may be in use again.

@@ -24,6 +24,8 @@ KINDS = (
     "role",
     "mention",
 )
+#: Those of them that the lists of the machine hold.
+MACHINE = ("user", "group")
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,18 @@ class Remains:
     @property
     def paths(self) -> tuple[str, ...]:
         """Those of them that are files, folders and patterns."""
-        return tuple(one.place for one in self.found if not one.hand and one.kind != "role")
+        accounts = ("role", *MACHINE)
+        return tuple(one.place for one in self.found if not one.hand and one.kind not in accounts)
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Those of them that are roles of the database server."""
         return tuple(one.place for one in self.found if not one.hand and one.kind == "role")
+
+    @property
+    def people(self) -> tuple[tuple[str, str], ...]:
+        """Those of them that are users and groups of the machine, each with its kind."""
+        return tuple((one.kind, one.place) for one in self.found if not one.hand and one.kind in MACHINE)
 
     def to_data(self) -> dict[str, Any]:
         """As JSON data; ``from_data`` reads it back."""

@@ -18,13 +18,15 @@ class Leftover:
     """One file, folder or account that is to go.
 
     ``name``: what it is called in the backup and in the quarantine. ``role``: a role or an account of the
-    database server; empty: it is a file or a folder.
+    database server; empty: it is a file or a folder. ``kind``: ``user`` or ``group``: ``role`` is one of the
+    machine instead.
     """
 
     name: str
     path: str
     folder: bool
     role: str = ""
+    kind: str = ""
 
 
 def leftovers(found: Iterable[tuple[str, bool]]) -> tuple[Leftover, ...]:
@@ -38,9 +40,18 @@ def roles(names: Iterable[str], kind: str = "postgresql") -> tuple[Leftover, ...
     return tuple(Leftover(_name_of(f"role-{one}"), f"{called} {one}", False, one) for one in names)
 
 
+def people(names: Iterable[tuple[str, str]]) -> tuple[Leftover, ...]:
+    """Of users and groups of the machine, each with its kind: users first, because they need their groups."""
+    ordered = sorted(names, key=lambda one: one[0] != "user")
+    return tuple(
+        Leftover(_name_of(f"{kind}-{one}"), f"{kind} {one}", False, one, kind) for kind, one in ordered
+    )
+
+
 def to_data(parts: Sequence[Leftover]) -> list[list[Any]]:
     """As JSON data, for a plan or a backup."""
-    return [[one.name, one.path, one.folder, *([one.role] if one.role else [])] for one in parts]
+    more = [[one for one in (part.role, part.kind) if one] for part in parts]
+    return [[one.name, one.path, one.folder, *rest] for one, rest in zip(parts, more, strict=True)]
 
 
 def parts_in(data: Mapping[str, Any] | None) -> tuple[Leftover, ...]:

@@ -1,4 +1,4 @@
-"""An account of a database server as a holding: set aside under another name, where nobody logs in as it.
+"""An account as a holding: set aside under another name, where nobody logs in as it.
 
 What every server has in common. Each says how it finds, makes, renames and drops one. Where it has no
 transactions for that, each statement alone leaves something that the next call understands: the names tell
@@ -34,6 +34,7 @@ class AccountHolding(ABC, Generic[C, F]):
     #: How its stream in the backup ends, and the sentence about its sessions.
     _member: str
     _told_sessions: str
+    _kind: str = "role"
 
     def __init__(self, name: str, role: str, ours: Collection[str]) -> None:
         self._name, self._role, self._ours = name, role, frozenset(ours)
@@ -159,7 +160,7 @@ class AccountHolding(ABC, Generic[C, F]):
                 told.append((self._told_sessions, {"role": self._role, "n": len(there)}))
             return Survey(
                 name=self._name,
-                kind="role",
+                kind=self._kind,
                 place=self._place,
                 identity={"server": self._server(connection), "role": self._role, **found.seen},
                 items=1,
@@ -182,7 +183,7 @@ class AccountHolding(ABC, Generic[C, F]):
         raw = found.dump()
         with sink.blob(self._name + self._member) as out:
             out.write(raw)
-        return {"kind": "role", "entries": 1, "size": len(raw), **self._kept(found)}
+        return {"kind": self._kind, "entries": 1, "size": len(raw), **self._kept(found)}
 
     def set_aside(self, operation: str, source: Source) -> None:
         """See ``Holding``; whoever works as it is thrown out."""

@@ -9,13 +9,14 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Protocol
 
 from bot.errors import CannotProve, CountersignError, TargetDown
-from bot.model.remains import KINDS, Remain, Remains, Unread
+from bot.model.remains import KINDS, MACHINE, Remain, Remains, Unread
 from bot.targets import ground
 from bot.targets.quarantine import FOLDER
 from bot.targets.remains_kinds import Names, is_binary, is_read, is_shared, kind_in, kind_of
@@ -23,6 +24,17 @@ from bot.targets.remains_kinds import Names, is_binary, is_read, is_shared, kind
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 Roles = Callable[[Sequence[str]], tuple[Sequence[Remain], str]]
+
+
+class People(Protocol):
+    """Who tells which users and groups of the machine may be cleared away."""
+
+    @property
+    def files(self) -> Collection[str]:
+        """The lists whose users and groups are meant."""
+
+    def __call__(self, found: Sequence[tuple[str, str]], paths: Collection[str]) -> Sequence[Remain]:
+        """Those of these that are no parts now, each kind and name, together with ``paths``. Never raises."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +55,9 @@ class Residue:
     ``names``: as ``Names``. ``look_in``: folders. ``patterns``: declared paths with ``*``. ``skip``: places
     that are none of it: the parts of the system itself, other systems, our own files. ``by_hand``: why a
     request may not touch a path; empty: it may. ``roles``: which roles of the database server are the
-    system's, given those known before, and why that cannot be told. ``may``: raises what our user lacks to
-    clear those away, where a request may ask for it.
+    system's, given those known before, and why that cannot be told. ``people``: which users and groups of the
+    machine may be cleared away. ``may``: each raises what our user lacks to clear those away, where a request
+    may ask for it.
     """
 
     names: Names
@@ -53,7 +66,8 @@ class Residue:
     skip: tuple[str, ...] = ()
     by_hand: Callable[[str], str] = lambda _: ""
     roles: Roles | None = None
-    may: Callable[[], None] | None = None
+    people: People | None = None
+    may: tuple[Callable[[], None], ...] = ()
     bounds: Bounds = Bounds()
 
     def look(self, known: Remains | None = None) -> Remains:
@@ -66,6 +80,8 @@ class Residue:
         if self.roles is not None:
             before = [one.place for one in known.found if one.kind == "role"] if known else []
             look.roles(self.roles, before)
+        if self.people is not None:
+            look.people(self.people)
         order = sorted(look.found, key=lambda one: (KINDS.index(one.kind), one.place))
         where = (*self.look_in, *self.patterns)
         return Remains(tuple(order), tuple(dict.fromkeys(look.unread)), where)
@@ -81,6 +97,7 @@ class _Look:
     until: float
     found: list[Remain] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
+    asked: list[Remain] = field(default_factory=list)
     seen: int = 0
     read: int = 0
 
@@ -117,6 +134,12 @@ class _Look:
         self.found += found
         if why:
             self.unread.append(Unread("role", "", why))
+
+    def people(self, ask: People) -> None:
+        """Users and groups of the machine, with what they have to do with."""
+        paths = [one.place for one in self.found if not one.hand and one.kind not in ("role", *MACHINE)]
+        known = [(one.kind, one.place) for one in self.asked]
+        self.found = [one for one in self.found if one not in self.asked] + list(ask(known, paths))
 
     def matches(self, pattern: str) -> Iterator[str]:
         parts = PurePosixPath(pattern).parts[1:]
@@ -224,7 +247,10 @@ class _Look:
         if about.st_size > len(content) and not is_binary(content):
             self.unread.append(Unread(kind, path, "too-large"))
         if accounts is not None:
-            self.found += [Remain(accounts, one, 1, accounts) for one in self.of.names.accounts(content)]
+            named = [Remain(accounts, one, 1, accounts) for one in self.of.names.accounts(content)]
+            self.found += named
+            if self.of.people is not None and path in self.of.people.files:
+                self.asked += named
         elif lines := self.of.names.mentions(content):
             self.found.append(Remain("mention", path, lines, "shared"))
 
@@ -275,6 +301,15 @@ def roles_there(residue: Residue, names: Sequence[str]) -> tuple[str, ...]:
     if why:
         raise CannotProve("accounts.hidden", n=len(names))
     return tuple(one.place for one in found if not one.hand and one.place in names)
+
+
+def people_there(
+    residue: Residue, names: Sequence[tuple[str, str]], paths: Sequence[str]
+) -> tuple[tuple[str, str], ...]:
+    """Those of these users and groups that may still be cleared away, together with these paths."""
+    if not names or residue.people is None:
+        return ()
+    return tuple((one.kind, one.place) for one in residue.people(names, paths) if not one.hand)
 
 
 def _expanded(residue: Residue, places: Iterable[str]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.model.doors import RequestView
-from bot.model.remains import Remain, Remains, Unread, by_kind
+from bot.model.remains import MACHINE, Remain, Remains, Unread, by_kind
 from bot.texts import listed, say
 from handlers.views.blocks import Block, actions, button, section
 from handlers.views.ink import Ink
@@ -88,7 +88,8 @@ def _by_hand(found: Sequence[Remain], ink: Ink) -> list[str]:
             line = f"• {say(f'remains.kind.{kind}', ink.language)}: {', '.join([*places, *_more(same, ink)])}"
             # What to type, or that others are in the file as well, says why by itself.
             plain = kind in (*_TYPED, "mention") and "." not in reason
-            lines.append(line if plain else f"{line}; {say(f'remains.hand.{reason}', ink.language)}")
+            why = reason.replace(kind, "machine", 1) if kind in MACHINE else reason
+            lines.append(line if plain else f"{line}; {say(f'remains.hand.{why}', ink.language)}")
     return lines
 
 

@@ -12,7 +12,7 @@ from handlers.views.wording import sentence
 
 _SHOWN = 15
 #: What parts there are; how many of what they hold has words of its own for each.
-_KINDS = ("files", "database", "role")
+_KINDS = ("files", "database", "role", "user", "group")
 _BACK = (("back", "put-back"), ("restore", "restore"))
 
 

@@ -16,6 +16,8 @@ import psycopg
 import pymysql
 
 from bot.targets.files import FolderHolding
+from bot.targets.machine_holdings import MachineGroup, MachineUser
+from bot.targets.machine_people import Machine
 from bot.targets.mysql_account_facts import Who
 from bot.targets.mysql_accounts import escaped
 from bot.targets.mysql_part import TablesHolding
@@ -29,7 +31,7 @@ from bot.targets.single import FileHolding
 from bot.targets.sqlite_whole import SqliteHolding
 from bot.targets.system import Holding, User
 from tests.contracts.test_services import eventually
-from tests.fakes import places
+from tests.fakes import machine, places
 from tests.fakes.servers import mysql_connect, mysql_database, oracle_url, postgresql_database
 from tests.fakes.systems import FakeHolding, Thing
 
@@ -40,7 +42,8 @@ class Held:
 
     ``read``: what it holds, in its place. ``edit`` changes what it holds, where it lies now. ``occupy``: a
     program takes hold of it while the block lasts. ``block`` puts something else into its place, and
-    ``unblock`` takes that away. ``gone``: what stands in its place is removed, whatever it is.
+    ``unblock`` takes that away. ``gone``: what stands in its place is removed, whatever it is. ``stays``: it is set
+    aside where it is, so that nothing else can take its place.
     """
 
     one: Holding
@@ -50,6 +53,7 @@ class Held:
     block: Callable[[], object]
     unblock: Callable[[], object]
     gone: Callable[[], object]
+    stays: bool = False
 
 
 @contextmanager
@@ -435,7 +439,58 @@ def _of_mysql(root: Path, called: str) -> Held:
     )
 
 
+def a_machine_user(root: Path) -> Held:
+    machine.machine(root)
+    proc = machine.processes(root)
+    own = Machine(root, users=frozenset({"app"}), proc=proc)
+
+    @contextmanager
+    def occupy(_: str) -> Iterator[int]:
+        machine.processes(root, (4711, 31999, 0))
+        yield 4711
+        machine.processes(root)
+
+    return Held(
+        MachineUser("part", own, "app"),
+        lambda: machine.lines(root, "app"),
+        lambda _: machine.run(root, "usermod", "--comment", "another", "app"),
+        occupy,
+        lambda: machine.run(root, "useradd", "-M", "-g", "daemon", "app"),
+        lambda: machine.run(root, "userdel", "app"),
+        lambda: machine.run(root, "userdel", "app"),
+        stays=True,
+    )
+
+
+def a_machine_group(root: Path) -> Held:
+    machine.machine(root)
+    proc = machine.processes(root)
+    own = Machine(root, groups=frozenset({"old"}), proc=proc)
+
+    @contextmanager
+    def occupy(_: str) -> Iterator[int]:
+        machine.processes(root, (4711, 0, 31996))
+        yield 4711
+        machine.processes(root)
+
+    return Held(
+        MachineGroup("part", own, "old"),
+        lambda: machine.lines(root, "old"),
+        # A password would stand where the mark is.
+        lambda operation: machine.run(
+            root, "groupmod", *(["--gid", "31995"] if operation else ["--password", "!"]), "old"
+        ),
+        occupy,
+        lambda: machine.run(root, "groupadd", "old"),
+        lambda: machine.run(root, "groupdel", "old"),
+        lambda: machine.run(root, "groupdel", "old"),
+        stays=True,
+    )
+
+
 HOLDINGS = [
+    a_machine_user,
+    a_machine_group,
     a_folder,
     a_file,
     a_database,
