@@ -228,7 +228,7 @@ class _Walk:
 def _files(root: Path, skip: Collection[str]) -> Iterator[Path]:
     for one in _NAMING:
         top = root / one
-        if top.is_file():
+        if top.is_file() and str(top) not in skip:
             yield top
         for folder, folders, names in os.walk(top):
             folders[:] = [name for name in folders if f"{folder}/{name}" not in skip]

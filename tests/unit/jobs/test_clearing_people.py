@@ -196,3 +196,20 @@ def test_files_roles_and_people_are_told_apart_in_plans_and_backups_of_any_relea
     assert parts_in({"parts": to_data(both)}) == both
     assert [one.kind for one in both] == ["user", "group"]
     assert len({one.name for one in both}) == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_files_of_theirs_keep_them_unless_they_go_in_the_same_request(site: Manned, elsewhere: bool) -> None:
+    before, cron, other = site.lines(), site.srv / "etc/cron.d/crm", site.srv / "other"
+    os.chown(cron, 31998, 31997)
+    request_id = site.clearing()
+    assert site.go() is State.SET_ASIDE, house_says(site.house, request_id)
+    if elsewhere:
+        other.touch()
+        os.chown(other, 31998, 0)
+    site.grace_is_over()
+    assert (site.go() is State.SUCCEEDED) is not elsewhere, house_says(site.house, request_id)
+    # The file went first, and what is left is closed and whole.
+    assert not cron.exists()
+    assert [line.split()[0] for line in site.lines()] == [line.split()[0] for line in before if elsewhere]
