@@ -196,8 +196,16 @@ class MachinePeople:
         names: list[Named] = [("user" if kind == "user" else "group", name) for kind, name in wanted]
         if not names:
             return ()
+        machine = Machine(self.root, self.ours, paths=frozenset(paths))
         try:
-            verdicts = Machine(self.root, self.ours, paths=frozenset(paths)).alone(names)
+            lists = machine.lists()
+            private: list[Named] = [
+                ("group", lists.private_group(one)) for kind, one in names if kind == "user"
+            ]
+            # A user's own group goes with him, whatever it was found by; where he stays it is not told.
+            more = [one for one in dict.fromkeys(private) if one[1] and one not in {*names, *self.parts}]
+            verdicts = machine.alone([*names, *more])
+            names += [one for one in more if not verdicts[one].word]
         except CountersignError:
             verdicts = dict.fromkeys(names, Why("unseen"))
         words = {one: verdicts[one].word for one in names}

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from tests.fakes import machine
 from tests.fakes.servers import SERVERS, mysql_connect, mysql_database, postgresql_database
 from tests.unit.cli.cli_installation import Answer, Installation
 
@@ -209,6 +210,23 @@ def test_a_folder_and_a_file_of_a_database_are_looked_at_too(installation: Insta
     answer = installation.command("check", "--json")
     assert answer.code == 1
     assert any(str(root / "uploads") in text for text in said(answer, "error"))
+    assert not [text for text in said(answer, "ok") if text.startswith(FINE)]
+
+
+def test_what_clearing_users_away_needs_is_asked_for_where_it_is_wanted(
+    installation: Installation, root: Path
+) -> None:
+    with closing(sqlite3.connect(root / "old.db")) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    database = f'{{url: "sqlite:///{root}/old.db"}}'
+    shadow = machine.machine(root) / "etc/shadow"
+    residue = f"    residue: {{look_in: [{root}/etc], machine_accounts: clear}}"
+    answer = configure(installation, database, root, residue)
+    assert [text for text in said(answer, "ok") if text.startswith(FINE)]
+    shadow.unlink()
+    shadow.mkdir()
+    answer = installation.command("check", "--json")
+    assert any(f"cannot read {shadow}" in text for text in said(answer, "error"))
     assert not [text for text in said(answer, "ok") if text.startswith(FINE)]
 
 

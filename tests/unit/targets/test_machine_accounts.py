@@ -198,6 +198,16 @@ def test_a_program_that_refuses_is_told(root: Path) -> None:
     assert caught.value.params["program"] == "usermod"
 
 
+def test_a_program_that_is_not_there_is_told_before_anything_is_done(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = MachineUser("part", own(root), "app")
+    monkeypatch.setattr(programs, "_PATH", str(root))
+    for attempt in (one.survey, one.require_free, one.require_room):
+        with pytest.raises(TargetDown, match="no-program"):
+            attempt()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user with some of its rights")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not there")
 @pytest.mark.parametrize("right", ["", "fowner", "chown"])
@@ -344,6 +354,12 @@ def test_a_look_tells_each_with_its_reason_and_those_that_need_each_other_alike(
         "user ada": "user.password",
         "user nobody-here": "user.odd",
     }
+    # Found by his home alone, a user takes his own group along.
+    assert [(one.kind, one.place, one.hand) for one in ask([("user", "crm"), ("user", "ada")], ())] == [
+        ("user", "crm", ""),
+        ("user", "ada", "user.password"),
+        ("group", "crm", ""),
+    ]
     (root / "etc/crontab").write_text("0 3 * * * crm /nightly\n")
     assert [told()[one] for one in ("user crm", "group crm", "group old")] == [
         "user.named",
