@@ -108,7 +108,7 @@ class ArchiveWriter:
         writer = StreamWriter(lambda part, data: self._add(f"{folder}/{part:05d}.zst", data), self._part)
         yield writer
         writer.close()
-        self._streams.append(StreamSummary(name, folder, writer.size, writer.sha256, writer.parts))
+        self._streams.append(StreamSummary(name, folder, writer.size, writer.parts))
 
     def finish(self, extra: Mapping[str, object]) -> Manifest:
         """Write the manifest and the end of the tar.
@@ -145,8 +145,9 @@ class ArchiveWriter:
 class StreamWriter:
     """Takes bytes of any length and hands on zstd frames of about ``limit`` plain bytes, numbered from 1.
 
-    A thread of the zstd library compresses while the next bytes are read and hashed; it waits for nothing and
-    writes nothing, so that an error ends the writer as if it were not there.
+    Each carries a checksum of its plain bytes. A thread of the zstd library compresses while the next bytes
+    are read; it waits for nothing and writes nothing, so that an error ends the writer as if it were not
+    there.
     """
 
     def __init__(self, add: Callable[[int, bytearray], None], limit: int) -> None:
@@ -154,8 +155,7 @@ class StreamWriter:
         self.parts = 0
         self._add = add
         self._limit = limit
-        self._hash = hashlib.sha256()
-        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=1)
+        self._compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=1, write_checksum=True)
         self._begin()
 
     def write(self, data: bytes, /) -> None:
@@ -169,17 +169,11 @@ class StreamWriter:
             view = view[len(piece) :]
             self._room -= len(piece)
             self.size += len(piece)
-            self._hash.update(piece)
             self._data += self._zstd.compress(piece)
 
     def close(self) -> None:
         """The last part; an empty stream has one."""
         self._end()
-
-    @property
-    def sha256(self) -> str:
-        """Hex digits over the plain bytes."""
-        return self._hash.hexdigest()
 
     def _begin(self) -> None:
         self._room = self._limit

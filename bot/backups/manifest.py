@@ -1,7 +1,7 @@
 """MANIFEST.json: to bytes and back, strictly. Pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,8 +10,8 @@ from bot.model.backups import Column, Manifest, Member, StreamSummary, TableSumm
 
 FORMAT = "countersign-backup"
 VERSION = 1
-#: With streams; an archive without them stays at version 1.
-WITH_STREAMS = 2
+#: With streams; an archive without them stays at version 1. Before, a stream had an SHA-256 of its own.
+WITH_STREAMS, HASHED_STREAMS = 3, 2
 
 
 def dump(manifest: Manifest) -> bytes:
@@ -22,11 +22,11 @@ def dump(manifest: Manifest) -> bytes:
     """
     body = {
         "format": FORMAT,
-        "version": WITH_STREAMS if manifest.streams else VERSION,
+        "version": _version(manifest.streams),
         "backup": manifest.backup_id,
         "tables": [asdict(table) for table in manifest.tables],
         "members": [asdict(member) for member in manifest.members],
-        **({"streams": [asdict(stream) for stream in manifest.streams]} if manifest.streams else {}),
+        **({"streams": [_known(stream) for stream in manifest.streams]} if manifest.streams else {}),
         "extra": manifest.extra,
     }
     try:
@@ -48,15 +48,25 @@ def load(raw: bytes) -> Manifest:
     try:
         body = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse)
         version = body["version"] if body["format"] == FORMAT else None
-        if type(version) is int and version not in (VERSION, WITH_STREAMS):
+        if type(version) is int and version not in (VERSION, HASHED_STREAMS, WITH_STREAMS):
             raise NotOurs("backups.newer_format", version=version)
         return _manifest(body)
     except (KeyError, TypeError, ValueError, RecursionError):
         raise NotOurs("backups.damaged") from None
 
 
+def _version(streams: Sequence[StreamSummary]) -> int:
+    if not streams:
+        return VERSION
+    return WITH_STREAMS if streams[0].sha256 is None else HASHED_STREAMS
+
+
+def _known(stream: StreamSummary) -> dict[str, Any]:
+    return {name: value for name, value in asdict(stream).items() if value is not None}
+
+
 def _manifest(body: Mapping[str, Any]) -> Manifest:
-    streams = {"streams"} if body["version"] == WITH_STREAMS else set()
+    streams = set() if body["version"] == VERSION else {"streams"}
     _exactly(body, {"format", "version", "backup", "tables", "members", "extra"} | streams)
     _kinds((body["format"], str), (body["version"], int), (body["backup"], str), (body["extra"], dict))
     if body["format"] != FORMAT or (streams and not body["streams"]):
@@ -66,7 +76,7 @@ def _manifest(body: Mapping[str, Any]) -> Manifest:
         tables=tuple(_table(one) for one in body["tables"]),
         members=tuple(_member(one) for one in body["members"]),
         extra=body["extra"],
-        streams=tuple(_stream(one) for one in body.get("streams", ())),
+        streams=tuple(_stream(one, body["version"]) for one in body.get("streams", ())),
     )
 
 
@@ -80,15 +90,11 @@ def _table(one: Mapping[str, Any]) -> TableSummary:
     return TableSummary(**{**one, "columns": tuple(_column(column) for column in one["columns"])})
 
 
-def _stream(one: Mapping[str, Any]) -> StreamSummary:
-    _exactly(one, {"name", "folder", "size", "sha256", "parts"})
-    _kinds(
-        (one["name"], str),
-        (one["folder"], str),
-        (one["sha256"], str),
-        (one["size"], int),
-        (one["parts"], int),
-    )
+def _stream(one: Mapping[str, Any], version: int) -> StreamSummary:
+    hashed = {"sha256"} if version == HASHED_STREAMS else set()
+    _exactly(one, {"name", "folder", "size", "parts"} | hashed)
+    _kinds((one["name"], str), (one["folder"], str), (one["size"], int), (one["parts"], int))
+    _kinds(*((one[name], str) for name in hashed))
     return StreamSummary(**one)
 
 

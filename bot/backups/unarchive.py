@@ -11,6 +11,7 @@ from bot.backups import manifest as manifests
 from bot.backups import tarball
 from bot.backups.archive import MANIFEST, README
 from bot.backups.cells import codec, row_decoder
+from bot.backups.frames import Frame
 from bot.backups.rows import RowSum, read_rows
 from bot.errors import NotOurs
 from bot.model.backups import (
@@ -19,6 +20,7 @@ from bot.model.backups import (
     EncodedTable,
     Manifest,
     Member,
+    StreamSummary,
     Table,
     TableSummary,
     Value,
@@ -29,7 +31,6 @@ _PART_NAME = re.compile(
     r"(?P<folder>rows/(?!\.)[A-Za-z0-9_.%~-]{1,150}|nullified/[1-9][0-9]{0,8})/(?P<part>[0-9]{5,9})\.csv\.zst"
 )
 _STREAM_NAME = re.compile(r"(?P<folder>streams/(?!\.)[A-Za-z0-9_.%~-]{1,150})/(?P<part>[0-9]{5,9})\.zst")
-_COPY = 256 * 1024
 _Lines = Iterator[tuple[Cell, ...]]
 _T = TypeVar("_T")
 
@@ -83,12 +84,8 @@ def read_stream(stream: IO[bytes], manifest: Manifest, name: str) -> Iterator[by
     reader = ArchiveReader(stream)
     for entry in reader.entries():
         if isinstance(entry, EncodedStream) and wanted is not None and entry.folder == wanted.folder:
-            total = hashlib.sha256()
-            for chunk in entry.chunks:
-                total.update(chunk)
-                yield chunk
-            if total.hexdigest() != wanted.sha256:
-                raise NotOurs("backups.damaged")
+            yield from entry.chunks
+            reader.require_read(wanted, manifest)
             return
     raise NotOurs("backups.no_stream")
 
@@ -144,6 +141,17 @@ class ArchiveReader:
                 pass
         self.manifest = self._checked(self._next)
 
+    def require_read(self, stream: StreamSummary, manifest: Manifest) -> None:
+        """Return when the stream just read, and every member up to here, is as a manifest says.
+
+        Raises:
+            NotOurs: it is not.
+        """
+        if self._streams[-1].facts != _facts(stream):
+            raise NotOurs("backups.damaged")
+        if self._seen != list(manifest.members[: len(self._seen)]):
+            raise NotOurs("backups.damaged")
+
     def _file(self) -> tarball.MemberFile:
         file = next(self._files, None)
         if file is None:
@@ -159,10 +167,18 @@ class ArchiveReader:
         file = self._next
         return self._plain(file, read_rows) if file is not None and file.name == name else None
 
-    def _open_frame(self, name: str) -> Iterator[bytes] | None:
-        """The plain bytes of the next part when it has that name."""
+    def _open_frame(self, name: str) -> tuple[Frame, Iterator[bytes]] | None:
+        """The next part when it has that name, and its plain bytes."""
         file = self._next
-        return self._plain(file, _chunks) if file is not None and file.name == name else None
+        if file is None or file.name != name:
+            return None
+        frame = Frame(file)
+        return frame, self._framed(file, frame)
+
+    def _framed(self, file: tarball.MemberFile, frame: Frame) -> Iterator[bytes]:
+        yield from frame.chunks()
+        self._done(file)
+        self._next = self._file()
 
     def _plain(self, file: tarball.MemberFile, take: Callable[[IO[bytes]], Iterator[_T]]) -> Iterator[_T]:
         source = cast("IO[bytes]", file)
@@ -187,8 +203,7 @@ class ArchiveReader:
         found = [(t.folder, list(t.header), t.count, t.parts) for t in self._read]
         if self._sums and [t.sum for t in manifest.tables] != [t.total.sum for t in self._read]:
             raise NotOurs("backups.damaged")
-        streams = [(s.folder, s.size, s.sha256, s.parts) for s in manifest.streams]
-        if [one.facts for one in self._streams] != streams:
+        if [one.facts for one in self._streams] != list(map(_facts, manifest.streams)):
             raise NotOurs("backups.damaged")
         if list(manifest.members) != self._seen or wanted != found:
             raise NotOurs("backups.damaged")
@@ -213,15 +228,18 @@ def _check_names(manifest: Manifest) -> None:
             codec(column.codec)
 
 
-def _chunks(plain: IO[bytes]) -> Iterator[bytes]:
-    while data := plain.read(_COPY):
-        yield data
+def _facts(stream: StreamSummary) -> tuple[str, int, str | None, int]:
+    return (stream.folder, stream.size, stream.sha256, stream.parts)
 
 
 class _StreamReader:
-    """The parts of one stream, in a row."""
+    """The parts of one stream, in a row.
 
-    def __init__(self, name: str, open_part: Callable[[str], Iterator[bytes] | None]) -> None:
+    Its plain bytes are held to the checksums in its frames, or, of a backup of before, which has none, to one
+    SHA-256 over all of them.
+    """
+
+    def __init__(self, name: str, open_part: Callable[[str], tuple[Frame, Iterator[bytes]] | None]) -> None:
         found = _STREAM_NAME.fullmatch(name)
         if found is None:
             raise NotOurs("backups.damaged")
@@ -229,21 +247,26 @@ class _StreamReader:
         self._open = open_part
         self._parts = 0
         self._size = 0
+        self._checked = 0
         self._hash = hashlib.sha256()
 
     @property
-    def facts(self) -> tuple[str, int, str, int]:
-        """Folder, size, hash and parts, as the manifest must have them."""
-        return (self.folder, self._size, self._hash.hexdigest(), self._parts)
+    def facts(self) -> tuple[str, int, str | None, int]:
+        """Folder, size, hash and parts, as the manifest must have them; no hash if every frame is checked."""
+        hashed = None if self._checked == self._parts else self._hash.hexdigest()
+        return (self.folder, self._size, hashed, self._parts)
 
     def chunks(self) -> Iterator[bytes]:
-        """The plain bytes, hashed as they pass."""
+        """The plain bytes, those without a checksum hashed as they pass."""
         while (part := self._open(f"{self.folder}/{self._parts + 1:05d}.zst")) is not None:
+            frame, chunks = part
             self._parts += 1
-            for chunk in part:
+            for chunk in chunks:
                 self._size += len(chunk)
-                self._hash.update(chunk)
+                if not frame.checked:
+                    self._hash.update(chunk)
                 yield chunk
+            self._checked += frame.checked
         if not self._parts:
             raise NotOurs("backups.damaged")
 

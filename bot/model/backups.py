@@ -68,13 +68,17 @@ class Member:
 
 @dataclass(frozen=True)
 class StreamSummary:
-    """One stream of an archive: bytes as they came, in parts; ``size`` and ``sha256`` are of those bytes."""
+    """One stream of an archive: bytes as they came, in parts; ``size`` is of those bytes.
+
+    ``sha256`` is too, of a backup of before; since then its members' hashes and the checksums in them stand
+    for it.
+    """
 
     name: str
     folder: str
     size: int
-    sha256: str
     parts: int
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)

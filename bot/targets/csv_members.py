@@ -15,7 +15,7 @@ from typing import Self
 from bot.errors import CannotProve, NotOurs
 from bot.targets.ports import Sink, Source
 from bot.targets.reporting import report_of
-from bot.targets.streams import chunks
+from bot.targets.streams import Counting, chunks
 
 #: By table: the header, then its records, each without a line end.
 Tables = Iterable[tuple[str, Iterable[bytes]]]
@@ -57,9 +57,11 @@ def write(sink: Sink, holding: str, tables: Tables) -> list[Member]:
         stream = f"{holding}.{table}.csv"
         with sink.blob(stream) as out:
             adding = _Adding()
+            through = Counting(out)
             for line in adding.passed(lines):
-                out.write(line + _END)
-            members.append(Member(table, stream, adding.rows, f"{adding.total:064x}", out.sha256))
+                through.write(line + _END)
+            sums = (f"{adding.total:064x}", through.digest.hexdigest())
+            members.append(Member(table, stream, adding.rows, *sums))
     with sink.blob(f"{holding}.csv.json") as out:
         out.write(json.dumps([asdict(one) for one in members]).encode())
     return members

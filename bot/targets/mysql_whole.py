@@ -27,7 +27,7 @@ from bot.targets.mysql_survey import require_free_to_move, require_unshared
 from bot.targets.mysql_written import Written
 from bot.targets.ports import Sink, Source, Told
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Adding, chunks
+from bot.targets.streams import Whole, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import database_of, require_one
 
@@ -118,7 +118,6 @@ class MariadbHolding(csv_members.MayHoldCsv):
             server.run(_SNAPSHOT)
             with sink.blob(f"{self._name}.rows.sql") as out:
                 known = facts(server, self._database, Written(out), frame, only=self._only)
-                known = replace(known, sha256=out.sha256)
             every = tables(server, self._database, self._only)
             listed = csv_members.write(sink, self._name, every) if self._csv else []
         for name, text in _for_people(known, server.kind).items():
@@ -348,9 +347,9 @@ class MariadbHolding(csv_members.MayHoldCsv):
         server.use(database)
         server.run(*furnishing(wanted))
         with source.blob(f"{self._name}.rows.sql") as stream:
-            hashing = Adding(stream)
-            rows.load(server, database, hashing)
-        if hashing.digest.hexdigest() != wanted.sha256:
+            reading = Whole(stream, wanted.sha256)
+            rows.load(server, database, reading)
+        if not reading.is_whole:
             raise CannotProve("files.not-the-same", path=self._place)
         for name, text in _for_people(wanted, server.kind).items():
             with source.blob(f"{self._name}.{name}.sql") as stream:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 _WIDE = 1024 * 1024
-#: What is hashed and then compressed should still be near the processor the second time.
+#: What is read should still be near the processor when it is compressed.
 _PIECE = 128 * 1024
 
 

@@ -16,14 +16,6 @@ class Writer(Protocol):
         """Add them at the end."""
 
 
-class Stream(Writer, Protocol):
-    """A stream of a backup that is being made."""
-
-    @property
-    def sha256(self) -> str:
-        """Hex digits over what was written so far."""
-
-
 class Reader(Protocol):
     """Bytes come out."""
 
@@ -34,7 +26,7 @@ class Reader(Protocol):
 class Sink(Protocol):
     """A backup being made (``Sealing`` is one)."""
 
-    def blob(self, name: str) -> AbstractContextManager[Stream]:
+    def blob(self, name: str) -> AbstractContextManager[Writer]:
         """A new stream of that name; one at a time; complete when it is left without an error."""
 
 

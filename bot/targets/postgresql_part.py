@@ -30,7 +30,7 @@ from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_sums import Seeds
 from bot.targets.postgresql_whole import PostgresqlHolding
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Adding, chunks
+from bot.targets.streams import Whole, chunks
 from bot.targets.system import Removal, Survey, Users, Whereabouts
 from bot.targets.whereabouts import require_one
 
@@ -121,7 +121,7 @@ class SchemasHolding(csv_members.MayHoldCsv, people.NeedsRoles):
             )
             with sink.blob(f"{self._name}.pgdump") as out:
                 programs.dump(address, hidden, str(row[0]), out, self._database, self._options())
-                facts = replace(adding.result(), sha256=out.sha256)
+                facts = adding.result()
             asked = queries.relations(known, "r")
             listed = csv_members.write(sink, self._name, tables(connection, asked)) if self._csv else []
         with sink.blob(f"{self._name}.{self._ends}") as out:
@@ -391,10 +391,8 @@ class SchemasHolding(csv_members.MayHoldCsv, people.NeedsRoles):
             listed = scripts.contents(stream, self._database)
         lines = scripts.without(listed, {one.number for one in wanted.links})
         with source.blob(f"{self._name}.pgdump") as stream:
-            reading = Adding(stream)
+            reading = Whole(stream, wanted.sha256)
             way = (address, hidden, self._database)
-            whole = scripts.restore(
-                way, lines, reading, lambda: reading.digest.hexdigest() == wanted.sha256, statements
-            )
+            whole = scripts.restore(way, lines, reading, lambda: reading.is_whole, statements)
         if not whole:
             raise CannotProve("files.not-the-same", path=self._place)

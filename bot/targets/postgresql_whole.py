@@ -9,7 +9,6 @@ one setting at the database that is set aside.
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -36,7 +35,7 @@ from bot.targets.postgresql_questions import TABLES
 from bot.targets.postgresql_sql import quote
 from bot.targets.postgresql_sums import Seeds
 from bot.targets.reporting import Report, report_of
-from bot.targets.streams import Adding, chunks
+from bot.targets.streams import Whole, chunks
 from bot.targets.system import Removal, Survey, User, Users, Whereabouts
 from bot.targets.whereabouts import database_of, require_one
 
@@ -131,7 +130,7 @@ class PostgresqlHolding(csv_members.MayHoldCsv, people.NeedsRoles):
             adding: Future[DatabaseFacts] = beside_us.submit(facts, connection, Seeds.fresh(connection))
             with sink.blob(f"{self._name}.pgdump") as out:
                 programs.dump(address, hidden, str(row[0]), out, self._database)
-                known = replace(adding.result(), sha256=out.sha256)
+                known = adding.result()
             listed = csv_members.write(sink, self._name, tables(connection, TABLES)) if self._csv else []
         with sink.blob(f"{self._name}.database.json") as out:
             out.write(known.dump())
@@ -292,11 +291,11 @@ class PostgresqlHolding(csv_members.MayHoldCsv, people.NeedsRoles):
         with source.blob(f"{self._name}.pgdump") as stream:
             lines = scripts.events_last(scripts.contents(stream, database))
         with source.blob(f"{self._name}.pgdump") as stream:
-            hashing = Adding(stream)
-            programs.restore(address, hidden, hashing, database, lines)
-            for chunk in chunks(hashing):
+            reading = Whole(stream, wanted.sha256)
+            programs.restore(address, hidden, reading, database, lines)
+            for chunk in chunks(reading):
                 assert chunk
-        if hashing.digest.hexdigest() != wanted.sha256:
+        if not reading.is_whole:
             raise CannotProve("files.not-the-same", path=self._place)
         self._admin.run(*dressing(wanted, database))
         with self._admin.connected(database) as connection:

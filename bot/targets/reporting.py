@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
 from bot.model.meter import Stage, Unit
-from bot.targets.ports import Reader, Sink, Source, Stream
+from bot.targets.ports import Reader, Sink, Source, Writer
 
 _T = TypeVar("_T")
 
@@ -44,7 +44,7 @@ class WatchedSink:
         self._sink = sink
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[Stream]:
+    def blob(self, name: str) -> Iterator[Writer]:
         """See ``Sink``."""
         with self._sink.blob(name) as out:
             yield _Writing(out, self.report)
@@ -77,7 +77,7 @@ def counted(items: Iterable[_T], report: Report, unit: Unit) -> Iterator[_T]:
 
 
 class _Writing:
-    def __init__(self, out: Stream, report: Report) -> None:
+    def __init__(self, out: Writer, report: Report) -> None:
         self._out = out
         self._report = report
 
@@ -85,11 +85,6 @@ class _Writing:
         """See ``Writer``."""
         self._out.write(data)
         self._report.add("bytes", len(data))
-
-    @property
-    def sha256(self) -> str:
-        """See ``Stream``."""
-        return self._out.sha256
 
 
 class _Reading:

@@ -28,18 +28,30 @@ class Counting:
         return {"size": self.size, "sha256": self.digest.hexdigest()}
 
 
-class Adding:
-    """Reads through, and adds up what passes."""
+class Whole:
+    """Reads through, and knows whether it was read to its end, where a backup says that its bytes are right.
 
-    def __init__(self, source: Reader) -> None:
-        self.digest = hashlib.sha256()
+    ``sha256``: what a backup of before says of them besides; empty if nothing.
+    """
+
+    def __init__(self, source: Reader, sha256: str) -> None:
         self._source = source
+        self._sha256 = sha256
+        self._digest = hashlib.sha256()
+        self._ended = False
 
     def read(self, size: int, /) -> bytes:
         """See ``Reader``."""
         data = self._source.read(size)
-        self.digest.update(data)
+        self._ended = not data
+        if self._sha256:
+            self._digest.update(data)
         return data
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its end, and adds up."""
+        return self._ended and self._sha256 in ("", self._digest.hexdigest())
 
 
 def chunks(stream: Reader) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from bot.errors import CannotProve, CountersignError, TargetDown
 from bot.targets.attachment_store import AttachmentStore
 from bot.targets.folder_store import FolderStore
 from bot.targets.object_store import ObjectStore
-from tests.fakes.backup_streams import HashedBytes
 from tests.fakes.buckets import Pail
 
 KEY = b"k" * 32
@@ -25,8 +25,8 @@ class Backup:
         self.streams: dict[str, bytes] = {}
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[HashedBytes]:
-        stream = HashedBytes(self.streams.get(name, b""))
+    def blob(self, name: str) -> Iterator[BytesIO]:
+        stream = BytesIO(self.streams.get(name, b""))
         yield stream
         self.streams.setdefault(name, stream.getvalue())
 

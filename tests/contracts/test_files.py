@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from bot.errors import CannotProve, CountersignError, NotAllowed, Stale, TargetD
 from bot.targets.entries import Entry, same_content, walk
 from bot.targets.files import FolderHolding
 from bot.targets.ground import folder
-from tests.fakes.backup_streams import HashedBytes, MemoryBackup
+from tests.fakes.backup_streams import MemoryBackup
 from tests.fakes.systems import restored
 
 OP = "teardown-42"
@@ -286,7 +287,7 @@ class WrittenMeanwhile(MemoryBackup):
         self._file = file
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[HashedBytes]:
+    def blob(self, name: str) -> Iterator[BytesIO]:
         if name.endswith(".tar"):
             with self._file.open("r+b") as opened:
                 opened.write(b"B")

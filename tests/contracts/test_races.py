@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from bot.targets.files import FolderHolding
 from bot.targets.ground import folder
 from bot.targets.sqlite_facts import DatabaseFacts
 from bot.targets.sqlite_whole import SqliteHolding
-from tests.fakes.backup_streams import HashedBytes, MemoryBackup
+from tests.fakes.backup_streams import MemoryBackup
 
 OP = "t4"
 ROUNDS = 40
@@ -134,7 +135,7 @@ class Accomplice(MemoryBackup):
         self._at, self._place, self._victim = at, place, victim
 
     @contextmanager
-    def blob(self, name: str) -> Iterator[HashedBytes]:
+    def blob(self, name: str) -> Iterator[BytesIO]:
         mine = name.endswith(self._at) and not self._reading
         hidden = self._place.with_name("hidden")
         if mine:

@@ -271,8 +271,8 @@ def test_an_archive_that_we_would_not_write_is_refused(case: str) -> None:
 def test_a_newer_version_and_an_unknown_codec_are_named() -> None:
     files = unpacked(archived()[0])
     with pytest.raises(NotOurs, match=r"backups\.newer_format") as caught:
-        read_manifest(io.BytesIO(packed(consistent(files, version=3))))
-    assert caught.value.params == {"version": 3}
+        read_manifest(io.BytesIO(packed(consistent(files, version=4))))
+    assert caught.value.params == {"version": 4}
     columns = [{"name": "id", "codec": "sqlite-9"}, {"name": "name", "codec": "text-1"}]
     with pytest.raises(NotOurs, match=r"backups\.unknown_codec"):
         read_manifest(io.BytesIO(packed(with_table(files, columns=columns))))
