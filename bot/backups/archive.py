@@ -14,8 +14,8 @@ from bot.backups import manifest as manifests
 from bot.backups import tarball
 from bot.backups.cells import codec, row_encoder
 from bot.backups.readme import readme
-from bot.backups.rows import RowSum, write_row
-from bot.errors import BadInput
+from bot.backups.rows import RowSum
+from bot.errors import BadInput, NotOurs
 from bot.model.backups import (
     Cell,
     Column,
@@ -26,6 +26,7 @@ from bot.model.backups import (
     TableSummary,
     Value,
 )
+from bot.model.csv_lines import Block, TextRows, write_row
 
 #: Plain bytes after which a part ends: of a stream, and of a table, beside whose rows a worker holds other
 #: things. The compressed part is held in memory because a tar needs sizes first.
@@ -38,6 +39,7 @@ _LEVEL = 1
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-."
 _BATCH = 64 * 1024
 _NAME = 120
+_TEXT = codec("text-1")
 
 
 def folder_of(name: str, room: str = "rows") -> str:
@@ -70,6 +72,7 @@ class ArchiveWriter:
         self._tables: list[TableSummary] = []
         self._streams: list[StreamSummary] = []
         self._folders: set[str] = set()
+        self._unfinished = 0
         self._add(README, readme(backup_id).encode())
 
     def table(
@@ -81,17 +84,22 @@ class ArchiveWriter:
             BadInput: no column, two of one name, or the table was already written.
             CannotProve: a value has no exact encoding.
         """
-        names = [codec("text-1").encode(column.name) for column in columns]
+        names = [_TEXT.encode(column.name) for column in columns]
         known = {(table.kind, table.name) for table in self._tables}
         if not names or len(set(names)) != len(names) or (kind, name) in known:
             raise BadInput("backups.table_twice")
-        encode = row_encoder([column.codec for column in columns])
+        codecs = [column.codec for column in columns]
+        encode = row_encoder(codecs)
+        texts = set(codecs) == {_TEXT.name}
+        blocks = rows.blocks() if texts and isinstance(rows, TextRows) else _blocks(map(encode, rows))
         folder = self._new_folder(kind, name)
-        total = RowSum()
+        total = RowSum("lines")
         parts = 0
-        for parts, data in enumerate(_parts(names, map(encode, rows), total, self._rows), start=1):
+        self._unfinished += 1
+        for parts, data in enumerate(_parts(write_row(names), blocks, total, self._rows), start=1):
             self._add(f"{folder}/{parts:05d}.csv.zst", data)
-        summary = TableSummary(kind, name, folder, tuple(columns), total.rows, total.sum, parts)
+        self._unfinished -= 1
+        summary = TableSummary(kind, name, folder, tuple(columns), total.rows, total.sum, parts, "lines")
         self._tables.append(summary)
         return summary
 
@@ -115,7 +123,10 @@ class ArchiveWriter:
 
         Raises:
             CannotProve: ``extra`` is not plain JSON.
+            NotOurs: a table broke off.
         """
+        if self._unfinished:
+            raise NotOurs("backups.damaged")
         manifest = Manifest(
             self._backup_id, tuple(self._tables), tuple(self._members), dict(extra), tuple(self._streams)
         )
@@ -186,18 +197,34 @@ class StreamWriter:
         self._add(self.parts, self._data)
 
 
-def _parts(
-    header: Sequence[Cell], rows: Iterable[Sequence[Cell]], total: RowSum, limit: int
-) -> Iterator[bytearray]:
+def _blocks(rows: Iterable[Sequence[Cell]]) -> Iterator[Block]:
+    lines: Block = []
+    size = 0
+    for cells in rows:
+        line = write_row(cells).encode()
+        lines.append(line)
+        size += len(line)
+        if size >= _BATCH:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
+
+
+def _parts(header: str, blocks: Iterable[Block], total: RowSum, limit: int) -> Iterator[bytearray]:
     """Compressed parts of about ``limit`` plain bytes; the first begins with the header."""
     part = _Part()
-    part.write(write_row(header))
-    for cells in rows:
-        if part.plain >= limit:
-            yield part.close()
-            part = _Part()
-        total.add(cells)
-        part.write(write_row(cells))
+    part.write([header.encode()])
+    for lines in blocks:
+        total.add_lines(lines)
+        if part.plain + sum(map(len, lines)) < limit:
+            part.write(lines)
+            continue
+        for line in lines:
+            if part.plain >= limit:
+                yield part.close()
+                part = _Part()
+            part.write([line])
     yield part.close()
 
 
@@ -206,17 +233,17 @@ class _Part:
 
     def __init__(self) -> None:
         self.plain = 0
-        self._lines: list[bytes] = []
-        self._waiting = 0
+        self._waiting: Block = []
+        self._size = 0
         self._data = bytearray()
         self._zstd = zstandard.ZstdCompressor(level=_LEVEL).compressobj()
 
-    def write(self, line: str) -> None:
-        raw = line.encode()
-        self.plain += len(raw)
-        self._waiting += len(raw)
-        self._lines.append(raw)
-        if self._waiting >= _BATCH:
+    def write(self, lines: Block) -> None:
+        size = sum(map(len, lines))
+        self.plain += size
+        self._size += size
+        self._waiting += lines
+        if self._size >= _BATCH:
             self._flush()
 
     def close(self) -> bytearray:
@@ -225,6 +252,6 @@ class _Part:
         return self._data
 
     def _flush(self) -> None:
-        self._data += self._zstd.compress(b"".join(self._lines))
-        self._lines.clear()
-        self._waiting = 0
+        self._data += self._zstd.compress(b"".join(self._waiting))
+        self._waiting.clear()
+        self._size = 0

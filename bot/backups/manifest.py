@@ -1,17 +1,18 @@
 """MANIFEST.json: to bytes and back, strictly. Pure."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from bot.errors import CannotProve, NotOurs
-from bot.model.backups import Column, Manifest, Member, StreamSummary, TableSummary
+from bot.model.backups import FORMAT_VERSION, Column, Manifest, Member, StreamSummary, TableSummary
 
 FORMAT = "countersign-backup"
-VERSION = 1
-#: With streams; an archive without them stays at version 1. Before, a stream had an SHA-256 of its own.
-WITH_STREAMS, HASHED_STREAMS = 3, 2
+#: Without and with streams, each with an SHA-256 of its own; the sums of both are over cells.
+_OLDER = (1, 2)
+_HASHED_STREAMS = 2
+_WITH_STREAMS = (_HASHED_STREAMS, FORMAT_VERSION)
 
 
 def dump(manifest: Manifest) -> bytes:
@@ -22,11 +23,11 @@ def dump(manifest: Manifest) -> bytes:
     """
     body = {
         "format": FORMAT,
-        "version": _version(manifest.streams),
+        "version": manifest.version,
         "backup": manifest.backup_id,
-        "tables": [asdict(table) for table in manifest.tables],
+        "tables": [_listed(table) for table in manifest.tables],
         "members": [asdict(member) for member in manifest.members],
-        **({"streams": [_known(stream) for stream in manifest.streams]} if manifest.streams else {}),
+        **({"streams": list(map(_known, manifest.streams))} if manifest.version in _WITH_STREAMS else {}),
         "extra": manifest.extra,
     }
     try:
@@ -48,17 +49,11 @@ def load(raw: bytes) -> Manifest:
     try:
         body = json.loads(raw, object_pairs_hook=_unique, parse_constant=_refuse)
         version = body["version"] if body["format"] == FORMAT else None
-        if type(version) is int and version not in (VERSION, HASHED_STREAMS, WITH_STREAMS):
+        if type(version) is int and version not in (*_OLDER, FORMAT_VERSION):
             raise NotOurs("backups.newer_format", version=version)
         return _manifest(body)
     except (KeyError, TypeError, ValueError, RecursionError):
         raise NotOurs("backups.damaged") from None
-
-
-def _version(streams: Sequence[StreamSummary]) -> int:
-    if not streams:
-        return VERSION
-    return WITH_STREAMS if streams[0].sha256 is None else HASHED_STREAMS
 
 
 def _known(stream: StreamSummary) -> dict[str, Any]:
@@ -66,32 +61,38 @@ def _known(stream: StreamSummary) -> dict[str, Any]:
 
 
 def _manifest(body: Mapping[str, Any]) -> Manifest:
-    streams = set() if body["version"] == VERSION else {"streams"}
+    streams = {"streams"} if body["version"] in _WITH_STREAMS else set()
     _exactly(body, {"format", "version", "backup", "tables", "members", "extra"} | streams)
     _kinds((body["format"], str), (body["version"], int), (body["backup"], str), (body["extra"], dict))
-    if body["format"] != FORMAT or (streams and not body["streams"]):
+    if body["format"] != FORMAT or (body["version"] in _OLDER and streams and not body["streams"]):
         raise ValueError
     return Manifest(
         backup_id=body["backup"],
-        tables=tuple(_table(one) for one in body["tables"]),
+        tables=tuple(_table(one, body["version"]) for one in body["tables"]),
         members=tuple(_member(one) for one in body["members"]),
         extra=body["extra"],
         streams=tuple(_stream(one, body["version"]) for one in body.get("streams", ())),
+        version=body["version"],
     )
 
 
-def _table(one: Mapping[str, Any]) -> TableSummary:
+def _listed(table: TableSummary) -> dict[str, Any]:
+    return {name: value for name, value in asdict(table).items() if name != "over"}
+
+
+def _table(one: Mapping[str, Any], version: int) -> TableSummary:
     _exactly(one, {"kind", "name", "folder", "columns", "rows", "sum", "parts"})
     _kinds(
         (one["name"], str), (one["folder"], str), (one["sum"], str), (one["rows"], int), (one["parts"], int)
     )
     if one["kind"] not in ("rows", "nullified"):
         raise ValueError
-    return TableSummary(**{**one, "columns": tuple(_column(column) for column in one["columns"])})
+    columns = tuple(_column(column) for column in one["columns"])
+    return TableSummary(**{**one, "columns": columns, "over": "cells" if version in _OLDER else "lines"})
 
 
 def _stream(one: Mapping[str, Any], version: int) -> StreamSummary:
-    hashed = {"sha256"} if version == HASHED_STREAMS else set()
+    hashed = {"sha256"} if version == _HASHED_STREAMS else set()
     _exactly(one, {"name", "folder", "size", "parts"} | hashed)
     _kinds((one["name"], str), (one["folder"], str), (one["size"], int), (one["parts"], int))
     _kinds(*((one[name], str) for name in hashed))

@@ -2,7 +2,10 @@
 
 from bot.texts import say
 
+#: The last line, in every language: from this version on a reader needs it before the manifest comes.
+FORMAT_LINE = "Countersign backup format 3\n"
+
 
 def readme(backup_id: str) -> str:
     """Shell commands with ``age``, ``tar`` and ``zstd`` only; lines to run begin with four spaces."""
-    return say("backups.readme", id=backup_id)
+    return f"{say('backups.readme', id=backup_id).rstrip()}\n\n{FORMAT_LINE}"

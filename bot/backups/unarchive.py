@@ -2,7 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
 from typing import IO, TypeVar, cast
 
 import zstandard
@@ -12,10 +14,10 @@ from bot.backups import tarball
 from bot.backups.archive import MANIFEST, README
 from bot.backups.cells import codec, row_decoder
 from bot.backups.frames import Frame
-from bot.backups.rows import RowSum, read_rows
+from bot.backups.readme import FORMAT_LINE
+from bot.backups.rows import Over, RowSum, read_lines
 from bot.errors import NotOurs
 from bot.model.backups import (
-    Cell,
     EncodedStream,
     EncodedTable,
     Manifest,
@@ -25,13 +27,13 @@ from bot.model.backups import (
     TableSummary,
     Value,
 )
+from bot.model.csv_lines import Block, TextRows, cells_of, first_width
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _PART_NAME = re.compile(
     r"(?P<folder>rows/(?!\.)[A-Za-z0-9_.%~-]{1,150}|nullified/[1-9][0-9]{0,8})/(?P<part>[0-9]{5,9})\.csv\.zst"
 )
 _STREAM_NAME = re.compile(r"(?P<folder>streams/(?!\.)[A-Za-z0-9_.%~-]{1,150})/(?P<part>[0-9]{5,9})\.zst")
-_Lines = Iterator[tuple[Cell, ...]]
 _T = TypeVar("_T")
 
 
@@ -67,7 +69,7 @@ def read_tables(stream: IO[bytes], manifest: Manifest, *, sums: bool = True) -> 
         summary = next(expected, None)
         if summary is None or [column.name for column in summary.columns] != list(table.header):
             raise NotOurs("backups.damaged")
-        yield Table(summary, _decoded(summary, table.rows))
+        yield Table(summary, _decoded(summary, table))
     if reader.manifest != manifest:
         raise NotOurs("backups.damaged")
 
@@ -90,8 +92,11 @@ def read_stream(stream: IO[bytes], manifest: Manifest, name: str) -> Iterator[by
     raise NotOurs("backups.no_stream")
 
 
-def _decoded(summary: TableSummary, rows: _Lines) -> Iterator[tuple[Value, ...]]:
-    return map(row_decoder([column.codec for column in summary.columns]), rows)
+def _decoded(summary: TableSummary, table: EncodedTable) -> Iterable[tuple[Value, ...]]:
+    codecs = [column.codec for column in summary.columns]
+    if set(codecs) == {"text-1"}:
+        return table.rows
+    return map(row_decoder(codecs), table.rows)
 
 
 class ArchiveReader:
@@ -103,6 +108,7 @@ class ArchiveReader:
     def __init__(self, stream: IO[bytes], *, sums: bool = True) -> None:
         self._files = tarball.read_members(stream)
         self._sums = sums
+        self._over: Over = "lines"
         self._seen: list[Member] = []
         self._read: list[_TableReader] = []
         self._streams: list[_StreamReader] = []
@@ -122,6 +128,8 @@ class ArchiveReader:
         first = self._file()
         if first.name != README:
             raise NotOurs("backups.damaged")
+        # Sums are added up while the manifest, which comes last, is not there yet; it has to say the same.
+        self._over = "lines" if first.read().decode("utf-8", "replace").endswith(FORMAT_LINE) else "cells"
         self._done(first)
         self._next = self._file()
         while self._next.name != MANIFEST:
@@ -133,11 +141,11 @@ class ArchiveReader:
                 for _ in chunks:
                     pass
                 continue
-            reader = _TableReader(self._next.name, self._open_part, sums=self._sums)
+            reader = _TableReader(self._next.name, self._open_part, self._over if self._sums else None)
             self._read.append(reader)
-            rows = reader.rows()
-            yield EncodedTable(reader.folder, reader.header, rows)
-            for _ in rows:
+            blocks = reader.blocks()
+            yield EncodedTable(reader.folder, reader.header, _text_rows(blocks, len(reader.header)))
+            for _ in blocks:
                 pass
         self.manifest = self._checked(self._next)
 
@@ -162,10 +170,11 @@ class ArchiveReader:
         file.finish()
         self._seen.append(Member(file.name, file.size, file.sha256))
 
-    def _open_part(self, name: str) -> _Lines | None:
+    def _open_part(self, name: str, width: int | None) -> Iterator[Block] | None:
         """The lines of the next part when it has that name."""
         file = self._next
-        return self._plain(file, read_rows) if file is not None and file.name == name else None
+        take = partial(read_lines, width=width)
+        return self._plain(file, take) if file is not None and file.name == name else None
 
     def _open_frame(self, name: str) -> tuple[Frame, Iterator[bytes]] | None:
         """The next part when it has that name, and its plain bytes."""
@@ -201,7 +210,9 @@ class ArchiveReader:
             raise NotOurs("backups.damaged")
         wanted = [(t.folder, [c.name for c in t.columns], t.rows, t.parts) for t in manifest.tables]
         found = [(t.folder, list(t.header), t.count, t.parts) for t in self._read]
-        if self._sums and [t.sum for t in manifest.tables] != [t.total.sum for t in self._read]:
+        if any(t.over != self._over for t in manifest.tables):
+            raise NotOurs("backups.damaged")
+        if self._sums and [t.sum for t in manifest.tables] != [t.sum for t in self._read]:
             raise NotOurs("backups.damaged")
         if [one.facts for one in self._streams] != list(map(_facts, manifest.streams)):
             raise NotOurs("backups.damaged")
@@ -271,37 +282,54 @@ class _StreamReader:
             raise NotOurs("backups.damaged")
 
 
-class _TableReader:
-    """The parts of one table, in a row."""
+def _text_rows(blocks: Iterator[Block], width: int) -> TextRows:
+    return TextRows(lambda: cells_of(blocks, width), lambda: blocks)
 
-    def __init__(self, name: str, open_part: Callable[[str], _Lines | None], *, sums: bool) -> None:
+
+class _TableReader:
+    """The parts of one table, in a row; ``over``: what is added up, if anything."""
+
+    def __init__(
+        self, name: str, open_part: Callable[[str, int | None], Iterator[Block] | None], over: Over | None
+    ) -> None:
         found = _PART_NAME.fullmatch(name)
         if found is None:
             raise NotOurs("backups.damaged")
         self.folder = found["folder"]
         self.parts = 0
         self.count = 0
-        self.total = RowSum()
-        self._sums = sums
+        self._total = RowSum(over) if over else None
         self._open = open_part
+        self._first: Block = []
         self._lines = self._part()
-        head = next(self._lines, ())
+        self._first = next(self._lines, [])
+        head = next(cells_of([self._first[:1]], first_width(self._first[0]) or 0)) if self._first else ()
         self.header = tuple(cell for cell in head if cell is not None)
         if not head or len(self.header) != len(head):
             raise NotOurs("backups.damaged")
 
-    def rows(self) -> _Lines:
-        for cells in self._lines:
-            if len(cells) != len(self.header):
-                raise NotOurs("backups.damaged")
-            self.count += 1
-            if self._sums:
-                self.total.add(cells)
-            yield cells
+    @property
+    def sum(self) -> str:
+        """Of the rows that were read."""
+        return self._total.sum if self._total else ""
 
-    def _part(self) -> _Lines:
-        while lines := self._open(f"{self.folder}/{self.parts + 1:05d}.csv.zst"):
+    def blocks(self) -> Iterator[Block]:
+        """The rows as they stand, added up as they pass."""
+        for lines in chain([self._first[1:]], self._lines):
+            self.count += len(lines)
+            if self._total is not None and self._total.over == "lines":
+                self._total.add_lines(lines)
+            elif self._total is not None:
+                for cells in cells_of([lines], len(self.header)):
+                    self._total.add(cells)
+            yield lines
+
+    def _part(self) -> Iterator[Block]:
+        width: int | None = None
+        while lines := self._open(f"{self.folder}/{self.parts + 1:05d}.csv.zst", width):
             self.parts += 1
-            yield from lines
+            for block in lines:
+                width = width or first_width(block[0])
+                yield block
         if not self.parts:
             raise NotOurs("backups.damaged")

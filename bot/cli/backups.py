@@ -12,13 +12,13 @@ import typer
 from bot.backups import manifest as manifests
 from bot.backups.archive import folder_of
 from bot.backups.cells import codec
-from bot.backups.rows import write_row
 from bot.backups.vault import OpenedBackup
 from bot.cli.behind import open_store, open_vault, settings
 from bot.cli.console import as_json, table, tell
 from bot.cli.files import new_folder, write_new, write_pieces
 from bot.errors import BadInput
 from bot.model.backups import Manifest, Table
+from bot.model.csv_lines import write_row
 from bot.model.jobs import Backup
 from bot.schedules import clock
 from bot.settings import Settings

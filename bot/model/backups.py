@@ -1,9 +1,12 @@
 """What a backup is made of; ``docs/backup-format.md`` has the bytes. No I/O."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
+
+#: Of the archives that are written now.
+FORMAT_VERSION = 3
 
 #: ``rows``: rows that were deleted, by table. ``nullified``: keys and old references of rows that stayed.
 Kind = Literal["rows", "nullified"]
@@ -45,7 +48,7 @@ class Column:
 class TableSummary:
     """One table of an archive: its true name, where it lies, and what it must add up to.
 
-    ``sum`` is 64 hex digits, independent of the order of the rows.
+    ``sum`` is 64 hex digits, independent of the order of the rows; ``over`` says what is hashed of each row.
     """
 
     kind: Kind
@@ -55,6 +58,7 @@ class TableSummary:
     rows: int
     sum: str
     parts: int
+    over: Literal["lines", "cells"] = "cells"
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,17 @@ class StreamSummary:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The table of contents of one archive. ``extra`` is the operation's own, JSON only."""
+    """The table of contents of one archive. ``extra`` is the operation's own, JSON only.
+
+    ``version`` is that of the format.
+    """
 
     backup_id: str
     tables: tuple[TableSummary, ...]
     members: tuple[Member, ...]
     extra: Mapping[str, Any] = field(repr=False)
     streams: tuple[StreamSummary, ...] = ()
+    version: int = FORMAT_VERSION
 
     def table(self, kind: Kind, name: str) -> TableSummary | None:
         """The summary of one table, or None when the archive has no such table."""
@@ -110,7 +118,7 @@ class Table:
     """One table on its way out of an archive. ``rows`` is read once, before the next table is asked for."""
 
     summary: TableSummary
-    rows: Iterator[tuple[Value, ...]]
+    rows: Iterable[tuple[Value, ...]]
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class EncodedTable:
 
     folder: str
     header: Sequence[str]
-    rows: Iterator[tuple[Cell, ...]]
+    rows: Iterable[tuple[Cell, ...]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from bot.model.plans import Key, hash_marks, key_texts, mark_of
+from bot.model.plans import Key, hash_marks, key_texts, keyed, mark_of
 
 #: Up to so many keys, a set is hashed over its marks, which are kept beside the plan so that a few changes
 #: can be allowed exactly; a larger one over a sum. Plans that wait for their votes depend on this number.
@@ -14,6 +14,7 @@ MARKED = 20_000
 #: The summands have a key of their own: the marks of small sets lie in our database, and who knows summands
 #: can find other sets of the same sum.
 _OF_SUMS = b"countersign/1/sums of keys"
+_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,12 @@ def key_set(hash_key: bytes, table: str, keys: Iterable[Key], marked: int = MARK
         found = tuple(sorted(mark_of(hash_key, text) for text in first))
         return KeySet(len(found), hash_marks(hash_key, found), found)
     of_sums = hmac.digest(hash_key, _OF_SUMS, "sha256")
+    summand, number = keyed(of_sums), int.from_bytes
     count = total = 0
     while first:
-        total += _summand(of_sums, first.pop())
-        count += 1
-    for text in texts:
-        total += _summand(of_sums, text)
-        count += 1
+        count += len(first)
+        total += sum([number(summand(text), "big") for text in first])
+        first = list(islice(texts, _AT_ONCE))
     # A sum by itself would tell who reads it what its summands are, one deletion after the other.
     last = f"{count}\n{total % 2**256:064x}"
     return KeySet(count, hmac.digest(of_sums, last.encode(), "sha256").hex(), None)
-
-
-def _summand(of_sums: bytes, text: bytes) -> int:
-    return int.from_bytes(hmac.digest(of_sums, text, "sha256"), "big")

@@ -7,6 +7,7 @@ from typing import Any
 from bot.backups.rows import sum_rows
 from bot.errors import CannotProve, NotOurs
 from bot.model.backups import Column, Manifest, Table
+from bot.model.csv_lines import TextRows, only
 from bot.model.plans import pack, unpack
 from bot.model.requests import Operation
 from bot.operations.compare import Links, Rows, classify_links, classify_rows
@@ -177,7 +178,7 @@ def load_proven(session: Session, tables: Iterable[Table], links: Mapping[str, L
     for table in tables:
         load(session, table, links)
         summary = table.summary
-        total = sum_rows(summary.columns, session.staged(summary.name))
+        total = sum_rows(summary.over, summary.columns, session.staged(summary.name))
         if (total.rows, total.sum) != (summary.rows, summary.sum):
             raise CannotProve("operations.test-restore", table=summary.name)
 
@@ -185,8 +186,12 @@ def load_proven(session: Session, tables: Iterable[Table], links: Mapping[str, L
 def load_keys(session: Session, table: Table, key: Sequence[str]) -> None:
     """Stage only the keys of one table of an archive, under its name."""
     columns = [column.name for column in table.summary.columns]
-    places = [columns.index(name) for name in key]
-    keys = (tuple([row[place] for place in places]) for row in table.rows)
+    places, rows = [columns.index(name) for name in key], table.rows
+    keys: Iterable[Row]
+    if isinstance(rows, TextRows):
+        keys = only(rows, len(columns), places)
+    else:
+        keys = (tuple([row[place] for place in places]) for row in rows)
     session.stage(table.summary.name, table.summary.name, key, keys)
 
 

@@ -125,7 +125,7 @@ def _prove(session: Session, manifest: Manifest, name: str) -> None:
     assert summary is not None
     sealed = (summary.rows, summary.sum)
     for rows in (session.staged(_before(name)), session.rows(name)):
-        total = sum_rows(summary.columns, rows)
+        total = sum_rows(summary.over, summary.columns, rows)
         if (total.rows, total.sum) != sealed:
             raise CannotProve("operations.test-restore", table=name)
 

@@ -235,7 +235,7 @@ def compare_sums(session: Session, source: Source) -> Mapping[str, str]:
     for table in source.manifest.tables:
         if table.kind == "rows":
             live = (row for _, row in session.pairs(table.name) if row is not None)
-            total = sum_rows(table.columns, live)
+            total = sum_rows(table.over, table.columns, live)
             if (total.rows, total.sum) != _expected(session, source, table):
                 raise CannotProve("restore.not-the-same", table=table.name)
             sums[table.name] = total.sum
@@ -250,5 +250,5 @@ def _expected(session: Session, source: Source, table: TableSummary) -> tuple[in
     """What the rows of a table must add up to; the stage was proven before anything was taken out of it."""
     if source.wanted.plain:
         return table.rows, table.sum
-    total = sum_rows(table.columns, session.staged(table.name))
+    total = sum_rows(table.over, table.columns, session.staged(table.name))
     return total.rows, total.sum

@@ -154,7 +154,7 @@ class Session(Protocol):
     def keys(self, table: str) -> Iterator[Row]:
         """The key set of a table, any order; empty when nothing was added."""
 
-    def rows(self, table: str) -> Iterator[Row]:
+    def rows(self, table: str) -> Iterable[Row]:
         """The stored columns of the rows in the key set, in the order of ``Table.stored``."""
 
     def links(self, edge: Edge) -> Iterator[Row]:

@@ -1,10 +1,14 @@
 """A look at a PostgreSQL database: which rows there are, and how they meet those of a backup."""
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
+from typing import cast
 
 from bot.errors import BadInput, CannotProve
+from bot.model.backups import Cell
+from bot.model.csv_lines import TextRows
 from bot.targets import postgresql_foresight as foresight
 from bot.targets import postgresql_sequences as sequences
 from bot.targets import postgresql_sql as sql
@@ -232,17 +236,18 @@ class PostgresqlSession(PostgresqlNaming):
         work = self._keys[table]
         return self._read(f"SELECT {work.cells} FROM {work.path}", table)
 
-    def rows(self, table: str) -> Iterator[Row]:
+    def rows(self, table: str) -> Iterable[Row]:
         """See ``Session``."""
         if table not in self._keys:
-            return iter(())
+            return ()
         relation, keys = self._relation(table), self._read_keys(table)
         columns = sql.listed("t", [column.name for column in self._table(table).stored])
-        return self._read(
+        query = (
             f"SELECT {columns} FROM {keys.path} k"
-            f" JOIN {relation.rows} t ON {sql.matched('t', relation, keys, 'k')}",
-            table,
+            f" JOIN {relation.rows} t ON {sql.matched('t', relation, keys, 'k')}"
         )
+        each = cast("Callable[[], Iterator[tuple[Cell, ...]]]", partial(self._read, query, table))
+        return TextRows(each, partial(self._copied, query, table))
 
     def links(self, edge: Edge) -> Iterator[Row]:
         """See ``Session``."""
@@ -252,17 +257,7 @@ class PostgresqlSession(PostgresqlNaming):
     def stage(self, label: str, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
         """See ``Session``."""
         stage = self._make("s", table, columns)
-        count = 0
-        copying = f"COPY {stage.path} ({stage.cells}) FROM STDIN"
-        # Reading the rows may raise errors of its own; only the server's are translated.
-        with (
-            self._connection.cursor() as cursor,
-            translated(self._target, table),
-            cursor.copy(copying) as copy,
-        ):
-            for row in rows:
-                copy.write_row(row)
-                count += 1
+        count = self._fill(stage, rows)
         self._run(f"ANALYZE {stage.path}", table)
         self._stages[label] = stage
         return count

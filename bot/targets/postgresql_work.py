@@ -6,12 +6,15 @@ nothing is lost on the way; what the texts look like is pinned by ``PINNED``.
 """
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 import psycopg
 
 from bot.model.backups import Value
+from bot.model.csv_lines import Block, TextRows, cells_of
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Row
 from bot.targets.postgresql_catalogue import Schema, read_schema
@@ -128,6 +131,65 @@ class PostgresqlWork(ServerWork[Schema, Relation]):
                 break
             yield from batch
         self._run(f"CLOSE {name}", table)
+
+    def _copied(self, query: str, table: str) -> Iterator[Block]:
+        """The rows of a query as lines of CSV; no other statement may run before its end."""
+        lines: Block = []
+        copying = f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
+        self._in_time()
+        with (
+            self._connection.cursor() as cursor,
+            translated(self._target, table),
+            cursor.copy(copying) as copy,
+        ):
+            # The server sends one message for each row.
+            for line in copy:
+                lines.append(bytes(line))
+                if len(lines) == _BATCH:
+                    yield lines
+                    lines = []
+        if lines:
+            yield lines
+
+    def _fill(self, stage: WorkTable, rows: Iterable[Row]) -> int:
+        """Write rows into an empty stage; how many."""
+        if not isinstance(rows, TextRows):
+            return self._fill_with(stage, rows)
+        # A line with nothing but a backslash and a dot is the end of all, to the server, inside quotes too.
+        count = 0
+        for odd, blocks in groupby(rows.blocks(), lambda lines: b"\n\\." in b"".join(lines)):
+            if odd:
+                count += self._fill_with(stage, cells_of(blocks, len(stage.columns)))
+            else:
+                count += self._fill_with_lines(stage, blocks)
+        return count
+
+    def _fill_with(self, stage: WorkTable, rows: Iterable[Row]) -> int:
+        count = 0
+        with self._filling(stage, "text") as copy:
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+        return count
+
+    def _fill_with_lines(self, stage: WorkTable, blocks: Iterable[Block]) -> int:
+        count = 0
+        with self._filling(stage, "csv") as copy:
+            for lines in blocks:
+                copy.write(b"".join(lines))
+                count += len(lines)
+        return count
+
+    @contextmanager
+    def _filling(self, stage: WorkTable, how: str) -> Iterator[psycopg.Copy]:
+        """Reading the rows may raise errors of its own; only the server's are translated."""
+        self._in_time()
+        with (
+            self._connection.cursor() as cursor,
+            translated(self._target, stage.table),
+            cursor.copy(f"COPY {stage.path} ({stage.cells}) FROM STDIN (FORMAT {how})") as copy,
+        ):
+            yield copy
 
     def _number(self, query: str, table: str, values: Sequence[Value] | None = None) -> int:
         with translated(self._target, table):

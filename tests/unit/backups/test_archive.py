@@ -56,7 +56,7 @@ def test_rows_nobody_takes_are_checked_all_the_same() -> None:
     data, manifest = archived()
     reader = ArchiveReader(io.BytesIO(data))
     for table in reader.tables():
-        next(table.rows, None)
+        next(iter(table.rows), None)
     assert reader.manifest == manifest
 
 
@@ -136,10 +136,8 @@ def test_a_table_that_broke_off_spoils_the_archive() -> None:
     writer = ArchiveWriter(out, ID, rows=1)
     with pytest.raises(CannotProve):
         writer.table("rows", "t", COLUMNS, [(1, "a"), (2, "b"), (3, 4)])
-    writer.table("rows", "u", COLUMNS, ROWS)
-    writer.finish({})
     with pytest.raises(NotOurs):
-        read_manifest(io.BytesIO(out.getvalue()))
+        writer.finish({})
 
 
 Files = list[tuple[tarfile.TarInfo, bytes]]
@@ -244,7 +242,7 @@ TRICKS: dict[str, Callable[[Files], Files]] = {
     "a manifest that is a list": lambda files: [*files[:-1], entry("MANIFEST.json", b"[]")],
     "a key twice": lambda files: [
         *files[:-1],
-        entry("MANIFEST.json", files[-1][1].replace(b'"version": 1,', b'"version": 1, "version": 1,', 1)),
+        entry("MANIFEST.json", files[-1][1].replace(b'"version": 3,', b'"version": 3, "version": 3,', 1)),
     ],
     "a key more": lambda files: consistent(files, more=1),
     "version true": lambda files: consistent(files, version=True),
