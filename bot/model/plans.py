@@ -7,6 +7,7 @@ personal and lives in erasable places only.
 import hashlib
 import hmac
 import json
+import re
 import struct
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,11 +18,15 @@ from typing import Any
 
 from bot.model.backups import InvalidText, Value
 from bot.model.choices import Chosen
+from bot.model.csv_lines import TextRows, cells_of, first_width
 from bot.model.leftovers import CopyPart, ResiduePart, copies_in, residue_data, residue_in
 from bot.model.requests import Operation
 from bot.model.returned import Returned, returned_data, returned_in
 
 FORMAT = 1
+
+#: Lines of nothing but cells that JSON writes as they stand.
+_PLAIN = re.compile(rb'(?:"[ !#-\[\]-~]*+"(?:,"[ !#-\[\]-~]*+")*+\n)*+')
 
 #: Bytes that SHA-256 takes at a time.
 _BLOCK = 64
@@ -59,8 +64,19 @@ def key_texts(table: str, keys: Iterable[Key]) -> Iterator[bytes]:
     """What is hashed of each key, in their order; no other table or key has the same."""
     # The same text as json.dumps, which would build an encoder for every row.
     begun = f"[{encode_basestring_ascii(table)}, "
-    for key in keys:
-        yield f"{begun}{', '.join(map(_json_cell, key))}]".encode()
+    if not isinstance(keys, TextRows):
+        yield from _texts_of(begun, keys)
+        return
+    for lines in keys.blocks():
+        if _PLAIN.fullmatch(b"".join(lines)):
+            head, between = f'{begun}["text", "'.encode(), b'"], ["text", "'
+            yield from [head + line[1:-2].replace(b'","', between) + b'"]]' for line in lines]
+        else:
+            yield from _texts_of(begun, cells_of([lines], first_width(lines[0]) or 1))
+
+
+def _texts_of(begun: str, keys: Iterable[Key]) -> Iterator[bytes]:
+    return (f"{begun}{', '.join(map(_json_cell, key))}]".encode() for key in keys)
 
 
 def _json_cell(value: Value) -> str:

@@ -151,7 +151,7 @@ class Session(Protocol):
     def loose(self, edge: Edge) -> int:
         """How many rows of the child's key set point nowhere already: the parent they name is not there."""
 
-    def keys(self, table: str) -> Iterator[Row]:
+    def keys(self, table: str) -> Iterable[Row]:
         """The key set of a table, any order; empty when nothing was added."""
 
     def rows(self, table: str) -> Iterable[Row]:

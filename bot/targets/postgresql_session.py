@@ -1,14 +1,10 @@
 """A look at a PostgreSQL database: which rows there are, and how they meet those of a backup."""
 # ruff: noqa: S608 - every name goes through quote(), every value is bound
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import cast
 
 from bot.errors import BadInput, CannotProve
-from bot.model.backups import Cell
-from bot.model.csv_lines import TextRows
 from bot.targets import postgresql_foresight as foresight
 from bot.targets import postgresql_sequences as sequences
 from bot.targets import postgresql_sql as sql
@@ -229,12 +225,12 @@ class PostgresqlSession(PostgresqlNaming):
             edge.child,
         )
 
-    def keys(self, table: str) -> Iterator[Row]:
+    def keys(self, table: str) -> Iterable[Row]:
         """See ``Session``."""
         if table not in self._keys:
-            return iter(())
+            return ()
         work = self._keys[table]
-        return self._read(f"SELECT {work.cells} FROM {work.path}", table)
+        return self._texts(f"SELECT {work.cells} FROM {work.path}", table)
 
     def rows(self, table: str) -> Iterable[Row]:
         """See ``Session``."""
@@ -246,8 +242,7 @@ class PostgresqlSession(PostgresqlNaming):
             f"SELECT {columns} FROM {keys.path} k"
             f" JOIN {relation.rows} t ON {sql.matched('t', relation, keys, 'k')}"
         )
-        each = cast("Callable[[], Iterator[tuple[Cell, ...]]]", partial(self._read, query, table))
-        return TextRows(each, partial(self._copied, query, table))
+        return self._texts(query, table)
 
     def links(self, edge: Edge) -> Iterator[Row]:
         """See ``Session``."""
@@ -344,10 +339,15 @@ class PostgresqlSession(PostgresqlNaming):
         return f"{stage.path} s WHERE NOT EXISTS (SELECT FROM {relation.rows} t WHERE {live})"
 
     def _pointing(self, edge: Edge) -> str:
-        """FROM: a key set ``k``, its rows ``p``, and their children ``c``."""
+        """FROM: a key set ``k``, its rows, and their children ``c``."""
         parents = self._read_keys(edge.parent)
         parent, child = self._relation(edge.parent), self._relation(edge.child)
         below = sql.children(edge, child, self._table(edge.child).key)
+        if set(edge.parent_columns) <= set(parents.key):
+            # Whatever the children name stands in the key set: the rows need not be looked up again.
+            known = [f"k.{parents.cell(name)}" for name in edge.parent_columns]
+            named = [f"c.{quote(name)}" for name in edge.child_columns]
+            return f"{parents.path} k JOIN {below} c ON {sql.linked(self._linked(edge), known, named)}"
         return (
             f"{parents.path} k JOIN {parent.rows} p ON {sql.matched('p', parent, parents, 'k')}"
             f" JOIN {below} c ON {sql.joined(edge, self._linked(edge), 'p', 'c')}"

@@ -8,12 +8,13 @@ nothing is lost on the way; what the texts look like is pinned by ``PINNED``.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
-from bot.model.backups import Value
+from bot.model.backups import Cell, Value
 from bot.model.csv_lines import Block, TextRows, cells_of
 from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Row
@@ -131,6 +132,11 @@ class PostgresqlWork(ServerWork[Schema, Relation]):
                 break
             yield from batch
         self._run(f"CLOSE {name}", table)
+
+    def _texts(self, query: str, table: str) -> TextRows:
+        """The rows of a query, a batch at a time or as lines."""
+        each = cast("Callable[[], Iterator[tuple[Cell, ...]]]", partial(self._read, query, table))
+        return TextRows(each, partial(self._copied, query, table))
 
     def _copied(self, query: str, table: str) -> Iterator[Block]:
         """The rows of a query as lines of CSV; no other statement may run before its end."""
