@@ -20,6 +20,7 @@ from bot.targets import postgresql_sql as sql
 from bot.targets.base import Edge, Row
 from bot.targets.postgresql_catalogue import Schema, read_schema
 from bot.targets.postgresql_errors import translated
+from bot.targets.postgresql_lines import copied
 from bot.targets.postgresql_sql import Links, Relation
 from bot.targets.server_work import ServerWork
 from bot.targets.work_tables import WorkTable
@@ -140,22 +141,9 @@ class PostgresqlWork(ServerWork[Schema, Relation]):
 
     def _copied(self, query: str, table: str) -> Iterator[Block]:
         """The rows of a query as lines of CSV; no other statement may run before its end."""
-        lines: Block = []
-        copying = f"COPY ({query}) TO STDOUT (FORMAT csv, FORCE_QUOTE *)"
         self._in_time()
-        with (
-            self._connection.cursor() as cursor,
-            translated(self._target, table),
-            cursor.copy(copying) as copy,
-        ):
-            # The server sends one message for each row.
-            for line in copy:
-                lines.append(bytes(line))
-                if len(lines) == _BATCH:
-                    yield lines
-                    lines = []
-        if lines:
-            yield lines
+        with translated(self._target, table):
+            yield from copied(self._connection, query)
 
     def _fill(self, stage: WorkTable, rows: Iterable[Row]) -> int:
         """Write rows into an empty stage; how many."""
