@@ -126,9 +126,12 @@ class PostgresqlSession(PostgresqlNaming):
         first = edge.child in self._unindexed and self._single(edge)
         if not first:
             self._index(child)
+        # What is in the set is locked already; a row that points at two parents still comes twice.
+        match = sql.matched("c", self._relation(edge.child), child, "x")
+        more = "" if first else f" AND NOT EXISTS (SELECT FROM {child.path} x WHERE {match})"
         new = self._write(
             f"INSERT INTO {child.path} SELECT {sql.listed('c', key)}, {found + 1} FROM {source}"
-            f" WHERE k.r = {int(found)}{self._lock('c')}{'' if first else ' ON CONFLICT DO NOTHING'}",
+            f" WHERE k.r = {int(found)}{more}{self._lock('c')}{'' if first else ' ON CONFLICT DO NOTHING'}",
             edge.child,
         )
         if new:
