@@ -15,8 +15,9 @@ from bot.jobs.segment_orders import before
 from bot.model.backups import Manifest, SealedBackup
 from bot.model.choices import EVERYTHING, Mode, RestoreChoice
 from bot.model.jobs import Job
-from bot.model.plans import Plan, Told, pack, unpack
+from bot.model.plans import Plan, Told
 from bot.model.requests import Request
+from bot.model.row_keys import pack, unpack
 from bot.model.segments import progress
 from bot.operations import attached, replicas, restore
 from bot.operations.archived import extra_of

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from bot.model.plans import Key, hash_marks, key_texts, keyed, mark_of
+from bot.model.row_keys import Key, hash_marks, key_texts, keyed, mark_of
 
 #: Up to so many keys, a set is hashed over its marks, which are kept beside the plan so that a few changes
 #: can be allowed exactly; a larger one over a sum. Plans that wait for their votes depend on this number.

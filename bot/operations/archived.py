@@ -8,8 +8,8 @@ from bot.backups.rows import sum_rows
 from bot.errors import CannotProve, NotOurs
 from bot.model.backups import Column, Manifest, Table
 from bot.model.csv_lines import TextRows, only
-from bot.model.plans import pack, unpack
 from bot.model.requests import Operation
+from bot.model.row_keys import pack, unpack
 from bot.operations.compare import Links, Rows, classify_links, classify_rows
 from bot.targets import base
 from bot.targets.base import Edge, Row, Session

@@ -16,7 +16,8 @@ from bot.backups.vault import OpenedBackup, Sealing, Vault
 from bot.config.record_types import Attachment
 from bot.errors import CannotProve, CountersignError
 from bot.model.backups import Manifest, SealedBackup
-from bot.model.plans import FilesPart, Told, hash_marks, marks
+from bot.model.plans import FilesPart, Told
+from bot.model.row_keys import hash_marks, marks
 from bot.operations.archived import Extra
 from bot.operations.attachment_stores import store_of
 from bot.operations.file_spellings import named_otherwise

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bot.errors import CannotProve, NotFound
 from bot.model.choices import Chosen, Mode, RestoreChoice
-from bot.model.plans import Key
+from bot.model.row_keys import Key
 from bot.operations.archived import Extra, Link
 from bot.operations.compare import link_state
 from bot.operations.gate import Wanted

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.errors import CannotProve
 from bot.model.choices import LinkClasses, Mode, RestorePreview, RowClasses
-from bot.model.plans import Key
+from bot.model.row_keys import Key
 from bot.operations.archived import Extra, Link, Shape
 from bot.operations.compare import link_state, same_row
 from bot.targets.base import Row, Session

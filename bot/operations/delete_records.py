@@ -17,7 +17,8 @@ from bot.errors import CountersignError, NotOurs, Refused
 from bot.model.backups import SealedBackup
 from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
-from bot.model.plans import Part, Plan, Subject, Told, hash_marks
+from bot.model.plans import Part, Plan, Subject, Told
+from bot.model.row_keys import hash_marks
 from bot.operations import archived, attached, heirs, preflight, replicas, residue
 from bot.operations.deleting import (
     Deleted,

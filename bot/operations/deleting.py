@@ -12,8 +12,9 @@ from bot.config.record_types import Record
 from bot.errors import BadInput, CannotProve, NotFound
 from bot.model.backups import Column, SealedBackup, TableSummary
 from bot.model.drift import Drift, judge, schema_drift
-from bot.model.plans import Heir, Key, Part, Plan, Told, hash_marks, marks
+from bot.model.plans import Heir, Part, Plan, Told
 from bot.model.requests import Operation
+from bot.model.row_keys import Key, hash_marks, marks
 from bot.operations import archived, attached, heirs
 from bot.operations.archived import Extra, Link, link_of, shape_of
 from bot.operations.compare import Links, Rows

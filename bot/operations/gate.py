@@ -13,7 +13,8 @@ from bot.model.choices import EVERYTHING, RestoreChoice
 from bot.model.drift import Drift
 from bot.model.leftovers import Offer, ResiduePart
 from bot.model.meter import Stage, Unit
-from bot.model.plans import Key, Plan, Subject, Told
+from bot.model.plans import Plan, Subject, Told
+from bot.model.row_keys import Key
 from bot.targets.reporting import Report
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from bot.config.record_types import Record
 from bot.errors import BadInput, CannotProve, NotFound
 from bot.model.backups import Value
-from bot.model.plans import Heir, Told, mark
+from bot.model.plans import Heir, Told
+from bot.model.row_keys import mark
 from bot.operations.archived import Link
 from bot.operations.compare import same_row
 from bot.operations.policies import own_columns

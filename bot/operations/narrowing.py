@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.model.backups import Value
-from bot.model.plans import Key
+from bot.model.row_keys import Key
 from bot.operations.compare import same_row
 from bot.targets.base import Row
 

@@ -8,8 +8,9 @@ from bot.backups.vault import OpenedBackup
 from bot.errors import CannotProve
 from bot.model.backups import Manifest, TableSummary
 from bot.model.choices import Mode, RestorePreview
-from bot.model.plans import Key, Origin, Part, Plan, Told, hash_marks, marks
+from bot.model.plans import Origin, Part, Plan, Told
 from bot.model.requests import Operation
+from bot.model.row_keys import Key, hash_marks, marks
 from bot.operations import archived
 from bot.operations.archived import Extra, Shape, extra_of
 from bot.operations.choosing import NOTHING_OUT, Narrowed

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from bot.model.doors import MAX_ROWS
-from bot.model.plans import Key, marks
 from bot.model.returned import Returned, noted
+from bot.model.row_keys import Key, marks
 from bot.operations.archived import Extra
 from bot.operations.choosing import Naming, keys_of
 from bot.operations.conflicts import Meeting

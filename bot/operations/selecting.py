@@ -8,7 +8,8 @@ from bot.config.record_types import Record
 from bot.config.types import Target
 from bot.errors import BadInput, CannotProve, NotFound
 from bot.model.backups import InvalidText, Value
-from bot.model.plans import Key, Told
+from bot.model.plans import Told
+from bot.model.row_keys import Key
 from bot.operations.preflight import find_table
 from bot.targets.base import Row, Session, Table
 

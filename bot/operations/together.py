@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from bot.errors import NotOurs
 from bot.model.choices import Chosen
-from bot.model.plans import FilesPart, Part, Plan, SegmentPart, Told, hash_marks
+from bot.model.plans import FilesPart, Part, Plan, SegmentPart, Told
 from bot.model.returned import Returned
+from bot.model.row_keys import hash_marks
 
 
 def together(

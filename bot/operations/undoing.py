@@ -8,8 +8,9 @@ from bot.config.record_types import Record
 from bot.errors import CannotProve, NotFound
 from bot.model.backups import Value
 from bot.model.doors import MAX_ROWS
-from bot.model.plans import Key, Part, Plan, Told, hash_marks, marks
+from bot.model.plans import Part, Plan, Told
 from bot.model.returned import read
+from bot.model.row_keys import Key, hash_marks, marks
 from bot.operations import archived
 from bot.operations.deleting import roots_hash
 from bot.operations.narrowing import is_named

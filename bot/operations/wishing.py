@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from bot.config.record_types import Record
 from bot.config.types import Target
 from bot.errors import CannotProve, NotAllowed
-from bot.model.plans import Key, Plan, SegmentPart, Subject, Told, marks
+from bot.model.plans import Plan, SegmentPart, Subject, Told
+from bot.model.row_keys import Key, marks
 from bot.operations import attached, heirs, residue, segmenting
 from bot.operations.copies import copies_of
 from bot.operations.deleting import plan_of, roots_hash

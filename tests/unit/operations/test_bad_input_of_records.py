@@ -11,7 +11,7 @@ import pytest
 
 from bot.errors import CountersignError
 from bot.model.choices import RestoreChoice
-from bot.model.plans import Key
+from bot.model.row_keys import Key
 from bot.operations import choosing, restore, selecting
 from bot.operations.choosing import Naming
 from bot.operations.gate import DeleteOutcome, Drifted, RestoreOrder

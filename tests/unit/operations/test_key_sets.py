@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.model.key_sets import MARKED, key_set
-from bot.model.plans import hash_marks, mark
+from bot.model.row_keys import hash_marks, mark
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 CELLS = st.one_of(

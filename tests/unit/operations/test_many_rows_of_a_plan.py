@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bot.model.key_sets import MARKED
-from bot.model.plans import Part, hash_marks, marks
+from bot.model.plans import Part
+from bot.model.row_keys import hash_marks, marks
 from bot.operations.gate import Drifted
 from tests.fakes.operations import HASH_KEY, Bench, make_bench
 

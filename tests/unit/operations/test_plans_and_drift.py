@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from bot.model.backups import InvalidText
 from bot.model.drift import judge
-from bot.model.plans import Part, Plan, Subject, Told, hash_marks, mark, pack, unpack
+from bot.model.plans import Part, Plan, Subject, Told
 from bot.model.requests import Operation
+from bot.model.row_keys import hash_marks, mark, pack, unpack
 from bot.operations.compare import Links, Rows, classify_links, classify_rows, same_cell
 
 KEY, OTHER = b"k" * 32, b"o" * 32
