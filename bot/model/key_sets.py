@@ -3,7 +3,7 @@
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from bot.model.row_keys import Key, hash_marks, key_texts, keyed, mark_of
 
@@ -36,10 +36,11 @@ def key_set(hash_key: bytes, table: str, keys: Iterable[Key], marked: int = MARK
     of_sums = hmac.digest(hash_key, _OF_SUMS, "sha256")
     summand, number = keyed(of_sums), int.from_bytes
     count = total = 0
-    while first:
-        count += len(first)
-        total += sum([number(summand(text), "big") for text in first])
-        first = list(islice(texts, _AT_ONCE))
+    batches = chain([first], iter(lambda: list(islice(texts, _AT_ONCE)), []))
+    del first
+    for batch in batches:
+        count += len(batch)
+        total += sum([number(summand(text), "big") for text in batch])
     # A sum by itself would tell who reads it what its summands are, one deletion after the other.
     last = f"{count}\n{total % 2**256:064x}"
     return KeySet(count, hmac.digest(of_sums, last.encode(), "sha256").hex(), None)

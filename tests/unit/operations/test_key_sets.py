@@ -9,8 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.model.csv_lines import TextRows, write_row
 from bot.model.key_sets import MARKED, key_set
-from bot.model.row_keys import hash_marks, mark
+from bot.model.row_keys import hash_marks, key_texts, keyed, mark
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 CELLS = st.one_of(
@@ -102,3 +103,27 @@ def test_the_largest_set_with_marks_is_part_of_what_people_have_approved() -> No
     one_more = key_set(KEY, "t", ((n,) for n in range(20_001)))
     assert at_most.marks is not None
     assert one_more.marks is None
+
+
+PIECES = st.lists(
+    st.lists(
+        st.one_of(st.none(), st.text(st.sampled_from('ab"\\,\n\t\x7fé中 ')), st.integers().map(str)),
+        min_size=2,
+        max_size=2,
+    ),
+    max_size=9,
+)
+
+
+@given(PIECES, st.integers(1, 4), st.binary(min_size=1, max_size=80))
+def test_keys_as_lines_have_the_hashes_of_keys_as_rows(
+    keys: list[list[str | None]], size: int, secret: bytes
+) -> None:
+    lines = [write_row(key).encode() for key in keys]
+    blocks = [lines[start : start + size] for start in range(0, len(lines), size)]
+    rows = [tuple(key) for key in keys]
+    for marked in (0, 100):
+        as_lines = TextRows(lambda: iter(rows), lambda: iter(blocks))
+        assert key_set(secret, "t", as_lines, marked) == key_set(secret, "t", rows, marked)
+    wanted = [hmac.digest(secret, text, "sha256") for text in key_texts("t", rows)]
+    assert list(map(keyed(secret), key_texts("t", rows))) == wanted
