@@ -6,10 +6,10 @@ from pathlib import Path
 
 from benchmarks import archive, deletion, door, report, teardown
 from benchmarks.on_mariadb import OnMariadb
-from benchmarks.on_postgresql import OnPostgresql
+from benchmarks.on_postgresql import OnLinkedPostgresql, OnPostgresql
 from benchmarks.report import Figure
 
-_PARTS = ("archive", "deletion", "mariadb", "door", "teardown", "mariadb-teardown", "files")
+_PARTS = ("archive", "deletion", "linked", "mariadb", "door", "teardown", "mariadb-teardown", "files")
 
 
 def main() -> None:
@@ -30,7 +30,8 @@ def main() -> None:
     asked = parser.parse_args()
     parts: dict[str, Callable[[], Iterator[Figure]]] = {
         "archive": archive.figures,
-        "deletion": lambda: _on_postgresql(asked.server, asked.rows),
+        "deletion": lambda: _on_postgresql(OnPostgresql, asked.server, asked.rows),
+        "linked": lambda: _on_postgresql(OnLinkedPostgresql, asked.server, asked.rows),
         "mariadb": lambda: _on_mariadb(asked.mariadb, asked.rows),
         "door": door.figures,
         "teardown": lambda: _whole_postgresql(asked.server, asked.megabytes),
@@ -42,8 +43,8 @@ def main() -> None:
     report.save(found, asked.json)
 
 
-def _on_postgresql(server: str, sizes: Sequence[int]) -> Iterator[Figure]:
-    with OnPostgresql.listening(server) as engine:
+def _on_postgresql(kind: type[OnPostgresql], server: str, sizes: Sequence[int]) -> Iterator[Figure]:
+    with kind.listening(server) as engine:
         yield from deletion.figures(engine, sizes)
 
 

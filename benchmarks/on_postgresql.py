@@ -12,7 +12,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from tests.fakes.servers import own_postgresql
 
-_SCHEMA = Path(__file__).with_name("crm.sql")
+_CRM = Path(__file__).with_name("crm.sql")
+_LINKED = Path(__file__).with_name("linked.sql")
 
 
 #: About 700 bytes a row on disk, of which zstd leaves a sixth.
@@ -30,6 +31,7 @@ _ROWS_OF_A_MEGABYTE = 1600
 class OnPostgresql:
     """See ``benchmarks.deletion.Engine`` and ``benchmarks.teardown.Engine``."""
 
+    schema = _CRM
     name = "PostgreSQL"
     kind = "postgresql"
     careful = "pg_dump | age, then cascade"
@@ -60,7 +62,7 @@ class OnPostgresql:
             with psycopg.connect(url, autocommit=True) as connection:
                 for setting, value in sizes.items():
                     connection.execute("SELECT set_config(%s, %s, false)", (f"bench.{setting}", str(value)))
-                connection.execute(_SCHEMA.read_text(encoding="utf-8"))
+                connection.execute(self.schema.read_text(encoding="utf-8"))
                 connection.execute("VACUUM ANALYZE")
             yield url
 
@@ -114,3 +116,10 @@ class OnPostgresql:
                 yield f"{self._url}/{name}"
             finally:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+class OnLinkedPostgresql(OnPostgresql):
+    """The same on a schema whose rows point at each other."""
+
+    schema = _LINKED
+    name = "PostgreSQL, linked"
