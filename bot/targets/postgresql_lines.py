@@ -55,10 +55,11 @@ def _blocks(wire: PGconn) -> Iterator[Block]:
 
 
 def _require(result: Any, status: ExecStatus) -> None:
-    if result is None:
-        raise psycopg.OperationalError
-    if result.status != status:
-        raise error_from_result(result, "utf-8")
+    if result is not None and result.status == status:
+        return
+    error = error_from_result(result, "utf-8") if result is not None else None
+    # What has no code comes from the library: there is no server any more.
+    raise error if error is not None and error.sqlstate else psycopg.OperationalError
 
 
 def _give_up(wire: PGconn) -> None:

@@ -115,3 +115,12 @@ def test_a_lost_connection_is_an_error_and_no_end() -> None:
         with pytest.raises(psycopg.OperationalError):
             list(copied(connection, query))
         assert connection.closed
+
+
+def test_a_connection_that_was_lost_before_is_an_error_of_the_connection() -> None:
+    with postgresql_database() as url, psycopg.connect(url) as connection:
+        number = connection.info.backend_pid
+        with psycopg.connect(url) as other:
+            assert other.execute("SELECT pg_terminate_backend(%s, 5000)", (number,)).fetchone() == (True,)
+        with pytest.raises(psycopg.OperationalError):
+            list(copied(connection, "SELECT 1"))
