@@ -300,9 +300,8 @@ class _TableReader:
         self.count = 0
         self._total = RowSum(over) if over else None
         self._open = open_part
-        self._first: Block = []
         self._lines = self._part()
-        self._first = next(self._lines, [])
+        self._first: Block = next(self._lines, [])
         head = next(cells_of([self._first[:1]], first_width(self._first[0]) or 0)) if self._first else ()
         self.header = tuple(cell for cell in head if cell is not None)
         if not head or len(self.header) != len(head):

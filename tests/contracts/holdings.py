@@ -439,22 +439,23 @@ def _of_mysql(root: Path, called: str) -> Held:
     )
 
 
+@contextmanager
+def running_as(root: Path, user: int = 0, group: int = 0) -> Iterator[int]:
+    machine.processes(root, (4711, user, group))
+    yield 4711
+    machine.processes(root)
+
+
 def a_machine_user(root: Path) -> Held:
     machine.machine(root)
     proc = machine.processes(root)
     own = Machine(root, users=frozenset({"app"}), proc=proc)
 
-    @contextmanager
-    def occupy(_: str) -> Iterator[int]:
-        machine.processes(root, (4711, 31999, 0))
-        yield 4711
-        machine.processes(root)
-
     return Held(
         MachineUser("part", own, "app"),
         lambda: machine.lines(root, "app"),
         lambda _: machine.run(root, "usermod", "--comment", "another", "app"),
-        occupy,
+        lambda _: running_as(root, user=31999),
         lambda: machine.run(root, "useradd", "-M", "-g", "daemon", "app"),
         lambda: machine.run(root, "userdel", "app"),
         lambda: machine.run(root, "userdel", "app"),
@@ -467,12 +468,6 @@ def a_machine_group(root: Path) -> Held:
     proc = machine.processes(root)
     own = Machine(root, groups=frozenset({"old"}), proc=proc)
 
-    @contextmanager
-    def occupy(_: str) -> Iterator[int]:
-        machine.processes(root, (4711, 0, 31996))
-        yield 4711
-        machine.processes(root)
-
     return Held(
         MachineGroup("part", own, "old"),
         lambda: machine.lines(root, "old"),
@@ -480,7 +475,7 @@ def a_machine_group(root: Path) -> Held:
         lambda operation: machine.run(
             root, "groupmod", *(["--gid", "31995"] if operation else ["--password", "!"]), "old"
         ),
-        occupy,
+        lambda _: running_as(root, group=31996),
         lambda: machine.run(root, "groupadd", "old"),
         lambda: machine.run(root, "groupdel", "old"),
         lambda: machine.run(root, "groupdel", "old"),

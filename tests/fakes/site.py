@@ -83,13 +83,14 @@ class Site:
         site.configure(grace)
         return site
 
-    def configure(self, grace: str = "7d") -> None:
+    def configure(self, grace: str = "7d", **more: object) -> None:
         parts: Mapping[str, Any] = {
             "host": "here",
             "grace": grace,
             "roots": [str(self.srv)],
             "database": {"url": f"sqlite:///{self.srv}/crm.db"},
             "files": [{"name": "uploads", "path": f"{self.srv}/uploads"}],
+            **more,
         }
         crm = {**SETTINGS["targets"]["crm"], **parts}
         self.house.configure(config(targets={**SETTINGS["targets"], "crm": crm}, rules=RULES))
@@ -168,8 +169,23 @@ class Site:
 
     def asked(self) -> int:
         """A teardown with all its approvals."""
+        return self._approved(self.house.file(operation=Operation.TEARDOWN, record=None, values=()))
+
+    def gone(self) -> None:
+        """The system is removed."""
+        self.torn_down()
+        self.grace_is_over()
+        assert self.go() is State.SUCCEEDED, house_says(self.house, 1)
+
+    def asked_to_clear(self) -> int:
+        """What clears up after it, with all its approvals."""
         house = self.house
-        request_id = house.file(operation=Operation.TEARDOWN, record=None, values=())
+        return self._approved(
+            house.file(operation=Operation.TEARDOWN, target=None, record=None, values=(), undoes=1)
+        )
+
+    def _approved(self, request_id: int) -> int:
+        house = self.house
         house.plan(request_id, self.crew().hands.plan(house.request(request_id)))
         for user in ("U0DAN", "U0CAROL"):
             house.vote(request_id, user)

@@ -9,12 +9,12 @@ import pytest
 
 from bot.config.types import Target
 from bot.jobs.parts import Surroundings, open_system
-from bot.model.requests import Operation, State
+from bot.model.requests import State
 from bot.operations.clearing import Leftover, parts_in, people, to_data
 from bot.targets.system import System
 from tests.fakes import machine
-from tests.fakes.rooms import SETTINGS, House, config
-from tests.fakes.site import RULES, Site, house_says
+from tests.fakes.rooms import House
+from tests.fakes.site import Site, house_says
 from tests.unit.jobs.test_put_back_killed import killed
 
 
@@ -24,21 +24,13 @@ class Manned(Site):
 
     accounts: str = "clear"
 
-    def configure(self, grace: str = "7d") -> None:
-        crm = {
-            **SETTINGS["targets"]["crm"],
-            "host": "here",
-            "grace": grace,
-            "roots": [str(self.srv)],
-            "database": {"url": f"sqlite:///{self.srv}/crm.db"},
-            "files": [{"name": "uploads", "path": f"{self.srv}/uploads"}],
-            "residue": {
-                "names": ["crm", "old"],
-                "look_in": [f"{self.srv}/etc"],
-                "machine_accounts": self.accounts,
-            },
+    def configure(self, grace: str = "7d", **more: object) -> None:
+        residue = {
+            "names": ["crm", "old"],
+            "look_in": [f"{self.srv}/etc"],
+            "machine_accounts": self.accounts,
         }
-        self.house.configure(config(targets={**SETTINGS["targets"], "crm": crm}, rules=RULES))
+        super().configure(grace, residue=residue, **more)
 
     def system(self, spec: Target, targets: Mapping[str, Target], parts: Sequence[Leftover] = ()) -> System:
         return self.around(open_system(spec, targets, parts, Surroundings({}, self.folder / "exports")))
@@ -48,18 +40,8 @@ class Manned(Site):
 
     def clearing(self) -> int:
         """The system is gone, and the request that clears up after it has all its approvals."""
-        self.torn_down()
-        self.grace_is_over()
-        assert self.go() is State.SUCCEEDED, house_says(self.house, 1)
+        self.gone()
         return self.asked_to_clear()
-
-    def asked_to_clear(self) -> int:
-        house = self.house
-        asked = house.file(operation=Operation.TEARDOWN, target=None, record=None, values=(), undoes=1)
-        house.plan(asked, self.crew().hands.plan(house.request(asked)))
-        for user in ("U0DAN", "U0CAROL"):
-            house.vote(asked, user)
-        return asked
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ import pytest
 
 from bot.config.types import Target
 from bot.jobs.parts import Surroundings, open_system
-from bot.model.requests import Operation, State
+from bot.model.requests import State
 from bot.operations.clearing import Leftover, leftovers, parts_in, roles, to_data
 from bot.targets import kind_of
 from bot.targets.system import System
 from tests.fakes.places import run, run_on_mysql
-from tests.fakes.rooms import SETTINGS, House, config
+from tests.fakes.rooms import House
 from tests.fakes.servers import SERVERS, mysql_database, postgresql_database
-from tests.fakes.site import RULES, Site, house_says
+from tests.fakes.site import Site, house_says
 from tests.unit.jobs.test_put_back_killed import killed
 
 READ = """SELECT rolcanlogin, rolconnlimit, rolpassword FROM pg_authid WHERE rolname = '{role}'"""
@@ -31,18 +31,14 @@ class WithRole(Site):
     neighbours: list[dict[str, str]] = field(default_factory=list)
     before: list[tuple[object, ...]] = field(default_factory=list)
 
-    def configure(self, grace: str = "7d") -> None:
-        crm = {
-            **SETTINGS["targets"]["crm"],
-            "host": "here",
-            "grace": grace,
-            "roots": [str(self.srv)],
-            "database": {"url": self.url or "${CRM_DATABASE_URL}"},
-            "files": [{"name": "uploads", "path": f"{self.srv}/uploads"}],
-            "residue": {"look_in": [f"{self.srv}/etc"], "accounts": self.accounts},
-            "neighbours": self.neighbours,
-        }
-        self.house.configure(config(targets={**SETTINGS["targets"], "crm": crm}, rules=RULES))
+    def configure(self, grace: str = "7d", **more: object) -> None:
+        super().configure(
+            grace,
+            database={"url": self.url or "${CRM_DATABASE_URL}"},
+            residue={"look_in": [f"{self.srv}/etc"], "accounts": self.accounts},
+            neighbours=self.neighbours,
+            **more,
+        )
 
     def system(self, spec: Target, targets: Mapping[str, Target], parts: Sequence[Leftover] = ()) -> System:
         return self.around(open_system(spec, targets, parts, Surroundings({}, self.folder / "exports")))
@@ -80,15 +76,8 @@ class WithRole(Site):
 
     def clearing(self) -> int:
         """The system is gone, and the request that clears up after it has all its approvals."""
-        self.torn_down()
-        self.grace_is_over()
-        assert self.go() is State.SUCCEEDED, house_says(self.house, 1)
-        house = self.house
-        asked = house.file(operation=Operation.TEARDOWN, target=None, record=None, values=(), undoes=1)
-        house.plan(asked, self.crew().hands.plan(house.request(asked)))
-        for user in ("U0DAN", "U0CAROL"):
-            house.vote(asked, user)
-        return asked
+        self.gone()
+        return self.asked_to_clear()
 
 
 @dataclass

@@ -15,8 +15,8 @@ from bot.model.requests import Operation, State
 from bot.operations.clearing import Leftover, leftovers
 from bot.targets.system import System
 from bot.texts import say
-from tests.fakes.rooms import SETTINGS, House, config
-from tests.fakes.site import RULES, Site, house_says
+from tests.fakes.rooms import House
+from tests.fakes.site import Site, house_says
 from tests.unit.jobs.test_put_back_killed import killed
 
 
@@ -24,17 +24,8 @@ from tests.unit.jobs.test_put_back_killed import killed
 class Untidy(Site):
     """Its system leaves a cron entry, a link, a folder of logs, and something of a name that is only like it."""
 
-    def configure(self, grace: str = "7d") -> None:
-        crm = {
-            **SETTINGS["targets"]["crm"],
-            "host": "here",
-            "grace": grace,
-            "roots": [str(self.srv)],
-            "database": {"url": f"sqlite:///{self.srv}/crm.db"},
-            "files": [{"name": "uploads", "path": f"{self.srv}/uploads"}],
-            "residue": {"look_in": [f"{self.srv}/etc", f"{self.srv}/log"]},
-        }
-        self.house.configure(config(targets={**SETTINGS["targets"], "crm": crm}, rules=RULES))
+    def configure(self, grace: str = "7d", **more: object) -> None:
+        super().configure(grace, residue={"look_in": [f"{self.srv}/etc", f"{self.srv}/log"]}, **more)
         for path in ("etc/cron.d/crm", "etc/cron.d/crm-new", "log/crm/one.log"):
             (self.srv / path).parent.mkdir(parents=True, exist_ok=True)
             (self.srv / path).write_text(f"of {path}")
@@ -53,21 +44,6 @@ class Untidy(Site):
             if ".countersign-quarantine" not in one.parts
         }
 
-    def gone(self) -> None:
-        """The system itself is removed."""
-        self.torn_down()
-        self.grace_is_over()
-        assert self.go() is State.SUCCEEDED, house_says(self.house, 1)
-
-    def clearing(self) -> int:
-        """The request that clears up after it, with all its approvals."""
-        house = self.house
-        request_id = house.file(operation=Operation.TEARDOWN, target=None, record=None, values=(), undoes=1)
-        house.plan(request_id, self.crew().hands.plan(house.request(request_id)))
-        for user in ("U0DAN", "U0CAROL"):
-            house.vote(request_id, user)
-        return request_id
-
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Untidy]:
@@ -83,7 +59,7 @@ KEPT = {"etc/cron.d/crm-new"}
 def test_exactly_what_was_left_goes_and_comes_back(site: Untidy) -> None:
     site.gone()
     before = site.left()
-    request_id = site.clearing()
+    request_id = site.asked_to_clear()
     plan = site.house.view(request_id).revision.plan["system"]  # type: ignore[union-attr]  # it was planned
     assert {path for _, path, _ in plan["parts"]} == {
         str(site.srv / path) for path in ("etc/cron.d/crm", "etc/nginx/sites-enabled/crm", "log/crm")
@@ -94,7 +70,7 @@ def test_exactly_what_was_left_goes_and_comes_back(site: Untidy) -> None:
         site.house.lifecycle.put_back(work, 2, site.house.actor("U0ERIN"), site.house.now)
     assert site.go() is State.STOPPED, house_says(site.house, request_id)
     assert site.left() == before
-    request_id = site.clearing()
+    request_id = site.asked_to_clear()
     assert site.go() is State.SET_ASIDE
     site.grace_is_over()
     assert site.go() is State.SUCCEEDED, house_says(site.house, request_id)
@@ -105,7 +81,7 @@ def test_exactly_what_was_left_goes_and_comes_back(site: Untidy) -> None:
 def test_while_the_system_is_there_again_what_it_left_stays(site: Untidy) -> None:
     site.gone()
     before = site.left()
-    request_id = site.clearing()
+    request_id = site.asked_to_clear()
     (site.srv / "uploads").mkdir()
     with pytest.raises(CannotProve, match="is-back") as caught:
         site.crew().hands.plan(site.house.request(request_id))
@@ -134,7 +110,7 @@ def test_killed_at_any_moment_it_goes_on_and_touches_nothing_else(
     site: Untidy, moment: str, state: State
 ) -> None:
     site.gone()
-    request_id = site.clearing()
+    request_id = site.asked_to_clear()
     (link,) = [one.name for one in leftovers([(str(site.srv / "etc/nginx/sites-enabled/crm"), False)])]
     if state is State.SUCCEEDED:
         assert site.go() is State.SET_ASIDE
@@ -150,7 +126,7 @@ def test_what_was_exchanged_after_the_vote_is_not_touched(site: Untidy, swap: st
     site.gone()
     victim = tmp_path / "victim"
     victim.write_text("of somebody else")
-    request_id = site.clearing()
+    request_id = site.asked_to_clear()
     cron = site.srv / "etc/cron.d/crm"
     if swap == "edited":
         # Its identity is the same, its content is what the backup takes.
