@@ -168,3 +168,11 @@ def test_a_frame_that_is_cut_off_never_ends(length: int) -> None:
     if length < len(data):
         with pytest.raises(NotOurs):
             plain(data[:length])
+
+
+@pytest.mark.parametrize("content", [bytes(2**24), bytes(range(256)) * 2**16, b"", b"x"], ids=len)
+def test_a_frame_comes_out_in_small_pieces_however_much_a_few_bytes_say(content: bytes) -> None:
+    packed = zstandard.ZstdCompressor(level=1, write_checksum=True).compress(content)
+    pieces = list(Frame(io.BytesIO(packed)).chunks())
+    assert b"".join(pieces) == content
+    assert all(0 < len(piece) <= 128 * 1024 for piece in pieces)
