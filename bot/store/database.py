@@ -155,6 +155,18 @@ def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     return connection.execute(query.returning(*table.primary_key)).first() is not None
 
 
+def put_row(connection: Connection, table: Table, **values: Any) -> None:
+    """Set the row with this primary key, whether there is one already or not.
+
+    One statement: of two who delete and insert at once, the later one would meet the earlier one's row.
+    """
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    keys = [column.name for column in table.primary_key]
+    query = dialect.insert(table).values(**values)
+    rest = {name: query.excluded[name] for name in values if name not in keys}
+    connection.execute(query.on_conflict_do_update(index_elements=keys, set_=rest))
+
+
 def reachable(database: Database) -> None:
     """Say in one sentence that our own database cannot be used.
 

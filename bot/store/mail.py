@@ -11,7 +11,7 @@ from bot.model.doors import OutboxItem, RosterQuestion
 from bot.model.people import PersonFacts, RosterFacts
 from bot.model.requests import State
 from bot.store import tables as t
-from bot.store.database import insert_new
+from bot.store.database import insert_new, put_row
 
 THREAD_KINDS = ("plan", "plan-file", "ballot", "note", "receipt")
 #: The file goes before the plan, which names its checksum; the ballot after both.
@@ -89,17 +89,9 @@ class Erasable:
 
     def put(self, subject: str, name: str, value: Any, salt: bytes, now: datetime) -> None:
         """Keep one text (any JSON value) under a subject, replacing an earlier one."""
-        self._connection.execute(
-            delete(t.erasable).where(t.erasable.c.subject == subject, t.erasable.c.name == name)
-        )
-        self._connection.execute(
-            insert(t.erasable).values(
-                subject=subject,
-                name=name,
-                salt=salt,
-                text=json.dumps(value),
-                created_at=now,
-            )
+        text = json.dumps(value)
+        put_row(
+            self._connection, t.erasable, subject=subject, name=name, salt=salt, text=text, created_at=now
         )
 
     def get(self, subject: str, name: str) -> Any:
@@ -358,12 +350,7 @@ class Processes:
 
     def beat(self, kind: str, process_id: str, facts: Mapping[str, Any], now: datetime) -> None:
         """I am here."""
-        self._connection.execute(
-            delete(t.processes).where(t.processes.c.kind == kind, t.processes.c.id == process_id)
-        )
-        self._connection.execute(
-            insert(t.processes).values(kind=kind, id=process_id, facts=dict(facts), seen_at=now)
-        )
+        put_row(self._connection, t.processes, kind=kind, id=process_id, facts=dict(facts), seen_at=now)
 
     def leave(self, kind: str, process_id: str) -> None:
         """I am going; what I did is known for a while, because I may only be starting again."""

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, select
 
 from bot.model.proofs import Intent, Letter
 from bot.model.requests import Proof
 from bot.store import tables as t
-from bot.store.database import insert_new
+from bot.store.database import insert_new, put_row
 
 #: Kinds of boxes.
 SECRET, TICKET, CHANGE = "secret", "ticket", "change"
@@ -43,8 +43,7 @@ class Intents:
 
     def put(self, intent: Intent) -> None:
         """Keep one person's wish, replacing an earlier one."""
-        self.drop(intent.request_id, intent.revision, intent.user)
-        self._connection.execute(insert(t.intents).values({**asdict(intent), "roles": list(intent.roles)}))
+        put_row(self._connection, t.intents, **{**asdict(intent), "roles": list(intent.roles)})
 
     def drop(self, request_id: int, revision: int, user: str) -> bool:
         """Forget one person's wish; False when there was none."""
@@ -92,8 +91,7 @@ class Boxes:
 
     def put(self, kind: str, user: str, box: str, now: datetime) -> None:
         """Set one box, replacing an earlier one."""
-        self.drop(kind, user)
-        self._connection.execute(insert(t.proof_boxes).values(kind=kind, user=user, box=box, changed_at=now))
+        put_row(self._connection, t.proof_boxes, kind=kind, user=user, box=box, changed_at=now)
 
     def drop(self, kind: str, user: str) -> bool:
         """Remove one box; False when there was none."""

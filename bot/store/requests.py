@@ -19,6 +19,7 @@ from bot.model.requests import (
     Vote,
 )
 from bot.store import tables as t
+from bot.store.database import put_row
 
 #: Any fixed number that no other lock of ours uses.
 _NUMBER_LOCK = 0x6E756D626572
@@ -146,8 +147,7 @@ class Votes:
 
     def put(self, vote: Vote) -> None:
         """Set one person's word, replacing an earlier one on the same revision."""
-        self.drop(vote.request_id, vote.revision, vote.user)
-        self._connection.execute(insert(t.votes).values({**asdict(vote), "roles": list(vote.roles)}))
+        put_row(self._connection, t.votes, **{**asdict(vote), "roles": list(vote.roles)})
 
     def drop(self, request_id: int, revision: int, user: str) -> bool:
         """Take one person's word back; False when there was none."""
@@ -172,12 +172,8 @@ class Votes:
         self, place: tuple[str, str], user: str, emoji: str, present: bool, event_ts: str
     ) -> None:
         """Remember what Slack shows."""
-        self._connection.execute(delete(t.reactions).where(*_reaction_key(place, user, emoji)))
-        self._connection.execute(
-            insert(t.reactions).values(
-                channel=place[0], ts=place[1], user=user, emoji=emoji, present=present, event_ts=event_ts
-            )
-        )
+        seen = {"present": present, "event_ts": event_ts}
+        put_row(self._connection, t.reactions, channel=place[0], ts=place[1], user=user, emoji=emoji, **seen)
 
     def reactions_on(self, place: tuple[str, str]) -> dict[tuple[str, str], bool]:
         """(user, emoji) -> present, for one message."""
