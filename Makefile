@@ -36,7 +36,7 @@ test: $(VENV)/ready-dev ## Set up what the tests need and run all of them
 
 .PHONY: kill-matrix
 kill-matrix: $(VENV)/ready-dev ## Kill at every moment on every pair of databases (docs/kill-matrix.md; some 20 minutes)
-	@KILL_MATRIX=all $(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup tests/stories/test_kill_matrix.py tests/stories/test_objects.py tests/stories/test_crowded.py tests/stories/test_own_uninstall.py tests/stories/test_teardown.py tests/unit/operations/test_postgresql_cut.py tests/unit/operations/test_statement_faults.py tests/unit/operations/test_writers_beside.py tests/unit/targets/test_mysql_server_dies.py $(ARGS)
+	@KILL_MATRIX=all $(PY) -m pytest -n auto --maxprocesses 4 --dist loadgroup tests/stories/test_kill_matrix.py tests/stories/test_objects.py tests/stories/test_crowded.py tests/stories/test_own_uninstall.py tests/stories/test_teardown.py tests/stories/test_whole_restore.py tests/unit/operations/test_postgresql_cut.py tests/unit/operations/test_statement_faults.py tests/unit/operations/test_writers_beside.py tests/unit/targets/test_mysql_server_dies.py $(ARGS)
 
 .PHONY: model-check
 model-check: $(VENV)/ready-dev ## Every life of a request, one event longer than the tests look (some 15 minutes)

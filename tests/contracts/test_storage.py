@@ -129,12 +129,14 @@ def test_deleting_is_final_and_harmless_to_repeat(store: Storage) -> None:
             ask("a")
 
 
-def test_a_reader_keeps_what_it_opened(store: Storage) -> None:
-    put(store, "a", b"x" * 100_000)
+def test_a_reader_keeps_what_it_opened(store: Storage, request: pytest.FixtureRequest) -> None:
+    # Where every byte is a part of its own, a thousand of them are long enough.
+    size = 1_000 if "in parts" in request.node.name else 100_000
+    put(store, "a", b"x" * size)
     with store.open_read("a") as stream:
         first = stream.read(1)
         store.delete("a")
-        assert len(first + stream.read()) == 100_000
+        assert len(first + stream.read()) == size
 
 
 def test_names_that_begin_alike_are_apart(store: Storage) -> None:

@@ -30,6 +30,8 @@ def supervisor(folder: Path, programs: Mapping[str, str], startsecs: int = 0) ->
     )
     with subprocess.Popen(
         [sys.executable, "-m", "supervisor.supervisord", "-c", config],
+        # Programs of another test with the same words would be the same program, started elsewhere.
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:

@@ -30,7 +30,7 @@ from tests.stories.shop import (
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_MADE = 100_000
-PAUSE = 0.004
+PAUSE = 0.01
 Change = tuple[str, str, list[Any], Row]
 
 
