@@ -20,6 +20,7 @@ import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bot.sandbox.people import APP_USER, DELETIONS, installed, seeded
+from bot.sandbox.slack.responses import shown_text
 from bot.sandbox.slack.server import Slack
 from bot.sandbox.slack.workspace import Message
 from bot.settings import PLAIN_VARIABLES, environment_for, read_environment
@@ -73,6 +74,8 @@ class World:
             stack.callback(self.writer.close)
             self.start("worker")
             self.start("bot")
+            # Before its first sign of life nobody serves the system, and requests are refused.
+            self.wait(lambda: self.book("SELECT 1 FROM processes WHERE kind = 'worker'"), "a worker")
             self._stack = stack.pop_all()
         return self
 
@@ -157,7 +160,11 @@ class World:
         before = self.newest()
         answer = self.slack.as_user(who).command(command, text, channel=DELETIONS)
         assert answer.acked, answer.error
-        self.wait(lambda: self.newest() > before, f"{command} opens a request")
+        try:
+            self.wait(lambda: self.newest() > before, f"{command} opens a request")
+        except TimeoutError as late:
+            said = [shown_text(one) for one in self.slack.as_user(who).private()]
+            raise TimeoutError(f"{late}\n{said[-1:]}") from None
         return self.newest()
 
     def newest(self) -> int:
