@@ -18,9 +18,9 @@ import pytest
 from bot.backups.storage import open_store
 from bot.backups.storage.s3 import Lock, S3Storage
 from bot.errors import BadInput, NotFound, Stale, StorageDown
-from bot.sandbox.ports import free_port
 from bot.texts import say
 from tests.fakes.buckets import KEY_ID, SECRET, Pail, endpoint, faults
+from tests.fakes.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PART = 1000

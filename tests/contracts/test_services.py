@@ -21,6 +21,7 @@ from bot.targets.services_commands import Commands, CommandService
 from bot.targets.stopping import left
 from bot.targets.system import ServiceFacts
 from bot.texts import say
+from tests.fakes.ports import free_port
 from tests.fakes.supervisor import QUICK, service, supervisor
 
 LISTENER = """
@@ -35,12 +36,6 @@ def child():
 if "child" in sys.argv: child()
 while True: time.sleep(1)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def command(folder: Path, *words: object) -> str:

@@ -16,7 +16,8 @@ from bot.targets.services_commands import Commands, CommandService
 from bot.targets.stopping import Patience
 from bot.targets.system import System
 from bot.texts import say
-from tests.contracts.test_services import command, eventually, free_port, listens
+from tests.contracts.test_services import command, eventually, listens
+from tests.fakes.ports import free_port
 from tests.fakes.supervisor import service, supervisor
 
 HASTY = Patience(answer=1, stop=1, watch=0.3, start=1)

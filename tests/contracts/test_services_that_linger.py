@@ -16,7 +16,8 @@ from bot.targets.services_commands import Commands, CommandService
 from bot.targets.stopping import Patience
 from bot.targets.system import ServiceFacts, System
 from bot.texts import say
-from tests.contracts.test_services import eventually, free_port, listens
+from tests.contracts.test_services import eventually, listens
+from tests.fakes.ports import free_port
 from tests.fakes.supervisor import supervisor
 
 #: Does not hear SIGTERM, and listens until it is killed.

@@ -17,8 +17,9 @@ from bot.targets.services_commands import Commands, CommandService
 from bot.targets.system import Holding, Service, ServiceFacts
 from bot.texts import say
 from tests.contracts.holdings import HOLDINGS, SERVERS, Held
-from tests.contracts.test_services import LISTENER, eventually, free_port, listens
+from tests.contracts.test_services import LISTENER, eventually, listens
 from tests.fakes.backup_streams import MemoryBackup
+from tests.fakes.ports import free_port
 from tests.fakes.supervisor import QUICK, service, supervisor
 from tests.fakes.systems import FakeHolding, FakeService, restored
 

@@ -15,7 +15,8 @@ from bot.targets import stopping
 from bot.targets.stopping import left
 from bot.targets.system import ServiceFacts
 from bot.texts import say
-from tests.contracts.test_services import LISTENER, eventually, free_port, listens
+from tests.contracts.test_services import LISTENER, eventually, listens
+from tests.fakes.ports import free_port
 from tests.fakes.supervisor import service, supervisor
 
 #: DELAY, PID and the words of a program: once that process has ended it is started again, by this parent.

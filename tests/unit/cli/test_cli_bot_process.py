@@ -16,6 +16,7 @@ import pytest
 
 from bot.sandbox.people import seeded
 from bot.sandbox.slack.server import Slack
+from tests.fakes.ports import free_port
 from tests.unit.cli.cli_installation import Installation
 from tests.unit.cli.processes import until
 
@@ -49,9 +50,7 @@ class Bot:
 
 
 def free_address() -> str:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{one.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
