@@ -123,7 +123,8 @@ def roots(
     known = [
         name
         for name in candidates(catalogue, edges)
-        if humans.get(name) or _is_somebody(catalogue.tables[name]) or _is_whole(catalogue, edges, name)
+        # Tickets are known by their number: that their subjects come twice is no reason against them.
+        if humans.get(name) or _is_subject(catalogue.tables[name]) or _is_whole(catalogue, edges, name)
     ]
     chosen = known[:_MOST]
     taken: dict[str, str] = {}

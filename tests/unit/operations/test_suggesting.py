@@ -219,6 +219,25 @@ def test_a_kind_that_is_a_number_is_looked_up_where_it_leads(tmp_path: Path, eng
         assert made.dump() == before
 
 
+COMPLAINTS = """
+CREATE TABLE ticket (id INTEGER PRIMARY KEY, subject VARCHAR(40));
+CREATE TABLE reply (id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NULL REFERENCES ticket, body VARCHAR(20));
+CREATE TABLE follower (id INTEGER PRIMARY KEY, ticket_id INTEGER NOT NULL REFERENCES ticket);
+INSERT INTO ticket VALUES (1, 'no invoice'), (2, 'no invoice'), (3, 'printer');
+INSERT INTO reply VALUES (1, 1, 'a'), (2, 2, 'b');
+INSERT INTO follower VALUES (1, 1), (2, 2);
+"""
+
+
+def test_a_ticket_whose_subject_comes_twice_is_named_by_its_number(tmp_path: Path) -> None:
+    made = make_bench(tmp_path, COMPLAINTS)
+    _, _, spec = written(made, tmp_path)
+    ticket = spec.records["ticket"]
+    assert (ticket.find_by, ticket.label) == (("id",), "{subject}")
+    done = replace(made, spec=spec).delete("1", record="ticket")
+    assert done.rows == {"ticket": 1, "reply": 1, "follower": 1}
+
+
 RAILS = """
 CREATE TABLE users (id INTEGER PRIMARY KEY, email VARCHAR(40), encrypted_password VARCHAR(20));
 CREATE TABLE teams (id INTEGER PRIMARY KEY, name VARCHAR(20));
